@@ -1,0 +1,2 @@
+//! The binary `soup`.
+fn main() {}

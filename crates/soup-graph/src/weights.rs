@@ -1,0 +1,133 @@
+//! Parameters and their values.
+
+use soup_random::{Purpose, Stream};
+
+use crate::Graph;
+
+/// What a parameter is to its operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Filters of a convolution or matrix of a linear layer.
+    Weight,
+    /// Bias of a convolution or of a linear layer.
+    Bias,
+    /// Scale of a batch norm.
+    NormWeight,
+    /// Shift of a batch norm.
+    NormBias,
+    /// Running mean of a batch norm; not trained.
+    RunningMean,
+    /// Running variance of a batch norm; not trained.
+    RunningVariance,
+}
+
+impl Role {
+    /// Whether gradients reach it.
+    pub fn is_trainable(self) -> bool {
+        !matches!(self, Self::RunningMean | Self::RunningVariance)
+    }
+
+    /// Whether weight decay applies by timm's rule: to matrices and filters only.
+    pub fn decays(self) -> bool {
+        self == Self::Weight
+    }
+}
+
+/// How a parameter starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// The same value everywhere.
+    Constant(f32),
+    /// Normal with this standard deviation and mean 0.
+    Normal(f32),
+    /// Uniform between minus and plus this bound.
+    Uniform(f32),
+}
+
+/// A named tensor of the network. Its values stand in one of the two arenas of [`Weights`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Full name, as timm's `state_dict` has it.
+    pub name: String,
+    /// Shape in PyTorch's order.
+    pub shape: Vec<usize>,
+    /// What it is to its operation; decides the arena.
+    pub role: Role,
+    /// How it starts.
+    pub initial: Initial,
+    /// First value in its arena.
+    pub offset: usize,
+}
+
+impl Parameter {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where its values stand in its arena.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// The values of a graph's parameters: trained ones and running statistics, each end to end in the
+/// order of [`Graph::parameters`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// Values that gradients reach.
+    pub trainable: Vec<f32>,
+    /// Running statistics.
+    pub buffers: Vec<f32>,
+}
+
+impl Weights {
+    /// All zeros.
+    pub fn zeros(graph: &Graph) -> Self {
+        Self {
+            trainable: vec![0.0; graph.trainable_len()],
+            buffers: vec![0.0; graph.buffer_len()],
+        }
+    }
+
+    /// Fresh weights: every parameter by its [`Initial`], drawn from `seed`.
+    pub fn initial(graph: &Graph, seed: u64) -> Self {
+        let mut weights = Self::zeros(graph);
+        for (index, parameter) in graph.parameters.iter().enumerate() {
+            let mut stream = Stream::new(seed, Purpose::Init, 0, index as u64);
+            for value in weights.of_mut(parameter) {
+                *value = match parameter.initial {
+                    Initial::Constant(value) => value,
+                    Initial::Normal(deviation) => deviation * stream.normal(),
+                    Initial::Uniform(bound) => stream.range(-bound, bound),
+                };
+            }
+        }
+        weights
+    }
+
+    /// Values of one parameter.
+    pub fn of(&self, parameter: &Parameter) -> &[f32] {
+        let arena = if parameter.role.is_trainable() {
+            &self.trainable
+        } else {
+            &self.buffers
+        };
+        &arena[parameter.range()]
+    }
+
+    /// Values of one parameter, to be written.
+    pub fn of_mut(&mut self, parameter: &Parameter) -> &mut [f32] {
+        let arena = if parameter.role.is_trainable() {
+            &mut self.trainable
+        } else {
+            &mut self.buffers
+        };
+        &mut arena[parameter.range()]
+    }
+}

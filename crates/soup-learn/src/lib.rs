@@ -1,0 +1,1 @@
+//! Learning: losses, optimisers, schedules, metrics, the trainer, checkpoints and runs.

@@ -1,0 +1,1 @@
+//! Backbones and heads, each one file that builds a graph.
