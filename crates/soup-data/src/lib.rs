@@ -1,2 +1,8 @@
 //! Where pictures and labels come from: data sets, the pack, folds, transforms, glyph sources and
 //! the composer.
+
+pub mod error;
+pub mod examples;
+
+pub use error::{Error, Result};
+pub use examples::{Examples, PictureShape};

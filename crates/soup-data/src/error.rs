@@ -1,0 +1,297 @@
+//! What can be wrong with data: every message says what, in which file and row, and what to do.
+
+use std::path::{Path, PathBuf};
+
+use crate::PictureShape;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can be wrong with pictures, labels, packs, folds and glyphs.
+///
+/// `row` counts the lines of the file from 1, the header included, as editors and spreadsheets
+/// show them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused to read or write.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `create`, `rename`, ...
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// A file or folder that the user named is not there.
+    #[error("{} does not exist; {hint}", path.display())]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+        /// What to do.
+        hint: String,
+    },
+
+    /// A folder is not a data set that is understood.
+    #[error("{}: {problem}; {hint}", path.display())]
+    NotADataset {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is missing or ambiguous.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+
+    /// There is nothing to work on.
+    #[error("{} holds no {what}; {hint}", path.display())]
+    Empty {
+        /// The folder or file.
+        path: PathBuf,
+        /// `pictures`, `rows`, `glyphs`, ...
+        what: &'static str,
+        /// What to do.
+        hint: String,
+    },
+
+    /// A table lacks a column.
+    #[error("{}: there is no column `{column}`; the columns are {}", path.display(), list(found))]
+    MissingColumn {
+        /// The table.
+        path: PathBuf,
+        /// The column asked for.
+        column: String,
+        /// The columns there are.
+        found: Vec<String>,
+    },
+
+    /// A table cannot be read, or a field of it is not what it must be.
+    #[error("{}, row {row}: {problem}", path.display())]
+    Table {
+        /// The table.
+        path: PathBuf,
+        /// Line of the file, the header is row 1.
+        row: u64,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+
+    /// A label is neither 0 nor 1.
+    #[error(
+        "{}, row {row} (picture `{id}`): label `{label}` is `{value}`; labels must be 0 or 1",
+        path.display()
+    )]
+    Label {
+        /// The table.
+        path: PathBuf,
+        /// Line of the file, the header is row 1.
+        row: u64,
+        /// Id of the picture.
+        id: String,
+        /// Name of the label's column.
+        label: String,
+        /// What stands there.
+        value: String,
+    },
+
+    /// Two rows or files claim the same picture.
+    #[error(
+        "{}, row {row}: picture `{id}` was already named in row {first}; keep one of the two rows",
+        path.display()
+    )]
+    DuplicateId {
+        /// The table.
+        path: PathBuf,
+        /// Line of the file, the header is row 1.
+        row: u64,
+        /// The row that named the picture first.
+        first: u64,
+        /// Id of the picture.
+        id: String,
+    },
+
+    /// A row of the table names a picture that is not there.
+    #[error(
+        "{}, row {row}: there is no picture `{id}` in {}; add the file or remove the row",
+        labels.display(), pictures.display()
+    )]
+    MissingPicture {
+        /// The table.
+        labels: PathBuf,
+        /// Line of the file, the header is row 1.
+        row: u64,
+        /// Id of the picture.
+        id: String,
+        /// Where pictures were looked for.
+        pictures: PathBuf,
+    },
+
+    /// A picture cannot be decoded.
+    #[error("{}{}: {problem}; restore the file from its source", path.display(), place(*row, id))]
+    DamagedPicture {
+        /// The picture's file, or the archive and the file in it.
+        path: PathBuf,
+        /// Line of the label table that names it, where there is one.
+        row: Option<u64>,
+        /// Id of the picture.
+        id: String,
+        /// What the decoder said.
+        problem: String,
+    },
+
+    /// A picture is of another size than the first one.
+    #[error(
+        "{}{}: the picture is {found}, but the first one ({}) is {expected}; all pictures of a set \
+         must have one size: resize or remove it", path.display(), place(*row, id), first.display()
+    )]
+    PictureShape {
+        /// The picture's file, or the archive and the file in it.
+        path: PathBuf,
+        /// Line of the label table that names it, where there is one.
+        row: Option<u64>,
+        /// Id of the picture.
+        id: String,
+        /// What it is.
+        found: Box<PictureShape>,
+        /// What it must be.
+        expected: Box<PictureShape>,
+        /// The picture that set the size.
+        first: PathBuf,
+    },
+
+    /// A file of ours, or in a format that we read (`.npy`, zip, IDX, a pack's manifest), is broken
+    /// or of an unknown version.
+    #[error("{}: {problem}; {hint}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+
+    /// A file was made for other data than it is used with.
+    #[error("{}: {problem}; {hint}", path.display())]
+    OtherData {
+        /// The file, for example a fold file.
+        path: PathBuf,
+        /// How the two differ.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+
+    /// A setting has a value that makes no sense.
+    #[error("`{name}`: {problem}")]
+    Setting {
+        /// Name of the setting as the user writes it.
+        name: String,
+        /// What is wrong and what is allowed.
+        problem: String,
+    },
+
+    /// An example past the end was asked for.
+    #[error("example {index} was asked for, but there are only {len}")]
+    OutOfRange {
+        /// The index asked for, from 0.
+        index: u64,
+        /// Number of examples.
+        len: u64,
+    },
+
+    /// A buffer has another length than the data that must fill it.
+    #[error("the buffer for {what} has {found} elements, but {expected} are needed")]
+    Buffer {
+        /// `pixels` or `labels`.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length it must have.
+        expected: usize,
+    },
+
+    /// The caller asked to stop; what is done is kept.
+    #[error("interrupted; run the same command again to continue")]
+    Interrupted,
+}
+
+impl Error {
+    /// For `map_err` of file operations: says what was tried on which path.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// A [`Error::Setting`].
+    pub fn setting(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Setting {
+            name: name.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// A [`Error::Table`]: `row` counts from 1, the header included.
+    pub fn table(path: impl Into<PathBuf>, row: u64, problem: impl Into<String>) -> Self {
+        Self::Table {
+            path: path.into(),
+            row,
+            problem: problem.into(),
+        }
+    }
+
+    /// A [`Error::Format`].
+    pub fn format(
+        path: impl Into<PathBuf>,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Format {
+            path: path.into(),
+            problem: problem.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// Whether the fault lies in the user's data (exit code 3) and not in the machine or the
+    /// settings.
+    pub fn is_bad_data(&self) -> bool {
+        !matches!(
+            self,
+            Self::Io { .. }
+                | Self::Setting { .. }
+                | Self::OutOfRange { .. }
+                | Self::Buffer { .. }
+                | Self::Interrupted
+        )
+    }
+}
+
+/// ` (picture `id`, row 7)` or, without a label table, ` (picture `id`)`.
+fn place(row: Option<u64>, id: &str) -> String {
+    match row {
+        Some(row) => format!(" (picture `{id}`, row {row} of the labels)"),
+        None => format!(" (picture `{id}`)"),
+    }
+}
+
+/// Up to 30 names in backticks, then a count of the rest.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 30;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
