@@ -1,1 +1,8 @@
 //! Learning: losses, optimisers, schedules, metrics, the trainer, checkpoints and runs.
+
+pub mod checkpoint;
+pub mod config;
+mod error;
+pub mod runs;
+
+pub use error::{Error, ErrorKind};

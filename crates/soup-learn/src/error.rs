@@ -1,0 +1,118 @@
+//! What can go wrong in a run.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use crate::config::ConfigError;
+
+/// Why a run, a checkpoint or a prediction failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is there and is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A run, a fold or a file belongs to something else than what was asked.
+    #[error("{0}")]
+    Mismatch(String),
+    /// Another process trains this fold.
+    #[error("{} is being trained by another process; wait for it, end it, or train another fold", .0.display())]
+    Busy(PathBuf),
+    /// Pictures or labels could not be read.
+    #[error("{0}")]
+    Data(String),
+    /// The network cannot be built or planned.
+    #[error("model {model}: {problem}")]
+    Model {
+        /// The network asked for.
+        model: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "fold {fold}, epoch {epoch}, step {step}: the loss is {loss}; lower optimizer.rate, or limit the gradient with train.clip_norm=1"
+    )]
+    Diverged {
+        /// Fold, counted from 0.
+        fold: usize,
+        /// Epoch, counted from 1.
+        epoch: usize,
+        /// Step within the epoch, counted from 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// The stop flag was raised; a checkpoint was written.
+    #[error("interrupted; the same command goes on from {}", checkpoint.display())]
+    Interrupted {
+        /// Where the run will go on.
+        checkpoint: PathBuf,
+    },
+}
+
+/// The kinds of failure that a caller tells apart, e.g. by its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The command cannot be carried out as it was given.
+    Usage,
+    /// Pictures, labels or files are wrong.
+    Data,
+    /// Stopped on request and resumable.
+    Interrupted,
+    /// Anything else.
+    Failed,
+}
+
+impl Error {
+    /// The kind of this failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config(_) | Self::Mismatch(_) => ErrorKind::Usage,
+            Self::Data(_) | Self::Format { .. } => ErrorKind::Data,
+            Self::Interrupted { .. } => ErrorKind::Interrupted,
+            Self::File { .. } | Self::Busy(_) | Self::Model { .. } | Self::Diverged { .. } => {
+                ErrorKind::Failed
+            }
+        }
+    }
+
+    /// For `map_err`: the system's error with the file and what was tried.
+    pub(crate) fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            path,
+            action,
+            source,
+        }
+    }
+
+    /// A file that is not what it should be.
+    pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Format {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
+    }
+}
