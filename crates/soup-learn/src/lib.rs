@@ -3,6 +3,8 @@
 pub mod checkpoint;
 pub mod config;
 mod error;
+pub mod losses;
 pub mod runs;
+pub mod setting;
 
 pub use error::{Error, ErrorKind};
