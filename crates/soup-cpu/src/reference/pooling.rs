@@ -1,0 +1,126 @@
+//! Pooling over windows and over whole maps.
+
+use soup_graph::ImageShape;
+
+/// Mean over the pixels of each picture and channel.
+pub(super) fn average(input: &[f64], shape: ImageShape, batch: usize) -> Vec<f64> {
+    pool(shape, batch, |at| mean(at.map(|at| input[at])))
+}
+
+/// Gradient of the input of [`average`].
+pub(super) fn average_backward(given: &[f64], shape: ImageShape) -> Vec<f64> {
+    let pixels = (shape.height * shape.width) as f64;
+    (0..given.len() / shape.channels * shape.len())
+        .map(|at| given[pooled(at, shape)] / pixels)
+        .collect()
+}
+
+/// `ln(mean(exp(sharpness * x))) / sharpness` of each picture and channel: the mean for a sharpness of 0, the
+/// maximum for an infinite one.
+pub(super) fn log_sum_exp(
+    input: &[f64],
+    shape: ImageShape,
+    batch: usize,
+    sharpness: f64,
+) -> Vec<f64> {
+    let largest = pool(shape, batch, |at| {
+        at.map(|at| input[at]).fold(f64::MIN, f64::max)
+    });
+    let smallest = pool(shape, batch, |at| {
+        at.map(|at| input[at]).fold(f64::MAX, f64::min)
+    });
+    if sharpness == 0.0 {
+        return average(input, shape, batch);
+    }
+    if sharpness.is_infinite() {
+        return largest;
+    }
+    // Taking out the term with the largest exponent keeps the rest from overflowing.
+    let peaks = if sharpness > 0.0 { largest } else { smallest };
+    let means = pool(shape, batch, |at| {
+        mean(at.map(|at| (sharpness * (input[at] - peaks[pooled(at, shape)])).exp()))
+    });
+    peaks
+        .iter()
+        .zip(means)
+        .map(|(peak, mean)| peak + mean.ln() / sharpness)
+        .collect()
+}
+
+/// Gradient of the input of [`log_sum_exp`]: the pooled one shared out by softmax.
+pub(super) fn log_sum_exp_backward(
+    input: &[f64],
+    shape: ImageShape,
+    batch: usize,
+    sharpness: f64,
+    given: &[f64],
+) -> Vec<f64> {
+    let value = log_sum_exp(input, shape, batch, sharpness);
+    let weight = |at: usize| match sharpness.is_infinite() {
+        true => f64::from(u8::from(input[at] == value[pooled(at, shape)])),
+        false => (sharpness * (input[at] - value[pooled(at, shape)])).exp(),
+    };
+    let totals = pool(shape, batch, |at| at.map(weight).sum());
+    (0..input.len())
+        .map(|at| given[pooled(at, shape)] * weight(at) / totals[pooled(at, shape)])
+        .collect()
+}
+
+/// Place in the input of the largest value of each window (kernel, stride, padding), the first of
+/// equals; padding never wins.
+pub(super) fn winners(
+    input: &[f64],
+    (from, to): (ImageShape, ImageShape),
+    batch: usize,
+    [kernel, stride, padding]: [usize; 3],
+) -> Vec<usize> {
+    let span = |out: usize, side: usize| {
+        let start = out * stride;
+        start.saturating_sub(padding)..(start + kernel).saturating_sub(padding).min(side)
+    };
+    let mut winners = Vec::with_capacity(batch * to.len());
+    for at in 0..batch * to.len() {
+        let (pixel, channel) = (at / to.channels, at % to.channels);
+        let picture = pixel / (to.height * to.width);
+        let rows = span(pixel / to.width % to.height, from.height);
+        let columns = span(pixel % to.width, from.width);
+        let place = |y: usize, x: usize| {
+            ((picture * from.height + y) * from.width + x) * from.channels + channel
+        };
+        let mut best = place(rows.start, columns.start);
+        for y in rows {
+            for x in columns.clone() {
+                if input[place(y, x)] > input[best] {
+                    best = place(y, x);
+                }
+            }
+        }
+        winners.push(best);
+    }
+    winners
+}
+
+/// Place in the pooled vector of the channel that holds value `at` of the maps.
+fn pooled(at: usize, shape: ImageShape) -> usize {
+    at / shape.len() * shape.channels + at % shape.channels
+}
+
+/// `reduce` over the places of each picture's channel.
+fn pool(
+    shape: ImageShape,
+    batch: usize,
+    reduce: impl Fn(std::iter::StepBy<std::ops::Range<usize>>) -> f64,
+) -> Vec<f64> {
+    (0..batch * shape.channels)
+        .map(|at| {
+            let start = at / shape.channels * shape.len();
+            let channel = at % shape.channels;
+            reduce((start + channel..start + shape.len()).step_by(shape.channels))
+        })
+        .collect()
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len() as f64;
+    values.sum::<f64>() / count
+}
