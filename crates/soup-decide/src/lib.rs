@@ -1,1 +1,40 @@
-//! From probabilities to answers: ensembles, thresholds, submission files.
+//! From probabilities to answers: prediction files, ensembles, thresholds, submission files.
+//!
+//! Whatever made them (a fold of ours, another team, a spreadsheet), probabilities are a
+//! [`Predictions`] table: one row a picture, one column a label. Tables are joined by their ids and
+//! label names, never by their order. [`ensemble::combine`] makes one table of many, a
+//! [`Thresholds`] turns probabilities into answers, and a [`Template`] writes the answers in the
+//! exact shape of a given `sample_submission.csv`.
+//!
+//! ```
+//! use soup_decide::{Predictions, Thresholds, ensemble::{self, Method}};
+//!
+//! let table = |ids: [&str; 2], values: [f32; 4]| {
+//!     Predictions::new(
+//!         "example",
+//!         ids.map(String::from).to_vec(),
+//!         vec!["a".into(), "b".into()],
+//!         values.to_vec(),
+//!     )
+//! };
+//! let ours = table(["7", "8"], [0.9, 0.2, 0.6, 0.4])?;
+//! let theirs = table(["8", "7"], [0.0, 1.0, 1.0, 0.0])?; // other order
+//! let mean = ensemble::combine(&[ours, theirs], &Method::Mean, None)?;
+//! assert_eq!(mean.row(0), [0.95, 0.1]);
+//! assert_eq!(Thresholds::default().decide("b", 0.7), true);
+//! # Ok::<(), soup_decide::DecideError>(())
+//! ```
+
+pub mod ensemble;
+mod error;
+mod ids;
+mod output;
+mod predictions;
+mod submission;
+mod threshold;
+
+pub use error::{DecideError, Result};
+pub use output::write_atomically;
+pub use predictions::Predictions;
+pub use submission::Template;
+pub use threshold::{ThresholdError, Thresholds};

@@ -1,0 +1,183 @@
+//! NumPy arrays of probabilities, with ids and label names in `NAME.ids.json` beside them.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use soup_data::Error;
+
+use super::{Predictions, RowNumbers};
+use crate::predictions::csv::read_bytes;
+use crate::{Result, write_atomically};
+
+/// What NumPy's file does not say.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Names {
+    /// The picture of each row.
+    ids: Vec<String>,
+    /// The label of each column.
+    labels: Vec<String>,
+}
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+
+pub(super) fn read(path: &Path) -> Result<Predictions> {
+    let bytes = read_bytes(path)?;
+    let broken = |problem: String| {
+        let hint = "save it with numpy.save as a C-ordered float32 array, pictures x labels";
+        Error::format(path, problem, hint)
+    };
+    let (rows, columns, values) = parse(&bytes).map_err(broken)?;
+    let names_path = names_path(path);
+    let names = std::fs::read(&names_path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound {
+            path: names_path.clone(),
+            hint: format!(
+                "write one beside {}: {{\"ids\": [\"00000\", ...], \"labels\": [\"a\", ...]}}",
+                path.display()
+            ),
+        },
+        _ => Error::io("read", &names_path)(source),
+    })?;
+    let names: Names = serde_json::from_slice(&names).map_err(|error| {
+        let hint = "it must hold {\"ids\": [\"00000\", ...], \"labels\": [\"a\", ...]}";
+        Error::format(&names_path, error.to_string(), hint)
+    })?;
+    if (names.ids.len(), names.labels.len()) != (rows, columns) {
+        let problem = format!(
+            "it names {} ids and {} labels, but {} is {rows} x {columns}",
+            names.ids.len(),
+            names.labels.len(),
+            path.display()
+        );
+        return Err(Error::format(
+            names_path,
+            problem,
+            "use the pair that was written together",
+        )
+        .into());
+    }
+    let rows = RowNumbers { lines: None };
+    Predictions::checked(path.to_path_buf(), names.ids, names.labels, values, rows)
+}
+
+pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
+    let names = Names {
+        ids: table.ids().to_vec(),
+        labels: table.labels().to_vec(),
+    };
+    let names_path = names_path(path);
+    let json = serde_json::to_vec(&names).map_err(|error| {
+        Error::format(
+            &names_path,
+            error.to_string(),
+            "this is a fault of the program",
+        )
+    })?;
+    // The names first: an array without its names cannot be read, names alone do no harm.
+    write_atomically(&names_path, &json)?;
+    let header = format!(
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}",
+        table.len(),
+        table.labels().len()
+    );
+    let before = MAGIC.len() + 4;
+    let padded = (before + header.len() + 1).next_multiple_of(64) - before;
+    let mut bytes = Vec::with_capacity(before + padded + 4 * table.values().len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&[1, 0]);
+    bytes.extend_from_slice(&(padded as u16).to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.resize(before + padded - 1, b' ');
+    bytes.push(b'\n');
+    bytes.extend(table.values().iter().flat_map(|value| value.to_le_bytes()));
+    write_atomically(path, &bytes)
+}
+
+/// `probs.npy` -> `probs.ids.json`.
+fn names_path(path: &Path) -> PathBuf {
+    path.with_extension("ids.json")
+}
+
+/// Rows, columns and values of a two-dimensional array.
+fn parse(bytes: &[u8]) -> Result<(usize, usize, Vec<f32>), String> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or("it is not a NumPy file")?;
+    let (length, rest) = match rest {
+        [1, _, a, b, rest @ ..] => (u16::from_le_bytes([*a, *b]) as usize, rest),
+        [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
+        _ => return Err("its version of the format is not known".into()),
+    };
+    let (header, data) = rest
+        .split_at_checked(length)
+        .ok_or("its header is cut off")?;
+    let header = std::str::from_utf8(header).map_err(|_| "its header is not text")?;
+    let kind = field(header, "descr")?.trim_matches(['\'', '"']);
+    if field(header, "fortran_order")? != "False" {
+        return Err("it is in Fortran order; save numpy.ascontiguousarray of it".into());
+    }
+    let shape = field(header, "shape")?;
+    let sizes: Result<Vec<usize>, _> = shape
+        .trim_matches(['(', ')'])
+        .split(',')
+        .map(str::trim)
+        .filter(|size| !size.is_empty())
+        .map(str::parse)
+        .collect();
+    let (rows, columns) = match sizes.as_deref() {
+        Ok([rows, columns]) => (*rows, *columns),
+        _ => return Err(format!("its shape is {shape}, not pictures x labels")),
+    };
+    let width = match kind {
+        "<f4" => 4,
+        "<f8" => 8,
+        "|u1" | "|b1" => 1,
+        _ => {
+            return Err(format!(
+                "its elements are `{kind}`, not `<f4`, `<f8`, `|u1` or `|b1`"
+            ));
+        }
+    };
+    let expected = rows
+        .checked_mul(columns)
+        .and_then(|count| count.checked_mul(width));
+    if expected != Some(data.len()) {
+        return Err(format!(
+            "it is {rows} x {columns} of `{kind}`, but holds {} bytes of data",
+            data.len()
+        ));
+    }
+    let values = match width {
+        4 => data
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect(),
+        8 => data
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| f64::from_le_bytes(*bytes) as f32)
+            .collect(),
+        _ => data.iter().map(|byte| f32::from(*byte)).collect(),
+    };
+    Ok((rows, columns, values))
+}
+
+/// The text of one entry of the header's dictionary.
+fn field<'a>(header: &'a str, name: &str) -> Result<&'a str, String> {
+    let missing = || format!("its header has no `{name}`");
+    let (_, value) = header
+        .split_once(&format!("'{name}':"))
+        .ok_or_else(missing)?;
+    let value = value.trim_start();
+    let end = if value.starts_with('(') {
+        value.find(')').map(|at| at + 1)
+    } else {
+        value.find([',', '}'])
+    };
+    value
+        .get(..end.ok_or_else(missing)?)
+        .map(str::trim)
+        .ok_or_else(missing)
+}

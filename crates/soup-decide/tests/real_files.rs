@@ -1,0 +1,129 @@
+//! The founding contest's own files, read from where they lie; skipped where they are missing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use soup_decide::ensemble::{Method, Tie, combine};
+use soup_decide::{Predictions, Template, Thresholds};
+
+fn contest_data() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let found = folder.is_dir();
+    if !found {
+        eprintln!(
+            "skipped: the contest's files are not at {}",
+            folder.display()
+        );
+    }
+    found.then_some(folder)
+}
+
+fn fixture() -> Value {
+    serde_json::from_str(include_str!("fixtures/submissions.json")).unwrap()
+}
+
+fn seven(data: &Path) -> Vec<Predictions> {
+    let names = fixture()["files"].clone();
+    let names = names.as_array().unwrap().iter();
+    names
+        .map(|name| {
+            let path = data
+                .join("dirty_mnist_2nd_submissions")
+                .join(name.as_str().unwrap());
+            Predictions::read(&path).unwrap()
+        })
+        .collect()
+}
+
+fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> String {
+    let hash = bytes
+        .into_iter()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+        });
+    format!("{hash:016x}")
+}
+
+fn answers(table: &Predictions) -> impl Iterator<Item = u8> {
+    table.values().iter().map(|value| b'0' + *value as u8)
+}
+
+fn vote(tie: Tie) -> Method {
+    Method::Vote {
+        thresholds: Thresholds::default(),
+        tie,
+    }
+}
+
+#[test]
+fn the_majority_of_seven_teams_is_numpys_cell_by_cell() {
+    let Some(data) = contest_data() else { return };
+    let tables = seven(&data);
+    let majority = combine(&tables, &vote(Tie::No), None).unwrap();
+    assert_eq!((majority.len(), majority.labels().len()), (5000, 26));
+    let by_label: Vec<u64> = (0..26)
+        .map(|label| (0..5000).map(|row| majority.row(row)[label] as u64).sum())
+        .collect();
+    let fixture = fixture();
+    assert_eq!(
+        serde_json::json!(by_label),
+        fixture["majority_of_seven_by_label"]
+    );
+    assert_eq!(fnv1a(answers(&majority)), fixture["majority_of_seven"]);
+
+    let six = |tie| fnv1a(answers(&combine(&tables[..6], &vote(tie), None).unwrap()));
+    assert_eq!(six(Tie::No), fixture["majority_of_six_tie_no"]);
+    assert_eq!(six(Tie::Yes), fixture["majority_of_six_tie_yes"]);
+
+    let mean = combine(&tables, &Method::Mean, None).unwrap();
+    let bytes = mean.values().iter().flat_map(|value| value.to_le_bytes());
+    assert_eq!(fnv1a(bytes), fixture["mean_of_seven"]);
+}
+
+#[test]
+fn the_real_sample_keeps_every_byte_but_the_cells() {
+    let Some(data) = contest_data() else { return };
+    let path = data.join("dirty_mnist_2nd_labels/sample_submission.csv.gz");
+    let template = Template::read(&path).unwrap();
+    assert_eq!((template.ids().len(), template.labels().len()), (5000, 26));
+    let majority = combine(&seven(&data), &vote(Tie::No), None).unwrap();
+    let text = template.fill(&majority, &Thresholds::default()).unwrap();
+
+    assert_eq!(text.matches("\r\n").count(), 5001);
+    assert_eq!(text.matches('\n').count(), 5001);
+    assert!(text.ends_with("\r\n"));
+    // Zeros are what the sample holds, so a submission of zeros must be the sample itself.
+    let zeros = vec![0.0; majority.values().len()];
+    let (ids, labels) = (majority.ids().to_vec(), majority.labels().to_vec());
+    let zeros = Predictions::new("zeros", ids, labels, zeros).unwrap();
+    let sample = template.fill(&zeros, &Thresholds::default()).unwrap();
+    assert_eq!(text.len(), sample.len());
+    // FNV-1a of the unpacked sample_submission.csv.
+    assert_eq!(fnv1a(sample.bytes()), "1cd563550abc5d95");
+    let cells = |text: &str| -> Vec<u8> {
+        let rows = text.lines().skip(1);
+        rows.flat_map(|row| {
+            row.split(',')
+                .skip(1)
+                .map(|cell| cell.as_bytes()[0])
+                .collect::<Vec<_>>()
+        })
+        .collect()
+    };
+    assert_eq!(fnv1a(cells(&text)), fixture()["majority_of_seven"]);
+}
+
+#[test]
+fn the_real_answers_read_as_predictions() {
+    let Some(data) = contest_data() else { return };
+    let path = data.join("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
+    let answers = Predictions::read(&path).unwrap();
+    assert_eq!(answers.len(), 50_000);
+    let asked = ["00001", "00000"].map(String::from);
+    let two = answers
+        .selected(&asked, answers.labels(), "pictures".as_ref())
+        .unwrap();
+    assert_eq!(two.row(0)[..4], [1.0, 0.0, 0.0, 1.0]);
+    assert_eq!(two.row(1)[..4], [1.0, 1.0, 0.0, 1.0]);
+}

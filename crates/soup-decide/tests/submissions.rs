@@ -1,0 +1,117 @@
+//! Submissions keep the sample's shape.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use soup_decide::{Predictions, Template, Thresholds};
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn predictions(ids: &[&str], labels: &[&str], values: &[f32]) -> Predictions {
+    Predictions::new("probs.csv", names(ids), names(labels), values.to_vec()).unwrap()
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    Template::parse("sample.csv", text.to_owned()).map_err(|error| {
+        assert!(error.is_bad_data());
+        error.to_string()
+    })
+}
+
+#[test]
+fn everything_but_the_cells_stays() {
+    // The order of rows and columns differs, the ids have other zeros.
+    let table = predictions(&["00002", "00010"], &["b", "a"], &[0.9, 0.5, 0.2, 0.51]);
+    for (sample, expected) in [
+        ("index,a,b\n10,0,0\n2,0,0\n", "index,a,b\n10,1,0\n2,0,1\n"),
+        (
+            "index,a,b\r\n10,0,0\r\n2,0,0\r\n",
+            "index,a,b\r\n10,1,0\r\n2,0,1\r\n",
+        ),
+        ("index,a,b\n10,0,0\n2,0,0", "index,a,b\n10,1,0\n2,0,1"),
+        (
+            "\u{feff}index,a,b\n10,0,0\n2,0,0",
+            "\u{feff}index,a,b\n10,1,0\n2,0,1",
+        ),
+        ("index,a,b\r\n10,0,0\n2,0,0", "index,a,b\r\n10,1,0\n2,0,1"),
+        (
+            "\"id\",\"a\",\"b\"\n\"0010\",0.5,\n 2 ,0,0\n\n",
+            "\"id\",\"a\",\"b\"\n\"0010\",1,0\n 2 ,0,1\n\n",
+        ),
+    ] {
+        let text = template(sample)
+            .unwrap()
+            .fill(&table, &Thresholds::default())
+            .unwrap();
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn thresholds_apply_by_label() {
+    let table = predictions(&["1"], &["a", "b"], &[0.3, 0.3]);
+    let sample = template("id,a,b\n1,0,0\n").unwrap();
+    let fill = |thresholds: &str| sample.fill(&table, &thresholds.parse().unwrap());
+    assert_eq!(fill("0.2").unwrap(), "id,a,b\n1,1,1\n");
+    assert_eq!(fill("0.2,b=0.4").unwrap(), "id,a,b\n1,1,0\n");
+    assert!(
+        fill("q=0.4")
+            .unwrap_err()
+            .to_string()
+            .contains("no label `q`")
+    );
+}
+
+#[test]
+fn missing_and_extra_pictures_are_refused() {
+    let sample = template("id,a\n1,0\n2,0\n").unwrap();
+    let message = |table| {
+        sample
+            .fill(&table, &Thresholds::default())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        message(predictions(&["1"], &["a"], &[0.0])),
+        "probs.csv: there is no prediction for these pictures of sample.csv: `2`; predict all of them"
+    );
+    assert_eq!(
+        message(predictions(&["1", "2", "3", "4"], &["a"], &[0.0; 4])),
+        "probs.csv: these pictures are not in sample.csv: `3`, `4`; is it a file for another set of \
+         pictures?"
+    );
+    assert_eq!(
+        message(predictions(&["1", "2"], &["b"], &[0.0; 2])),
+        "probs.csv: its label columns differ from those of sample.csv: missing `a`; not expected `b`"
+    );
+}
+
+#[test]
+fn bad_samples_are_refused_with_their_row() {
+    for (text, message) in [
+        (
+            "",
+            "sample.csv: there is no label column; the columns after the id must be the labels",
+        ),
+        (
+            "id,a\n",
+            "sample.csv holds no rows; a prediction file has one row a picture",
+        ),
+        (
+            "id,a\n1\n",
+            "sample.csv, row 2: there are 1 fields, but the header has 2",
+        ),
+        ("id,a\n1,0\n\n2,0\n", "sample.csv, row 3: the line is empty"),
+        ("id,a\n,0\n", "sample.csv, row 2: the id is empty"),
+        (
+            "id,a\n1,0\n1,0\n",
+            "sample.csv, row 3: picture `1` was already named in row 2; keep one of the two rows",
+        ),
+        (
+            "id,a,a\n1,0,0\n",
+            "sample.csv: there are two columns `a`; remove one of them",
+        ),
+    ] {
+        assert_eq!(template(text).unwrap_err(), message);
+    }
+}
