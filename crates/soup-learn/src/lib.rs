@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod losses;
+pub mod optimizers;
 pub mod runs;
 pub mod setting;
 

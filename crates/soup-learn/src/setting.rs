@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::config::ConfigError;
+
 /// A setting whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}` is {value}: {rule}")]
@@ -29,4 +31,13 @@ pub(crate) fn require(
         value: value.to_string(),
         rule: rule.to_string(),
     })
+}
+
+impl From<InvalidSetting> for ConfigError {
+    fn from(invalid: InvalidSetting) -> Self {
+        Self::Value {
+            path: invalid.key.to_owned(),
+            problem: format!("{} {}", invalid.value, invalid.rule),
+        }
+    }
 }
