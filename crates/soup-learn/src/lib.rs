@@ -1,11 +1,13 @@
 //! Learning: losses, optimisers, schedules, metrics, the trainer, checkpoints and runs.
 
+pub mod average;
 pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod losses;
 pub mod optimizers;
 pub mod runs;
+pub mod schedules;
 pub mod setting;
 
 pub use error::{Error, ErrorKind};
