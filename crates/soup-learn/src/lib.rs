@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod losses;
+pub mod metrics;
 pub mod optimizers;
 pub mod runs;
 pub mod schedules;

@@ -1,0 +1,170 @@
+//! All metrics of a table.
+
+use serde::{Deserialize, Serialize};
+
+use super::average_precision;
+use super::table::{RowMetric, Table, cross_entropy};
+
+/// The metrics of a table. Shares lie between 0 and 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Number of pictures.
+    pub rows: usize,
+    /// Share of right cells.
+    pub accuracy: f64,
+    /// Share of pictures with all labels right.
+    pub exact_match: f64,
+    /// Mean of the average precision over the labels that occur; none if no label does.
+    #[serde(rename = "mAP")]
+    pub mean_average_precision: Option<f64>,
+    /// Mean of the labels' precisions (macro precision).
+    #[serde(rename = "CP")]
+    pub class_precision: f64,
+    /// Mean of the labels' recalls (macro recall).
+    #[serde(rename = "CR")]
+    pub class_recall: f64,
+    /// Mean of the labels' F1 (scikit-learn's macro F1).
+    #[serde(rename = "CF1")]
+    pub class_f1: f64,
+    /// Harmonic mean of CP and CR: what other papers call CF1.
+    #[serde(rename = "CF1_harmonic")]
+    pub class_f1_harmonic: f64,
+    /// Precision over all cells (micro precision).
+    #[serde(rename = "OP")]
+    pub overall_precision: f64,
+    /// Recall over all cells (micro recall).
+    #[serde(rename = "OR")]
+    pub overall_recall: f64,
+    /// F1 over all cells (micro F1).
+    #[serde(rename = "OF1")]
+    pub overall_f1: f64,
+    /// Mean binary cross-entropy of the probabilities over all cells.
+    pub loss: f64,
+    /// The table of the labels, in the order of the columns.
+    pub labels: Vec<LabelEvaluation>,
+}
+
+/// The metrics of one label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelEvaluation {
+    /// Name of the label.
+    pub label: String,
+    /// A probability above it is a yes.
+    pub threshold: f32,
+    /// Number of pictures with the label.
+    pub support: usize,
+    /// Number of pictures said to have it.
+    pub predicted: usize,
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Share of right ones among the yes.
+    pub precision: f64,
+    /// Share of the positives that were found.
+    pub recall: f64,
+    /// Harmonic mean of precision and recall.
+    pub f1: f64,
+    /// Average precision; none for a label without positives.
+    #[serde(rename = "AP")]
+    pub average_precision: Option<f64>,
+    /// Mean binary cross-entropy.
+    pub loss: f64,
+}
+
+/// Answers of one label or of all, counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    right_yes: usize,
+    wrong_yes: usize,
+    missed: usize,
+}
+
+impl Counts {
+    fn precision(self) -> f64 {
+        share(self.right_yes, self.right_yes + self.wrong_yes)
+    }
+
+    fn recall(self) -> f64 {
+        share(self.right_yes, self.right_yes + self.missed)
+    }
+
+    fn f1(self) -> f64 {
+        let twice = 2 * self.right_yes;
+        share(twice, twice + self.wrong_yes + self.missed)
+    }
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len() as f64;
+    values.sum::<f64>() / count
+}
+
+impl Table<'_> {
+    /// All metrics of the table.
+    pub fn evaluate(&self) -> Evaluation {
+        let rows = self.rows();
+        let mut all = Counts::default();
+        let labels: Vec<LabelEvaluation> = (0..self.labels().len())
+            .map(|label| {
+                let threshold = self.threshold(label);
+                let mut counts = Counts::default();
+                let mut loss = 0.0;
+                for (probability, present) in self.column(label) {
+                    match (probability > threshold, present) {
+                        (true, true) => counts.right_yes += 1,
+                        (true, false) => counts.wrong_yes += 1,
+                        (false, true) => counts.missed += 1,
+                        (false, false) => {}
+                    }
+                    loss += cross_entropy(probability, present);
+                }
+                all.right_yes += counts.right_yes;
+                all.wrong_yes += counts.wrong_yes;
+                all.missed += counts.missed;
+                LabelEvaluation {
+                    label: self.labels()[label].clone(),
+                    threshold,
+                    support: counts.right_yes + counts.missed,
+                    predicted: counts.right_yes + counts.wrong_yes,
+                    accuracy: share(rows - counts.wrong_yes - counts.missed, rows),
+                    precision: counts.precision(),
+                    recall: counts.recall(),
+                    f1: counts.f1(),
+                    average_precision: average_precision(self.column(label)),
+                    loss: loss / rows as f64,
+                }
+            })
+            .collect();
+        let cells = rows * labels.len();
+        let ranked: Vec<f64> = labels.iter().filter_map(|l| l.average_precision).collect();
+        let class_precision = mean(labels.iter().map(|l| l.precision));
+        let class_recall = mean(labels.iter().map(|l| l.recall));
+        let sum = class_precision + class_recall;
+        Evaluation {
+            rows,
+            accuracy: share(cells - all.wrong_yes - all.missed, cells),
+            exact_match: mean(self.row_values(RowMetric::ExactMatch).into_iter()),
+            mean_average_precision: (!ranked.is_empty()).then(|| mean(ranked.into_iter())),
+            class_precision,
+            class_recall,
+            class_f1: mean(labels.iter().map(|l| l.f1)),
+            class_f1_harmonic: if sum == 0.0 {
+                0.0
+            } else {
+                2.0 * class_precision * class_recall / sum
+            },
+            overall_precision: all.precision(),
+            overall_recall: all.recall(),
+            overall_f1: all.f1(),
+            loss: mean(labels.iter().map(|l| l.loss)),
+            labels,
+        }
+    }
+}

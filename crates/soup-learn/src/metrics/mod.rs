@@ -1,0 +1,41 @@
+//! How good answers are: the metrics of multi-label papers, with scikit-learn's figures.
+//!
+//! A [`Table`] holds probabilities (or 0/1 answers) beside the true labels, checked once;
+//! [`Table::evaluate`] gives an [`Evaluation`], [`Table::interval`] how sure its means are.
+//!
+//! ```
+//! use soup_learn::metrics::Table;
+//!
+//! let labels = ["a".to_owned(), "b".to_owned()];
+//! // Three pictures; the last answer misses the label "b".
+//! let probabilities = [0.9, 0.2, 0.1, 0.8, 0.7, 0.4];
+//! let targets = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
+//! let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+//! let evaluation = table.evaluate();
+//! assert_eq!(evaluation.accuracy, 5.0 / 6.0);
+//! assert_eq!(evaluation.exact_match, 2.0 / 3.0);
+//! assert_eq!(evaluation.labels[1].recall, 0.5);
+//! ```
+//!
+//! # Edge cases
+//! * A label without positives has no average precision: it is left out of the mean (scikit-learn
+//!   would count it as 0 with a warning). It still counts, with 0, in CP, CR and CF1, as under
+//!   scikit-learn's `zero_division=0`.
+//! * A precision without a yes, a recall without a positive and an F1 of both are 0. So all zeros
+//!   give CP, CR, CF1, OP, OR and OF1 of 0, while accuracy is the share of absent labels and the
+//!   average precision of a label is its share of positives (all ties).
+//! * 0/1 answers may be given as probabilities; the average precision then has two steps only, and
+//!   the loss of a wrong cell is `-ln(2^-52)`, about 36, as with scikit-learn's `log_loss`.
+
+mod average_precision;
+mod bootstrap;
+mod evaluation;
+mod table;
+
+pub use average_precision::average_precision;
+pub use bootstrap::{Bootstrap, Interval};
+pub use evaluation::{Evaluation, LabelEvaluation};
+pub use table::{MetricError, RowMetric, Table};
+
+#[cfg(test)]
+mod tests;
