@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod examples;
+pub mod transforms;
 
 pub use error::{Error, Result};
 pub use examples::{Examples, PictureShape};

@@ -1,0 +1,68 @@
+//! Grey levels as channels.
+
+use serde::{Deserialize, Serialize};
+use soup_random::Stream;
+
+use super::Step;
+use super::picture::{Form, Picture, ValueScale, Workspace};
+
+/// Turns every grey pixel into one channel a band of grey levels: 1 in the band that the level
+/// lies in, 0 in the others. No counterpart in torchvision; it is `torch.bucketize` and one-hot.
+///
+/// `edges` are the lower ends of the bands on the 0..255 scale: `[0, 100, 200, 255]` makes four
+/// channels, for 0-99, 100-199, 200-254 and 255. The picture is on the 0..1 scale afterwards. Put
+/// it first: between interpolated values there are no bands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bands {
+    /// Lower ends of the bands, rising, the first one 0.
+    pub edges: Vec<f32>,
+}
+
+/// Most bands: one a grey level.
+const MAXIMUM_BANDS: usize = 256;
+
+impl Step for Bands {
+    const KIND: &'static str = "bands";
+    const RANDOM: bool = false;
+
+    fn check(&self, before: Form) -> Result<Form, String> {
+        if before.scale != ValueScale::Bytes {
+            return Err("works on values in 0..255; put it first".into());
+        }
+        if before.shape.channels != 1 {
+            return Err(format!(
+                "the picture has {} channels here; bands are cut from grey pictures, put \
+                 `to_grey` before it",
+                before.shape.channels
+            ));
+        }
+        let rising = self.edges.is_sorted_by(|low, high| low < high);
+        let bounded = self.edges.iter().all(|edge| (0.0..=255.0).contains(edge));
+        let count = self.edges.len();
+        if !rising || !bounded || self.edges.first() != Some(&0.0) || count > MAXIMUM_BANDS {
+            return Err(
+                "`edges` must start with 0 and rise to at most 255, with at most 256 of them, \
+                 such as [0, 100, 200, 255]"
+                    .into(),
+            );
+        }
+        Ok(Form {
+            scale: ValueScale::Unit,
+            ..before.with_channels(count)
+        })
+    }
+
+    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
+        let bands = self.edges.len();
+        let to = workspace.spare(picture.values.len() * bands);
+        to.fill(0.0);
+        for (to, &value) in to.chunks_exact_mut(bands).zip(&picture.values) {
+            let above = self.edges.iter().filter(|&&edge| edge <= value).count();
+            to[above.saturating_sub(1)] = 1.0;
+        }
+        std::mem::swap(&mut picture.values, &mut workspace.spare);
+        picture.channels = bands;
+        picture.scale = ValueScale::Unit;
+    }
+}

@@ -1,0 +1,158 @@
+//! A frame around a picture.
+
+use serde::{Deserialize, Serialize};
+use soup_random::Stream;
+
+use super::picture::{Form, Picture, Workspace};
+use super::{Fill, Step};
+
+/// torchvision `Pad`: a frame around the picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pad {
+    /// Pixels: one number for all sides, `[left and right, top and bottom]`, or `[left, top, right,
+    /// bottom]`.
+    pub padding: Padding,
+    /// What stands in the frame, for `constant`.
+    #[serde(default)]
+    pub fill: Fill,
+    /// How the frame is filled.
+    #[serde(default)]
+    pub padding_mode: PaddingMode,
+}
+
+/// Width of the frame in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Padding {
+    /// The same on all sides.
+    All(usize),
+    /// `[left and right, top and bottom]`.
+    Sides([usize; 2]),
+    /// `[left, top, right, bottom]`.
+    Each([usize; 4]),
+}
+
+/// How a frame is filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaddingMode {
+    /// With `fill`.
+    #[default]
+    Constant,
+    /// With the nearest pixel of the border.
+    Edge,
+    /// Mirrored at the border, the border not repeated: `3 2 | 1 2 3`.
+    Reflect,
+    /// Mirrored at the border, the border repeated: `2 1 | 1 2 3`.
+    Symmetric,
+}
+
+impl PaddingMode {
+    /// Where the value at `position` of an axis of `len` pixels comes from; `None` is the fill.
+    fn source(self, position: isize, len: usize) -> Option<usize> {
+        let last = len as isize - 1;
+        let source = match self {
+            _ if (0..=last).contains(&position) => position,
+            Self::Constant => return None,
+            Self::Edge => position.clamp(0, last),
+            Self::Reflect if position < 0 => -position,
+            Self::Reflect => 2 * last - position,
+            Self::Symmetric if position < 0 => -position - 1,
+            Self::Symmetric => 2 * last + 1 - position,
+        };
+        Some(source as usize)
+    }
+}
+
+impl Pad {
+    /// `[left, top, right, bottom]`.
+    fn sides(&self) -> [usize; 4] {
+        match self.padding {
+            Padding::All(side) => [side; 4],
+            Padding::Sides([x, y]) => [x, y, x, y],
+            Padding::Each(sides) => sides,
+        }
+    }
+}
+
+impl Step for Pad {
+    const KIND: &'static str = "pad";
+    const RANDOM: bool = false;
+
+    fn check(&self, before: Form) -> Result<Form, String> {
+        let [left, top, right, bottom] = self.sides();
+        let (height, width) = (before.shape.height, before.shape.width);
+        let most = |across: usize, limit: usize, name: &str| {
+            if across > limit {
+                Err(format!(
+                    "`padding` is {across} on one side; the picture is {name} here, and \
+                     `{:?}` allows at most {limit}",
+                    self.padding_mode
+                ))
+            } else {
+                Ok(())
+            }
+        };
+        let shrink = match self.padding_mode {
+            PaddingMode::Constant | PaddingMode::Edge => None,
+            PaddingMode::Reflect => Some(1),
+            PaddingMode::Symmetric => Some(0),
+        };
+        if let Some(shrink) = shrink {
+            most(left.max(right), width - shrink, &format!("{width} wide"))?;
+            most(top.max(bottom), height - shrink, &format!("{height} high"))?;
+        }
+        self.fill.check("fill", before.shape.channels)?;
+        let sum = |low: usize, size: usize, high: usize| {
+            low.checked_add(size)
+                .and_then(|sum| sum.checked_add(high))
+                .ok_or_else(|| String::from("`padding` is too large"))
+        };
+        Ok(before.sized(sum(top, height, bottom)?, sum(left, width, right)?))
+    }
+
+    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
+        pad(
+            picture,
+            self.sides(),
+            &self.fill,
+            self.padding_mode,
+            workspace,
+        );
+    }
+}
+
+/// torchvision's `pad` by `[left, top, right, bottom]` pixels.
+pub(super) fn pad(
+    picture: &mut Picture,
+    [left, top, right, bottom]: [usize; 4],
+    fill: &Fill,
+    mode: PaddingMode,
+    workspace: &mut Workspace,
+) {
+    let channels = picture.channels;
+    let (height, width) = (picture.height + top + bottom, picture.width + left + right);
+    let to = workspace.spare(height * width * channels);
+    for (row, to) in to.chunks_exact_mut(width * channels).enumerate() {
+        let Some(from) = mode.source(row as isize - top as isize, picture.height) else {
+            super::warp::fill_pixels(to, fill, channels);
+            continue;
+        };
+        let stride = picture.width * channels;
+        let from = &picture.values[from * stride..(from + 1) * stride];
+        to[left * channels..left * channels + stride].copy_from_slice(from);
+        for column in (0..left).chain(left + picture.width..width) {
+            let pixel = &mut to[column * channels..(column + 1) * channels];
+            match mode.source(column as isize - left as isize, picture.width) {
+                Some(source) => {
+                    pixel.copy_from_slice(&from[source * channels..(source + 1) * channels]);
+                }
+                None => super::warp::fill_pixels(pixel, fill, channels),
+            }
+        }
+    }
+    std::mem::swap(&mut picture.values, &mut workspace.spare);
+    picture.height = height;
+    picture.width = width;
+}

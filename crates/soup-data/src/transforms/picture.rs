@@ -1,0 +1,151 @@
+//! The picture on its way through a pipeline, and the memory that is kept between pictures.
+
+use crate::PictureShape;
+
+use super::resize::Axis;
+
+/// What the values of a picture range over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueScale {
+    /// 0 to 255, as in the file.
+    Bytes,
+    /// 0 to 1.
+    Unit,
+    /// Mean and spread of a normalisation: no bounds.
+    Normalized,
+}
+
+impl ValueScale {
+    /// The largest value, for a scale that has one.
+    pub fn maximum(self) -> Option<f32> {
+        match self {
+            Self::Bytes => Some(255.0),
+            Self::Unit => Some(1.0),
+            Self::Normalized => None,
+        }
+    }
+}
+
+/// A picture being transformed: `f32` values, height x width x channels, on the 0..255 scale until
+/// a normalisation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels a row.
+    pub width: usize,
+    /// Values a pixel.
+    pub channels: usize,
+    /// What the values range over.
+    pub scale: ValueScale,
+    /// `height * width * channels` values, the channels of a pixel beside each other.
+    pub values: Vec<f32>,
+}
+
+impl Picture {
+    /// Height, width and channels.
+    pub fn shape(&self) -> PictureShape {
+        PictureShape {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+        }
+    }
+
+    /// Takes the bytes of a decoded picture, as `f32` on the 0..255 scale.
+    pub(super) fn load(&mut self, pixels: &[u8], shape: PictureShape) {
+        self.height = shape.height;
+        self.width = shape.width;
+        self.channels = shape.channels;
+        self.scale = ValueScale::Bytes;
+        self.values.clear();
+        self.values
+            .extend(pixels.iter().map(|&byte| f32::from(byte)));
+    }
+}
+
+/// Shape and scale: all that a check of parameters needs to know about a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pub shape: PictureShape,
+    pub scale: ValueScale,
+}
+
+impl Form {
+    /// The same with another height and width.
+    pub fn sized(self, height: usize, width: usize) -> Self {
+        Self {
+            shape: PictureShape {
+                height,
+                width,
+                ..self.shape
+            },
+            ..self
+        }
+    }
+
+    /// The same with another number of channels.
+    pub fn with_channels(self, channels: usize) -> Self {
+        Self {
+            shape: PictureShape {
+                channels,
+                ..self.shape
+            },
+            ..self
+        }
+    }
+
+    /// The largest value of the scale, or a message for a transform that needs one.
+    pub fn maximum(self) -> Result<f32, String> {
+        self.scale.maximum().ok_or_else(|| {
+            "works on values in 0..255 or 0..1; put it before the normalisation".into()
+        })
+    }
+}
+
+/// Memory of [`Pipeline::apply`](super::Pipeline::apply), kept from picture to picture so that
+/// nothing is allocated after the first one. One a thread; holds nothing that changes a result.
+#[derive(Debug)]
+pub struct Scratch {
+    pub(super) picture: Picture,
+    pub(super) workspace: Workspace,
+}
+
+impl Scratch {
+    /// Empty: grows with the first picture.
+    pub fn new() -> Self {
+        Self {
+            picture: Picture {
+                height: 0,
+                width: 0,
+                channels: 0,
+                scale: ValueScale::Bytes,
+                values: Vec::new(),
+            },
+            workspace: Workspace::default(),
+        }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a transform may use beside the picture.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    /// The picture as it will be, or a step on the way; contents undefined between transforms.
+    pub spare: Vec<f32>,
+    /// Weights of the resizings met so far.
+    pub axes: Vec<Axis>,
+}
+
+impl Workspace {
+    /// `spare` with exactly this many values, their contents undefined.
+    pub fn spare(&mut self, len: usize) -> &mut [f32] {
+        self.spare.resize(len, 0.0);
+        &mut self.spare
+    }
+}

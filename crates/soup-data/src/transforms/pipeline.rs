@@ -1,0 +1,167 @@
+//! A list of transforms, checked and applied.
+
+use serde::{Deserialize, Serialize};
+use soup_random::Stream;
+
+use crate::PictureShape;
+
+use super::picture::Form;
+#[cfg(test)]
+use super::picture::Picture;
+use super::{Scratch, Transform, TransformError, ValueScale, normalize};
+
+/// Longest side of a picture in a pipeline, in pixels.
+const MAXIMUM_SIDE: usize = 32_768;
+/// Most values of a picture in a pipeline (4 GiB).
+const MAXIMUM_VALUES: usize = 1 << 30;
+
+/// Transforms in the order in which they are applied; serialised as a list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pipeline(Vec<Transform>);
+
+impl Pipeline {
+    /// A pipeline of these transforms, in this order. Parameters are checked against a picture by
+    /// [`output_shape`](Self::output_shape).
+    pub fn new(transforms: Vec<Transform>) -> Self {
+        Self(transforms)
+    }
+
+    /// The transforms in order.
+    pub fn transforms(&self) -> &[Transform] {
+        &self.0
+    }
+
+    /// Checks every parameter and says which shape comes out for a picture of shape `input`.
+    ///
+    /// # Errors
+    /// [`TransformError::Transform`] for a parameter that makes no sense or a transform that cannot
+    /// work on what the one before it gives, [`TransformError::Input`] for an empty or huge input.
+    pub fn output_shape(&self, input: PictureShape) -> Result<PictureShape, TransformError> {
+        self.check(input).map(|form| form.shape)
+    }
+
+    /// The same without the random transforms: what a picture meets in evaluation and production.
+    pub fn evaluation(&self) -> Self {
+        let fixed = self.0.iter().filter(|transform| !transform.is_random());
+        Self(fixed.cloned().collect())
+    }
+
+    /// Transforms the bytes of a picture and writes the result into `out`: height x width x
+    /// channels values, as many as [`output_shape`](Self::output_shape) says.
+    ///
+    /// Random transforms draw from `draws`; the same stream gives the same picture. Nothing is
+    /// allocated once `scratch` has seen a picture of this shape.
+    ///
+    /// # Errors
+    /// Those of [`output_shape`](Self::output_shape), and [`TransformError::Buffer`] for `pixels`
+    /// or `out` of the wrong length.
+    pub fn apply(
+        &self,
+        pixels: &[u8],
+        shape: PictureShape,
+        draws: &mut Stream,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<(), TransformError> {
+        let output = self.check(shape)?;
+        check_buffer("input", pixels.len(), shape.len())?;
+        check_buffer("transformed", out.len(), output.shape.len())?;
+
+        let Scratch { picture, workspace } = scratch;
+        picture.load(pixels, shape);
+        let (before, last) = self.0.split_at(self.0.len() - self.pointwise());
+        for transform in before {
+            transform.apply(picture, draws, workspace);
+        }
+        normalize::write(last, picture, out);
+        Ok(())
+    }
+
+    /// How many transforms at the end only copy channels, scale and shift: those are done in one
+    /// pass that writes the result.
+    fn pointwise(&self) -> usize {
+        let fused = |transform: &&Transform| {
+            matches!(
+                transform,
+                Transform::ToRgb(_) | Transform::ToUnit(_) | Transform::Normalize(_)
+            )
+        };
+        self.0.iter().rev().take_while(fused).count()
+    }
+
+    fn check(&self, input: PictureShape) -> Result<Form, TransformError> {
+        let mut form = Form {
+            shape: input,
+            scale: ValueScale::Bytes,
+        };
+        check_size(form).map_err(|problem| TransformError::Input { problem })?;
+        for (index, transform) in self.0.iter().enumerate() {
+            form = transform
+                .check(form)
+                .and_then(|after| check_size(after).map(|()| after))
+                .map_err(|problem| TransformError::Transform {
+                    position: index + 1,
+                    kind: transform.kind(),
+                    problem,
+                })?;
+        }
+        Ok(form)
+    }
+
+    /// Applies the transforms one by one to a picture that has passed the check, so that tests can
+    /// compare the fused end of [`apply`](Self::apply) with them.
+    #[cfg(test)]
+    pub(super) fn apply_plainly(
+        &self,
+        picture: &mut Picture,
+        draws: &mut Stream,
+        scratch: &mut Scratch,
+    ) {
+        for transform in &self.0 {
+            transform.apply(picture, draws, &mut scratch.workspace);
+        }
+    }
+}
+
+impl FromIterator<Transform> for Pipeline {
+    fn from_iter<I: IntoIterator<Item = Transform>>(transforms: I) -> Self {
+        Self(transforms.into_iter().collect())
+    }
+}
+
+fn check_buffer(what: &'static str, found: usize, expected: usize) -> Result<(), TransformError> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(TransformError::Buffer {
+            what,
+            found,
+            expected,
+        })
+    }
+}
+
+fn check_size(form: Form) -> Result<(), String> {
+    let PictureShape {
+        height,
+        width,
+        channels,
+    } = form.shape;
+    if height == 0 || width == 0 || channels == 0 {
+        return Err(format!(
+            "the picture would be {height} rows of {width} pixels with {channels} channels; \
+             each must be at least 1"
+        ));
+    }
+    let values = (height <= MAXIMUM_SIDE && width <= MAXIMUM_SIDE)
+        .then(|| (height * width).checked_mul(channels))
+        .flatten();
+    match values {
+        Some(values) if values <= MAXIMUM_VALUES => Ok(()),
+        _ => Err(format!(
+            "the picture would be {height} rows of {width} pixels with {channels} channels; \
+             the limits are {MAXIMUM_SIDE} a side and {MAXIMUM_VALUES} values"
+        )),
+    }
+}

@@ -1,0 +1,78 @@
+//! Quarter turns: exact, no interpolation.
+
+use serde::{Deserialize, Serialize};
+use soup_random::Stream;
+
+use super::picture::{Form, Picture, Workspace};
+use super::{Step, parameters};
+
+/// With probability `p`, one of the four quarter turns (0, 90, 180, 270 degrees), equally likely.
+///
+/// torchvision has no transform of this kind; it is `torch.rot90` with a random `k`. Pictures must
+/// be square, or a batch would hold two shapes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rot90 {
+    /// Probability.
+    #[serde(default = "parameters::half")]
+    pub p: f64,
+}
+
+impl Step for Rot90 {
+    const KIND: &'static str = "rot90";
+    const RANDOM: bool = true;
+
+    fn check(&self, before: Form) -> Result<Form, String> {
+        parameters::check_probability(self.p)?;
+        let shape = before.shape;
+        if shape.height != shape.width {
+            return Err(format!(
+                "the picture is {} rows of {} pixels here, and a quarter turn would change its \
+                 shape; make it square first (resize, pad or center_crop)",
+                shape.height, shape.width
+            ));
+        }
+        Ok(before)
+    }
+
+    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace) {
+        if parameters::chance(draws, self.p) {
+            quarter_turns(picture, draws.below(4), workspace);
+        }
+    }
+}
+
+/// Turns anticlockwise by `turns` * 90 degrees, as `torch.rot90(k = turns)`.
+pub(super) fn quarter_turns(picture: &mut Picture, turns: u32, workspace: &mut Workspace) {
+    let Picture {
+        height,
+        width,
+        channels,
+        ..
+    } = *picture;
+    match turns % 4 {
+        0 => {}
+        2 => {
+            super::vertical_flip::vertical_flip(picture);
+            super::horizontal_flip::horizontal_flip(picture);
+        }
+        turn => {
+            let to = workspace.spare(picture.values.len());
+            for (row, to) in to.chunks_exact_mut(height * channels).enumerate() {
+                let column = if turn == 1 { width - 1 - row } else { row };
+                for (position, to) in to.chunks_exact_mut(channels).enumerate() {
+                    let line = if turn == 1 {
+                        position
+                    } else {
+                        height - 1 - position
+                    };
+                    let from = (line * width + column) * channels;
+                    to.copy_from_slice(&picture.values[from..from + channels]);
+                }
+            }
+            std::mem::swap(&mut picture.values, &mut workspace.spare);
+            picture.height = width;
+            picture.width = height;
+        }
+    }
+}

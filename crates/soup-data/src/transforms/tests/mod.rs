@@ -1,0 +1,48 @@
+//! Tests of the transforms: against torchvision, of the whole pipeline, and how long they take.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod pipeline;
+mod properties;
+mod reference;
+mod speed;
+
+use soup_random::{Purpose, Stream};
+
+use super::{Picture, ValueScale};
+use crate::PictureShape;
+
+/// The picture of `make_transforms.py`.
+fn bytes(shape: PictureShape) -> Vec<u8> {
+    let mut pixels = Vec::new();
+    for y in 0..shape.height {
+        for x in 0..shape.width {
+            for c in 0..shape.channels {
+                let sum = y * y * 31 + x * x * 57 + x * y * 73 + y * 11 + x * 151 + c * 97;
+                pixels.push((sum % 256) as u8);
+            }
+        }
+    }
+    pixels
+}
+
+fn picture(shape: PictureShape) -> Picture {
+    Picture {
+        height: shape.height,
+        width: shape.width,
+        channels: shape.channels,
+        scale: ValueScale::Bytes,
+        values: bytes(shape).into_iter().map(f32::from).collect(),
+    }
+}
+
+fn shape(height: usize, width: usize, channels: usize) -> PictureShape {
+    PictureShape {
+        height,
+        width,
+        channels,
+    }
+}
+
+fn stream(index: u64) -> Stream {
+    Stream::new(42, Purpose::Augment, 0, index)
+}

@@ -1,0 +1,317 @@
+//! The pipeline as data and as a whole.
+
+use super::super::{
+    Bands, HorizontalFlip, Normalize, Pipeline, Scratch, Transform, TransformError, VerticalFlip,
+};
+use super::{bytes, picture, shape, stream};
+
+fn parse(text: &str) -> Result<Pipeline, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// The message that a pipeline of one table gives for a 12x10 picture of one channel.
+fn complaint(table: &str) -> String {
+    match parse(&format!("[{table}]")) {
+        Err(message) => message,
+        Ok(pipeline) => pipeline
+            .output_shape(shape(12, 10, 1))
+            .unwrap_err()
+            .to_string(),
+    }
+}
+
+fn apply(pipeline: &Pipeline, input: crate::PictureShape, index: u64) -> Vec<f32> {
+    let mut out = vec![f32::NAN; pipeline.output_shape(input).unwrap().len()];
+    pipeline
+        .apply(
+            &bytes(input),
+            input,
+            &mut stream(index),
+            &mut Scratch::new(),
+            &mut out,
+        )
+        .unwrap();
+    out
+}
+
+#[test]
+fn the_founding_recipe_reads_back_as_it_was_written() {
+    let recipe = Pipeline::dacon12();
+    let text = serde_json::to_string(&recipe).unwrap();
+    assert_eq!(parse(&text).unwrap(), recipe);
+    let short = r#"[{"kind": "resize", "size": 331}, {"kind": "horizontal_flip", "p": 0.6},
+        {"kind": "vertical_flip", "p": 0.6}, {"kind": "rotation", "degrees": 40},
+        {"kind": "to_rgb"}, {"kind": "normalize", "preset": "imagenet"}]"#;
+    assert_eq!(parse(short).unwrap(), recipe);
+    assert_eq!(
+        recipe.output_shape(shape(256, 256, 1)).unwrap(),
+        shape(331, 331, 3)
+    );
+    let kinds: Vec<_> = recipe
+        .evaluation()
+        .transforms()
+        .iter()
+        .map(Transform::kind)
+        .collect();
+    assert_eq!(kinds, ["resize", "to_rgb", "normalize"]);
+}
+
+#[test]
+fn kinds_in_tables_are_the_kinds_in_messages() {
+    let pipeline = parse(
+        r#"[{"kind":"resize","size":4},{"kind":"center_crop","size":[3,4]},{"kind":"pad","padding":1},
+        {"kind":"horizontal_flip"},{"kind":"vertical_flip"},{"kind":"rotation","degrees":3},
+        {"kind":"rot90"},{"kind":"affine","degrees":[0,9],"shear":[1,2,3,4]},
+        {"kind":"random_erasing","value":"random"},{"kind":"cutout","length":3},
+        {"kind":"color_jitter","contrast":0.5},{"kind":"gaussian_noise"},{"kind":"to_grey"},
+        {"kind":"to_rgb"},{"kind":"to_unit"},{"kind":"normalize","mean":[0],"std":[1]},
+        {"kind":"bands","edges":[0,100]}]"#,
+    )
+    .unwrap();
+    for transform in pipeline.transforms() {
+        let table = serde_json::to_value(transform).unwrap();
+        assert_eq!(table["kind"], transform.kind());
+    }
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    for (table, part) in [
+        (r#"{"kind": "resize", "sise": 3}"#, "unknown field `sise`"),
+        (r#"{"kind": "to_rgb", "p": 1}"#, "unknown field `p`"),
+        (r#"{"kind": "blur"}"#, "unknown variant `blur`"),
+        (
+            r#"{"kind": "resize", "size": 0}"#,
+            "`size` must be at least 1",
+        ),
+        (
+            r#"{"kind": "resize", "size": 1000000}"#,
+            "the limits are 32768",
+        ),
+        (
+            r#"{"kind": "resize", "size": 8, "max_size": 8}"#,
+            "must be above",
+        ),
+        (
+            r#"{"kind": "horizontal_flip", "p": 1.5}"#,
+            "transform 1 (horizontal_flip): `p` is 1.5",
+        ),
+        (
+            r#"{"kind": "rotation", "degrees": -4}"#,
+            "one number must lie in 0",
+        ),
+        (r#"{"kind": "rotation", "degrees": [5, 4]}"#, "[5, 4]"),
+        (
+            r#"{"kind": "rotation", "degrees": 4, "expand": true}"#,
+            "pad before it",
+        ),
+        (
+            r#"{"kind": "rotation", "degrees": 4, "fill": [1, 2]}"#,
+            "`fill` has 2 values",
+        ),
+        (
+            r#"{"kind": "affine", "degrees": 0, "scale": [0, 1]}"#,
+            "`scale`",
+        ),
+        (
+            r#"{"kind": "affine", "degrees": 0, "shear": 90}"#,
+            "`shear`",
+        ),
+        (
+            r#"{"kind": "affine", "degrees": 0, "translate": [0, 2]}"#,
+            "shares",
+        ),
+        (r#"{"kind": "rot90"}"#, "make it square"),
+        (
+            r#"{"kind": "pad", "padding": 10, "padding_mode": "reflect"}"#,
+            "at most 9",
+        ),
+        (
+            r#"{"kind": "random_erasing", "scale": [0.5, 0.1]}"#,
+            "`scale`",
+        ),
+        (r#"{"kind": "cutout", "length": 0}"#, "`length`"),
+        (
+            r#"{"kind": "color_jitter", "brightness": -1}"#,
+            "`brightness`",
+        ),
+        (r#"{"kind": "gaussian_noise", "sigma": -1}"#, "`sigma`"),
+        (
+            r#"{"kind": "normalize", "preset": "imagenet"}"#,
+            "put `to_rgb` before it",
+        ),
+        (
+            r#"{"kind": "normalize", "mean": [0.5]}"#,
+            "both `mean` and `std`",
+        ),
+        (
+            r#"{"kind": "normalize", "mean": [0.5], "std": [0]}"#,
+            "above zero",
+        ),
+        (r#"{"kind": "bands", "edges": [100, 0]}"#, "`edges`"),
+        (
+            r#"{"kind": "to_unit"}, {"kind": "normalize", "mean": [0.5], "std": [1]}, {"kind": "to_unit"}"#,
+            "transform 3 (to_unit)",
+        ),
+    ] {
+        let message = complaint(table);
+        assert!(message.contains(part), "{table}: {message}");
+    }
+}
+
+#[test]
+fn buffers_of_the_wrong_length_are_refused() {
+    let pipeline = Pipeline::default();
+    let input = shape(3, 4, 1);
+    let mut scratch = Scratch::new();
+    let mut apply = |pixels: &[u8], out: &mut [f32]| {
+        pipeline.apply(pixels, input, &mut stream(0), &mut scratch, out)
+    };
+    assert_eq!(apply(&[0; 12], &mut [0.0; 12]), Ok(()));
+    assert!(matches!(
+        apply(&[0; 11], &mut [0.0; 12]),
+        Err(TransformError::Buffer { what: "input", .. })
+    ));
+    assert!(matches!(
+        apply(&[0; 12], &mut [0.0; 13]),
+        Err(TransformError::Buffer {
+            what: "transformed",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn the_pass_at_the_end_does_what_the_transforms_do_alone() {
+    for (channels, tables) in [
+        (
+            1,
+            r#"[{"kind":"to_rgb"},{"kind":"normalize","preset":"imagenet"}]"#,
+        ),
+        (
+            1,
+            r#"[{"kind":"to_unit"},{"kind":"to_rgb"},{"kind":"normalize","preset":"cifar"}]"#,
+        ),
+        (
+            1,
+            r#"[{"kind":"normalize","mean":[0.2],"std":[0.3]},{"kind":"to_rgb"}]"#,
+        ),
+        (2, r#"[{"kind":"to_rgb"}]"#),
+        (2, r#"[{"kind":"normalize","mean":[0.2,0.7],"std":[0.3]}]"#),
+        (
+            3,
+            r#"[{"kind":"to_rgb"},{"kind":"normalize","preset":"imagenet"}]"#,
+        ),
+        (
+            4,
+            r#"[{"kind":"to_rgb"},{"kind":"normalize","preset":"imagenet"}]"#,
+        ),
+        (4, r#"[{"kind":"normalize","preset":"none"}]"#),
+        (
+            5,
+            r#"[{"kind":"to_unit"},{"kind":"normalize","mean":[1,2,3,4,5],"std":[2]}]"#,
+        ),
+        (
+            1,
+            r#"[{"kind":"bands","edges":[0,9,50,99,200]},{"kind":"normalize","preset":"none"}]"#,
+        ),
+    ] {
+        let pipeline = parse(tables).unwrap();
+        let input = shape(7, 6, channels);
+        let fused = apply(&pipeline, input, 0);
+        let mut plain = picture(input);
+        pipeline.apply_plainly(&mut plain, &mut stream(0), &mut Scratch::new());
+        assert_eq!(plain.values.len(), fused.len(), "{tables}");
+        assert_eq!(plain.shape(), pipeline.output_shape(input).unwrap());
+        for (plain, fused) in plain.values.iter().zip(&fused) {
+            assert!((plain - fused).abs() < 1e-5, "{tables}: {plain} {fused}");
+        }
+    }
+}
+
+#[test]
+fn draws_follow_their_probabilities_and_repeat() {
+    let flips = Pipeline::new(vec![
+        Transform::HorizontalFlip(HorizontalFlip { p: 0.6 }),
+        Transform::VerticalFlip(VerticalFlip { p: 0.25 }),
+    ]);
+    let input = shape(2, 2, 1);
+    let (mut across, mut down) = (0, 0);
+    let pixels = [0, 1, 2, 3];
+    let (mut scratch, mut out) = (Scratch::new(), [0.0; 4]);
+    for index in 0..10_000 {
+        flips
+            .apply(&pixels, input, &mut stream(index), &mut scratch, &mut out)
+            .unwrap();
+        across += u32::from(out[0] as u32 % 2 == 1);
+        down += u32::from(out[0] >= 2.0);
+    }
+    assert!((5850..6150).contains(&across), "{across}");
+    assert!((2350..2650).contains(&down), "{down}");
+
+    let recipe = Pipeline::dacon12();
+    let input = shape(40, 30, 1);
+    assert_eq!(apply(&recipe, input, 3), apply(&recipe, input, 3));
+    assert_ne!(apply(&recipe, input, 3), apply(&recipe, input, 4));
+}
+
+#[test]
+fn bands_of_the_founding_task_hold_their_levels() {
+    let bands = Pipeline::new(vec![Transform::Bands(Bands {
+        edges: vec![0.0, 100.0, 200.0, 255.0],
+    })]);
+    let pixels = [0, 99, 100, 199, 200, 254, 255];
+    let mut out = [f32::NAN; 28];
+    bands
+        .apply(
+            &pixels,
+            shape(1, 7, 1),
+            &mut stream(0),
+            &mut Scratch::new(),
+            &mut out,
+        )
+        .unwrap();
+    let band: Vec<_> = out
+        .chunks_exact(4)
+        .map(|pixel| {
+            assert_eq!(pixel.iter().sum::<f32>(), 1.0);
+            pixel.iter().position(|&value| value == 1.0).unwrap()
+        })
+        .collect();
+    assert_eq!(band, [0, 0, 1, 1, 2, 2, 3]);
+}
+
+#[test]
+fn a_scratch_that_has_seen_other_pictures_changes_nothing() {
+    let recipe = Pipeline::dacon12();
+    let mut scratch = Scratch::new();
+    for (index, input) in [(40, 30, 1), (9, 50, 3), (331, 331, 1), (40, 30, 1)]
+        .into_iter()
+        .map(|(height, width, channels)| shape(height, width, channels))
+        .enumerate()
+    {
+        let mut out = vec![f32::NAN; recipe.output_shape(input).unwrap().len()];
+        let index = index as u64;
+        recipe
+            .apply(
+                &bytes(input),
+                input,
+                &mut stream(index),
+                &mut scratch,
+                &mut out,
+            )
+            .unwrap();
+        assert_eq!(out, apply(&recipe, input, index));
+    }
+}
+
+#[test]
+fn normalisation_takes_constants_on_the_unit_scale() {
+    let both = Normalize::new(vec![0.5], vec![0.25]);
+    let out = apply(
+        &Pipeline::new(vec![Transform::Normalize(both)]),
+        shape(1, 1, 1),
+        0,
+    );
+    assert_eq!(out, [-2.0]);
+}

@@ -1,0 +1,57 @@
+//! To one channel.
+
+use serde::{Deserialize, Serialize};
+use soup_random::Stream;
+
+use super::Step;
+use super::picture::{Form, Picture, Workspace};
+
+/// torchvision `Grayscale`: red, green and blue weighted .2989, .587 and .114. A grey picture stays
+/// as it is, and alpha is dropped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToGrey {}
+
+impl Step for ToGrey {
+    const KIND: &'static str = "to_grey";
+    const RANDOM: bool = false;
+
+    fn check(&self, before: Form) -> Result<Form, String> {
+        match before.shape.channels {
+            1..=4 => Ok(before.with_channels(1)),
+            channels => Err(format!(
+                "the picture has {channels} channels here; only grey and RGB, with or without \
+                 alpha, can become grey"
+            )),
+        }
+    }
+
+    fn apply(&self, picture: &mut Picture, _: &mut Stream, _: &mut Workspace) {
+        to_grey(picture);
+    }
+}
+
+/// Grey value of a pixel: weighted red, green and blue, or the first channel.
+#[inline]
+pub(super) fn grey(pixel: &[f32]) -> f32 {
+    match pixel {
+        [red, green, blue, ..] => red * 0.2989 + green * 0.587 + blue * 0.114,
+        [grey, ..] => *grey,
+        [] => 0.0,
+    }
+}
+
+/// To one channel, in place.
+pub(super) fn to_grey(picture: &mut Picture) {
+    let channels = picture.channels;
+    if channels == 1 {
+        return;
+    }
+    let pixels = picture.height * picture.width;
+    for pixel in 0..pixels {
+        let first = pixel * channels;
+        picture.values[pixel] = grey(&picture.values[first..first + channels]);
+    }
+    picture.values.truncate(pixels);
+    picture.channels = 1;
+}

@@ -1,0 +1,53 @@
+//! To three channels.
+
+use serde::{Deserialize, Serialize};
+use soup_random::Stream;
+
+use super::Step;
+use super::picture::{Form, Picture, Workspace};
+
+/// torchvision `RGB`: a grey picture three times. RGB stays as it is, and alpha is dropped.
+/// Cheapest as late as possible in a pipeline: the transforms before it then see one channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToRgb {}
+
+impl Step for ToRgb {
+    const KIND: &'static str = "to_rgb";
+    const RANDOM: bool = false;
+
+    fn check(&self, before: Form) -> Result<Form, String> {
+        match before.shape.channels {
+            1..=4 => Ok(before.with_channels(3)),
+            channels => Err(format!(
+                "the picture has {channels} channels here; only grey and RGB, with or without \
+                 alpha, can become RGB"
+            )),
+        }
+    }
+
+    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
+        to_rgb(picture, workspace);
+    }
+}
+
+/// To three channels.
+pub(super) fn to_rgb(picture: &mut Picture, workspace: &mut Workspace) {
+    let channels = picture.channels;
+    if channels == 3 {
+        return;
+    }
+    let to = workspace.spare(picture.height * picture.width * 3);
+    for (to, from) in to
+        .chunks_exact_mut(3)
+        .zip(picture.values.chunks_exact(channels))
+    {
+        match from {
+            [red, green, blue, ..] => to.copy_from_slice(&[*red, *green, *blue]),
+            [grey, ..] => to.fill(*grey),
+            [] => {}
+        }
+    }
+    std::mem::swap(&mut picture.values, &mut workspace.spare);
+    picture.channels = 3;
+}

@@ -1,0 +1,30 @@
+//! From 0..255 to 0..1.
+
+use serde::{Deserialize, Serialize};
+use soup_random::Stream;
+
+use super::picture::{Form, Picture, ValueScale, Workspace};
+use super::{Step, normalize};
+
+/// torchvision `ToDtype(torch.float32, scale=True)`: from 0..255 to 0..1. A picture that is there
+/// already stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToUnit {}
+
+impl Step for ToUnit {
+    const KIND: &'static str = "to_unit";
+    const RANDOM: bool = false;
+
+    fn check(&self, before: Form) -> Result<Form, String> {
+        before.maximum()?;
+        Ok(Form {
+            scale: ValueScale::Unit,
+            ..before
+        })
+    }
+
+    fn apply(&self, picture: &mut Picture, _: &mut Stream, _: &mut Workspace) {
+        normalize::scale_and_shift(picture, ValueScale::Unit, &[0.0], &[1.0]);
+    }
+}
