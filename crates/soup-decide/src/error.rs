@@ -137,12 +137,12 @@ fn list(names: &[String], count: usize) -> String {
     text
 }
 
-/// `` missing `a`; not expected `b` ``.
+/// `` missing `a`, not expected `b` ``.
 fn difference(missing: &[String], extra: &[String]) -> String {
     let named = |names: &[String], what: &str| {
         let shown = &names[..names.len().min(NAMED)];
         (!names.is_empty()).then(|| format!("{what} {}", list(shown, names.len())))
     };
     let parts = [named(missing, "missing"), named(extra, "not expected")];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

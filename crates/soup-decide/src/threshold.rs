@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::{DecideError, Result};
+use crate::{DecideError, Predictions, Result};
 
 /// A probability **above** the threshold is a yes, as in torchmetrics; one that equals it is a no.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,15 @@ impl Thresholds {
     /// Whether a label with this probability is in the picture.
     pub fn decide(&self, label: &str, probability: f32) -> bool {
         probability > self.of(label)
+    }
+
+    /// How many labels a picture gets on average.
+    pub fn labels_per_picture(&self, predictions: &Predictions) -> f64 {
+        let labels = predictions.labels();
+        let found = (predictions.values().iter().enumerate())
+            .filter(|(cell, value)| self.decide(&labels[cell % labels.len()], **value))
+            .count();
+        found as f64 / predictions.len().max(1) as f64
     }
 
     /// The thresholds in the order of `labels`.

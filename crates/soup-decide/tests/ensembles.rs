@@ -117,7 +117,7 @@ fn a_table_that_does_not_belong_is_refused_by_name() {
     );
     assert_eq!(
         message(table("x.csv", &["1", "2"], &["a", "c"])),
-        "x.csv: its label columns differ from those of first.csv: missing `b`; not expected `c`"
+        "x.csv: its label columns differ from those of first.csv: missing `b`, not expected `c`"
     );
 }
 
@@ -125,10 +125,7 @@ fn a_table_that_does_not_belong_is_refused_by_name() {
 fn weights_must_fit() {
     let tables = tables();
     for (weights, message) in [
-        (
-            vec![1.0],
-            "weights [1.0]: there are 4 files, give one weight each",
-        ),
+        (vec![1.0], "weights [1.0]: give one weight a file, 4 in all"),
         (
             vec![1.0, 0.0, 1.0, 1.0],
             "weights [1.0, 0.0, 1.0, 1.0]: every weight must be a positive number",

@@ -82,7 +82,7 @@ fn missing_and_extra_pictures_are_refused() {
     );
     assert_eq!(
         message(predictions(&["1", "2"], &["b"], &[0.0; 2])),
-        "probs.csv: its label columns differ from those of sample.csv: missing `a`; not expected `b`"
+        "probs.csv: its label columns differ from those of sample.csv: missing `a`, not expected `b`"
     );
 }
 

@@ -68,9 +68,7 @@ fn checked_weights(tables: usize, weights: Option<&[f64]>) -> Result<Vec<f64>> {
         problem,
     };
     if weights.len() != tables {
-        return Err(refuse(format!(
-            "there are {tables} files, give one weight each"
-        )));
+        return Err(refuse(format!("give one weight a file, {tables} in all")));
     }
     if !weights
         .iter()
