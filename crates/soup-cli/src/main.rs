@@ -1,2 +1,61 @@
-//! The binary `soup`.
-fn main() {}
+//! The binary `soup`: arguments, calls and output, nothing else. One file a verb in `verbs`.
+
+mod console;
+mod failure;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use console::Console;
+
+/// Learns which labels are in a picture, and answers for pictures it has not seen.
+#[derive(Debug, Parser)]
+#[command(
+    name = "soup",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = AFTER_HELP
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+
+    /// End with one JSON object on stdout instead of text
+    #[arg(long, global = true, help_heading = "Output")]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+The way of a picture:
+  soup pack     --data pictures/ --out pack/
+  soup folds    --data pack/ --kind stratified --k 5 --seed 42 --out folds.json
+  soup train    --preset dacon12 --data pack/ --out runs/first
+  soup evaluate runs/first
+  soup predict  runs/first --images test/ --out probs.csv
+  soup submit   probs.csv --sample sample_submission.csv --out submission.csv
+All of it on pictures that the program makes itself: soup quickstart
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad data, 4 interrupted (the same command resumes).
+Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Ensemble(verbs::ensemble::Arguments),
+    Submit(verbs::submit::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let console = Console::new(arguments.json);
+    let outcome = match &arguments.verb {
+        Verb::Ensemble(verb) => verbs::ensemble::run(verb),
+        Verb::Submit(verb) => verbs::submit::run(verb),
+    };
+    match outcome {
+        Ok(report) => console.report(&report),
+        Err(error) => console.failure(&error),
+    }
+}

@@ -1,0 +1,81 @@
+//! Where words go: results to stdout, everything else to stderr.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::failure::{self, Kind};
+
+/// What a verb found out, for scripts and for people.
+pub struct Report {
+    json: Value,
+    text: String,
+}
+
+impl Report {
+    /// `facts` becomes the JSON object, `text` is what a person reads.
+    pub fn new(facts: impl Serialize, text: String) -> anyhow::Result<Self> {
+        let json = serde_json::to_value(facts)?;
+        Ok(Self { json, text })
+    }
+}
+
+/// The two streams.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    json: bool,
+}
+
+impl Console {
+    /// `json`: one JSON object instead of text.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// The end of a verb that did its work.
+    pub fn report(self, report: &Report) -> ExitCode {
+        let text = if self.json {
+            report.json.to_string()
+        } else {
+            report.text.trim_end().to_owned()
+        };
+        self.print(&text)
+    }
+
+    /// The end of a verb that did not.
+    pub fn failure(self, error: &anyhow::Error) -> ExitCode {
+        let kind = Kind::of(error);
+        let message = failure::message(error);
+        let hint = failure::hint(error);
+        let mut stderr = anstream::stderr().lock();
+        let bold = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
+        let (red, cyan) = (bold(AnsiColor::Red), bold(AnsiColor::Cyan));
+        let _ = writeln!(stderr, "{red}error{red:#}: {message}");
+        if let Some(hint) = &hint {
+            let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {hint}");
+        }
+        if self.json {
+            let code = kind.exit_code();
+            self.print(
+                &serde_json::json!({"error": message, "hint": hint, "exit_code": code}).to_string(),
+            );
+        }
+        ExitCode::from(kind.exit_code())
+    }
+
+    /// Prints to stdout. A reader that went away (`soup models | head -1`) wants no more, and that
+    /// is no failure; a full disk is one.
+    fn print(self, text: &str) -> ExitCode {
+        let mut stdout = io::stdout().lock();
+        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let _ = writeln!(anstream::stderr(), "error: cannot write to stdout: {error}");
+                ExitCode::from(Kind::Failed.exit_code())
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! From an error to an exit code, a message and a hint.
+
+use anyhow::Error;
+use soup_decide::{DecideError, ThresholdError};
+
+/// The kinds of failure that scripts tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The machine, a full disk, a diverged run.
+    Failed,
+    /// The command line or a setting.
+    Usage,
+    /// The user's pictures, labels or files.
+    Data,
+    /// Stopped by the user; the same command goes on.
+    Interrupted,
+}
+
+/// A command line that parses but makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+impl Kind {
+    /// The kind of the first error in the chain that has one.
+    pub fn of(error: &Error) -> Self {
+        error.chain().find_map(Self::of_one).unwrap_or(Self::Failed)
+    }
+
+    fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        if let Some(error) = error.downcast_ref::<soup_data::Error>() {
+            return Some(match error {
+                soup_data::Error::Interrupted => Self::Interrupted,
+                soup_data::Error::Setting { .. } => Self::Usage,
+                error if error.is_bad_data() => Self::Data,
+                _ => Self::Failed,
+            });
+        }
+        if let Some(error) = error.downcast_ref::<DecideError>() {
+            return Some(match error {
+                DecideError::Data(error) => Self::of_one(error)?,
+                error if error.is_bad_data() => Self::Data,
+                _ => Self::Usage,
+            });
+        }
+        if let Some(error) = error.downcast_ref::<soup_learn::Error>() {
+            return Some(match error.kind() {
+                soup_learn::ErrorKind::Usage => Self::Usage,
+                soup_learn::ErrorKind::Data => Self::Data,
+                soup_learn::ErrorKind::Interrupted => Self::Interrupted,
+                soup_learn::ErrorKind::Failed => Self::Failed,
+            });
+        }
+        let usage = error.is::<Usage>() || error.is::<ThresholdError>();
+        usage.then_some(Self::Usage)
+    }
+
+    /// 1 failed, 2 usage, 3 bad data, 4 interrupted.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Data => 3,
+            Self::Interrupted => 4,
+        }
+    }
+}
+
+/// The error and what caused it, on one line where nothing repeats.
+pub fn message(error: &Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Our libraries put the cause into their own words.
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
+/// What to try, where the command line knows more than the library that failed.
+pub fn hint(error: &Error) -> Option<String> {
+    let hint = match error.downcast_ref::<DecideError>()? {
+        DecideError::MissingIds { .. } => {
+            "soup predict RUN --images FOLDER --out FILE predicts every picture of a folder"
+        }
+        DecideError::Labels { .. } => "label columns are matched by name, in any order",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,4 @@
+//! One file a verb: its arguments, the calls and what it says at the end.
+
+pub mod ensemble;
+pub mod submit;

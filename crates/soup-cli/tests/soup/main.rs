@@ -1,0 +1,6 @@
+//! The binary as a person or a script sees it: output, files and exit codes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod answers;
+mod help;
+mod place;
