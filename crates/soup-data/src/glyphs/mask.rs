@@ -1,0 +1,132 @@
+//! Hard masks: what is inked at the scale of the picture.
+
+/// How a shape becomes a mask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DrawOptions {
+    /// Least and greatest width of a stroke in pixels; for shapes drawn with a pen.
+    pub stroke_width: [f32; 2],
+    /// Ink strength (1 to 255) from which a pixel counts as inked; for pictures of ink. A low
+    /// threshold takes in the faint rim of a scanned stroke and makes it thicker.
+    pub ink_threshold: u8,
+}
+
+/// A small picture of what is inked, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    /// Pixels a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `width * height` cells.
+    pub inked: Vec<bool>,
+}
+
+impl Mask {
+    /// A mask without ink.
+    pub fn new(width: usize, height: usize) -> Self {
+        Self {
+            width,
+            height,
+            inked: vec![false; width * height],
+        }
+    }
+
+    /// Number of inked pixels.
+    pub fn area(&self) -> usize {
+        self.inked.iter().filter(|&&inked| inked).count()
+    }
+
+    /// Row `y`, a slice of `width` cells.
+    fn row(&self, y: usize) -> &[bool] {
+        &self.inked[y * self.width..(y + 1) * self.width]
+    }
+
+    /// The rows, each a slice of `width` cells.
+    pub fn rows(&self) -> impl Iterator<Item = &[bool]> {
+        self.inked.chunks_exact(self.width.max(1))
+    }
+
+    /// The mask without empty rows and columns at its sides; 0 x 0 where nothing is inked.
+    pub fn trimmed(self) -> Self {
+        let inked_rows = || (0..self.height).filter(|&y| self.row(y).contains(&true));
+        let (Some(top), Some(bottom)) = (inked_rows().next(), inked_rows().next_back()) else {
+            return Self::new(0, 0);
+        };
+        let left = self
+            .rows()
+            .filter_map(|row| row.iter().position(|&x| x))
+            .min();
+        let right = self
+            .rows()
+            .filter_map(|row| row.iter().rposition(|&x| x))
+            .max();
+        let (left, right) = (left.unwrap_or(0), right.unwrap_or(0));
+        let inked = self
+            .rows()
+            .skip(top)
+            .take(bottom + 1 - top)
+            .flat_map(|row| row[left..=right].iter().copied())
+            .collect();
+        Self {
+            width: right + 1 - left,
+            height: bottom + 1 - top,
+            inked,
+        }
+    }
+}
+
+/// A box around points: `[least x, least y, greatest x, greatest y]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent([f32; 4]);
+
+impl Extent {
+    /// The box around no point.
+    pub const EMPTY: Self = Self([f32::MAX, f32::MAX, f32::MIN, f32::MIN]);
+
+    /// The box around these points.
+    pub fn around(points: impl IntoIterator<Item = [f32; 2]>) -> Self {
+        points.into_iter().fold(Self::EMPTY, |extent, [x, y]| {
+            let [x0, y0, x1, y1] = extent.0;
+            Self([x0.min(x), y0.min(y), x1.max(x), y1.max(y)])
+        })
+    }
+
+    /// Least x and y.
+    pub fn origin(self) -> [f32; 2] {
+        [self.0[0], self.0[1]]
+    }
+
+    /// Width and height; zero or less where there was no point.
+    pub fn size(self) -> [f32; 2] {
+        [self.0[2] - self.0[0], self.0[3] - self.0[1]]
+    }
+
+    /// Longer side.
+    pub fn longer(self) -> f32 {
+        let [width, height] = self.size();
+        width.max(height)
+    }
+}
+
+/// Turns a point by the rotation with this cosine and sine.
+#[inline]
+pub(super) fn turn([cosine, sine]: [f32; 2], [x, y]: [f32; 2]) -> [f32; 2] {
+    [cosine * x - sine * y, sine * x + cosine * y]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trimming_takes_away_only_empty_sides() {
+        let mut mask = Mask::new(5, 4);
+        assert_eq!(mask.clone().trimmed(), Mask::new(0, 0));
+        mask.inked[5 + 1] = true;
+        mask.inked[2 * 5 + 3] = true;
+        let trimmed = mask.trimmed();
+        assert_eq!((trimmed.width, trimmed.height), (3, 2));
+        assert_eq!(trimmed.inked, [true, false, false, false, false, true]);
+        assert_eq!(trimmed.area(), 2);
+    }
+}

@@ -1,0 +1,106 @@
+//! Glyphs: drawings of one letter each, and where they come from.
+//!
+//! A [`GlyphSource`] is a numbered set of glyphs: [strokes](strokes) that the program carries
+//! itself, a [DACON CSV](csv), [IDX](idx) files such as EMNIST's, a [folder](folder) of pictures,
+//! a TrueType [font](font). A [`GlyphPool`] is a choice from one or more sources; pools that were
+//! split from one pool have no glyph in common, which is the only honest way to measure on
+//! composed pictures.
+
+mod ink;
+mod mask;
+mod outline;
+mod pool;
+pub mod strokes;
+
+pub use ink::Ink;
+pub use mask::{DrawOptions, Mask};
+pub use outline::Outline;
+pub use pool::GlyphPool;
+pub use strokes::Pen;
+
+use serde::{Deserialize, Serialize};
+
+/// Which drawing a glyph is: the part of the pool's specification (from 0, in the order in which
+/// the sources were named) and the index of the drawing in that source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GlyphId {
+    /// Number of the source, from 0.
+    pub part: u32,
+    /// Index of the drawing in its source, from 0.
+    pub index: u64,
+}
+
+impl std::fmt::Display for GlyphId {
+    /// `part:index`, as it stands in `boxes.csv`.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.part, self.index)
+    }
+}
+
+/// One drawing of one letter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Glyph {
+    /// Index of the label in the source's (or the pool's) [`label_names`](GlyphSource::label_names).
+    pub label: usize,
+    /// Which drawing it is.
+    pub id: GlyphId,
+    /// What it looks like.
+    pub shape: Shape,
+}
+
+/// What a glyph looks like, before it is turned and scaled.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// A trimmed picture of ink strengths.
+    Ink(Ink),
+    /// Movements of a pen with a width.
+    Pen(Pen),
+    /// Closed outlines, filled by the non-zero rule.
+    Outline(Outline),
+}
+
+impl Shape {
+    /// The shape as a hard mask: turned by the rotation with the given cosine and sine (clockwise
+    /// as seen on the screen, y pointing down), scaled so that the longer side of its upright box
+    /// is about `side` pixels, and trimmed to its ink. Empty where nothing is inked.
+    pub fn draw(&self, rotation: [f32; 2], side: f32, options: &DrawOptions) -> Mask {
+        match self {
+            Self::Ink(ink) => ink.draw(rotation, side, options),
+            Self::Pen(pen) => pen.draw(rotation, side, options),
+            Self::Outline(outline) => outline.draw(rotation, side),
+        }
+    }
+}
+
+/// A numbered set of glyphs. The same index gives the same glyph, from any thread and on every
+/// machine.
+pub trait GlyphSource: Send + Sync + std::fmt::Debug {
+    /// Number of glyphs. [`strokes`] says a number so large that it never ends in practice.
+    fn len(&self) -> u64;
+
+    /// Whether there is no glyph.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Names of the labels, for example `a` to `z` (both cases of a letter are one label).
+    fn label_names(&self) -> &[String];
+
+    /// Label of glyph `index`, an index into [`label_names`](Self::label_names). `index` must be
+    /// below [`len`](Self::len); past the end the answer has no meaning, but is no panic.
+    fn label(&self, index: u64) -> usize;
+
+    /// The drawing `index`. Past the end it is an empty shape.
+    fn shape(&self, index: u64) -> Shape;
+
+    /// Whether the source is drawn on demand and practically endless; its labels then go round:
+    /// `label(index) == index % label_names().len()`.
+    fn is_endless(&self) -> bool {
+        false
+    }
+}
+
+/// The labels `a` to `z`.
+pub(crate) fn letter_names() -> Vec<String> {
+    ('a'..='z').map(String::from).collect()
+}
