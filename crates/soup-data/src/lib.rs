@@ -1,8 +1,10 @@
 //! Where pictures and labels come from: data sets, the pack, folds, transforms, glyph sources and
 //! the composer.
 
+pub mod compose;
 pub mod error;
 pub mod examples;
+pub mod glyphs;
 pub mod transforms;
 
 pub use error::{Error, Result};

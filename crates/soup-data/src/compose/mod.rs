@@ -1,0 +1,276 @@
+//! The composer: pictures in the manner of the founding contest, as many as one likes.
+//!
+//! A picture holds a few different letters, each turned, scaled and at one of two levels, perhaps
+//! a [distractor](crate::glyphs::strokes) that carries no label, and dense noise over all of it.
+//! The defaults of [`ComposeConfig`] are the law that was measured on the contest's pictures.
+//! A picture is a function of `(seed, index)`: the same bytes from any thread on any machine,
+//! because only integers and operations that IEEE 754 rounds exactly are used.
+
+mod angle;
+mod config;
+mod examples;
+mod noise;
+mod write;
+
+pub use config::ComposeConfig;
+pub use examples::ComposedExamples;
+pub use write::{WriteOptions, write_dataset};
+
+use soup_random::{Purpose, Stream};
+
+use crate::glyphs::strokes::hangul;
+use crate::glyphs::{DrawOptions, GlyphId, GlyphPool, Mask};
+use crate::{Error, PictureShape, Result};
+
+/// Positions tried for a shape before the one with the least overlap is taken.
+const TRIES: usize = 12;
+
+/// Makes pictures from a pool of glyphs.
+#[derive(Clone, Debug)]
+pub struct Composer {
+    config: ComposeConfig,
+    pool: GlyphPool,
+    /// Labels that the pool has glyphs of.
+    usable: Vec<usize>,
+}
+
+/// What a composed picture holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    /// One element a label of the pool, in its order: whether the picture holds it.
+    pub labels: Vec<bool>,
+    /// Where the labels are, sorted by label.
+    pub boxes: Vec<LabelBox>,
+}
+
+/// Where one label is in a picture, and which glyph it was drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelBox {
+    /// Index of the label.
+    pub label: usize,
+    /// Leftmost inked column within the picture.
+    pub x0: u32,
+    /// Topmost inked row within the picture.
+    pub y0: u32,
+    /// One past the rightmost inked column.
+    pub x1: u32,
+    /// One past the lowest inked row.
+    pub y1: u32,
+    /// Level of the ink.
+    pub level: u8,
+    /// The drawing.
+    pub glyph: GlyphId,
+}
+
+impl Composer {
+    /// Checks the configuration against the pool.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a value that makes no sense, or where the pool has fewer labels than
+    /// a picture is to hold.
+    pub fn new(config: ComposeConfig, pool: GlyphPool) -> Result<Self> {
+        config.check()?;
+        let usable: Vec<usize> = (0..pool.label_names().len())
+            .filter(|&label| pool.count(label) > 0)
+            .collect();
+        if usable.len() < config.letters[1] as usize {
+            let problem = format!(
+                "a picture is to hold up to {} different letters, but there are glyphs of only {}",
+                config.letters[1],
+                usable.len()
+            );
+            return Err(Error::setting("compose.letters", problem));
+        }
+        Ok(Self {
+            config,
+            pool,
+            usable,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ComposeConfig {
+        &self.config
+    }
+
+    /// The glyphs.
+    pub fn pool(&self) -> &GlyphPool {
+        &self.pool
+    }
+
+    /// Names of the labels, sorted.
+    pub fn label_names(&self) -> &[String] {
+        self.pool.label_names()
+    }
+
+    /// Shape of the pictures: one channel.
+    pub fn shape(&self) -> PictureShape {
+        PictureShape {
+            height: self.config.height as usize,
+            width: self.config.width as usize,
+            channels: 1,
+        }
+    }
+
+    /// Writes picture `index` of a seed into `pixels` (`height * width` bytes, row by row) and says
+    /// what it holds.
+    ///
+    /// # Errors
+    /// [`Error::Buffer`] for a slice of another length.
+    pub fn compose(&self, seed: u64, index: u64, pixels: &mut [u8]) -> Result<Composed> {
+        if pixels.len() != self.shape().len() {
+            return Err(Error::Buffer {
+                what: "pixels",
+                found: pixels.len(),
+                expected: self.shape().len(),
+            });
+        }
+        let (canvas, composed) = self.canvas(seed, index);
+        noise::add(&canvas, self.config.noise, seed, index, pixels);
+        Ok(composed)
+    }
+
+    /// Picture `index` before noise and clipping: 0, the levels, and their sums where shapes
+    /// overlap; `height * width` values, row by row.
+    pub fn canvas(&self, seed: u64, index: u64) -> (Vec<u16>, Composed) {
+        let config = &self.config;
+        let stream = &mut Stream::new(seed, Purpose::Compose, 0, index);
+        let mut canvas = Canvas {
+            width: config.width as usize,
+            height: config.height as usize,
+            values: vec![0; self.shape().len()],
+        };
+        let mut composed = Composed {
+            labels: vec![false; self.label_names().len()],
+            boxes: Vec::new(),
+        };
+        let mut labels = self.usable.clone();
+        stream.shuffle(&mut labels);
+        let [fewest, most] = config.letters;
+        labels.truncate((fewest + stream.below(most - fewest + 1)) as usize);
+
+        if stream.chance(config.distractor_share) {
+            let word = hangul::word(seed, index);
+            let options = DrawOptions {
+                stroke_width: [config.distractor_stroke_width; 2],
+                ink_threshold: 1,
+            };
+            let side = between(config.distractor_side, stream);
+            let mask = word.draw(self.rotation(stream), side, &options);
+            self.place(&mask, config.distractor_level, &mut canvas, stream);
+        }
+        for label in labels {
+            let Some(glyph) = self.pool.draw(label, stream) else {
+                continue;
+            };
+            let level = config.levels[usize::from(!stream.chance(config.first_level_share))];
+            let options = DrawOptions {
+                stroke_width: config.stroke_width,
+                ink_threshold: between(config.ink_threshold.map(f32::from), stream) as u8,
+            };
+            let side = between(config.side, stream);
+            let mask = glyph.shape.draw(self.rotation(stream), side, &options);
+            let Some([x0, y0, x1, y1]) = self.place(&mask, level, &mut canvas, stream) else {
+                continue;
+            };
+            composed.labels[label] = true;
+            composed.boxes.push(LabelBox {
+                label,
+                x0,
+                y0,
+                x1,
+                y1,
+                level,
+                glyph: glyph.id,
+            });
+        }
+        composed.boxes.sort_unstable_by_key(|found| found.label);
+        (canvas.values, composed)
+    }
+
+    /// Cosine and sine of a random rotation.
+    fn rotation(&self, stream: &mut Stream) -> [f32; 2] {
+        angle::rotation(between(self.config.rotation, stream))
+    }
+
+    /// Adds a shape to the canvas at a random position; the box of what is visible.
+    fn place(
+        &self,
+        mask: &Mask,
+        level: u8,
+        canvas: &mut Canvas,
+        stream: &mut Stream,
+    ) -> Option<[u32; 4]> {
+        let allowed = (self.config.overlap * mask.area() as f32) as usize;
+        let mut best: Option<(usize, [i32; 2])> = None;
+        for _ in 0..TRIES {
+            let position =
+                [(mask.width, canvas.width), (mask.height, canvas.height)].map(|(length, room)| {
+                    let outside = self.config.cut * length as f32;
+                    let low = -outside;
+                    let high = (room as f32 - length as f32 + outside).max(low);
+                    between([low, high], stream).floor() as i32
+                });
+            let overlap = canvas.overlap(mask, position);
+            if best.is_none_or(|(least, _)| overlap < least) {
+                best = Some((overlap, position));
+            }
+            if overlap <= allowed {
+                break;
+            }
+        }
+        best.and_then(|(_, position)| canvas.add(mask, position, level))
+    }
+}
+
+/// The sum of everything that was drawn.
+struct Canvas {
+    width: usize,
+    height: usize,
+    values: Vec<u16>,
+}
+
+impl Canvas {
+    /// Visits the inked cells of a mask that lie on the canvas.
+    fn visit(&self, mask: &Mask, [left, top]: [i32; 2], mut cell: impl FnMut(usize, usize)) {
+        for (row, y) in mask.rows().zip(top..) {
+            if y < 0 || y as usize >= self.height {
+                continue;
+            }
+            for (&inked, x) in row.iter().zip(left..) {
+                if inked && x >= 0 && (x as usize) < self.width {
+                    cell(x as usize, y as usize);
+                }
+            }
+        }
+    }
+
+    /// Inked cells of the mask where the canvas is already inked.
+    fn overlap(&self, mask: &Mask, position: [i32; 2]) -> usize {
+        let mut count = 0;
+        self.visit(mask, position, |x, y| {
+            count += usize::from(self.values[y * self.width + x] > 0);
+        });
+        count
+    }
+
+    /// Adds the mask's ink and says where it is visible.
+    fn add(&mut self, mask: &Mask, position: [i32; 2], level: u8) -> Option<[u32; 4]> {
+        let mut cells = Vec::with_capacity(mask.inked.len());
+        self.visit(mask, position, |x, y| cells.push([x, y]));
+        let mut found: Option<[u32; 4]> = None;
+        for [x, y] in cells {
+            let value = &mut self.values[y * self.width + x];
+            *value = value.saturating_add(u16::from(level));
+            let (x, y) = (x as u32, y as u32);
+            let [x0, y0, x1, y1] = found.unwrap_or([x, y, x + 1, y + 1]);
+            found = Some([x0.min(x), y0.min(y), x1.max(x + 1), y1.max(y + 1)]);
+        }
+        found
+    }
+}
+
+/// Uniform between two bounds.
+fn between([low, high]: [f32; 2], stream: &mut Stream) -> f32 {
+    stream.range(low, high)
+}
