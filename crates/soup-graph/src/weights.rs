@@ -40,6 +40,13 @@ pub enum Initial {
     Constant(f32),
     /// Normal with this standard deviation and mean 0.
     Normal(f32),
+    /// Normal about a mean other than 0.
+    NormalAbout {
+        /// The mean.
+        mean: f32,
+        /// The standard deviation.
+        deviation: f32,
+    },
     /// Uniform between minus and plus this bound.
     Uniform(f32),
 }
@@ -104,6 +111,7 @@ impl Weights {
                 *value = match parameter.initial {
                     Initial::Constant(value) => value,
                     Initial::Normal(deviation) => deviation * stream.normal(),
+                    Initial::NormalAbout { mean, deviation } => mean + deviation * stream.normal(),
                     Initial::Uniform(bound) => stream.range(-bound, bound),
                 };
             }

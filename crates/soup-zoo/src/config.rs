@@ -1,0 +1,103 @@
+//! The settings of a network.
+
+use serde::{Deserialize, Serialize};
+use soup_graph::Activation;
+
+use crate::ZooError;
+
+/// What turns the backbone's feature map into one logit a label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// Mean over the map, linear layer; as timm has it.
+    #[default]
+    Linear,
+    /// The backbone's own 1000-way classifier, the activation, linear layer.
+    Founders,
+    /// One map a label, smooth maximum over it.
+    LabelMap,
+}
+
+/// A network to build. Every key has a default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// One of the names in [`crate::models`].
+    pub name: String,
+    /// Channels of the pictures: 1 for grey, 3 for colour, or any number.
+    pub channels: usize,
+    /// Rows of the pictures.
+    pub height: usize,
+    /// Columns of the pictures.
+    pub width: usize,
+    /// Number of labels, one logit each.
+    pub labels: usize,
+    /// What turns the feature map into logits.
+    pub head: Head,
+    /// Sharpness of the label map's smooth maximum: 0 is the mean, infinity the maximum. Other heads
+    /// ignore it.
+    pub sharpness: f32,
+    /// In place of the backbone's own activation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+    /// Share of features dropped before the last layer, in `[0, 1)`. timm advises 0.2 (B0, B1) to 0.5 (B6 to B8).
+    pub dropout: f32,
+    /// Share of pictures for which the last residual branch is dropped, in `[0, 1)`; it rises from 0 along
+    /// the blocks. timm advises 0.2 for EfficientNet.
+    pub drop_path: f32,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            name: "efficientnet_b0".to_owned(),
+            channels: 3,
+            height: 256,
+            width: 256,
+            labels: 26,
+            head: Head::Linear,
+            sharpness: 4.0,
+            activation: None,
+            dropout: 0.0,
+            drop_path: 0.0,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Refuses settings out of their ranges.
+    pub(crate) fn check(&self) -> Result<(), ZooError> {
+        let counts = [
+            ("channels", self.channels),
+            ("height", self.height),
+            ("width", self.width),
+            ("labels", self.labels),
+        ];
+        for (setting, value) in counts {
+            // The bound keeps every product of sides far from overflow.
+            refuse_unless((1..=1 << 16).contains(&value), setting, value, "1 to 65536")?;
+        }
+        for (setting, value) in [("dropout", self.dropout), ("drop_path", self.drop_path)] {
+            let range = "at least 0 and below 1";
+            refuse_unless((0.0..1.0).contains(&value), setting, value, range)?;
+        }
+        let range = "a number of at least 0";
+        refuse_unless(self.sharpness >= 0.0, "sharpness", self.sharpness, range)
+    }
+}
+
+fn refuse_unless(
+    good: bool,
+    setting: &'static str,
+    value: impl ToString,
+    range: &'static str,
+) -> Result<(), ZooError> {
+    if good {
+        return Ok(());
+    }
+    Err(ZooError::Setting {
+        setting,
+        value: value.to_string(),
+        range,
+    })
+}

@@ -1,0 +1,98 @@
+//! The registry.
+
+use std::sync::LazyLock;
+
+use soup_graph::{Builder, Graph, GraphError, ImageShape};
+
+use crate::backbone::{Backbone, Options};
+use crate::{Head, ModelConfig, ZooError, efficientnet, heads, repvgg, resnet};
+
+/// A model that [`build`] knows.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelSpec {
+    /// Its name, timm's where timm has it.
+    pub name: &'static str,
+    /// Side of the square pictures that it was designed for; any other size works too.
+    pub side: usize,
+    backbone: &'static dyn Backbone,
+}
+
+impl ModelSpec {
+    /// The model at its own size, as timm makes it: 3 channels, 1000 labels.
+    pub fn config(&self) -> ModelConfig {
+        ModelConfig {
+            name: self.name.to_owned(),
+            height: self.side,
+            width: self.side,
+            labels: 1000,
+            ..ModelConfig::default()
+        }
+    }
+}
+
+/// All models, by family and size.
+pub fn models() -> &'static [ModelSpec] {
+    static MODELS: LazyLock<Vec<ModelSpec>> = LazyLock::new(|| {
+        let efficientnets = efficientnet::VARIANTS.iter().map(|v| v as &dyn Backbone);
+        let repvggs = repvgg::VARIANTS.iter().map(|v| v as &dyn Backbone);
+        let resnets = resnet::VARIANTS.iter().map(|v| v as &dyn Backbone);
+        efficientnets
+            .chain(repvggs)
+            .chain(resnets)
+            .map(|backbone| ModelSpec {
+                name: backbone.name(),
+                side: backbone.side(),
+                backbone,
+            })
+            .collect()
+    });
+    &MODELS
+}
+
+/// Builds a network; its one output is a vector of one logit a label.
+///
+/// # Errors
+/// [`ZooError`] where the name is unknown, a setting is out of its range or the pictures are too small for the
+/// network.
+pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
+    let spec = models().iter().find(|model| model.name == config.name);
+    let spec = spec.ok_or_else(|| ZooError::unknown_model(&config.name))?;
+    config.check()?;
+    network(config, spec.backbone).map_err(|source| ZooError::Graph {
+        name: config.name.clone(),
+        height: config.height,
+        width: config.width,
+        source,
+    })
+}
+
+fn network(config: &ModelConfig, backbone: &dyn Backbone) -> Result<Graph, GraphError> {
+    let mut net = Builder::new(ImageShape {
+        channels: config.channels,
+        height: config.height,
+        width: config.width,
+    });
+    let options = Options {
+        activation: config.activation.unwrap_or(backbone.activation()),
+        drop_path: config.drop_path,
+    };
+    let map = backbone.features(&mut net, options)?;
+    let classifier = backbone.classifier();
+    let logits = match config.head {
+        Head::Linear => heads::linear::add(&mut net, map, classifier, config)?,
+        Head::Founders => {
+            heads::founders::add(&mut net, map, classifier, options.activation, config)?
+        }
+        Head::LabelMap => heads::label_map::add(&mut net, map, config)?,
+    };
+    let mut graph = net.finish(&[logits]);
+    backbone.set_initials(&mut graph);
+    match config.head {
+        Head::Linear => heads::linear::set_initials(&mut graph, classifier, config.labels),
+        Head::Founders => {
+            heads::linear::set_initials(&mut graph, classifier, heads::founders::CLASSES);
+        }
+        Head::LabelMap => heads::label_map::set_initials(&mut graph),
+    }
+    Ok(graph)
+}
