@@ -186,6 +186,31 @@ fn bad_tables_are_refused_with_file_and_row() {
 }
 
 #[test]
+fn answers_are_0_or_1() {
+    let folder = folder("answers");
+    let path = folder.join("a.csv");
+    fs::write(&path, "id,a,b\n7,1,0\n\n8,0,1.0\n").unwrap();
+    assert_eq!(
+        Predictions::read_answers(&path).unwrap().values(),
+        [1.0, 0.0, 0.0, 1.0]
+    );
+    for value in ["0.5", "2", "-1", "yes", "", "nan"] {
+        fs::write(&path, format!("id,a,b\n7,1,0\n\n8,0,{value}\n")).unwrap();
+        let error = Predictions::read_answers(&path).unwrap_err();
+        assert!(error.is_bad_data());
+        let message = error
+            .to_string()
+            .replace(&format!("{}/", folder.display()), "");
+        assert_eq!(
+            message,
+            format!("a.csv, row 4 (picture `8`): label `b` is `{value}`; labels must be 0 or 1")
+        );
+    }
+    let error = Predictions::read_answers(&fixture("probabilities_f4.npy")).unwrap_err();
+    assert!(error.to_string().contains("labels must be 0 or 1"));
+}
+
+#[test]
 fn bad_arrays_are_refused() {
     let folder = folder("bad_npy");
     let path = folder.join("p.npy");

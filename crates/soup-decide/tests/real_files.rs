@@ -118,7 +118,7 @@ fn the_real_sample_keeps_every_byte_but_the_cells() {
 fn the_real_answers_read_as_predictions() {
     let Some(data) = contest_data() else { return };
     let path = data.join("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
-    let answers = Predictions::read(&path).unwrap();
+    let answers = Predictions::read_answers(&path).unwrap();
     assert_eq!(answers.len(), 50_000);
     let asked = ["00001", "00000"].map(String::from);
     let two = answers

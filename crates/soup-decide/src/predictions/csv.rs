@@ -8,13 +8,13 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use soup_data::Error;
 
-use super::{Predictions, RowNumbers};
+use super::{Cells, Predictions, RowNumbers};
 use crate::{DecideError, Result, write_atomically};
 
 /// The header of the id column in the files that we write, as in the founding contest.
 const ID_COLUMN: &str = "index";
 
-pub(super) fn read(path: &Path) -> Result<Predictions> {
+pub(super) fn read(path: &Path, cells: Cells) -> Result<Predictions> {
     let bytes = read_bytes(path)?;
     // The mark that Windows programs put before UTF-8.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
@@ -67,13 +67,12 @@ pub(super) fn read(path: &Path) -> Result<Predictions> {
         for (cell, label) in record.iter().skip(1).zip(&labels) {
             let value = cell.trim().parse::<f32>().ok();
             let value = value.filter(|value| (0.0..=1.0).contains(value));
-            values.push(value.ok_or_else(|| DecideError::NotAProbability {
-                path: path.to_path_buf(),
-                row,
-                id: id.to_owned(),
-                label: label.clone(),
-                value: cell.to_owned(),
-            })?);
+            match value {
+                Some(value) if cells == Cells::Probabilities || value.fract() == 0.0 => {
+                    values.push(value);
+                }
+                _ => return Err(wrong_cell(path, cells, row, [id, label, cell])),
+            }
         }
         ids.push(id.to_owned());
         lines.push(row);
@@ -82,6 +81,29 @@ pub(super) fn read(path: &Path) -> Result<Predictions> {
         lines: Some(&lines),
     };
     Predictions::checked(path.to_path_buf(), ids, labels, values, rows)
+}
+
+/// A cell that is no number, or none that the table may hold.
+fn wrong_cell(path: &Path, cells: Cells, row: u64, [id, label, value]: [&str; 3]) -> DecideError {
+    let path = path.to_path_buf();
+    let (id, label, value) = (id.to_owned(), label.to_owned(), value.to_owned());
+    match cells {
+        Cells::Probabilities => DecideError::NotAProbability {
+            path,
+            row,
+            id,
+            label,
+            value,
+        },
+        Cells::Answers => Error::Label {
+            path,
+            row,
+            id,
+            label,
+            value,
+        }
+        .into(),
+    }
 }
 
 pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {

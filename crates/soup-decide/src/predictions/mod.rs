@@ -23,6 +23,15 @@ pub struct Predictions {
     values: Vec<f32>,
 }
 
+/// What the cells of a CSV file may hold.
+#[derive(Clone, Copy, PartialEq)]
+enum Cells {
+    /// Numbers from 0 to 1.
+    Probabilities,
+    /// 0 or 1.
+    Answers,
+}
+
 /// Where in its file a row of the array stands: ids and probabilities of row `i` are reported as
 /// `first + i`.
 #[derive(Clone, Copy)]
@@ -132,7 +141,36 @@ impl Predictions {
         if is_npy(path) {
             npy::read(path)
         } else {
-            csv::read(path)
+            csv::read(path, Cells::Probabilities)
+        }
+    }
+
+    /// Reads a table of true labels, in the formats of [`read`](Self::read): every cell must be 0
+    /// or 1.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); a cell that is neither 0 nor 1, with its file and row.
+    pub fn read_answers(path: &Path) -> Result<Self> {
+        let table = if is_npy(path) {
+            npy::read(path)?
+        } else {
+            csv::read(path, Cells::Answers)?
+        };
+        let columns = table.labels.len();
+        let wrong = table
+            .values
+            .iter()
+            .position(|value| *value != 0.0 && *value != 1.0);
+        match wrong {
+            None => Ok(table),
+            Some(cell) => Err(Error::Label {
+                path: path.to_path_buf(),
+                row: (cell / columns) as u64 + 1,
+                id: table.ids[cell / columns].clone(),
+                label: table.labels[cell % columns].clone(),
+                value: table.values[cell].to_string(),
+            }
+            .into()),
         }
     }
 
@@ -190,7 +228,7 @@ impl Predictions {
     /// # Errors
     /// A label or id that is missing, or one that `reference` does not know.
     pub fn arranged(&self, ids: &[String], labels: &[String], reference: &Path) -> Result<Self> {
-        let arranged = self.selected(ids, labels, reference)?;
+        let arranged = self.gathered(ids, labels, reference)?;
         if self.len() > ids.len() {
             let index = IdIndex::new(ids);
             let extra = |id: &&String| index.row(id).is_none();
@@ -204,12 +242,41 @@ impl Predictions {
         Ok(arranged)
     }
 
-    /// As [`arranged`](Self::arranged), but pictures that are not asked for are left out without
-    /// complaint: the answers to some of the pictures of a larger table.
+    /// As [`arranged`](Self::arranged), but from a larger table: the answers to the pictures that
+    /// `reference` predicts. Pictures that are not asked for are left out without complaint.
     ///
     /// # Errors
-    /// Label columns that differ, an id that is missing.
+    /// Label columns that differ, an id that is not here; the fault is put on `reference`.
     pub fn selected(&self, ids: &[String], labels: &[String], reference: &Path) -> Result<Self> {
+        self.gathered(ids, labels, reference)
+            .map_err(|error| match error {
+                DecideError::MissingIds {
+                    path,
+                    reference,
+                    count,
+                    examples,
+                } => DecideError::ExtraIds {
+                    path: reference,
+                    reference: path,
+                    count,
+                    examples,
+                },
+                DecideError::Labels {
+                    path,
+                    reference,
+                    missing,
+                    extra,
+                } => DecideError::Labels {
+                    path: reference,
+                    reference: path,
+                    missing: extra,
+                    extra: missing,
+                },
+                other => other,
+            })
+    }
+
+    fn gathered(&self, ids: &[String], labels: &[String], reference: &Path) -> Result<Self> {
         let columns = self.columns(labels, reference)?;
         let index = IdIndex::new(&self.ids);
         let found: Vec<_> = ids.iter().map(|id| index.row(id)).collect();
