@@ -51,6 +51,9 @@ impl Kind {
                 soup_learn::ErrorKind::Failed => Self::Failed,
             });
         }
+        if error.is::<soup_learn::metrics::MetricError>() {
+            return Some(Self::Data);
+        }
         let usage = error.is::<Usage>() || error.is::<ThresholdError>();
         usage.then_some(Self::Usage)
     }

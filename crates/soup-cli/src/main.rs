@@ -43,6 +43,7 @@ Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Evaluate(verbs::evaluate::Arguments),
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
 }
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new(arguments.json);
     let outcome = match &arguments.verb {
+        Verb::Evaluate(verb) => verbs::evaluate::run(verb),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),
     };

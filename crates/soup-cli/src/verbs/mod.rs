@@ -1,4 +1,5 @@
 //! One file a verb: its arguments, the calls and what it says at the end.
 
 pub mod ensemble;
+pub mod evaluate;
 pub mod submit;
