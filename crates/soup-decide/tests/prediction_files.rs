@@ -195,7 +195,9 @@ fn answers_are_0_or_1() {
         [1.0, 0.0, 0.0, 1.0]
     );
     for value in ["0.5", "2", "-1", "yes", "", "nan"] {
-        fs::write(&path, format!("id,a,b\n7,1,0\n\n8,0,{value}\n")).unwrap();
+        let end = if value == "2" { "\r\n" } else { "\n" };
+        let text = format!("id,a,b\n7,1,0\n\n8,0,{value}").replace('\n', end);
+        fs::write(&path, text).unwrap();
         let error = Predictions::read_answers(&path).unwrap_err();
         assert!(error.is_bad_data());
         let message = error

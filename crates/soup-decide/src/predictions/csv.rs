@@ -49,9 +49,10 @@ pub(super) fn read(path: &Path, cells: Cells) -> Result<Predictions> {
         );
         return Err(Error::table(path, 1, problem).into());
     }
-    let (mut ids, mut values, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ids, mut values, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lines = Lines::new(text);
     while next(&mut record)? {
-        let row = record.position().map_or(0, csv::Position::line);
+        let row = lines.of(record.position());
         if record.len() != labels.len() + 1 {
             let problem = format!(
                 "there are {} fields, but the header has {}",
@@ -75,12 +76,39 @@ pub(super) fn read(path: &Path, cells: Cells) -> Result<Predictions> {
             }
         }
         ids.push(id.to_owned());
-        lines.push(row);
+        rows.push(row);
     }
-    let rows = RowNumbers {
-        lines: Some(&lines),
-    };
+    let rows = RowNumbers { lines: Some(&rows) };
     Predictions::checked(path.to_path_buf(), ids, labels, values, rows)
+}
+
+/// Counts the lines up to a record. The reader skips empty lines, but gives the position before
+/// them.
+struct Lines<'a> {
+    text: &'a [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            counted: 0,
+            line: 1,
+        }
+    }
+
+    /// The line on which the record at this position starts; records must come in order.
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.map_or(self.counted, |position| position.byte() as usize);
+        let is_end = |byte: &&u8| matches!(byte, b'\n' | b'\r');
+        let empty = self.text[start..].iter().take_while(is_end).count();
+        let passed = &self.text[self.counted..start + empty];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.counted = start + empty;
+        self.line
+    }
 }
 
 /// A cell that is no number, or none that the table may hold.
