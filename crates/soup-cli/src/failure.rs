@@ -54,7 +54,8 @@ impl Kind {
         if error.is::<soup_learn::metrics::MetricError>() {
             return Some(Self::Data);
         }
-        let usage = error.is::<Usage>() || error.is::<ThresholdError>();
+        let usage =
+            error.is::<Usage>() || error.is::<ThresholdError>() || error.is::<soup_zoo::ZooError>();
         usage.then_some(Self::Usage)
     }
 

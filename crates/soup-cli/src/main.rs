@@ -46,6 +46,7 @@ enum Verb {
     Evaluate(verbs::evaluate::Arguments),
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
+    Models(verbs::models::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Verb::Evaluate(verb) => verbs::evaluate::run(verb),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),
+        Verb::Models(verb) => verbs::models::run(verb),
     };
     match outcome {
         Ok(report) => console.report(&report),

@@ -2,4 +2,5 @@
 
 pub mod ensemble;
 pub mod evaluate;
+pub mod models;
 pub mod submit;

@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 3] = ["evaluate", "ensemble", "submit"];
+const VERBS: [&str; 4] = ["evaluate", "ensemble", "submit", "models"];
 
 #[test]
 fn help_of_every_verb() {

@@ -4,4 +4,5 @@
 mod answers;
 mod evaluate;
 mod help;
+mod models;
 mod place;

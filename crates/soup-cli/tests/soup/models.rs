@@ -1,0 +1,50 @@
+//! `models`: what can be trained.
+
+use crate::place::Place;
+
+#[test]
+fn every_model_is_listed_with_its_size() {
+    let place = Place::new("models");
+    let facts = place.json("models");
+    let models = facts["models"].as_array().unwrap();
+    let find = |name: &str| models.iter().find(|model| model["name"] == name).unwrap();
+    // timm 1.0: sum of the sizes of `parameters()`.
+    assert_eq!(find("efficientnet_b0")["parameters"], 5_288_548);
+    assert_eq!(find("efficientnet_b0")["size"], 224);
+    assert_eq!(find("resnet50")["parameters"], 25_557_032);
+    for family in ["efficientnet_b8", "repvgg_a0", "repvgg_b3"] {
+        find(family);
+    }
+    let text = place.soup("models").stdout;
+    assert_eq!(text.lines().count(), models.len() + 2);
+}
+
+#[test]
+fn figures_are_for_what_is_asked() {
+    let place = Place::new("models_asked");
+    let outcome =
+        place.soup("models efficientnet_b0 repvgg_a0 --size 128 --channels 1 --labels 26");
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!("two_models", outcome.stdout);
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let place = Place::new("models_bad");
+    let cases = [
+        (2, "models efficientnet_bo"),
+        (2, "models vgg"),
+        (2, "models efficientnet_b0 --size 0"),
+        (2, "models efficientnet_b0 --channels 0"),
+        (2, "models efficientnet_b0 --labels 0"),
+        (2, "models efficientnet_b0 --size x"),
+    ];
+    let mut table = String::new();
+    for (code, arguments) in cases {
+        table.push_str(&format!(
+            "$ soup {arguments}\n[{code}] {}\n",
+            place.failure(code, arguments)
+        ));
+    }
+    insta::assert_snapshot!("bad_models", table);
+}
