@@ -114,6 +114,43 @@ pub(super) enum Method {
     Antialias,
 }
 
+impl Method {
+    /// Writes the weights of one output position into `window` and returns the input position of
+    /// the first.
+    fn window(self, position: usize, input: usize, output: usize, window: &mut Vec<f64>) -> usize {
+        window.clear();
+        let ratio = input as f64 / output as f64;
+        match self {
+            // In f32, as PyTorch does it: which side of a tie a pixel falls on depends on it.
+            Self::Nearest | Self::NearestExact => {
+                window.push(1.0);
+                let half = if self == Self::Nearest { 0.0 } else { 0.5 };
+                let source = (position as f32 + half) * (input as f32 / output as f32);
+                (source as usize).min(input - 1)
+            }
+            Self::Bilinear => {
+                let source = ((position as f64 + 0.5) * ratio - 0.5).max(0.0);
+                let fraction = source.fract();
+                window.extend([1.0 - fraction, fraction]);
+                source as usize
+            }
+            Self::Antialias => {
+                let support = ratio.max(1.0);
+                let centre = (position as f64 + 0.5) * ratio;
+                let first = (centre - support + 0.5).max(0.0) as usize;
+                let end = ((centre + support + 0.5) as usize).min(input);
+                window.extend((first..end).map(|source| {
+                    let distance = (source as f64 - centre + 0.5) / support;
+                    (1.0 - distance.abs()).max(0.0)
+                }));
+                let sum: f64 = window.iter().sum();
+                window.iter_mut().for_each(|weight| *weight /= sum);
+                first
+            }
+        }
+    }
+}
+
 /// For every output position along an axis: the first input position and `taps` weights.
 #[derive(Debug)]
 pub(super) struct Axis {
@@ -127,57 +164,26 @@ pub(super) struct Axis {
 
 impl Axis {
     fn new(method: Method, input: usize, output: usize) -> Self {
-        let ratio = input as f64 / output as f64;
-        let support = ratio.max(1.0);
-        let taps = match method {
-            Method::Nearest | Method::NearestExact => 1,
-            Method::Bilinear => 2,
-            Method::Antialias => 2 * support.ceil() as usize + 1,
-        };
+        let mut window = Vec::new();
+        // Two rounds, since the widest window is known only when all have been seen.
+        let taps = (0..output)
+            .map(|position| {
+                let _ = method.window(position, input, output, &mut window);
+                window.len()
+            })
+            .max()
+            .map_or(1, |widest| widest.min(input));
         let mut axis = Self {
             method,
             input,
             output,
-            taps: taps.min(input),
+            taps,
             starts: Vec::with_capacity(output),
-            weights: Vec::new(),
+            weights: Vec::with_capacity(output * taps),
         };
-        let mut window = Vec::with_capacity(taps);
         for position in 0..output {
-            window.clear();
-            let first = match method {
-                // In f32, as PyTorch does it: which side of a tie a pixel falls on depends on it.
-                Method::Nearest => {
-                    window.push(1.0);
-                    (position as f32 * (input as f32 / output as f32)).floor() as usize
-                }
-                Method::NearestExact => {
-                    window.push(1.0);
-                    ((position as f32 + 0.5) * (input as f32 / output as f32)).floor() as usize
-                }
-                Method::Bilinear => {
-                    let source = ((position as f64 + 0.5) * ratio - 0.5).max(0.0);
-                    let fraction = source.fract();
-                    window.extend([1.0 - fraction, fraction]);
-                    source as usize
-                }
-                Method::Antialias => {
-                    let centre = (position as f64 + 0.5) * ratio;
-                    let first = (centre - support + 0.5).max(0.0) as usize;
-                    let end = ((centre + support + 0.5) as usize).min(input);
-                    window.extend((first..end).map(|source| {
-                        let distance = (source as f64 - centre + 0.5) / support;
-                        (1.0 - distance.abs()).max(0.0)
-                    }));
-                    let sum: f64 = window.iter().sum();
-                    window.iter_mut().for_each(|weight| *weight /= sum);
-                    first
-                }
-            };
-            axis.push(first.min(input - 1), &window);
-        }
-        if method == Method::Antialias {
-            axis.trim();
+            let first = method.window(position, input, output, &mut window);
+            axis.push(first, &window);
         }
         axis
     }
@@ -192,25 +198,6 @@ impl Axis {
         for (offset, &weight) in window.iter().enumerate() {
             let tap = (first + offset - start).min(self.taps - 1);
             self.weights[base + tap] += weight as f32;
-        }
-    }
-
-    /// Drops taps at the end that no position uses.
-    fn trim(&mut self) {
-        let used = self
-            .weights
-            .chunks_exact(self.taps)
-            .filter_map(|window| window.iter().rposition(|&weight| weight != 0.0))
-            .max()
-            .map_or(1, |last| last + 1);
-        if used < self.taps {
-            let narrow = self
-                .weights
-                .chunks_exact(self.taps)
-                .flat_map(|window| window[..used].iter().copied())
-                .collect();
-            self.weights = narrow;
-            self.taps = used;
         }
     }
 
