@@ -40,7 +40,10 @@ pub struct Affine {
 
 /// Shear along x, or along both axes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "shear must be a number, [low, high] or [x low, x high, y low, y high]"
+)]
 pub enum Shear {
     /// Along x only.
     X(Span),
@@ -63,7 +66,7 @@ pub struct AffineDraw {
 
 impl Affine {
     /// Draws angle, shift, scale and shear, in torchvision's order.
-    fn draw(&self, picture: &Picture, draws: &mut Stream) -> AffineDraw {
+    pub(super) fn draw(&self, picture: &Picture, draws: &mut Stream) -> AffineDraw {
         let angle = parameters::draw(draws, self.degrees.around_zero());
         let translate = self.translate.map_or([0.0; 2], |[a, b]| {
             [a * picture.width as f64, b * picture.height as f64].map(|most| {

@@ -23,7 +23,11 @@ pub struct Pad {
 
 /// Width of the frame in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "padding must be a whole number, [left and right, top and bottom] or \
+                 [left, top, right, bottom]"
+)]
 pub enum Padding {
     /// The same on all sides.
     All(usize),

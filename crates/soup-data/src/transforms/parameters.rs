@@ -18,7 +18,10 @@ pub enum Interpolation {
 
 /// A size: one number or `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a size must be a whole number or [height, width]"
+)]
 pub enum Size {
     /// One number: what it means depends on the transform.
     One(usize),
@@ -43,7 +46,7 @@ impl Size {
 /// An interval to draw from: one number `d` (what it means depends on the transform, mostly
 /// `[-d, d]`) or `[low, high]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an interval must be a number or [low, high]")]
 pub enum Span {
     /// One number.
     One(f64),
@@ -97,7 +100,10 @@ pub(super) fn draw(draws: &mut Stream, [low, high]: [f64; 2]) -> f64 {
 /// What stands where there was no picture: one value for all channels or one a channel, on the
 /// picture's scale at that place in the pipeline (0..255 before a normalisation).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a fill must be a number or a list of numbers, one a channel"
+)]
 pub enum Fill {
     /// The same value in all channels.
     One(f32),

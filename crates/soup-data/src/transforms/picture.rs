@@ -52,6 +52,14 @@ impl Picture {
         }
     }
 
+    /// Shape and scale.
+    pub(super) fn form(&self) -> Form {
+        Form {
+            shape: self.shape(),
+            scale: self.scale,
+        }
+    }
+
     /// Takes the bytes of a decoded picture, as `f32` on the 0..255 scale.
     pub(super) fn load(&mut self, pixels: &[u8], shape: PictureShape) {
         self.height = shape.height;
@@ -147,5 +155,14 @@ impl Workspace {
     pub fn spare(&mut self, len: usize) -> &mut [f32] {
         self.spare.resize(len, 0.0);
         &mut self.spare
+    }
+
+    /// Gives `spare` and `values` the same capacity. Transforms swap the two, some of them at
+    /// random: which one a later picture finds where must not matter.
+    pub fn level(&mut self, values: &mut Vec<f32>) {
+        let most = self.spare.capacity().max(values.capacity());
+        for buffer in [&mut self.spare, values] {
+            buffer.reserve_exact(most - buffer.len());
+        }
     }
 }

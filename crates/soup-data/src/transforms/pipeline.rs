@@ -6,9 +6,7 @@ use soup_random::Stream;
 use crate::PictureShape;
 
 use super::picture::Form;
-#[cfg(test)]
-use super::picture::Picture;
-use super::{Scratch, Transform, TransformError, ValueScale, normalize};
+use super::{Picture, Scratch, Transform, TransformError, ValueScale, normalize};
 
 /// Longest side of a picture in a pipeline, in pixels.
 const MAXIMUM_SIDE: usize = 32_768;
@@ -75,6 +73,25 @@ impl Pipeline {
             transform.apply(picture, draws, workspace);
         }
         normalize::write(last, picture, out);
+        workspace.level(&mut picture.values);
+        Ok(())
+    }
+
+    /// Transforms a picture of which the values are `f32` already, in place.
+    ///
+    /// # Errors
+    /// Those of [`apply`](Self::apply).
+    pub fn transform(
+        &self,
+        picture: &mut Picture,
+        draws: &mut Stream,
+        scratch: &mut Scratch,
+    ) -> Result<(), TransformError> {
+        self.check_from(picture.form())?;
+        check_buffer("input", picture.values.len(), picture.shape().len())?;
+        for transform in &self.0 {
+            transform.apply(picture, draws, &mut scratch.workspace);
+        }
         Ok(())
     }
 
@@ -91,10 +108,13 @@ impl Pipeline {
     }
 
     fn check(&self, input: PictureShape) -> Result<Form, TransformError> {
-        let mut form = Form {
+        self.check_from(Form {
             shape: input,
             scale: ValueScale::Bytes,
-        };
+        })
+    }
+
+    fn check_from(&self, mut form: Form) -> Result<Form, TransformError> {
         check_size(form).map_err(|problem| TransformError::Input { problem })?;
         for (index, transform) in self.0.iter().enumerate() {
             form = transform
@@ -107,20 +127,6 @@ impl Pipeline {
                 })?;
         }
         Ok(form)
-    }
-
-    /// Applies the transforms one by one to a picture that has passed the check, so that tests can
-    /// compare the fused end of [`apply`](Self::apply) with them.
-    #[cfg(test)]
-    pub(super) fn apply_plainly(
-        &self,
-        picture: &mut Picture,
-        draws: &mut Stream,
-        scratch: &mut Scratch,
-    ) {
-        for transform in &self.0 {
-            transform.apply(picture, draws, &mut scratch.workspace);
-        }
     }
 }
 

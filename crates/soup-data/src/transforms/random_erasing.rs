@@ -27,7 +27,10 @@ pub struct RandomErasing {
 
 /// What stands in an erased rectangle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a value must be a number, a list of numbers, one a channel, or \"random\""
+)]
 pub enum EraseValue {
     /// These values, on the picture's scale at that place in the pipeline.
     Fill(Fill),
@@ -99,7 +102,12 @@ pub(super) struct Rectangle {
 
 impl RandomErasing {
     /// A rectangle smaller than the picture both ways, if one of ten draws gives one.
-    fn draw(&self, height: usize, width: usize, draws: &mut Stream) -> Option<Rectangle> {
+    pub(super) fn draw(
+        &self,
+        height: usize,
+        width: usize,
+        draws: &mut Stream,
+    ) -> Option<Rectangle> {
         let area = height as f64 * width as f64;
         (0..TRIES).find_map(|_| {
             let erased = area * parameters::draw(draws, self.scale);

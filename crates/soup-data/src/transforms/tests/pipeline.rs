@@ -220,7 +220,9 @@ fn the_pass_at_the_end_does_what_the_transforms_do_alone() {
         let input = shape(7, 6, channels);
         let fused = apply(&pipeline, input, 0);
         let mut plain = picture(input);
-        pipeline.apply_plainly(&mut plain, &mut stream(0), &mut Scratch::new());
+        pipeline
+            .transform(&mut plain, &mut stream(0), &mut Scratch::new())
+            .unwrap();
         assert_eq!(plain.values.len(), fused.len(), "{tables}");
         assert_eq!(plain.shape(), pipeline.output_shape(input).unwrap());
         for (plain, fused) in plain.values.iter().zip(&fused) {
@@ -314,4 +316,32 @@ fn normalisation_takes_constants_on_the_unit_scale() {
         0,
     );
     assert_eq!(out, [-2.0]);
+}
+
+#[test]
+fn nothing_grows_after_the_first_picture() {
+    let pipeline = parse(
+        r#"[{"kind":"rot90","p":0.5},{"kind":"resize","size":[90,41]},{"kind":"to_rgb"},
+        {"kind":"rotation","degrees":9},{"kind":"resize","size":20},{"kind":"pad","padding":3},
+        {"kind":"affine","degrees":9},{"kind":"normalize","preset":"imagenet"}]"#,
+    )
+    .unwrap();
+    let input = shape(30, 30, 1);
+    let pixels = bytes(input);
+    let mut out = vec![0.0; pipeline.output_shape(input).unwrap().len()];
+    let mut scratch = Scratch::new();
+    let mut held = Vec::new();
+    for index in 0..50 {
+        pipeline
+            .apply(&pixels, input, &mut stream(index), &mut scratch, &mut out)
+            .unwrap();
+        let (values, workspace) = (&scratch.picture.values, &scratch.workspace);
+        let mut blocks = [
+            (values.as_ptr(), values.capacity()),
+            (workspace.spare.as_ptr(), workspace.spare.capacity()),
+        ];
+        blocks.sort_unstable();
+        held.push((blocks, workspace.axes.len(), workspace.axes.as_ptr()));
+    }
+    assert!(held.iter().all(|held_now| *held_now == held[0]));
 }
