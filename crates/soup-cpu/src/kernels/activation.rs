@@ -1,0 +1,183 @@
+//! Element-wise functions and their derivatives on vectors.
+
+use soup_graph::Activation;
+
+use crate::simd::Simd;
+
+/// `e^x`, relative error below 2e-7; arguments are clamped to where the result is finite and normal.
+///
+/// Cephes' `expf`: `x = n ln 2 + r`, a polynomial in `r`, times `2^n`.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: no pointers; the instruction set is the caller's promise.
+    unsafe {
+        let x = S::max(S::min(x, S::splat(88.0)), S::splat(-87.0));
+        let n = S::round(S::mul(x, S::splat(std::f32::consts::LOG2_E)));
+        let r = S::mul_add(n, S::splat(-0.693_359_4), x);
+        let r = S::mul_add(n, S::splat(2.121_944_4e-4), r);
+        let mut p = S::splat(1.987_569_1e-4);
+        for coefficient in [
+            1.398_2e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            1.666_666_5e-1,
+            5e-1,
+        ] {
+            p = S::mul_add(p, r, S::splat(coefficient));
+        }
+        let p = S::add(S::mul_add(S::mul(r, r), p, r), S::splat(1.0));
+        S::mul(p, S::power_of_two(n))
+    }
+}
+
+/// `1 / (1 + e^-x)`
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+pub(crate) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: as above.
+    unsafe {
+        let one = S::splat(1.0);
+        S::div(one, S::add(one, exp::<S>(S::sub(S::splat(0.0), x))))
+    }
+}
+
+/// An element-wise function, known at compile time.
+pub(crate) trait Function: Copy {
+    /// The function and its derivative.
+    ///
+    /// # Safety
+    /// As [`Simd`].
+    unsafe fn both<S: Simd>(x: S::V) -> (S::V, S::V);
+    /// The function.
+    ///
+    /// # Safety
+    /// As [`Simd`].
+    #[inline(always)]
+    unsafe fn value<S: Simd>(x: S::V) -> S::V {
+        // SAFETY: as promised by the caller; the unused derivative is optimised away.
+        unsafe { Self::both::<S>(x).0 }
+    }
+}
+
+/// Defines a [`Function`] by an expression for value and derivative.
+macro_rules! function {
+    ($name:ident, $x:ident, $body:expr) => {
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+        impl Function for $name {
+            #[inline(always)]
+            unsafe fn both<S: Simd>($x: S::V) -> (S::V, S::V) {
+                // SAFETY: no pointers; the instruction set is the caller's promise.
+                unsafe { $body }
+            }
+        }
+    };
+}
+
+function!(Identity, x, (x, S::splat(1.0)));
+function!(Relu, x, {
+    let zero = S::splat(0.0);
+    (S::max(x, zero), S::where_positive(x, S::splat(1.0), zero))
+});
+function!(Sigmoid, x, {
+    let s = sigmoid::<S>(x);
+    (s, S::mul(s, S::sub(S::splat(1.0), s)))
+});
+function!(Silu, x, {
+    let s = sigmoid::<S>(x);
+    let value = S::mul(x, s);
+    // s + x s (1 - s) = s + value - value s
+    let rest = S::sub(value, S::mul(value, s));
+    (value, S::add(s, rest))
+});
+function!(Hardswish, x, {
+    let (zero, sixth) = (S::splat(0.0), S::splat(1.0 / 6.0));
+    let three = S::splat(3.0);
+    let gate = S::mul(S::min(S::max(S::add(x, three), zero), S::splat(6.0)), sixth);
+    // Between -3 and 3 the derivative is (2 x + 3) / 6, outside 0 or 1.
+    let inside = S::mul(S::add(S::add(x, x), three), sixth);
+    let below = S::where_positive(S::add(x, three), inside, zero);
+    let slope = S::where_positive(S::sub(x, three), S::splat(1.0), below);
+    (S::mul(x, gate), slope)
+});
+function!(Mish, x, {
+    // With e = e^x: tanh(ln(1 + e)) = (e^2 + 2 e) / (e^2 + 2 e + 2); beyond 20 it is 1.
+    let e = exp::<S>(S::min(x, S::splat(20.0)));
+    let one = S::splat(1.0);
+    let two = S::splat(2.0);
+    let n = S::mul(e, S::add(e, two));
+    let t = S::div(n, S::add(n, two));
+    let s = S::div(e, S::add(one, e));
+    // t + x s (1 - t^2)
+    let slope = S::mul(S::mul(x, s), S::sub(one, S::mul(t, t)));
+    (S::mul(x, t), S::add(t, slope))
+});
+function!(Gelu, x, {
+    // Phi(x) = (1 + erf(x / sqrt 2)) / 2; erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7).
+    let (zero, one) = (S::splat(0.0), S::splat(1.0));
+    let magnitude = S::max(x, S::sub(zero, x));
+    let z = S::mul(magnitude, S::splat(std::f32::consts::FRAC_1_SQRT_2));
+    let t = S::div(one, S::mul_add(z, S::splat(0.327_591_1), one));
+    let mut p = S::splat(1.061_405_4);
+    for coefficient in [-1.453_152_1, 1.421_413_8, -0.284_496_72, 0.254_829_6] {
+        p = S::mul_add(p, t, S::splat(coefficient));
+    }
+    let bell = exp::<S>(S::sub(zero, S::mul(z, z)));
+    let tail = S::mul(S::mul(S::mul(p, t), bell), S::splat(0.5));
+    let phi = S::where_positive(x, S::sub(one, tail), tail);
+    let density = S::mul(bell, S::splat(0.398_942_3));
+    (S::mul(x, phi), S::mul_add(x, density, phi))
+});
+
+/// Runs `$body` with `$function` bound to the [`Function`] type of an `Option<Activation>`.
+macro_rules! with_function {
+    ($activation:expr, $function:ident => $body:expr) => {{
+        use $crate::kernels::activation as f;
+        match $activation {
+            None => {
+                type $function = f::Identity;
+                $body
+            }
+            Some(soup_graph::Activation::Relu) => {
+                type $function = f::Relu;
+                $body
+            }
+            Some(soup_graph::Activation::Silu) => {
+                type $function = f::Silu;
+                $body
+            }
+            Some(soup_graph::Activation::Gelu) => {
+                type $function = f::Gelu;
+                $body
+            }
+            Some(soup_graph::Activation::Mish) => {
+                type $function = f::Mish;
+                $body
+            }
+            Some(soup_graph::Activation::Hardswish) => {
+                type $function = f::Hardswish;
+                $body
+            }
+            Some(soup_graph::Activation::Sigmoid) => {
+                type $function = f::Sigmoid;
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use with_function;
+
+/// The function of a vector of any length and its derivative, for short vectors outside hot paths.
+pub(crate) fn both_of(activation: Activation, x: f32) -> (f32, f32) {
+    use crate::simd::Portable;
+    with_function!(Some(activation), F => {
+        // SAFETY: the portable instruction set is on every processor and no pointer is used.
+        let (value, slope) = unsafe { F::both::<Portable>(Portable::splat(x)) };
+        (value[0], slope[0])
+    })
+}

@@ -1,0 +1,717 @@
+//! Depthwise convolution of one picture and one block of channels, rows streamed through a ring.
+//!
+//! Rows are read through the pending transform once, into a ring of padded rows that stays in
+//! cache; the raw output and its statistics (forward), or the gradients of data and weights with the
+//! sums that the next batch norm needs (backward), are made from the ring.
+
+use super::view::{Fill, FillGradient, PixelGradient, PixelView};
+use crate::simd::{Kernel, Simd};
+
+/// Largest number of channels that one task takes.
+pub(crate) const BLOCK: usize = 64;
+
+/// Sizes of a depthwise convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plane {
+    pub height: usize,
+    pub width: usize,
+    pub out_height: usize,
+    pub out_width: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+}
+
+impl Plane {
+    fn ring_rows(&self) -> usize {
+        self.kernel + self.stride
+    }
+
+    fn padded_width(&self) -> usize {
+        // The last output column reads up to this; a little more than both paddings at stride 2.
+        (self.width + 2 * self.padding).max((self.out_width - 1) * self.stride + self.kernel)
+    }
+
+    fn gradient_width(&self) -> usize {
+        self.out_width.max(self.width.div_ceil(self.stride)) + 2 * self.kernel
+    }
+
+    /// Values of scratch that a task needs.
+    pub(crate) fn scratch(&self, backward: bool) -> usize {
+        let input = (self.ring_rows() + 1) * self.padded_width() * BLOCK;
+        if backward {
+            2 * input + (self.ring_rows() + 1) * self.gradient_width() * BLOCK + 2 * BLOCK
+        } else {
+            input + 3 * BLOCK
+        }
+    }
+}
+
+/// Rows of a map read through a view, padded left and right with zeros.
+#[derive(Clone, Copy)]
+struct Ring {
+    base: *mut f32,
+    rows: usize,
+    /// Values from one row to the next.
+    row: usize,
+    /// Values before the first pixel of a row.
+    left: usize,
+}
+
+impl Ring {
+    /// # Safety
+    /// `base` must have room for `rows + 1` rows; they are zeroed here.
+    unsafe fn new(base: *mut f32, rows: usize, row: usize, left: usize) -> Self {
+        // SAFETY: as promised.
+        unsafe { std::ptr::write_bytes(base, 0, (rows + 1) * row) };
+        Self {
+            base,
+            rows,
+            row,
+            left,
+        }
+    }
+
+    /// Start of the row's padding; row `y` of the map, or the row of zeros.
+    #[inline(always)]
+    unsafe fn row(&self, y: isize, height: usize) -> *mut f32 {
+        // SAFETY: the slot is below `rows + 1`.
+        unsafe {
+            let slot = if y < 0 || y as usize >= height {
+                self.rows
+            } else {
+                y as usize % self.rows
+            };
+            self.base.add(slot * self.row)
+        }
+    }
+
+    /// First pixel of row `y`.
+    #[inline(always)]
+    unsafe fn pixels(&self, y: usize) -> *mut f32 {
+        // SAFETY: as above.
+        unsafe { self.base.add((y % self.rows) * self.row + self.left) }
+    }
+}
+
+/// Runs `$method::<S, K>` for the kernel sizes that are unrolled, else `$other`.
+macro_rules! by_kernel {
+    ($self:ident, $size:expr, $method:ident, $any:ident, ($($argument:expr),*)) => {
+        match $size {
+            3 => $self.$method::<S, 3>($($argument),*),
+            5 => $self.$method::<S, 5>($($argument),*),
+            _ => $self.$any::<S>($($argument),*),
+        }
+    };
+}
+
+/// Forward: raw output, mean and spread of every channel over the picture.
+pub(crate) struct DepthwiseForward {
+    pub plane: Plane,
+    /// Input, from its first pixel.
+    pub view: PixelView,
+    pub first: usize,
+    pub channels: usize,
+    /// Weights, tap by tap, `weight_row` values from one tap to the next.
+    pub weights: *const f32,
+    pub weight_row: usize,
+    /// One value a channel.
+    pub bias: *const f32,
+    pub out: *mut f32,
+    pub out_stride: usize,
+    /// Means and spreads, one a channel; null where nobody asks.
+    pub mean: *mut f32,
+    pub spread: *mut f32,
+    pub scratch: *mut f32,
+}
+
+impl Kernel for DepthwiseForward {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises buffers of the plane's sizes and scratch as `Plane::scratch`.
+        unsafe {
+            let p = self.plane;
+            let row = p.padded_width() * self.channels;
+            let ring = Ring::new(self.scratch, p.ring_rows(), row, p.padding * self.channels);
+            let sums = self
+                .scratch
+                .add((p.ring_rows() + 1) * p.padded_width() * BLOCK);
+            std::ptr::write_bytes(sums, 0, 3 * BLOCK);
+            let mut next = 0;
+            for oy in 0..p.out_height {
+                let top = (oy * p.stride) as isize - p.padding as isize;
+                let last = (top + p.kernel as isize - 1).min(p.height as isize - 1);
+                while (next as isize) <= last {
+                    fill_row::<S>(&self.view, &p, &ring, next, self.first, self.channels, None);
+                    next += 1;
+                }
+                by_kernel!(self, p.kernel, row, row_any, (&ring, oy));
+                if !self.mean.is_null() {
+                    self.row_sums::<S>(oy, sums);
+                }
+            }
+            if !self.mean.is_null() {
+                self.finish::<S>(sums);
+            }
+        }
+    }
+}
+
+/// Reads row `y` of the view into the ring, and its activation's derivative into another.
+#[inline(always)]
+unsafe fn fill_row<S: Simd>(
+    view: &PixelView,
+    plane: &Plane,
+    ring: &Ring,
+    y: usize,
+    first: usize,
+    channels: usize,
+    slope: Option<&Ring>,
+) {
+    // SAFETY: `y` is below the plane's height; the ring's rows hold its width.
+    unsafe {
+        Fill {
+            view: PixelView {
+                raw: view.raw.add(y * plane.width * view.stride),
+                ..*view
+            },
+            first,
+            channels,
+            pixels: plane.width,
+            to: ring.pixels(y),
+            to_stride: channels,
+            slope: slope.map_or(std::ptr::null_mut(), |ring| ring.pixels(y)),
+        }
+        .run::<S>();
+    }
+}
+
+impl DepthwiseForward {
+    #[inline(always)]
+    unsafe fn row<S: Simd, const K: usize>(&self, ring: &Ring, oy: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let top = (oy * p.stride) as isize - p.padding as isize;
+            let mut rows = [std::ptr::null_mut(); K];
+            for (ky, row) in rows.iter_mut().enumerate() {
+                *row = ring.row(top + ky as isize, p.height);
+            }
+            let out = self
+                .out
+                .add(oy * p.out_width * self.out_stride + self.first);
+            let mut c = 0;
+            while c < self.channels {
+                let mut w = [[S::splat(0.0); K]; K];
+                for ky in 0..K {
+                    for kx in 0..K {
+                        let tap = (ky * K + kx) * self.weight_row;
+                        w[ky][kx] = S::load(self.weights.add(tap + self.first + c));
+                    }
+                }
+                let bias = S::load(self.bias.add(self.first + c));
+                for ox in 0..p.out_width {
+                    let at = ox * p.stride * self.channels + c;
+                    let mut sum = bias;
+                    let mut second = S::splat(0.0);
+                    for ky in 0..K {
+                        for kx in 0..K {
+                            let x = S::load(rows[ky].add(at + kx * self.channels));
+                            // Two sums: half the latency of one chain.
+                            if (ky * K + kx).is_multiple_of(2) {
+                                sum = S::mul_add(x, w[ky][kx], sum);
+                            } else {
+                                second = S::mul_add(x, w[ky][kx], second);
+                            }
+                        }
+                    }
+                    S::store(out.add(ox * self.out_stride + c), S::add(sum, second));
+                }
+                c += S::LANES;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn row_any<S: Simd>(&self, ring: &Ring, oy: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let top = (oy * p.stride) as isize - p.padding as isize;
+            let out = self
+                .out
+                .add(oy * p.out_width * self.out_stride + self.first);
+            for ox in 0..p.out_width {
+                let mut c = 0;
+                while c < self.channels {
+                    let mut sum = S::load(self.bias.add(self.first + c));
+                    for ky in 0..p.kernel {
+                        let row = ring.row(top + ky as isize, p.height);
+                        for kx in 0..p.kernel {
+                            let x = row.add((ox * p.stride + kx) * self.channels + c);
+                            let tap = (ky * p.kernel + kx) * self.weight_row;
+                            let w = self.weights.add(tap + self.first + c);
+                            sum = S::mul_add(S::load(x), S::load(w), sum);
+                        }
+                    }
+                    S::store(out.add(ox * self.out_stride + c), sum);
+                    c += S::LANES;
+                }
+            }
+        }
+    }
+
+    /// Adds a row to origin, sum and sum of squares (about the plane's first pixel).
+    #[inline(always)]
+    unsafe fn row_sums<S: Simd>(&self, oy: usize, sums: *mut f32) {
+        // SAFETY: as for the kernel; `sums` has three rows of `BLOCK` values.
+        unsafe {
+            let p = &self.plane;
+            let out = self
+                .out
+                .add(oy * p.out_width * self.out_stride + self.first);
+            let mut c = 0;
+            while c < self.channels {
+                let origin = S::load(self.out.add(self.first + c));
+                let mut sum = S::load(sums.add(c));
+                let mut square = S::load(sums.add(BLOCK + c));
+                for ox in 0..p.out_width {
+                    let d = S::sub(S::load(out.add(ox * self.out_stride + c)), origin);
+                    sum = S::add(sum, d);
+                    square = S::mul_add(d, d, square);
+                }
+                S::store(sums.add(c), sum);
+                S::store(sums.add(BLOCK + c), square);
+                c += S::LANES;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<S: Simd>(&self, sums: *mut f32) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let share = S::splat(1.0 / (self.plane.out_height * self.plane.out_width) as f32);
+            let mut c = 0;
+            while c < self.channels {
+                let origin = S::load(self.out.add(self.first + c));
+                let sum = S::load(sums.add(c));
+                let offset = S::mul(sum, share);
+                let square = S::load(sums.add(BLOCK + c));
+                S::store(self.mean.add(self.first + c), S::add(origin, offset));
+                let spread = S::max(S::sub(square, S::mul(sum, offset)), S::splat(0.0));
+                S::store(self.spread.add(self.first + c), spread);
+                c += S::LANES;
+            }
+        }
+    }
+}
+
+/// Backward: gradients of data and weights, and the sums of the input's batch norm.
+pub(crate) struct DepthwiseBackward {
+    pub plane: Plane,
+    /// Gradient of the output, from its first pixel.
+    pub gradient: PixelGradient,
+    /// Input, from its first pixel.
+    pub view: PixelView,
+    pub first: usize,
+    pub channels: usize,
+    pub weights: *const f32,
+    pub weight_row: usize,
+    /// Gradient of the view (or of the norm's output where `sums` is given); null where not wanted.
+    pub data: *mut f32,
+    pub accumulate: bool,
+    /// This picture's gradient of the weights, laid out as the weights; written, not added.
+    pub weight_gradient: *mut f32,
+    /// This picture's gradient of the bias; null where there is none.
+    pub bias_gradient: *mut f32,
+    /// Two rows of `sums_row` values: `sum dy`, `sum dy xhat`; null where not wanted. With it, `data` is
+    /// multiplied by the activation's derivative.
+    pub sums: *mut f32,
+    pub sums_row: usize,
+    pub scratch: *mut f32,
+}
+
+impl Kernel for DepthwiseBackward {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises buffers of the plane's sizes and scratch as `Plane::scratch`.
+        unsafe {
+            let p = self.plane;
+            let taps = p.kernel * p.kernel;
+            let row = p.padded_width() * self.channels;
+            let area = (p.ring_rows() + 1) * p.padded_width() * BLOCK;
+            let left = p.padding * self.channels;
+            let values = Ring::new(self.scratch, p.ring_rows(), row, left);
+            let slopes = Ring::new(self.scratch.add(area), p.ring_rows(), row, left);
+            let gradients = Ring::new(
+                self.scratch.add(2 * area),
+                p.ring_rows(),
+                p.gradient_width() * self.channels,
+                p.kernel * self.channels,
+            );
+            let wants_slope = !self.sums.is_null();
+            for tap in 0..taps {
+                let to = self.weight_gradient.add(tap * self.weight_row + self.first);
+                std::ptr::write_bytes(to, 0, self.channels);
+            }
+            if !self.bias_gradient.is_null() {
+                std::ptr::write_bytes(self.bias_gradient.add(self.first), 0, self.channels);
+            }
+            if wants_slope {
+                for row in 0..2 {
+                    let to = self.sums.add(row * self.sums_row + self.first);
+                    std::ptr::write_bytes(to, 0, self.channels);
+                }
+            }
+            let (mut next, mut done) = (0, 0);
+            for oy in 0..p.out_height {
+                self.fill_gradient_row::<S>(&gradients, oy);
+                let top = (oy * p.stride) as isize - p.padding as isize;
+                // Rows of the input that no later output row reads.
+                let complete = if oy + 1 == p.out_height {
+                    p.height
+                } else {
+                    (((oy + 1) * p.stride).saturating_sub(p.padding)).min(p.height)
+                };
+                let last = (top + p.kernel as isize - 1)
+                    .max(complete as isize - 1)
+                    .min(p.height as isize - 1);
+                while (next as isize) <= last {
+                    let slope = wants_slope.then_some(&slopes);
+                    fill_row::<S>(
+                        &self.view,
+                        &p,
+                        &values,
+                        next,
+                        self.first,
+                        self.channels,
+                        slope,
+                    );
+                    next += 1;
+                }
+                by_kernel!(
+                    self,
+                    p.kernel,
+                    weight_row,
+                    weight_row_any,
+                    (&values, &gradients, oy)
+                );
+                if !self.data.is_null() {
+                    while done < complete {
+                        match p.kernel {
+                            3 => self.data_row::<S, 3>(&gradients, done),
+                            5 => self.data_row::<S, 5>(&gradients, done),
+                            _ => self.data_row_any::<S>(&gradients, done),
+                        }
+                        if wants_slope {
+                            self.finish_row::<S>(&slopes, done);
+                        }
+                        done += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl DepthwiseBackward {
+    #[inline(always)]
+    unsafe fn fill_gradient_row<S: Simd>(&self, gradients: &Ring, oy: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let view = self.gradient.view;
+            let at = oy * p.out_width * view.stride;
+            let to = gradients.pixels(oy);
+            FillGradient {
+                gradient: PixelGradient {
+                    view: PixelView {
+                        raw: view.raw.add(at),
+                        ..view
+                    },
+                    dense: self.gradient.dense.add(at),
+                    ..self.gradient
+                },
+                first: self.first,
+                channels: self.channels,
+                pixels: p.out_width,
+                to,
+                to_stride: self.channels,
+                accumulate: false,
+            }
+            .run::<S>();
+            if !self.bias_gradient.is_null() {
+                let mut c = 0;
+                while c < self.channels {
+                    let place = self.bias_gradient.add(self.first + c);
+                    let mut sum = S::load(place);
+                    for ox in 0..p.out_width {
+                        sum = S::add(sum, S::load(to.add(ox * self.channels + c)));
+                    }
+                    S::store(place, sum);
+                    c += S::LANES;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn weight_row<S: Simd, const K: usize>(
+        &self,
+        values: &Ring,
+        gradients: &Ring,
+        oy: usize,
+    ) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let top = (oy * p.stride) as isize - p.padding as isize;
+            let mut rows = [std::ptr::null_mut(); K];
+            for (ky, row) in rows.iter_mut().enumerate() {
+                *row = values.row(top + ky as isize, p.height);
+            }
+            let gradient = gradients.pixels(oy);
+            let mut c = 0;
+            while c < self.channels {
+                let slot = self.weight_gradient.add(self.first + c);
+                let mut sums = [[S::splat(0.0); K]; K];
+                for ky in 0..K {
+                    for kx in 0..K {
+                        sums[ky][kx] = S::load(slot.add((ky * K + kx) * self.weight_row));
+                    }
+                }
+                for ox in 0..p.out_width {
+                    let d = S::load(gradient.add(ox * self.channels + c));
+                    let at = ox * p.stride * self.channels + c;
+                    for ky in 0..K {
+                        for kx in 0..K {
+                            let x = S::load(rows[ky].add(at + kx * self.channels));
+                            sums[ky][kx] = S::mul_add(d, x, sums[ky][kx]);
+                        }
+                    }
+                }
+                for ky in 0..K {
+                    for kx in 0..K {
+                        S::store(slot.add((ky * K + kx) * self.weight_row), sums[ky][kx]);
+                    }
+                }
+                c += S::LANES;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn weight_row_any<S: Simd>(&self, values: &Ring, gradients: &Ring, oy: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let top = (oy * p.stride) as isize - p.padding as isize;
+            let gradient = gradients.pixels(oy);
+            for ky in 0..p.kernel {
+                let row = values.row(top + ky as isize, p.height);
+                for kx in 0..p.kernel {
+                    let tap = (ky * p.kernel + kx) * self.weight_row;
+                    let mut c = 0;
+                    while c < self.channels {
+                        let slot = self.weight_gradient.add(tap + self.first + c);
+                        let mut sum = S::load(slot);
+                        for ox in 0..p.out_width {
+                            let d = S::load(gradient.add(ox * self.channels + c));
+                            let x = row.add((ox * p.stride + kx) * self.channels + c);
+                            sum = S::mul_add(d, S::load(x), sum);
+                        }
+                        S::store(slot, sum);
+                        c += S::LANES;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The gradient rows that input row `y` meets at each tap; the row of zeros where there is none.
+    #[inline(always)]
+    unsafe fn gradient_row(&self, gradients: &Ring, y: usize, ky: usize) -> *mut f32 {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let from = (y + p.padding) as isize - ky as isize;
+            let row = if from < 0 || !(from as usize).is_multiple_of(p.stride) {
+                -1
+            } else {
+                from / p.stride as isize
+            };
+            gradients.row(row, p.out_height).add(gradients.left)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn data_row<S: Simd, const K: usize>(&self, gradients: &Ring, y: usize) {
+        // SAFETY: as for the kernel; columns beyond the output are zeros of the ring's padding.
+        unsafe {
+            let p = &self.plane;
+            let mut rows = [std::ptr::null_mut(); K];
+            for (ky, row) in rows.iter_mut().enumerate() {
+                *row = self.gradient_row(gradients, y, ky);
+            }
+            let data = self.data.add(y * p.width * self.view.stride + self.first);
+            let mut c = 0;
+            while c < self.channels {
+                let mut w = [[S::splat(0.0); K]; K];
+                for ky in 0..K {
+                    for kx in 0..K {
+                        let tap = (ky * K + kx) * self.weight_row;
+                        w[ky][kx] = S::load(self.weights.add(tap + self.first + c));
+                    }
+                }
+                for x in 0..p.width {
+                    let place = data.add(x * self.view.stride + c);
+                    let mut sum = if self.accumulate {
+                        S::load(place)
+                    } else {
+                        S::splat(0.0)
+                    };
+                    let mut second = S::splat(0.0);
+                    if p.stride == 1 {
+                        let at = (x + p.padding) as isize;
+                        for ky in 0..K {
+                            for kx in 0..K {
+                                let ox = (at - kx as isize) * self.channels as isize + c as isize;
+                                let d = S::load(rows[ky].offset(ox));
+                                if (ky * K + kx).is_multiple_of(2) {
+                                    sum = S::mul_add(d, w[ky][kx], sum);
+                                } else {
+                                    second = S::mul_add(d, w[ky][kx], second);
+                                }
+                            }
+                        }
+                    } else if p.stride == 2 {
+                        let at = x + p.padding;
+                        // Unrolled by the parity of the column, so that taps stay in registers.
+                        if at.is_multiple_of(2) {
+                            sum = self.half_taps::<S, K, 0>(&rows, &w, at, c, sum);
+                        } else {
+                            sum = self.half_taps::<S, K, 1>(&rows, &w, at, c, sum);
+                        }
+                    } else {
+                        sum = self.pixel::<S>(gradients, y, x, c, sum);
+                    }
+                    S::store(place, S::add(sum, second));
+                }
+                c += S::LANES;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn half_taps<S: Simd, const K: usize, const START: usize>(
+        &self,
+        rows: &[*mut f32; K],
+        w: &[[S::V; K]; K],
+        at: usize,
+        c: usize,
+        mut sum: S::V,
+    ) -> S::V {
+        // SAFETY: as for the kernel.
+        unsafe {
+            for ky in 0..K {
+                let mut kx = START;
+                while kx < K {
+                    let ox = (at as isize - kx as isize) / 2;
+                    let d = S::load(rows[ky].offset(ox * self.channels as isize + c as isize));
+                    sum = S::mul_add(d, w[ky][kx], sum);
+                    kx += 2;
+                }
+            }
+            sum
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pixel<S: Simd>(
+        &self,
+        gradients: &Ring,
+        y: usize,
+        x: usize,
+        c: usize,
+        mut sum: S::V,
+    ) -> S::V {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            for ky in 0..p.kernel {
+                let row = self.gradient_row(gradients, y, ky);
+                for kx in 0..p.kernel {
+                    let from = (x + p.padding) as isize - kx as isize;
+                    if from < 0 || !(from as usize).is_multiple_of(p.stride) {
+                        continue;
+                    }
+                    let ox = from / p.stride as isize * self.channels as isize + c as isize;
+                    let tap = (ky * p.kernel + kx) * self.weight_row;
+                    let w = S::load(self.weights.add(tap + self.first + c));
+                    sum = S::mul_add(S::load(row.offset(ox)), w, sum);
+                }
+            }
+            sum
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn data_row_any<S: Simd>(&self, gradients: &Ring, y: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let data = self.data.add(y * p.width * self.view.stride + self.first);
+            for x in 0..p.width {
+                let mut c = 0;
+                while c < self.channels {
+                    let place = data.add(x * self.view.stride + c);
+                    let sum = if self.accumulate {
+                        S::load(place)
+                    } else {
+                        S::splat(0.0)
+                    };
+                    S::store(place, self.pixel::<S>(gradients, y, x, c, sum));
+                    c += S::LANES;
+                }
+            }
+        }
+    }
+
+    /// Multiplies a finished row by the activation's derivative and adds it to the norm's sums.
+    #[inline(always)]
+    unsafe fn finish_row<S: Simd>(&self, slopes: &Ring, y: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let at = y * p.width * self.view.stride + self.first;
+            let slope = slopes.pixels(y);
+            let mut c = 0;
+            while c < self.channels {
+                let mean = S::load(self.view.norm.row(2).add(self.first + c));
+                let inverse = S::load(self.view.norm.row(3).add(self.first + c));
+                let place = self.sums.add(self.first + c);
+                let mut sum = S::load(place);
+                let mut product = S::load(place.add(self.sums_row));
+                for x in 0..p.width {
+                    let pixel = at + x * self.view.stride + c;
+                    let dy = S::mul(
+                        S::load(self.data.add(pixel)),
+                        S::load(slope.add(x * self.channels + c)),
+                    );
+                    S::store(self.data.add(pixel), dy);
+                    let raw = S::load(self.view.raw.add(pixel));
+                    sum = S::add(sum, dy);
+                    product = S::mul_add(dy, S::mul(S::sub(raw, mean), inverse), product);
+                }
+                S::store(place, sum);
+                S::store(place.add(self.sums_row), product);
+                c += S::LANES;
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Matrix product of a strided, broadcast left side and rows of vectors on the right.
+//!
+//! One kernel serves every convolution: forward (rows are pixels, the sum runs over taps and input
+//! channels), gradient of the data (over taps and output channels) and gradient of the weights (rows
+//! are input channels, the sum runs over pixels). The left side is read in place, value by value;
+//! the right side in vectors, from a packed panel or straight from channels-last rows.
+
+use crate::simd::{Kernel, Simd};
+
+/// One run of the sum: `k` steps from offset `a` on the left and row `b` on the right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    /// Offset into the left side, in values.
+    pub a: usize,
+    /// First row of the right side.
+    pub b: usize,
+    /// Number of steps.
+    pub k: usize,
+}
+
+/// How the right side is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Right {
+    /// Column blocks as [`column_blocks`] cuts them, each a panel of this many rows.
+    Panels(usize),
+    /// Plain rows with this many values from one to the next.
+    Rows(usize),
+}
+
+/// Widths, in vectors, of the column blocks for this many vectors.
+pub(crate) fn column_blocks(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let width = match vectors - first {
+            0 => return None,
+            1 => 1,
+            2 | 4 => 2,
+            _ => 3,
+        };
+        first += width;
+        Some((first - width, width))
+    })
+}
+
+/// `c[g][m][n] (+)= sum over segments and k of a[g][m][k] b[k][n]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gemm<'a> {
+    /// The sum.
+    pub segments: &'a [Segment],
+    /// Left side.
+    pub a: *const f32,
+    /// From one row of the left side to the next.
+    pub a_row: usize,
+    /// From one step of the sum to the next.
+    pub a_step: usize,
+    /// From one group of rows to the next.
+    pub a_group: usize,
+    /// Right side.
+    pub b: *const f32,
+    /// Its layout.
+    pub right: Right,
+    /// Result.
+    pub c: *mut f32,
+    /// From one row of the result to the next.
+    pub c_row: usize,
+    /// From one group of rows to the next.
+    pub c_group: usize,
+    /// Groups of rows.
+    pub groups: usize,
+    /// Rows in a group.
+    pub rows: usize,
+    /// Columns; a multiple of the channel block.
+    pub columns: usize,
+    /// Whether the result is added to what is there.
+    pub accumulate: bool,
+}
+
+impl Kernel for Gemm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises that all offsets stay within the three matrices.
+        unsafe {
+            for (first, width) in column_blocks(self.columns / S::LANES) {
+                let column = first * S::LANES;
+                let (b, b_row) = match self.right {
+                    Right::Panels(rows) => (self.b.add(column * rows), width * S::LANES),
+                    Right::Rows(stride) => (self.b.add(column), stride),
+                };
+                for group in 0..self.groups {
+                    let a = self.a.add(group * self.a_group);
+                    let c = self.c.add(group * self.c_group + column);
+                    if S::LANES == 16 {
+                        match width {
+                            1 => self.block8::<S, 1>(a, b, b_row, c),
+                            2 => self.block8::<S, 2>(a, b, b_row, c),
+                            _ => self.block8::<S, 3>(a, b, b_row, c),
+                        }
+                    } else {
+                        match width {
+                            1 => self.block4::<S, 1>(a, b, b_row, c),
+                            2 => self.block4::<S, 2>(a, b, b_row, c),
+                            _ => self.block4::<S, 3>(a, b, b_row, c),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Gemm<'_> {
+    /// Rows in tiles of eight: with three vectors a tile takes 24 of 32 registers.
+    #[inline(always)]
+    unsafe fn block8<S: Simd, const N: usize>(
+        &self,
+        a: *const f32,
+        b: *const f32,
+        b_row: usize,
+        c: *mut f32,
+    ) {
+        // SAFETY: as for the whole product.
+        unsafe {
+            let mut row = 0;
+            while row + 8 <= self.rows {
+                self.tile::<S, 8, N>(a.add(row * self.a_row), b, b_row, c.add(row * self.c_row));
+                row += 8;
+            }
+            let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
+            match self.rows - row {
+                0 => {}
+                1 => self.tile::<S, 1, N>(a, b, b_row, c),
+                2 => self.tile::<S, 2, N>(a, b, b_row, c),
+                3 => self.tile::<S, 3, N>(a, b, b_row, c),
+                4 => self.tile::<S, 4, N>(a, b, b_row, c),
+                5 => self.tile::<S, 5, N>(a, b, b_row, c),
+                6 => self.tile::<S, 6, N>(a, b, b_row, c),
+                _ => self.tile::<S, 7, N>(a, b, b_row, c),
+            }
+        }
+    }
+
+    /// Rows in tiles of four: with three vectors a tile takes 12 of 16 registers.
+    #[inline(always)]
+    unsafe fn block4<S: Simd, const N: usize>(
+        &self,
+        a: *const f32,
+        b: *const f32,
+        b_row: usize,
+        c: *mut f32,
+    ) {
+        // SAFETY: as for the whole product.
+        unsafe {
+            let mut row = 0;
+            while row + 4 <= self.rows {
+                self.tile::<S, 4, N>(a.add(row * self.a_row), b, b_row, c.add(row * self.c_row));
+                row += 4;
+            }
+            let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
+            match self.rows - row {
+                0 => {}
+                1 => self.tile::<S, 1, N>(a, b, b_row, c),
+                2 => self.tile::<S, 2, N>(a, b, b_row, c),
+                _ => self.tile::<S, 3, N>(a, b, b_row, c),
+            }
+        }
+    }
+
+    /// `M` rows by `N` vectors, held in registers over the whole sum.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const M: usize, const N: usize>(
+        &self,
+        a: *const f32,
+        b: *const f32,
+        b_row: usize,
+        c: *mut f32,
+    ) {
+        // SAFETY: as for the whole product.
+        unsafe {
+            let mut sums = [[S::splat(0.0); N]; M];
+            if self.accumulate {
+                for m in 0..M {
+                    for n in 0..N {
+                        sums[m][n] = S::load(c.add(m * self.c_row + n * S::LANES));
+                    }
+                }
+            }
+            for segment in self.segments {
+                let mut left = a.add(segment.a);
+                let mut right = b.add(segment.b * b_row);
+                for _ in 0..segment.k {
+                    let mut columns = [S::splat(0.0); N];
+                    for n in 0..N {
+                        columns[n] = S::load(right.add(n * S::LANES));
+                    }
+                    for m in 0..M {
+                        let value = S::splat(*left.add(m * self.a_row));
+                        for n in 0..N {
+                            sums[m][n] = S::mul_add(value, columns[n], sums[m][n]);
+                        }
+                    }
+                    left = left.add(self.a_step);
+                    right = right.add(b_row);
+                }
+            }
+            for m in 0..M {
+                for n in 0..N {
+                    S::store(c.add(m * self.c_row + n * S::LANES), sums[m][n]);
+                }
+            }
+        }
+    }
+}
+
+/// Packs a matrix for [`Right::Panels`]: `value(row, column)` is asked for every place.
+#[cfg(test)]
+pub(crate) fn pack_panels(
+    rows: usize,
+    columns: usize,
+    lanes: usize,
+    to: &mut [f32],
+    value: impl Fn(usize, usize) -> f32,
+) {
+    for (first, width) in column_blocks(columns / lanes) {
+        let (column, width) = (first * lanes, width * lanes);
+        let panel = &mut to[column * rows..][..width * rows];
+        for (row, line) in panel.chunks_exact_mut(width).enumerate() {
+            for (offset, place) in line.iter_mut().enumerate() {
+                *place = value(row, column + offset);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Isa;
+
+    #[test]
+    fn column_blocks_cover_every_vector_once() {
+        for vectors in 0..50 {
+            let blocks: Vec<_> = column_blocks(vectors).collect();
+            let mut next = 0;
+            for (first, width) in blocks {
+                assert_eq!(first, next);
+                assert!((1..=3).contains(&width));
+                next += width;
+            }
+            assert_eq!(next, vectors);
+        }
+    }
+
+    /// Every instruction set against a triple loop, both layouts, over odd sizes.
+    #[test]
+    fn products_agree_with_a_triple_loop() {
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            for (rows, k, columns) in [
+                (1, 1, 16),
+                (3, 5, 32),
+                (8, 7, 48),
+                (13, 9, 80),
+                (31, 3, 112),
+            ] {
+                for accumulate in [false, true] {
+                    for panels in [false, true] {
+                        check(isa, rows, k, columns, accumulate, panels);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(isa: Isa, rows: usize, k: usize, columns: usize, accumulate: bool, panels: bool) {
+        let number = |i: usize| ((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
+        let a: Vec<f32> = (0..2 * rows * k).map(number).collect();
+        let b: Vec<f32> = (0..2 * k * columns).map(|i| number(i + 5)).collect();
+        let mut c: Vec<f32> = (0..rows * columns).map(|i| number(i + 3)).collect();
+        let mut expected = c.clone();
+        // Two segments: the second takes the right side's second half and the left side's too.
+        for m in 0..rows {
+            for n in 0..columns {
+                let mut sum = if accumulate {
+                    f64::from(c[m * columns + n])
+                } else {
+                    0.0
+                };
+                for half in 0..2 {
+                    for i in 0..k {
+                        sum += f64::from(a[m * 2 * k + half * k + i])
+                            * f64::from(b[(half * k + i) * columns + n]);
+                    }
+                }
+                expected[m * columns + n] = sum as f32;
+            }
+        }
+        let mut packed = vec![0.0; b.len()];
+        pack_panels(2 * k, columns, isa.lanes(), &mut packed, |row, column| {
+            b[row * columns + column]
+        });
+        let segments = [Segment { a: 0, b: 0, k }, Segment { a: k, b: k, k }];
+        let gemm = Gemm {
+            segments: &segments,
+            a: a.as_ptr(),
+            a_row: 2 * k,
+            a_step: 1,
+            a_group: 0,
+            b: if panels { packed.as_ptr() } else { b.as_ptr() },
+            right: if panels {
+                Right::Panels(2 * k)
+            } else {
+                Right::Rows(columns)
+            },
+            c: c.as_mut_ptr(),
+            c_row: columns,
+            c_group: 0,
+            groups: 1,
+            rows,
+            columns,
+            accumulate,
+        };
+        // SAFETY: the instruction set is available and the matrices have the stated sizes.
+        unsafe { isa.run(gemm) };
+        for (got, want) in c.iter().zip(&expected) {
+            assert!(
+                (got - want).abs() < 1e-4,
+                "{isa:?} {rows}x{k}x{columns}: {got} {want}"
+            );
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Mean and spread of the channels of a chunk of pixels, for batch norm.
+
+use crate::simd::{Kernel, Simd};
+
+/// Writes mean and sum of squared deviations of each channel over `pixels` pixels.
+///
+/// Sums run over the difference from the first pixel, so that a large mean costs no precision.
+pub(crate) struct ChunkStatistics {
+    pub raw: *const f32,
+    pub stride: usize,
+    pub channels: usize,
+    pub pixels: usize,
+    /// Means, one a channel.
+    pub mean: *mut f32,
+    /// Sums of squared deviations from the mean, one a channel.
+    pub spread: *mut f32,
+}
+
+impl Kernel for ChunkStatistics {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises valid rows of `channels` values.
+        unsafe {
+            let mut c = 0;
+            while c + 2 * S::LANES <= self.channels {
+                self.block::<S, 2>(c);
+                c += 2 * S::LANES;
+            }
+            while c < self.channels {
+                self.block::<S, 1>(c);
+                c += S::LANES;
+            }
+        }
+    }
+}
+
+impl ChunkStatistics {
+    #[inline(always)]
+    unsafe fn block<S: Simd, const N: usize>(&self, c: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let first = self.raw.add(c);
+            let mut origin = [S::splat(0.0); N];
+            for n in 0..N {
+                origin[n] = S::load(first.add(n * S::LANES));
+            }
+            let mut sum = [S::splat(0.0); N];
+            let mut square = [S::splat(0.0); N];
+            for pixel in 0..self.pixels {
+                let raw = first.add(pixel * self.stride);
+                for n in 0..N {
+                    let d = S::sub(S::load(raw.add(n * S::LANES)), origin[n]);
+                    sum[n] = S::add(sum[n], d);
+                    square[n] = S::mul_add(d, d, square[n]);
+                }
+            }
+            let share = S::splat(1.0 / self.pixels as f32);
+            for n in 0..N {
+                let offset = S::mul(sum[n], share);
+                let at = c + n * S::LANES;
+                S::store(self.mean.add(at), S::add(origin[n], offset));
+                let spread = S::sub(square[n], S::mul(sum[n], offset));
+                S::store(self.spread.add(at), S::max(spread, S::splat(0.0)));
+            }
+        }
+    }
+}

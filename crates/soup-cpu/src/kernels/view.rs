@@ -1,0 +1,219 @@
+//! Reading a stored map through its pending transform, and a stored gradient back through it.
+
+use soup_graph::Activation;
+
+use super::activation::{Function, with_function};
+use crate::simd::{Kernel, Simd};
+
+/// Rows of a batch norm's coefficients, each `stride` values long; see [`NormRows`].
+pub(crate) const NORM_ROWS: usize = 8;
+
+/// Pointer to the coefficients of one batch norm.
+///
+/// Rows: 0 scale, 1 shift (`y = scale raw + shift`); 2 mean, 3 inverse standard deviation;
+/// 4 to 6 the raw gradient (`d raw = k4 dy + k5 raw + k6`); 7 the unbiased variance of the batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NormRows {
+    pub base: *const f32,
+    pub stride: usize,
+}
+
+impl NormRows {
+    /// # Safety
+    /// `base` must point to `NORM_ROWS` rows of `stride` values.
+    #[inline(always)]
+    pub(crate) unsafe fn row(self, row: usize) -> *const f32 {
+        // SAFETY: as promised.
+        unsafe { self.base.add(row * self.stride) }
+    }
+}
+
+/// A stored map and its pending transform, for one picture's pixels: `gate act(scale raw + shift)`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PixelView {
+    /// First pixel.
+    pub raw: *const f32,
+    /// From one pixel to the next.
+    pub stride: usize,
+    pub norm: NormRows,
+    pub activation: Option<Activation>,
+    /// One factor a channel.
+    pub gate: *const f32,
+}
+
+/// Writes `pixels` pixels of a view, `channels` values each, from channel `first`.
+pub(crate) struct Fill {
+    pub view: PixelView,
+    pub first: usize,
+    pub channels: usize,
+    pub pixels: usize,
+    pub to: *mut f32,
+    /// From one written pixel to the next.
+    pub to_stride: usize,
+    /// Where not null, the derivative of the activation is written here with the same strides.
+    pub slope: *mut f32,
+}
+
+impl Kernel for Fill {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises that all pixels and channels are within the buffers.
+        unsafe { with_function!(self.view.activation, F => self.fill::<S, F>()) }
+    }
+}
+
+impl Fill {
+    #[inline(always)]
+    unsafe fn fill<S: Simd, F: Function>(&self) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let scale = self.view.norm.row(0).add(self.first);
+            let shift = self.view.norm.row(1).add(self.first);
+            let gate = self.view.gate.add(self.first);
+            for pixel in 0..self.pixels {
+                let raw = self.view.raw.add(pixel * self.view.stride + self.first);
+                let to = self.to.add(pixel * self.to_stride);
+                let mut c = 0;
+                if self.slope.is_null() {
+                    while c < self.channels {
+                        let y = S::mul_add(
+                            S::load(raw.add(c)),
+                            S::load(scale.add(c)),
+                            S::load(shift.add(c)),
+                        );
+                        let z = S::mul(F::value::<S>(y), S::load(gate.add(c)));
+                        S::store(to.add(c), z);
+                        c += S::LANES;
+                    }
+                } else {
+                    let slope = self.slope.add(pixel * self.to_stride);
+                    while c < self.channels {
+                        let y = S::mul_add(
+                            S::load(raw.add(c)),
+                            S::load(scale.add(c)),
+                            S::load(shift.add(c)),
+                        );
+                        let (value, derivative) = F::both::<S>(y);
+                        S::store(to.add(c), S::mul(value, S::load(gate.add(c))));
+                        S::store(slope.add(c), derivative);
+                        c += S::LANES;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gradient that reached a view, for one picture's pixels, and how it goes on to the raw map:
+/// `dy = (dense gate + pooled) act'(y)`, `d raw = k4 dy + k5 raw + k6`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PixelGradient {
+    /// The view's own map, norm and activation; its gate is the gradient's gate.
+    pub view: PixelView,
+    /// Gradient of the gated view; same stride as the map.
+    pub dense: *const f32,
+    /// Added for every pixel, one value a channel.
+    pub pooled: *const f32,
+    /// Whether `dense` holds `dy` already (then gate, pooled and activation are passed over).
+    pub premultiplied: bool,
+}
+
+/// Writes (or adds) the raw gradient of `pixels` pixels.
+pub(crate) struct FillGradient {
+    pub gradient: PixelGradient,
+    pub first: usize,
+    pub channels: usize,
+    pub pixels: usize,
+    pub to: *mut f32,
+    pub to_stride: usize,
+    pub accumulate: bool,
+}
+
+impl Kernel for FillGradient {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises that all pixels and channels are within the buffers.
+        unsafe {
+            if self.gradient.premultiplied {
+                self.premultiplied::<S>();
+            } else {
+                with_function!(self.gradient.view.activation, F => self.fill::<S, F>());
+            }
+        }
+    }
+}
+
+impl FillGradient {
+    #[inline(always)]
+    unsafe fn premultiplied<S: Simd>(&self) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let view = &self.gradient.view;
+            let k = [4, 5, 6].map(|row| view.norm.row(row).add(self.first));
+            for pixel in 0..self.pixels {
+                let raw = view.raw.add(pixel * view.stride + self.first);
+                let dense = self.gradient.dense.add(pixel * view.stride + self.first);
+                let to = self.to.add(pixel * self.to_stride);
+                let mut c = 0;
+                while c < self.channels {
+                    let rest = S::mul_add(
+                        S::load(raw.add(c)),
+                        S::load(k[1].add(c)),
+                        S::load(k[2].add(c)),
+                    );
+                    let d = S::mul_add(S::load(dense.add(c)), S::load(k[0].add(c)), rest);
+                    self.put::<S>(to.add(c), d);
+                    c += S::LANES;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fill<S: Simd, F: Function>(&self) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let view = &self.gradient.view;
+            let rows = [0, 1, 4, 5, 6].map(|row| view.norm.row(row).add(self.first));
+            let gate = view.gate.add(self.first);
+            let pooled = self.gradient.pooled.add(self.first);
+            for pixel in 0..self.pixels {
+                let raw = view.raw.add(pixel * view.stride + self.first);
+                let dense = self.gradient.dense.add(pixel * view.stride + self.first);
+                let to = self.to.add(pixel * self.to_stride);
+                let mut c = 0;
+                while c < self.channels {
+                    let r = S::load(raw.add(c));
+                    let y = S::mul_add(r, S::load(rows[0].add(c)), S::load(rows[1].add(c)));
+                    let slope = F::both::<S>(y).1;
+                    let da = S::mul_add(
+                        S::load(dense.add(c)),
+                        S::load(gate.add(c)),
+                        S::load(pooled.add(c)),
+                    );
+                    let rest = S::mul_add(r, S::load(rows[3].add(c)), S::load(rows[4].add(c)));
+                    let d = S::mul_add(S::mul(da, slope), S::load(rows[2].add(c)), rest);
+                    self.put::<S>(to.add(c), d);
+                    c += S::LANES;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn put<S: Simd>(&self, to: *mut f32, value: S::V) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let value = if self.accumulate {
+                S::add(S::load(to), value)
+            } else {
+                value
+            };
+            S::store(to, value);
+        }
+    }
+}

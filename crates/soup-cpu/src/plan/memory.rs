@@ -1,0 +1,92 @@
+//! Where each tensor stands: one arena, places shared by tensors that never live at once.
+
+use super::Step;
+
+/// A tensor in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Buffer(pub usize);
+
+/// Sizes of all buffers and, once laid out, their offsets.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    sizes: Vec<usize>,
+    pinned: Vec<bool>,
+    pub offsets: Vec<usize>,
+    /// Values in the arena.
+    pub total: usize,
+}
+
+/// Offsets are multiples of this many values: a cache line.
+const ALIGNMENT: usize = 16;
+
+impl Memory {
+    /// A buffer that lives from the first to the last step that names it.
+    pub(crate) fn buffer(&mut self, values: usize) -> Buffer {
+        self.sizes.push(values.next_multiple_of(ALIGNMENT));
+        self.pinned.push(false);
+        Buffer(self.sizes.len() - 1)
+    }
+
+    /// A buffer that nothing else may use.
+    pub(crate) fn pinned(&mut self, values: usize) -> Buffer {
+        let buffer = self.buffer(values);
+        self.pinned[buffer.0] = true;
+        buffer
+    }
+
+    /// Makes a buffer one that nothing else may use.
+    pub(crate) fn pin(&mut self, buffer: Buffer) {
+        self.pinned[buffer.0] = true;
+    }
+
+    /// Values in a buffer.
+    pub(crate) fn len(&self, buffer: Buffer) -> usize {
+        self.sizes[buffer.0]
+    }
+
+    /// Gives every buffer its place: largest first, each at the lowest offset that is free while it
+    /// lives.
+    pub(crate) fn lay_out(&mut self, steps: &[Box<dyn Step>]) {
+        let mut lives: Vec<Option<(usize, usize)>> = vec![None; self.sizes.len()];
+        for (time, step) in steps.iter().enumerate() {
+            step.buffers(&mut |Buffer(index)| {
+                let life = lives[index].get_or_insert((time, time));
+                life.1 = time;
+            });
+        }
+        for (life, _) in lives
+            .iter_mut()
+            .zip(&self.pinned)
+            .filter(|(_, pinned)| **pinned)
+        {
+            *life = Some((0, usize::MAX));
+        }
+        let mut order: Vec<usize> = (0..self.sizes.len()).collect();
+        order.sort_by_key(|&index| (std::cmp::Reverse(self.sizes[index]), index));
+        self.offsets = vec![0; self.sizes.len()];
+        let mut placed: Vec<usize> = Vec::new();
+        for index in order {
+            let Some((first, last)) = lives[index] else {
+                continue;
+            };
+            let mut taken: Vec<(usize, usize)> = placed
+                .iter()
+                .filter(|&&other| {
+                    lives[other].is_some_and(|(from, to)| from <= last && first <= to)
+                })
+                .map(|&other| (self.offsets[other], self.offsets[other] + self.sizes[other]))
+                .collect();
+            taken.sort_unstable();
+            let mut offset = 0;
+            for (from, to) in taken {
+                if offset + self.sizes[index] <= from {
+                    break;
+                }
+                offset = offset.max(to);
+            }
+            self.offsets[index] = offset;
+            self.total = self.total.max(offset + self.sizes[index]);
+            placed.push(index);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A graph made ready to run: steps in order, each tensor's place in one arena.
+
+mod backward;
+mod forward;
+mod memory;
+mod view;
+
+use std::fmt::Debug;
+
+use soup_graph::Weights;
+
+pub use forward::PlanError;
+pub(crate) use forward::lower;
+pub(crate) use memory::{Buffer, Memory};
+pub(crate) use view::{Gradient, MapShape, Norm, Vector, View};
+
+use crate::pool::Pool;
+use crate::simd::Isa;
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Batch statistics, dropout, and a backward half.
+    Training,
+    /// Running statistics, no dropout.
+    Inference,
+}
+
+/// A graph made ready to run for one batch size.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub batch: usize,
+    pub memory: Memory,
+    /// Forward steps, then backward steps.
+    pub steps: Vec<Box<dyn Step>>,
+    /// Number of forward steps.
+    pub forward: usize,
+    pub input: Buffer,
+    pub outputs: Vec<Output>,
+    pub norms: Vec<NormPlan>,
+    /// Values of scratch that one worker needs.
+    pub scratch: usize,
+    /// Constants to be written once: a vector of ones, and a norm that changes nothing.
+    pub ones: Vector,
+    pub identity: Norm,
+}
+
+/// An output vector, and where its gradient is put before the backward half.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    pub value: Vector,
+    pub length: usize,
+    pub gradient: Option<Buffer>,
+}
+
+/// A batch norm: its coefficients' place and its parameters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NormPlan {
+    pub rows: Norm,
+    pub channels: usize,
+    pub momentum: f32,
+    /// Parameters' offsets: mean and variance among the buffers.
+    pub mean: usize,
+    pub variance: usize,
+}
+
+/// One pass over memory (or a few small ones).
+pub(crate) trait Step: Debug + Send + Sync {
+    /// Runs it.
+    fn run(&self, context: &Context<'_>);
+    /// Every buffer that it reads or writes; they stay in place from the first to the last step that
+    /// names them.
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer));
+    /// Values of scratch that one worker needs.
+    fn scratch(&self) -> usize {
+        0
+    }
+    /// Name for a profile.
+    fn name(&self) -> &'static str;
+}
+
+/// What a step runs with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub memory: *mut f32,
+    pub offsets: &'a [usize],
+    pub scratch: *mut f32,
+    pub scratch_stride: usize,
+    pub pool: &'a Pool,
+    pub isa: Isa,
+    pub batch: usize,
+    pub weights: &'a Weights,
+    /// Laid out as the trained weights; null in the forward half.
+    pub gradients: *mut f32,
+    pub seed: u64,
+    pub step: u32,
+}
+
+// SAFETY: the pointers are to memory that outlives the run; steps cut their work so that no two
+// tasks write to one place.
+unsafe impl Sync for Context<'_> {}
+
+impl Context<'_> {
+    /// Start of a buffer.
+    pub(crate) fn at(&self, buffer: Buffer) -> *mut f32 {
+        // SAFETY: offsets were laid out within the arena.
+        unsafe { self.memory.add(self.offsets[buffer.0]) }
+    }
+
+    /// A worker's scratch.
+    pub(crate) fn scratch(&self, worker: usize) -> *mut f32 {
+        // SAFETY: there is scratch for every worker of the pool.
+        unsafe { self.scratch.add(worker * self.scratch_stride) }
+    }
+}

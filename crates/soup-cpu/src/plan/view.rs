@@ -1,0 +1,134 @@
+//! A stored map with its pending transform, and a gradient on its way back through it.
+
+use soup_graph::Activation;
+
+use super::{Buffer, Context};
+use crate::kernels::view::{NormRows, PixelGradient, PixelView};
+
+/// Shape of a stored map, channels last; `stride` values from one pixel to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MapShape {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+    pub stride: usize,
+}
+
+impl MapShape {
+    /// Pixels of one picture.
+    pub(crate) fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Values of one picture, padding included.
+    pub(crate) fn len(&self) -> usize {
+        self.pixels() * self.stride
+    }
+}
+
+/// Coefficients of a batch norm in the arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Norm {
+    pub buffer: Buffer,
+    pub stride: usize,
+}
+
+impl Norm {
+    pub(crate) fn rows(&self, context: &Context<'_>) -> NormRows {
+        NormRows {
+            base: context.at(self.buffer),
+            stride: self.stride,
+        }
+    }
+}
+
+/// One value a channel for each picture (`stride` apart), or for all of them (`stride` 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vector {
+    pub buffer: Buffer,
+    pub stride: usize,
+}
+
+impl Vector {
+    pub(crate) fn at(&self, context: &Context<'_>, picture: usize) -> *mut f32 {
+        // SAFETY: vectors have room for a batch.
+        unsafe { context.at(self.buffer).add(picture * self.stride) }
+    }
+}
+
+/// How a step reads a map: `gate * activation(norm(map))`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    pub map: Buffer,
+    pub shape: MapShape,
+    pub norm: Norm,
+    pub activation: Option<Activation>,
+    pub gate: Vector,
+    /// Whether nothing is pending: the map can be read in place.
+    pub plain: bool,
+}
+
+impl View {
+    /// The view from one pixel on.
+    pub(crate) fn pixel(&self, context: &Context<'_>, picture: usize, pixel: usize) -> PixelView {
+        PixelView {
+            // SAFETY: the pixel is within the batch.
+            raw: unsafe {
+                context
+                    .at(self.map)
+                    .add(picture * self.shape.len() + pixel * self.shape.stride)
+            },
+            stride: self.shape.stride,
+            norm: self.norm.rows(context),
+            activation: self.activation,
+            gate: self.gate.at(context, picture),
+        }
+    }
+
+    pub(crate) fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        visit(self.map);
+        visit(self.norm.buffer);
+        visit(self.gate.buffer);
+    }
+}
+
+/// A gradient that reached a view, on its way to the stored map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gradient {
+    /// The view; its gate is the gradient's gate.
+    pub view: View,
+    /// Gradient of the gated view, in the map's layout. Where only `pooled` reached the view this is the
+    /// map itself and the gate is zero.
+    pub dense: Buffer,
+    pub pooled: Vector,
+    pub premultiplied: bool,
+}
+
+impl Gradient {
+    /// The gradient from one pixel on.
+    pub(crate) fn pixel(
+        &self,
+        context: &Context<'_>,
+        picture: usize,
+        pixel: usize,
+    ) -> PixelGradient {
+        let shape = &self.view.shape;
+        PixelGradient {
+            view: self.view.pixel(context, picture, pixel),
+            // SAFETY: the pixel is within the batch.
+            dense: unsafe {
+                context
+                    .at(self.dense)
+                    .add(picture * shape.len() + pixel * shape.stride)
+            },
+            pooled: self.pooled.at(context, picture),
+            premultiplied: self.premultiplied,
+        }
+    }
+
+    pub(crate) fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.view.buffers(visit);
+        visit(self.dense);
+        visit(self.pooled.buffer);
+    }
+}

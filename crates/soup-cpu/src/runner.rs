@@ -1,0 +1,381 @@
+//! Running a plan: [`Training`] and [`Inference`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use soup_graph::{Graph, Weights};
+
+use crate::aligned::Aligned;
+use crate::plan::{Buffer, Context, Mode, Plan, PlanError, lower};
+use crate::pool::Pool;
+use crate::simd::Isa;
+
+/// How an engine runs.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Threads; 0 takes one a core. Results do not depend on it.
+    pub threads: usize,
+    /// Instruction set; `None` takes what `SOUP_CPU` names, else the best of this processor.
+    pub isa: Option<Isa>,
+    /// Threads shared with others; takes precedence over `threads`.
+    pub pool: Option<Arc<Pool>>,
+}
+
+impl Options {
+    fn pool(&self) -> Arc<Pool> {
+        self.pool
+            .clone()
+            .unwrap_or_else(|| Arc::new(Pool::new(self.threads)))
+    }
+
+    fn isa(&self) -> Result<Isa, PlanError> {
+        let wrong =
+            |name: &str, problem: String| Err(PlanError::InstructionSet(name.to_owned(), problem));
+        let isa = match (self.isa, std::env::var("SOUP_CPU")) {
+            (Some(isa), _) => isa,
+            (None, Err(_)) => return Ok(Isa::detect()),
+            (None, Ok(name)) => match Isa::from_name(&name) {
+                Some(isa) => isa,
+                None => {
+                    let known = Isa::ALL.map(Isa::name).join(", ");
+                    return wrong(&name, format!("unknown; known are {known}"));
+                }
+            },
+        };
+        if isa.is_available() {
+            Ok(isa)
+        } else {
+            wrong(isa.name(), "this processor does not have it".to_owned())
+        }
+    }
+}
+
+/// Time spent in the steps of one kind.
+#[derive(Clone, Debug)]
+pub struct StepTime {
+    /// What the steps do.
+    pub name: &'static str,
+    /// How many there are.
+    pub count: usize,
+    /// Their time together.
+    pub time: Duration,
+}
+
+/// A plan with its memory and threads.
+#[derive(Debug)]
+struct Runner {
+    plan: Plan,
+    memory: Aligned,
+    scratch: Aligned,
+    pool: Arc<Pool>,
+    isa: Isa,
+    /// Values of a batch of pictures.
+    input: usize,
+    trainable: usize,
+    buffers: usize,
+    profile: Option<Vec<Duration>>,
+}
+
+impl Runner {
+    fn new(graph: &Graph, batch: usize, mode: Mode, options: &Options) -> Result<Self, PlanError> {
+        let isa = options.isa()?;
+        let plan = lower(graph, batch, mode, isa.lanes())?;
+        let pool = options.pool();
+        let mut memory = Aligned::new(plan.memory.total);
+        // Constants: a factor of one, and a norm that changes nothing.
+        let length = plan.identity.stride;
+        let at = |buffer: Buffer| plan.memory.offsets[buffer.0];
+        memory.slice_mut(at(plan.ones.buffer), length).fill(1.0);
+        for row in [0, 3, 4] {
+            memory
+                .slice_mut(at(plan.identity.buffer) + row * length, length)
+                .fill(1.0);
+        }
+        Ok(Self {
+            scratch: Aligned::new(plan.scratch.next_multiple_of(16) * pool.threads()),
+            memory,
+            pool,
+            isa,
+            input: batch * graph.input().len(),
+            trainable: graph.trainable_len(),
+            buffers: graph.buffer_len(),
+            profile: None,
+            plan,
+        })
+    }
+
+    fn check(&self, weights: &Weights) {
+        assert_eq!(
+            weights.trainable.len(),
+            self.trainable,
+            "weights of another graph"
+        );
+        assert_eq!(
+            weights.buffers.len(),
+            self.buffers,
+            "weights of another graph"
+        );
+    }
+
+    fn run(
+        &mut self,
+        steps: std::ops::Range<usize>,
+        weights: &Weights,
+        gradients: *mut f32,
+        (seed, step): (u64, u32),
+    ) {
+        self.check(weights);
+        let context = Context {
+            memory: self.memory.start(),
+            offsets: &self.plan.memory.offsets,
+            scratch: self.scratch.start(),
+            scratch_stride: self.plan.scratch.next_multiple_of(16),
+            pool: &self.pool,
+            isa: self.isa,
+            batch: self.plan.batch,
+            weights,
+            gradients,
+            seed,
+            step,
+        };
+        for index in steps {
+            let start = self.profile.is_some().then(Instant::now);
+            self.plan.steps[index].run(&context);
+            if let (Some(times), Some(start)) = (&mut self.profile, start) {
+                times[index] += start.elapsed();
+            }
+        }
+    }
+
+    fn input(&mut self) -> &mut [f32] {
+        let Buffer(index) = self.plan.input;
+        let offset = self.plan.memory.offsets[index];
+        self.memory.slice_mut(offset, self.input)
+    }
+
+    fn output(&self, index: usize, to: &mut Vec<f32>) {
+        let output = &self.plan.outputs[index];
+        let offset = self.plan.memory.offsets[output.value.buffer.0];
+        to.clear();
+        for picture in 0..self.plan.batch {
+            let start = offset + picture * output.value.stride;
+            to.extend_from_slice(self.memory.slice(start, output.length));
+        }
+    }
+
+    fn profile(&self) -> Vec<StepTime> {
+        let mut times: Vec<StepTime> = Vec::new();
+        let durations = self.profile.iter().flatten();
+        for (step, &time) in self.plan.steps.iter().zip(durations) {
+            match times.iter_mut().find(|entry| entry.name == step.name()) {
+                Some(entry) => {
+                    entry.count += 1;
+                    entry.time += time;
+                }
+                None => times.push(StepTime {
+                    name: step.name(),
+                    count: 1,
+                    time,
+                }),
+            }
+        }
+        times.sort_by_key(|entry| std::cmp::Reverse(entry.time));
+        times
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let scratch = self.plan.scratch.next_multiple_of(16) * self.pool.threads();
+        (self.plan.memory.total + scratch) * size_of::<f32>()
+    }
+}
+
+/// A network being trained: forward with batch statistics, then backward.
+///
+/// # Panics
+/// Its methods panic where weights or gradients have not the graph's length.
+#[derive(Debug)]
+pub struct Training {
+    runner: Runner,
+    outputs: Vec<Vec<f32>>,
+    /// Seed and step of the last forward run.
+    draws: (u64, u32),
+}
+
+impl Training {
+    /// Plans a graph for batches of `batch` pictures.
+    ///
+    /// # Errors
+    /// [`PlanError`] where the graph or the options cannot be run.
+    pub fn new(graph: &Graph, batch: usize, options: &Options) -> Result<Self, PlanError> {
+        let runner = Runner::new(graph, batch, Mode::Training, options)?;
+        Ok(Self {
+            outputs: vec![Vec::new(); runner.plan.outputs.len()],
+            runner,
+            draws: (0, 0),
+        })
+    }
+
+    /// Pictures in a batch.
+    pub fn batch(&self) -> usize {
+        self.runner.plan.batch
+    }
+
+    /// The batch to be filled: pictures x rows x columns x channels.
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        self.runner.input()
+    }
+
+    /// Runs the batch forward; `seed` and `step` decide what dropout and drop-path drop.
+    pub fn forward(&mut self, weights: &Weights, seed: u64, step: u32) {
+        let forward = self.runner.plan.forward;
+        self.draws = (seed, step);
+        self.runner
+            .run(0..forward, weights, std::ptr::null_mut(), self.draws);
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            self.runner.output(index, output);
+        }
+    }
+
+    /// Output `index` of the last forward run: pictures x values.
+    pub fn output(&self, index: usize) -> &[f32] {
+        &self.outputs[index]
+    }
+
+    /// Runs the last batch backward: takes the gradient of every output (pictures x values) and adds to
+    /// `gradients`, laid out as [`Weights::trainable`]. `weights` must be those of the forward run.
+    pub fn backward(
+        &mut self,
+        weights: &Weights,
+        output_gradients: &[&[f32]],
+        gradients: &mut [f32],
+    ) {
+        let runner = &mut self.runner;
+        assert_eq!(
+            gradients.len(),
+            runner.trainable,
+            "gradients of another graph"
+        );
+        assert_eq!(
+            output_gradients.len(),
+            runner.plan.outputs.len(),
+            "one gradient an output"
+        );
+        for (output, given) in runner.plan.outputs.iter().zip(output_gradients) {
+            assert_eq!(
+                given.len(),
+                runner.plan.batch * output.length,
+                "gradient of an output"
+            );
+            let Some(Buffer(buffer)) = output.gradient else {
+                continue;
+            };
+            let offset = runner.plan.memory.offsets[buffer];
+            for (picture, values) in given.chunks_exact(output.length).enumerate() {
+                let start = offset + picture * output.value.stride;
+                runner
+                    .memory
+                    .slice_mut(start, output.length)
+                    .copy_from_slice(values);
+            }
+        }
+        let steps = runner.plan.forward..runner.plan.steps.len();
+        runner.run(steps, weights, gradients.as_mut_ptr(), self.draws);
+    }
+
+    /// Moves the running statistics of every batch norm towards those of the last forward run.
+    pub fn update_statistics(&self, weights: &mut Weights) {
+        let runner = &self.runner;
+        for norm in &runner.plan.norms {
+            let offset = runner.plan.memory.offsets[norm.rows.buffer.0];
+            for (row, at) in [(2, norm.mean), (7, norm.variance)] {
+                let start = offset + row * norm.rows.stride;
+                let batch = runner.memory.slice(start, norm.channels);
+                for (running, value) in weights.buffers[at..at + norm.channels]
+                    .iter_mut()
+                    .zip(batch)
+                {
+                    *running += norm.momentum * (value - *running);
+                }
+            }
+        }
+    }
+
+    /// Bytes of memory that the plan takes: activations, gradients of activations, packed weights.
+    pub fn memory_bytes(&self) -> usize {
+        self.runner.memory_bytes()
+    }
+
+    /// Starts to take the time of every step.
+    pub fn start_profile(&mut self) {
+        self.runner.profile = Some(vec![Duration::ZERO; self.runner.plan.steps.len()]);
+    }
+
+    /// Times by kind of step since [`Training::start_profile`], longest first.
+    pub fn profile(&self) -> Vec<StepTime> {
+        self.runner.profile()
+    }
+}
+
+/// A trained network: forward with running statistics.
+///
+/// # Panics
+/// Its methods panic where weights have not the graph's length.
+#[derive(Debug)]
+pub struct Inference {
+    runner: Runner,
+    outputs: Vec<Vec<f32>>,
+}
+
+impl Inference {
+    /// Plans a graph for batches of `batch` pictures.
+    ///
+    /// # Errors
+    /// [`PlanError`] where the graph or the options cannot be run.
+    pub fn new(graph: &Graph, batch: usize, options: &Options) -> Result<Self, PlanError> {
+        let runner = Runner::new(graph, batch, Mode::Inference, options)?;
+        Ok(Self {
+            outputs: vec![Vec::new(); runner.plan.outputs.len()],
+            runner,
+        })
+    }
+
+    /// Pictures in a batch.
+    pub fn batch(&self) -> usize {
+        self.runner.plan.batch
+    }
+
+    /// The batch to be filled: pictures x rows x columns x channels.
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        self.runner.input()
+    }
+
+    /// Runs the batch.
+    pub fn run(&mut self, weights: &Weights) {
+        let steps = 0..self.runner.plan.steps.len();
+        self.runner
+            .run(steps, weights, std::ptr::null_mut(), (0, 0));
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            self.runner.output(index, output);
+        }
+    }
+
+    /// Output `index` of the last run: pictures x values.
+    pub fn output(&self, index: usize) -> &[f32] {
+        &self.outputs[index]
+    }
+
+    /// Bytes of memory that the plan takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.runner.memory_bytes()
+    }
+
+    /// Starts to take the time of every step.
+    pub fn start_profile(&mut self) {
+        self.runner.profile = Some(vec![Duration::ZERO; self.runner.plan.steps.len()]);
+    }
+
+    /// Times by kind of step since [`Inference::start_profile`], longest first.
+    pub fn profile(&self) -> Vec<StepTime> {
+        self.runner.profile()
+    }
+}

@@ -1,0 +1,146 @@
+//! One kernel source, several instruction sets.
+//!
+//! A kernel is a struct of its arguments that implements [`Kernel`]: its body is written once over
+//! the vector type of a [`Simd`], inlined into an entry point compiled for the instruction set, and
+//! chosen at run time by [`Isa::run`].
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(crate) use portable::Portable;
+
+/// Channels of feature maps are padded with zeros to a multiple of this many values: the widest
+/// vector of any instruction set, so that no kernel has a remainder along channels.
+pub(crate) const CHANNEL_BLOCK: usize = 16;
+
+/// `n` rounded up to whole channel blocks.
+pub(crate) fn padded(n: usize) -> usize {
+    n.next_multiple_of(CHANNEL_BLOCK)
+}
+
+/// An instruction set that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// Plain Rust; on every processor.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+impl Isa {
+    /// Every instruction set, slowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Self::Portable => true,
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        (self == Self::Portable)
+    }
+
+    /// The best one of this processor.
+    pub fn detect() -> Self {
+        Self::ALL
+            .into_iter()
+            .rev()
+            .find(|isa| isa.is_available())
+            .unwrap_or(Self::Portable)
+    }
+
+    /// Name as `SOUP_CPU` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// The instruction set with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|isa| isa.name() == name)
+    }
+
+    /// Values in one vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Portable | Self::Avx2 => 8,
+            Self::Avx512 => 16,
+        }
+    }
+
+    /// Runs a kernel compiled for this instruction set.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set, and the kernel's pointers must be valid for
+    /// what its body reads and writes.
+    #[inline]
+    pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::run_avx2(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::run_avx512(kernel),
+                _ => kernel.run::<Portable>(),
+            }
+        }
+    }
+}
+
+/// A computation that can be compiled for any instruction set.
+pub(crate) trait Kernel {
+    /// What it gives.
+    type Output;
+    /// The body; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The processor must have `S`; pointers in `self` must be valid.
+    unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// A vector of `LANES` single-precision values and what kernels do with it.
+///
+/// # Safety
+/// All functions need a processor that has the instruction set; `load` and `store` need `LANES`
+/// valid values at the pointer (no alignment).
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// The vector.
+    type V: Copy;
+    /// Values in it.
+    const LANES: usize;
+    unsafe fn splat(value: f32) -> Self::V;
+    unsafe fn load(from: *const f32) -> Self::V;
+    unsafe fn store(to: *mut f32, value: Self::V);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// To the nearest integer, ties to even.
+    unsafe fn round(a: Self::V) -> Self::V;
+    /// `2^n` for a vector of integers from -126 to 127.
+    unsafe fn power_of_two(n: Self::V) -> Self::V;
+    /// `a` where `x > 0`, else `b`.
+    unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
+    /// Sum of the values, in a fixed order.
+    unsafe fn sum(a: Self::V) -> f32;
+}

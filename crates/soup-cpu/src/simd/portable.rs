@@ -1,0 +1,91 @@
+//! Plain Rust, eight lanes; the reference that every other instruction set is tested against.
+
+use super::Simd;
+
+/// Eight values in an array; the compiler makes of it what the target has.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+const LANES: usize = 8;
+
+#[inline(always)]
+fn map(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    let mut out = [0.0; LANES];
+    for lane in 0..LANES {
+        out[lane] = f(a[lane], b[lane]);
+    }
+    out
+}
+
+impl Simd for Portable {
+    type V = [f32; LANES];
+    const LANES: usize = LANES;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::V {
+        [value; LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        // SAFETY: the caller promises LANES values at `from`.
+        unsafe { from.cast::<Self::V>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: Self::V) {
+        // SAFETY: the caller promises room for LANES values at `to`.
+        unsafe { to.cast::<Self::V>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| x + y)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| x - y)
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| x * y)
+    }
+    #[inline(always)]
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| x / y)
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // Two roundings: a fused one is a slow library call where the processor has none.
+        map(map(a, b, |x, y| x * y), c, |x, y| x + y)
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| if x > y { x } else { y })
+    }
+    #[inline(always)]
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| if x < y { x } else { y })
+    }
+    #[inline(always)]
+    unsafe fn round(a: Self::V) -> Self::V {
+        // Adding and taking away 1.5 * 2^23 rounds |x| < 2^22 to the nearest integer.
+        const MAGIC: f32 = 12_582_912.0;
+        map(a, a, |x, _| (x + MAGIC) - MAGIC)
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(n: Self::V) -> Self::V {
+        map(n, n, |x, _| f32::from_bits(((x as i32 + 127) << 23) as u32))
+    }
+    #[inline(always)]
+    unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        let mut out = b;
+        for lane in 0..LANES {
+            if x[lane] > 0.0 {
+                out[lane] = a[lane];
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    unsafe fn sum(a: Self::V) -> f32 {
+        ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+    }
+}

@@ -1,0 +1,826 @@
+//! Dense convolution, forward and backward, in chunks that stay in a core's cache.
+//!
+//! A chunk is a run of pixels (1x1) or a band of output rows of one picture. Forward: the input is
+//! read through its pending transform into scratch, multiplied by the packed weights, and the raw
+//! output's statistics are taken while it is still in cache. Backward: the raw gradient and the
+//! input are made in scratch once and feed the gradients of data and weights at once.
+
+use crate::kernels::depthwise::Plane;
+use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
+use crate::kernels::gemm::{Gemm, Right, Segment};
+use crate::kernels::statistics::ChunkStatistics;
+use crate::kernels::vector::ColumnSums;
+use crate::kernels::view::{Fill, FillGradient, PixelView};
+use crate::plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View};
+use crate::simd::padded;
+
+/// Values of scratch that a chunk aims at: half of a core's second-level cache.
+const SCRATCH_TARGET: usize = 128 * 1024;
+
+/// Sizes of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub input: MapShape,
+    pub output: MapShape,
+}
+
+impl Geometry {
+    fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.padding == 0
+    }
+
+    /// The same for a depthwise kernel.
+    pub(crate) fn plane(&self) -> Plane {
+        Plane {
+            height: self.input.height,
+            width: self.input.width,
+            out_height: self.output.height,
+            out_width: self.output.width,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+
+    /// Rows of the packed forward weights: one for every tap and stored input channel.
+    pub(crate) fn forward_rows(&self) -> usize {
+        self.kernel * self.kernel * self.input.stride
+    }
+
+    /// Rows of the packed backward weights: one for every tap and stored output channel.
+    pub(crate) fn backward_rows(&self) -> usize {
+        self.kernel * self.kernel * self.output.stride
+    }
+
+    /// Width of the padded input rows in scratch.
+    fn padded_width(&self) -> usize {
+        (self.input.width + 2 * self.padding)
+            .max((self.output.width - 1) * self.stride + self.kernel)
+    }
+
+    /// Smallest and largest offset from `y / stride` to an output row that reads input row `y`.
+    fn reach(&self) -> (isize, isize) {
+        let (k, s, p) = (
+            self.kernel as isize,
+            self.stride as isize,
+            self.padding as isize,
+        );
+        ((p - (k - 1)).div_euclid(s), (s - 1 + p).div_euclid(s))
+    }
+
+    /// Width of the padded gradient rows in scratch, and zeros before the first column.
+    fn gradient_width(&self) -> (usize, usize) {
+        let (low, high) = self.reach();
+        let columns = self.input.width.div_ceil(self.stride) as isize + high;
+        let width = columns.max(self.output.width as isize) - low.min(0);
+        (width as usize, (-low.min(0)) as usize)
+    }
+}
+
+/// How a convolution's output is cut into chunks; the same whatever the number of threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunks {
+    /// Output rows (or pixels, for 1x1) of one picture.
+    length: usize,
+    /// Rows or pixels in a chunk but the last.
+    size: usize,
+    /// Pixels in a row (1 for 1x1).
+    row: usize,
+    /// Chunks of one picture.
+    pub per_picture: usize,
+}
+
+impl Chunks {
+    fn new(geometry: &Geometry, backward: bool) -> Self {
+        let (input, output) = (geometry.input, geometry.output);
+        let (length, row, wanted) = if geometry.is_pointwise() {
+            let values = input.stride + output.stride;
+            let size = (SCRATCH_TARGET / values).clamp(32, 1024);
+            (output.pixels(), 1, size)
+        } else {
+            let mut values = geometry.stride * geometry.padded_width() * input.stride;
+            if backward {
+                values += geometry.gradient_width().0 * output.stride;
+            }
+            (
+                output.height,
+                output.width,
+                (SCRATCH_TARGET / values).max(4),
+            )
+        };
+        let per_picture = length.div_ceil(wanted);
+        let mut size = length.div_ceil(per_picture);
+        if row == 1 {
+            size = size.next_multiple_of(8);
+        }
+        Self {
+            length,
+            size,
+            row,
+            per_picture: length.div_ceil(size),
+        }
+    }
+
+    fn range(&self, chunk: usize) -> (usize, usize) {
+        let first = chunk * self.size;
+        (first, (first + self.size).min(self.length))
+    }
+
+    /// Output pixels in each chunk of a picture.
+    pub(crate) fn pixels(&self) -> Vec<usize> {
+        (0..self.per_picture)
+            .map(|chunk| {
+                let (first, last) = self.range(chunk);
+                (last - first) * self.row
+            })
+            .collect()
+    }
+}
+
+/// Reads rows `first..last` of a view (rows may lie outside) into scratch with `padding` zero columns
+/// on the left and zeros up to `width`.
+///
+/// # Safety
+/// `to` must have room for the rows.
+unsafe fn fill_rows(
+    context: &Context<'_>,
+    view: &View,
+    picture: usize,
+    rows: std::ops::Range<isize>,
+    width: usize,
+    padding: usize,
+    to: *mut f32,
+) {
+    let shape = &view.shape;
+    let stride = shape.stride;
+    for (index, y) in rows.enumerate() {
+        // SAFETY: as promised; the row is within the picture where it is read.
+        unsafe {
+            let row = to.add(index * width * stride);
+            if y < 0 || y as usize >= shape.height {
+                std::ptr::write_bytes(row, 0, width * stride);
+                continue;
+            }
+            std::ptr::write_bytes(row, 0, padding * stride);
+            let right = padding + shape.width;
+            std::ptr::write_bytes(row.add(right * stride), 0, (width - right) * stride);
+            let pixels = view.pixel(context, picture, y as usize * shape.width);
+            fill_pixels(
+                context,
+                view,
+                pixels,
+                shape.width,
+                row.add(padding * stride),
+            );
+        }
+    }
+}
+
+/// Reads a run of pixels through a view.
+///
+/// # Safety
+/// Pixels and destination must be valid.
+unsafe fn fill_pixels(
+    context: &Context<'_>,
+    view: &View,
+    pixels: PixelView,
+    count: usize,
+    to: *mut f32,
+) {
+    // SAFETY: as promised.
+    unsafe {
+        if view.plain {
+            std::ptr::copy_nonoverlapping(pixels.raw, to, count * view.shape.stride);
+            return;
+        }
+        context.isa.run(Fill {
+            view: pixels,
+            first: 0,
+            channels: view.shape.stride,
+            pixels: count,
+            to,
+            to_stride: view.shape.stride,
+            slope: std::ptr::null_mut(),
+        });
+    }
+}
+
+/// Forward convolution.
+#[derive(Debug)]
+pub(crate) struct ConvolutionForward {
+    pub geometry: Geometry,
+    pub chunks: Chunks,
+    pub view: View,
+    /// Packed weights.
+    pub weights: Buffer,
+    /// One value a stored output channel.
+    pub bias: Option<Buffer>,
+    pub output: Buffer,
+    /// Mean and spread of every chunk, each a row of stored channels.
+    pub statistics: Option<Buffer>,
+}
+
+impl ConvolutionForward {
+    pub(crate) fn chunks(geometry: &Geometry) -> Chunks {
+        Chunks::new(geometry, false)
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        let g = &self.geometry;
+        let run = g.kernel * g.input.stride;
+        (0..g.kernel)
+            .map(|ky| Segment {
+                a: ky * g.padded_width() * g.input.stride,
+                b: ky * run,
+                k: run,
+            })
+            .collect()
+    }
+}
+
+impl Step for ConvolutionForward {
+    fn run(&self, context: &Context<'_>) {
+        let g = &self.geometry;
+        let segments = self.segments();
+        let channels = g.output.stride;
+        let tasks = context.batch * self.chunks.per_picture;
+        context.pool.run_with_worker(tasks, &|task, worker| {
+            let picture = task / self.chunks.per_picture;
+            let (first, last) = self.chunks.range(task % self.chunks.per_picture);
+            let scratch = context.scratch(worker);
+            let pixels = (last - first) * self.chunks.row;
+            // SAFETY: chunks of one output do not overlap; scratch is the worker's own and as large as
+            // `scratch()` says; all offsets follow from the geometry that the buffers were made for.
+            unsafe {
+                let output = context
+                    .at(self.output)
+                    .add(picture * g.output.len() + first * self.chunks.row * channels);
+                if let Some(bias) = self.bias {
+                    for pixel in 0..pixels {
+                        let to = output.add(pixel * channels);
+                        std::ptr::copy_nonoverlapping(context.at(bias), to, channels);
+                    }
+                }
+                let mut gemm = Gemm {
+                    segments: &segments,
+                    a: scratch,
+                    a_row: g.stride * g.input.stride,
+                    a_step: 1,
+                    a_group: g.stride * g.padded_width() * g.input.stride,
+                    b: context.at(self.weights),
+                    right: Right::Panels(g.forward_rows()),
+                    c: output,
+                    c_row: channels,
+                    c_group: g.output.width * channels,
+                    groups: last - first,
+                    rows: g.output.width,
+                    columns: channels,
+                    accumulate: self.bias.is_some(),
+                };
+                if g.is_pointwise() {
+                    let source = self.view.pixel(context, picture, first);
+                    if self.view.plain {
+                        gemm.a = source.raw;
+                    } else {
+                        fill_pixels(context, &self.view, source, pixels, scratch);
+                    }
+                    gemm.groups = 1;
+                    gemm.rows = pixels;
+                } else {
+                    let top = (first * g.stride) as isize - g.padding as isize;
+                    let bottom = ((last - 1) * g.stride + g.kernel) as isize - g.padding as isize;
+                    let width = g.padded_width();
+                    fill_rows(
+                        context,
+                        &self.view,
+                        picture,
+                        top..bottom,
+                        width,
+                        g.padding,
+                        scratch,
+                    );
+                }
+                context.isa.run(gemm);
+                if let Some(statistics) = self.statistics {
+                    let to = context.at(statistics).add(task * 2 * channels);
+                    context.isa.run(ChunkStatistics {
+                        raw: output,
+                        stride: channels,
+                        channels,
+                        pixels,
+                        mean: to,
+                        spread: to.add(channels),
+                    });
+                }
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.view.buffers(visit);
+        visit(self.weights);
+        visit(self.output);
+        self.bias.into_iter().for_each(&mut *visit);
+        self.statistics.into_iter().for_each(visit);
+    }
+
+    fn scratch(&self) -> usize {
+        let g = &self.geometry;
+        if g.is_pointwise() {
+            self.chunks.size * g.input.stride
+        } else {
+            let rows = (self.chunks.size - 1) * g.stride + g.kernel;
+            rows * g.padded_width() * g.input.stride
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.geometry.is_pointwise() {
+            "pointwise forward"
+        } else {
+            "convolution forward"
+        }
+    }
+}
+
+/// Sums gathered over each chunk of the gradient of the data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gathered {
+    /// `SUM_ROWS` rows of stored channels for every chunk.
+    pub buffer: Buffer,
+    pub sums: Sums,
+    /// Chunks of one picture.
+    pub per_picture: usize,
+    /// A vector of zeros.
+    pub zeros: Vector,
+}
+
+/// Where the gradient of the data goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Data {
+    pub buffer: Buffer,
+    pub accumulate: bool,
+}
+
+/// Backward convolution.
+#[derive(Debug)]
+pub(crate) struct ConvolutionBackward {
+    pub geometry: Geometry,
+    pub chunks: Chunks,
+    /// Gradient of the output.
+    pub gradient: Gradient,
+    /// Input.
+    pub view: View,
+    /// Weights packed for the gradient of the data.
+    pub weights: Buffer,
+    pub data: Option<Data>,
+    pub gathered: Option<Gathered>,
+    /// Partial gradients of the weights: `slots` times `forward_rows` rows of stored output channels.
+    pub weight_slots: Buffer,
+    /// Partial gradients of the bias.
+    pub bias_slots: Option<Buffer>,
+    /// Number of partial sums; each is made by one task in a fixed order.
+    pub slots: usize,
+}
+
+impl ConvolutionBackward {
+    pub(crate) fn chunks(geometry: &Geometry) -> Chunks {
+        Chunks::new(geometry, true)
+    }
+
+    /// Partial sums for this many chunks.
+    pub(crate) fn slots(chunks: usize) -> usize {
+        chunks.min(8)
+    }
+
+    /// Rows of gradient scratch for a chunk of `outputs` rows.
+    fn gradient_rows(&self, outputs: usize) -> usize {
+        let g = &self.geometry;
+        let (low, high) = g.reach();
+        // The last chunk may own an input row more than its output rows cover.
+        (outputs as isize + 1 + high.max(0) - low.min(0)) as usize
+    }
+
+    /// # Safety
+    /// As [`Step::run`]: buffers laid out for this geometry, the worker's own scratch, and `slot`
+    /// written by this task alone.
+    unsafe fn chunk(
+        &self,
+        context: &Context<'_>,
+        task: usize,
+        worker: usize,
+        slot: usize,
+        accumulate: bool,
+    ) {
+        let picture = task / self.chunks.per_picture;
+        let (first, last) = self.chunks.range(task % self.chunks.per_picture);
+        // SAFETY: as promised.
+        unsafe {
+            if self.geometry.is_pointwise() {
+                self.pointwise(context, picture, first, last, worker, slot, accumulate);
+            } else {
+                self.band(context, picture, first, last, worker, slot, accumulate);
+            }
+            self.gather(context, task, picture, first, last);
+        }
+    }
+
+    /// # Safety
+    /// As [`ConvolutionBackward::chunk`].
+    #[expect(clippy::too_many_arguments, reason = "one chunk's coordinates")]
+    unsafe fn pointwise(
+        &self,
+        context: &Context<'_>,
+        picture: usize,
+        first: usize,
+        last: usize,
+        worker: usize,
+        slot: usize,
+        accumulate: bool,
+    ) {
+        let g = &self.geometry;
+        let (inputs, outputs) = (g.input.stride, g.output.stride);
+        let pixels = last - first;
+        // SAFETY: as promised.
+        unsafe {
+            let gradient = context.scratch(worker);
+            let values = gradient.add(self.chunks.size * outputs);
+            context.isa.run(FillGradient {
+                gradient: self.gradient.pixel(context, picture, first),
+                first: 0,
+                channels: outputs,
+                pixels,
+                to: gradient,
+                to_stride: outputs,
+                accumulate: false,
+            });
+            let source = self.view.pixel(context, picture, first);
+            let values = if self.view.plain {
+                source.raw
+            } else {
+                fill_pixels(context, &self.view, source, pixels, values);
+                values.cast_const()
+            };
+            if let Some(data) = self.data {
+                context.isa.run(Gemm {
+                    segments: &[Segment {
+                        a: 0,
+                        b: 0,
+                        k: outputs,
+                    }],
+                    a: gradient,
+                    a_row: outputs,
+                    a_step: 1,
+                    a_group: 0,
+                    b: context.at(self.weights),
+                    right: Right::Panels(outputs),
+                    c: context
+                        .at(data.buffer)
+                        .add(picture * g.input.len() + first * inputs),
+                    c_row: inputs,
+                    c_group: 0,
+                    groups: 1,
+                    rows: pixels,
+                    columns: inputs,
+                    accumulate: data.accumulate,
+                });
+            }
+            context.isa.run(Gemm {
+                segments: &[Segment {
+                    a: 0,
+                    b: 0,
+                    k: pixels,
+                }],
+                a: values,
+                a_row: 1,
+                a_step: inputs,
+                a_group: 0,
+                b: gradient,
+                right: Right::Rows(outputs),
+                c: self.weight_slot(context, slot),
+                c_row: outputs,
+                c_group: 0,
+                groups: 1,
+                rows: inputs,
+                columns: outputs,
+                accumulate,
+            });
+            self.bias(context, slot, accumulate, gradient, pixels);
+        }
+    }
+
+    /// # Safety
+    /// As [`ConvolutionBackward::chunk`].
+    #[expect(clippy::too_many_arguments, reason = "one chunk's coordinates")]
+    unsafe fn band(
+        &self,
+        context: &Context<'_>,
+        picture: usize,
+        first: usize,
+        last: usize,
+        worker: usize,
+        slot: usize,
+        accumulate: bool,
+    ) {
+        let g = &self.geometry;
+        let (inputs, outputs) = (g.input.stride, g.output.stride);
+        let (low, high) = g.reach();
+        let (width, left) = g.gradient_width();
+        let padded_width = g.padded_width();
+        let (top, bottom) = self.input_rows(first, last);
+        // Gradient rows from `base`, so that every offset of `reach` has its row.
+        let base = first as isize + low.min(0);
+        let end = (bottom.div_ceil(g.stride) as isize + high).max(last as isize);
+        // SAFETY: as promised.
+        unsafe {
+            let gradient = context.scratch(worker);
+            let rows = self.gradient_rows(self.chunks.size);
+            let values = gradient.add(rows * width * outputs);
+            for (index, y) in (base..end).enumerate() {
+                let row = gradient.add(index * width * outputs);
+                std::ptr::write_bytes(row, 0, width * outputs);
+                if y < 0 || y as usize >= g.output.height {
+                    continue;
+                }
+                context.isa.run(FillGradient {
+                    gradient: self
+                        .gradient
+                        .pixel(context, picture, y as usize * g.output.width),
+                    first: 0,
+                    channels: outputs,
+                    pixels: g.output.width,
+                    to: row.add(left * outputs),
+                    to_stride: outputs,
+                    accumulate: false,
+                });
+            }
+            if self.data.is_some() {
+                self.data_rows(context, picture, top, bottom, gradient, base);
+            }
+            // Gradient of the weights: the sum runs over the band's pixels.
+            let above = (first * g.stride) as isize - g.padding as isize;
+            let below = ((last - 1) * g.stride + g.kernel) as isize - g.padding as isize;
+            fill_rows(
+                context,
+                &self.view,
+                picture,
+                above..below,
+                padded_width,
+                g.padding,
+                values,
+            );
+            let run = g.kernel * inputs;
+            for ky in 0..g.kernel {
+                let segments: Vec<Segment> = (first..last)
+                    .map(|oy| Segment {
+                        a: ((oy - first) * g.stride + ky) * padded_width * inputs,
+                        b: (oy as isize - base) as usize * width + left,
+                        k: g.output.width,
+                    })
+                    .collect();
+                context.isa.run(Gemm {
+                    segments: &segments,
+                    a: values,
+                    a_row: 1,
+                    a_step: g.stride * inputs,
+                    a_group: 0,
+                    b: gradient,
+                    right: Right::Rows(outputs),
+                    c: self.weight_slot(context, slot).add(ky * run * outputs),
+                    c_row: outputs,
+                    c_group: 0,
+                    groups: 1,
+                    rows: run,
+                    columns: outputs,
+                    accumulate,
+                });
+            }
+            for oy in first..last {
+                let row = (oy as isize - base) as usize * width + left;
+                let more = accumulate || oy > first;
+                self.bias(
+                    context,
+                    slot,
+                    more,
+                    gradient.add(row * outputs),
+                    g.output.width,
+                );
+            }
+        }
+    }
+
+    /// Input rows whose gradient a chunk of output rows makes.
+    fn input_rows(&self, first: usize, last: usize) -> (usize, usize) {
+        let g = &self.geometry;
+        let bottom = if last == g.output.height {
+            g.input.height
+        } else {
+            (last * g.stride).min(g.input.height)
+        };
+        ((first * g.stride).min(g.input.height), bottom)
+    }
+
+    /// Gradient of input rows `top..bottom`, one product for each phase of the stride.
+    ///
+    /// # Safety
+    /// As [`ConvolutionBackward::chunk`].
+    unsafe fn data_rows(
+        &self,
+        context: &Context<'_>,
+        picture: usize,
+        top: usize,
+        bottom: usize,
+        gradient: *const f32,
+        base: isize,
+    ) {
+        let g = &self.geometry;
+        let Some(data) = self.data else { return };
+        let (inputs, outputs) = (g.input.stride, g.output.stride);
+        let (width, left) = g.gradient_width();
+        let (k, s, p) = (g.kernel, g.stride, g.padding);
+        let taps = |phase: usize| {
+            (0..k)
+                .filter(move |tap| (phase + p + s * k - tap).is_multiple_of(s))
+                .map(move |tap| {
+                    let offset = (phase + p) as isize - tap as isize;
+                    (tap, offset.div_euclid(s as isize))
+                })
+        };
+        for phase_y in 0..s {
+            let rows = (bottom - top).saturating_sub(phase_y).div_ceil(s);
+            for phase_x in 0..s {
+                let columns = g.input.width.saturating_sub(phase_x).div_ceil(s);
+                if rows == 0 || columns == 0 {
+                    continue;
+                }
+                let mut segments = Vec::new();
+                for (ky, dy) in taps(phase_y) {
+                    let row = ((top / s) as isize + dy - base) as usize * width;
+                    for (kx, dx) in taps(phase_x).collect::<Vec<_>>().into_iter().rev() {
+                        let column = (left as isize + dx) as usize;
+                        let segment = Segment {
+                            a: (row + column) * outputs,
+                            b: (ky * k + k - 1 - kx) * outputs,
+                            k: outputs,
+                        };
+                        // Neighbouring taps of a row make one run.
+                        match segments.last_mut() {
+                            Some(Segment { a, b, k })
+                                if *a + *k == segment.a && *b + *k == segment.b =>
+                            {
+                                *k += outputs;
+                            }
+                            _ => segments.push(segment),
+                        }
+                    }
+                }
+                // SAFETY: as promised. With no tap at all (a 1x1 kernel at stride 2) the product of
+                // an empty sum writes zeros, as it must.
+                unsafe {
+                    let origin = (top + phase_y) * g.input.width + phase_x;
+                    context.isa.run(Gemm {
+                        segments: &segments,
+                        a: gradient,
+                        a_row: outputs,
+                        a_step: 1,
+                        a_group: width * outputs,
+                        b: context.at(self.weights),
+                        right: Right::Panels(g.backward_rows()),
+                        c: context
+                            .at(data.buffer)
+                            .add(picture * g.input.len() + origin * inputs),
+                        c_row: s * inputs,
+                        c_group: s * g.input.width * inputs,
+                        groups: rows,
+                        rows: columns,
+                        columns: inputs,
+                        accumulate: data.accumulate,
+                    });
+                }
+            }
+        }
+    }
+
+    fn weight_slot(&self, context: &Context<'_>, slot: usize) -> *mut f32 {
+        let size = self.geometry.forward_rows() * self.geometry.output.stride;
+        // SAFETY: the buffer holds `slots` of this size.
+        unsafe { context.at(self.weight_slots).add(slot * size) }
+    }
+
+    /// # Safety
+    /// As [`ConvolutionBackward::chunk`]; `gradient` has `pixels` pixels.
+    unsafe fn bias(
+        &self,
+        context: &Context<'_>,
+        slot: usize,
+        accumulate: bool,
+        gradient: *const f32,
+        pixels: usize,
+    ) {
+        let Some(bias) = self.bias_slots else { return };
+        let channels = self.geometry.output.stride;
+        // SAFETY: as promised.
+        unsafe {
+            let to = context.at(bias).add(slot * channels);
+            if !accumulate {
+                std::ptr::write_bytes(to, 0, channels);
+            }
+            context.isa.run(ColumnSums {
+                rows: gradient,
+                stride: channels,
+                pixels,
+                channels,
+                to,
+            });
+        }
+    }
+
+    /// # Safety
+    /// As [`ConvolutionBackward::chunk`]; the chunk's gradient of the data is written.
+    unsafe fn gather(
+        &self,
+        context: &Context<'_>,
+        task: usize,
+        picture: usize,
+        first: usize,
+        last: usize,
+    ) {
+        let (Some(gathered), Some(data)) = (self.gathered, self.data) else {
+            return;
+        };
+        let input = &self.geometry.input;
+        let (from, to) = if self.geometry.is_pointwise() {
+            (first, last)
+        } else {
+            let (top, bottom) = self.input_rows(first, last);
+            (top * input.width, bottom * input.width)
+        };
+        // SAFETY: as promised.
+        unsafe {
+            let dense = context
+                .at(data.buffer)
+                .add(picture * input.len() + from * input.stride);
+            context.isa.run(Gather {
+                view: self.view.pixel(context, picture, from),
+                dense,
+                pooled: gathered.zeros.at(context, picture),
+                channels: input.stride,
+                pixels: to - from,
+                sums: gathered.sums,
+                premultiply: gathered.sums == Sums::Norm,
+                to: context
+                    .at(gathered.buffer)
+                    .add(task * SUM_ROWS * input.stride),
+                row: input.stride,
+            });
+        }
+    }
+}
+
+impl Step for ConvolutionBackward {
+    fn run(&self, context: &Context<'_>) {
+        let tasks = context.batch * self.chunks.per_picture;
+        context.pool.run_with_worker(self.slots, &|slot, worker| {
+            let from = slot * tasks / self.slots;
+            let to = (slot + 1) * tasks / self.slots;
+            for task in from..to {
+                // SAFETY: a slot is one task's own; chunks of one gradient do not overlap.
+                unsafe { self.chunk(context, task, worker, slot, task > from) };
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.gradient.buffers(visit);
+        self.view.buffers(visit);
+        visit(self.weights);
+        visit(self.weight_slots);
+        self.bias_slots.into_iter().for_each(&mut *visit);
+        self.data.into_iter().for_each(|data| visit(data.buffer));
+        self.gathered
+            .into_iter()
+            .for_each(|gathered| visit(gathered.buffer));
+    }
+
+    fn scratch(&self) -> usize {
+        let g = &self.geometry;
+        if g.is_pointwise() {
+            self.chunks.size * (g.input.stride + g.output.stride)
+        } else {
+            let rows = (self.chunks.size - 1) * g.stride + g.kernel;
+            self.gradient_rows(self.chunks.size) * g.gradient_width().0 * g.output.stride
+                + rows * g.padded_width() * padded(g.input.stride)
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.geometry.is_pointwise() {
+            "pointwise backward"
+        } else {
+            "convolution backward"
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Depthwise convolution: one task a picture and block of channels.
+
+use crate::kernels::depthwise::{BLOCK, DepthwiseBackward, DepthwiseForward, Plane};
+use crate::plan::{Buffer, Context, Gradient, Step, View};
+use crate::steps::convolution::Data;
+
+/// First channel and number of channels of a block.
+fn block(index: usize, channels: usize) -> (usize, usize) {
+    let first = index * BLOCK;
+    (first, BLOCK.min(channels - first))
+}
+
+/// Forward depthwise convolution.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub plane: Plane,
+    pub view: View,
+    /// Stored channels.
+    pub channels: usize,
+    /// Weights, one row of stored channels a tap.
+    pub weights: Buffer,
+    /// One value a stored channel.
+    pub bias: Buffer,
+    pub output: Buffer,
+    /// Mean and spread of every picture, each a row of stored channels.
+    pub statistics: Option<Buffer>,
+}
+
+impl Step for Forward {
+    fn run(&self, context: &Context<'_>) {
+        let blocks = self.channels.div_ceil(BLOCK);
+        let pixels = self.plane.out_height * self.plane.out_width;
+        context
+            .pool
+            .run_with_worker(context.batch * blocks, &|task, worker| {
+                let picture = task / blocks;
+                let (first, channels) = block(task % blocks, self.channels);
+                // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
+                unsafe {
+                    let mean = self.statistics.map_or(std::ptr::null_mut(), |buffer| {
+                        context.at(buffer).add(picture * 2 * self.channels)
+                    });
+                    let spread = if mean.is_null() {
+                        mean
+                    } else {
+                        mean.add(self.channels)
+                    };
+                    context.isa.run(DepthwiseForward {
+                        plane: self.plane,
+                        view: self.view.pixel(context, picture, 0),
+                        first,
+                        channels,
+                        weights: context.at(self.weights),
+                        weight_row: self.channels,
+                        bias: context.at(self.bias),
+                        out: context
+                            .at(self.output)
+                            .add(picture * pixels * self.channels),
+                        out_stride: self.channels,
+                        mean,
+                        spread,
+                        scratch: context.scratch(worker),
+                    });
+                }
+            });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.view.buffers(visit);
+        visit(self.weights);
+        visit(self.bias);
+        visit(self.output);
+        self.statistics.into_iter().for_each(visit);
+    }
+
+    fn scratch(&self) -> usize {
+        self.plane.scratch(false)
+    }
+
+    fn name(&self) -> &'static str {
+        "depthwise forward"
+    }
+}
+
+/// Backward depthwise convolution.
+#[derive(Debug)]
+pub(crate) struct Backward {
+    pub plane: Plane,
+    pub gradient: Gradient,
+    pub view: View,
+    pub channels: usize,
+    pub weights: Buffer,
+    pub data: Option<Data>,
+    /// `SUM_ROWS` rows of stored channels for every picture; the first two are written.
+    pub sums: Option<Buffer>,
+    /// Gradient of the weights of every picture, and of the bias.
+    pub weight_slots: Buffer,
+    pub bias_slots: Option<Buffer>,
+}
+
+impl Step for Backward {
+    fn run(&self, context: &Context<'_>) {
+        let blocks = self.channels.div_ceil(BLOCK);
+        let taps = self.plane.kernel * self.plane.kernel;
+        let sum_rows = crate::kernels::gather::SUM_ROWS;
+        context
+            .pool
+            .run_with_worker(context.batch * blocks, &|task, worker| {
+                let picture = task / blocks;
+                let (first, channels) = block(task % blocks, self.channels);
+                // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
+                unsafe {
+                    context.isa.run(DepthwiseBackward {
+                        plane: self.plane,
+                        gradient: self.gradient.pixel(context, picture, 0),
+                        view: self.view.pixel(context, picture, 0),
+                        first,
+                        channels,
+                        weights: context.at(self.weights),
+                        weight_row: self.channels,
+                        data: self.data.map_or(std::ptr::null_mut(), |data| {
+                            context.at(data.buffer).add(picture * self.view.shape.len())
+                        }),
+                        accumulate: self.data.is_some_and(|data| data.accumulate),
+                        weight_gradient: context
+                            .at(self.weight_slots)
+                            .add(picture * taps * self.channels),
+                        bias_gradient: self.bias_slots.map_or(std::ptr::null_mut(), |buffer| {
+                            context.at(buffer).add(picture * self.channels)
+                        }),
+                        sums: self.sums.map_or(std::ptr::null_mut(), |buffer| {
+                            context.at(buffer).add(picture * sum_rows * self.channels)
+                        }),
+                        sums_row: self.channels,
+                        scratch: context.scratch(worker),
+                    });
+                }
+            });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.gradient.buffers(visit);
+        self.view.buffers(visit);
+        visit(self.weights);
+        visit(self.weight_slots);
+        self.data.into_iter().for_each(|data| visit(data.buffer));
+        self.sums.into_iter().for_each(&mut *visit);
+        self.bias_slots.into_iter().for_each(visit);
+    }
+
+    fn scratch(&self) -> usize {
+        self.plane.scratch(true)
+    }
+
+    fn name(&self) -> &'static str {
+        "depthwise backward"
+    }
+}

@@ -1,0 +1,356 @@
+//! Passes over whole maps: sums of views and what goes back through them.
+
+use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
+use crate::kernels::statistics::ChunkStatistics;
+use crate::kernels::vector::{AddInto, MaskRelu};
+use crate::kernels::view::{Fill, FillGradient};
+use crate::plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View};
+
+/// Pixels of one picture cut into runs of a fitting size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runs {
+    pixels: usize,
+    size: usize,
+    /// Runs of one picture.
+    pub per_picture: usize,
+}
+
+impl Runs {
+    pub(crate) fn new(shape: &MapShape) -> Self {
+        let wanted = (32 * 1024 / shape.stride).clamp(16, 4096);
+        let pixels = shape.pixels();
+        let per_picture = pixels.div_ceil(wanted);
+        let size = pixels.div_ceil(per_picture);
+        Self {
+            pixels,
+            size,
+            per_picture: pixels.div_ceil(size),
+        }
+    }
+
+    fn range(&self, run: usize) -> (usize, usize) {
+        let first = run * self.size;
+        (first, (first + self.size).min(self.pixels))
+    }
+
+    /// Pixels in each run of a picture.
+    pub(crate) fn lengths(&self) -> Vec<usize> {
+        (0..self.per_picture)
+            .map(|run| {
+                let (first, last) = self.range(run);
+                last - first
+            })
+            .collect()
+    }
+
+    /// Runs `task(run index, picture, first pixel, last pixel, worker)` for all runs of a batch.
+    fn each(
+        &self,
+        context: &Context<'_>,
+        task: &(dyn Fn(usize, usize, usize, usize, usize) + Sync),
+    ) {
+        let runs = context.batch * self.per_picture;
+        context.pool.run_with_worker(runs, &|index, worker| {
+            let (first, last) = self.range(index % self.per_picture);
+            task(index, index / self.per_picture, first, last, worker);
+        });
+    }
+}
+
+/// `output = relu?(sum of views)`, and its statistics where a batch norm follows.
+#[derive(Debug)]
+pub(crate) struct Sum {
+    pub terms: Vec<View>,
+    pub relu: bool,
+    pub shape: MapShape,
+    pub output: Buffer,
+    pub runs: Runs,
+    pub statistics: Option<Buffer>,
+}
+
+impl Step for Sum {
+    fn run(&self, context: &Context<'_>) {
+        let stride = self.shape.stride;
+        self.runs
+            .each(context, &|run, picture, first, last, worker| {
+                let pixels = last - first;
+                // SAFETY: runs do not overlap; scratch holds a run.
+                unsafe {
+                    let output = context
+                        .at(self.output)
+                        .add(picture * self.shape.len() + first * stride);
+                    for (index, term) in self.terms.iter().enumerate() {
+                        let to = if index == 0 {
+                            output
+                        } else {
+                            context.scratch(worker)
+                        };
+                        context.isa.run(Fill {
+                            view: term.pixel(context, picture, first),
+                            first: 0,
+                            channels: stride,
+                            pixels,
+                            to,
+                            to_stride: stride,
+                            slope: std::ptr::null_mut(),
+                        });
+                        if index > 0 {
+                            context.isa.run(AddInto {
+                                from: to,
+                                to: output,
+                                values: pixels * stride,
+                            });
+                        }
+                    }
+                    if self.relu {
+                        // A value is its own mask.
+                        context.isa.run(MaskRelu {
+                            value: output,
+                            gradient: output,
+                            values: pixels * stride,
+                        });
+                    }
+                    if let Some(statistics) = self.statistics {
+                        let to = context.at(statistics).add(run * 2 * stride);
+                        context.isa.run(ChunkStatistics {
+                            raw: output,
+                            stride,
+                            channels: stride,
+                            pixels,
+                            mean: to,
+                            spread: to.add(stride),
+                        });
+                    }
+                }
+            });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        for term in &self.terms {
+            term.buffers(visit);
+        }
+        visit(self.output);
+        self.statistics.into_iter().for_each(visit);
+    }
+
+    fn scratch(&self) -> usize {
+        self.runs.size * self.shape.stride
+    }
+
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+}
+
+/// Statistics of a map whose producer takes none.
+#[derive(Debug)]
+pub(crate) struct MapStatistics {
+    pub map: Buffer,
+    pub shape: MapShape,
+    pub runs: Runs,
+    pub statistics: Buffer,
+}
+
+impl Step for MapStatistics {
+    fn run(&self, context: &Context<'_>) {
+        let stride = self.shape.stride;
+        self.runs.each(context, &|run, picture, first, last, _| {
+            // SAFETY: runs lie within the map.
+            unsafe {
+                let to = context.at(self.statistics).add(run * 2 * stride);
+                context.isa.run(ChunkStatistics {
+                    raw: context
+                        .at(self.map)
+                        .add(picture * self.shape.len() + first * stride),
+                    stride,
+                    channels: stride,
+                    pixels: last - first,
+                    mean: to,
+                    spread: to.add(stride),
+                });
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        visit(self.map);
+        visit(self.statistics);
+    }
+
+    fn name(&self) -> &'static str {
+        "statistics"
+    }
+}
+
+/// The sums that a batch norm (or a learned gate) needs of a gradient that lies in memory.
+#[derive(Debug)]
+pub(crate) struct GradientSums {
+    pub gradient: Gradient,
+    pub sums: Sums,
+    pub runs: Runs,
+    /// `SUM_ROWS` rows of stored channels for every run.
+    pub to: Buffer,
+}
+
+impl Step for GradientSums {
+    fn run(&self, context: &Context<'_>) {
+        let stride = self.gradient.view.shape.stride;
+        self.runs.each(context, &|run, picture, first, last, _| {
+            let gradient = self.gradient.pixel(context, picture, first);
+            // SAFETY: runs lie within the maps; nothing is written but this run's sums.
+            unsafe {
+                context.isa.run(Gather {
+                    view: gradient.view,
+                    dense: gradient.dense.cast_mut(),
+                    pooled: gradient.pooled,
+                    channels: stride,
+                    pixels: last - first,
+                    sums: self.sums,
+                    premultiply: false,
+                    to: context.at(self.to).add(run * SUM_ROWS * stride),
+                    row: stride,
+                });
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.gradient.buffers(visit);
+        visit(self.to);
+    }
+
+    fn name(&self) -> &'static str {
+        "gradient sums"
+    }
+}
+
+/// Takes a gradient back through its view into a plain map.
+#[derive(Debug)]
+pub(crate) struct Resolve {
+    pub gradient: Gradient,
+    pub runs: Runs,
+    pub to: Buffer,
+    pub accumulate: bool,
+}
+
+impl Step for Resolve {
+    fn run(&self, context: &Context<'_>) {
+        let shape = &self.gradient.view.shape;
+        self.runs.each(context, &|_, picture, first, last, _| {
+            // SAFETY: runs do not overlap.
+            unsafe {
+                context.isa.run(FillGradient {
+                    gradient: self.gradient.pixel(context, picture, first),
+                    first: 0,
+                    channels: shape.stride,
+                    pixels: last - first,
+                    to: context
+                        .at(self.to)
+                        .add(picture * shape.len() + first * shape.stride),
+                    to_stride: shape.stride,
+                    accumulate: self.accumulate,
+                });
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.gradient.buffers(visit);
+        visit(self.to);
+    }
+
+    fn name(&self) -> &'static str {
+        "resolve gradient"
+    }
+}
+
+/// `to += from` or `to = from`, and then zero where a rectified value is not positive.
+#[derive(Debug)]
+pub(crate) struct Combine {
+    pub from: Option<Buffer>,
+    pub to: Buffer,
+    pub add: bool,
+    /// The rectified value.
+    pub mask: Option<Buffer>,
+    pub shape: MapShape,
+    pub runs: Runs,
+}
+
+impl Step for Combine {
+    fn run(&self, context: &Context<'_>) {
+        let stride = self.shape.stride;
+        self.runs.each(context, &|_, picture, first, last, _| {
+            let values = (last - first) * stride;
+            let at = picture * self.shape.len() + first * stride;
+            // SAFETY: runs do not overlap.
+            unsafe {
+                let to = context.at(self.to).add(at);
+                if let Some(from) = self.from {
+                    let from = context.at(from).add(at);
+                    if self.add {
+                        context.isa.run(AddInto { from, to, values });
+                    } else {
+                        std::ptr::copy_nonoverlapping(from, to, values);
+                    }
+                }
+                if let Some(mask) = self.mask {
+                    context.isa.run(MaskRelu {
+                        value: context.at(mask).add(at),
+                        gradient: to,
+                        values,
+                    });
+                }
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.from.into_iter().for_each(&mut *visit);
+        visit(self.to);
+        self.mask.into_iter().for_each(visit);
+    }
+
+    fn name(&self) -> &'static str {
+        "combine gradients"
+    }
+}
+
+/// Random factor of each picture for a dropped path: 0 or `1 / (1 - rate)`, one a channel.
+#[derive(Debug)]
+pub(crate) struct DropPath {
+    pub rate: f32,
+    pub node: usize,
+    pub factors: Vector,
+}
+
+impl Step for DropPath {
+    fn run(&self, context: &Context<'_>) {
+        use soup_random::{Purpose, Stream};
+        for picture in 0..context.batch {
+            let index = (self.node as u64) << 32 | picture as u64;
+            let dropped =
+                Stream::new(context.seed, Purpose::Drop, context.step, index).uniform() < self.rate;
+            let factor = if dropped {
+                0.0
+            } else {
+                1.0 / (1.0 - self.rate)
+            };
+            // SAFETY: the vector has `stride` values for each picture.
+            unsafe {
+                std::slice::from_raw_parts_mut(
+                    self.factors.at(context, picture),
+                    self.factors.stride,
+                )
+                .fill(factor);
+            }
+        }
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        visit(self.factors.buffer);
+    }
+
+    fn name(&self) -> &'static str {
+        "drop path"
+    }
+}

@@ -1,0 +1,207 @@
+//! Steps on vectors, one a picture: linear layers, activations, sums, dropout.
+
+use soup_graph::Activation;
+use soup_random::{Purpose, Stream};
+
+use crate::kernels::activation::both_of;
+use crate::kernels::vector::{LinearForward, LinearInput, LinearWeights};
+use crate::plan::{Buffer, Context, Step, Vector};
+
+/// Outputs that one task of a linear layer makes.
+const OUTPUTS: usize = 32;
+
+/// `output = weights input + bias`.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    pub input: Vector,
+    pub inputs: usize,
+    pub output: Vector,
+    pub outputs: usize,
+    /// Offsets among the trained values.
+    pub weight: usize,
+    pub bias: Option<usize>,
+}
+
+impl Linear {
+    fn each(&self, context: &Context<'_>, task: &(dyn Fn(usize, usize) + Sync)) {
+        context.pool.run(self.outputs.div_ceil(OUTPUTS), &|index| {
+            let first = index * OUTPUTS;
+            task(first, (first + OUTPUTS).min(self.outputs));
+        });
+    }
+}
+
+impl Step for Linear {
+    fn run(&self, context: &Context<'_>) {
+        let weights = &context.weights.trainable;
+        self.each(context, &|first, last| {
+            // SAFETY: tasks write other outputs; sizes are those of the layer.
+            unsafe {
+                context.isa.run(LinearForward {
+                    input: self.input.at(context, 0),
+                    input_stride: self.input.stride,
+                    inputs: self.inputs,
+                    weights: weights[self.weight..].as_ptr(),
+                    bias: self
+                        .bias
+                        .map_or(std::ptr::null(), |bias| weights[bias..].as_ptr()),
+                    output: self.output.at(context, 0),
+                    output_stride: self.output.stride,
+                    first,
+                    last,
+                    pictures: context.batch,
+                });
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        visit(self.input.buffer);
+        visit(self.output.buffer);
+    }
+
+    fn name(&self) -> &'static str {
+        "linear forward"
+    }
+}
+
+/// Gradients of a linear layer.
+#[derive(Debug)]
+pub(crate) struct LinearBackward {
+    pub layer: Linear,
+    /// Gradient of the output.
+    pub gradient: Vector,
+    /// Gradient of the input, and whether it is added.
+    pub to: Option<(Vector, bool)>,
+}
+
+impl Step for LinearBackward {
+    fn run(&self, context: &Context<'_>) {
+        let layer = &self.layer;
+        layer.each(context, &|first, last| {
+            // SAFETY: tasks write gradients of other outputs' weights.
+            unsafe {
+                context.isa.run(LinearWeights {
+                    input: layer.input.at(context, 0),
+                    input_stride: layer.input.stride,
+                    inputs: layer.inputs,
+                    gradient: self.gradient.at(context, 0),
+                    gradient_stride: self.gradient.stride,
+                    weights: context.gradients.add(layer.weight),
+                    bias: layer
+                        .bias
+                        .map_or(std::ptr::null_mut(), |bias| context.gradients.add(bias)),
+                    first,
+                    last,
+                    pictures: context.batch,
+                });
+            }
+        });
+        if let Some((to, accumulate)) = self.to {
+            context.pool.run(context.batch, &|picture| {
+                // SAFETY: tasks write other pictures' gradients.
+                unsafe {
+                    context.isa.run(LinearInput {
+                        gradient: self.gradient.at(context, picture),
+                        outputs: layer.outputs,
+                        weights: context.weights.trainable[layer.weight..].as_ptr(),
+                        to: to.at(context, picture),
+                        inputs: layer.inputs,
+                        accumulate,
+                    });
+                }
+            });
+        }
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.layer.buffers(visit);
+        visit(self.gradient.buffer);
+        self.to.into_iter().for_each(|(to, _)| visit(to.buffer));
+    }
+
+    fn name(&self) -> &'static str {
+        "linear backward"
+    }
+}
+
+/// What an element-wise step does with each value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rule {
+    /// `to = activation(a)`
+    Activation(Activation),
+    /// `to = b activation'(a)`: `a` the activation's input, `b` the gradient of its output.
+    ActivationGradient(Activation),
+    /// `to = a + b`
+    Add,
+    /// `to = factor a`
+    Scale(f32),
+    /// `to = a` times 0 or `1 / (1 - rate)`, drawn for this node.
+    Dropout { rate: f32, node: usize },
+}
+
+/// An element-wise step on one or two vectors.
+#[derive(Debug)]
+pub(crate) struct Elementwise {
+    pub rule: Rule,
+    pub a: Vector,
+    pub b: Option<Vector>,
+    pub to: Vector,
+    pub length: usize,
+    pub accumulate: bool,
+}
+
+impl Step for Elementwise {
+    fn run(&self, context: &Context<'_>) {
+        for picture in 0..context.batch {
+            // SAFETY: vectors have `length` values for each picture. `to` may be `a`, so that values are
+            // read one by one through pointers.
+            unsafe {
+                let a = self.a.at(context, picture);
+                let b = self.b.map_or(a, |b| b.at(context, picture));
+                let to = self.to.at(context, picture);
+                let mut stream = match self.rule {
+                    Rule::Dropout { node, .. } => {
+                        let index = (node as u64) << 32 | picture as u64;
+                        Some(Stream::new(
+                            context.seed,
+                            Purpose::Drop,
+                            context.step,
+                            index,
+                        ))
+                    }
+                    _ => None,
+                };
+                for i in 0..self.length {
+                    let (x, y) = (*a.add(i), *b.add(i));
+                    let value = match self.rule {
+                        Rule::Activation(activation) => both_of(activation, x).0,
+                        Rule::ActivationGradient(activation) => y * both_of(activation, x).1,
+                        Rule::Add => x + y,
+                        Rule::Scale(factor) => factor * x,
+                        Rule::Dropout { rate, .. } => {
+                            let dropped = stream.as_mut().is_some_and(|s| s.uniform() < rate);
+                            if dropped { 0.0 } else { x / (1.0 - rate) }
+                        }
+                    };
+                    let place = to.add(i);
+                    *place = if self.accumulate {
+                        *place + value
+                    } else {
+                        value
+                    };
+                }
+            }
+        }
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        visit(self.a.buffer);
+        self.b.into_iter().for_each(|b| visit(b.buffer));
+        visit(self.to.buffer);
+    }
+
+    fn name(&self) -> &'static str {
+        "vector"
+    }
+}

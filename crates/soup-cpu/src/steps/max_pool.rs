@@ -1,0 +1,158 @@
+//! Largest value in a window, and the gradient back to where it was.
+
+use crate::kernels::view::Fill;
+use crate::plan::{Buffer, Context, MapShape, Step, View};
+
+/// Sizes of a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+}
+
+impl Window {
+    /// Places of the input that output place `at` sees, along one side.
+    fn range(&self, at: usize, side: usize) -> std::ops::Range<usize> {
+        let first = (at * self.stride).saturating_sub(self.padding);
+        let last = (at * self.stride + self.kernel).saturating_sub(self.padding);
+        first..last.min(side)
+    }
+}
+
+/// Forward: largest values, and where they were.
+#[derive(Debug)]
+pub(crate) struct MaxPool {
+    pub view: View,
+    pub window: Window,
+    pub shape: MapShape,
+    pub output: Buffer,
+    /// For every output value the input pixel, as the bits of a `u32`.
+    pub places: Buffer,
+}
+
+impl Step for MaxPool {
+    fn run(&self, context: &Context<'_>) {
+        let input = &self.view.shape;
+        let stride = self.shape.stride;
+        context
+            .pool
+            .run_with_worker(context.batch, &|picture, worker| {
+                // SAFETY: a task writes its own picture; scratch holds one.
+                unsafe {
+                    let scratch = context.scratch(worker);
+                    context.isa.run(Fill {
+                        view: self.view.pixel(context, picture, 0),
+                        first: 0,
+                        channels: stride,
+                        pixels: input.pixels(),
+                        to: scratch,
+                        to_stride: stride,
+                        slope: std::ptr::null_mut(),
+                    });
+                    let values = std::slice::from_raw_parts(scratch, input.len());
+                    let start = picture * self.shape.len();
+                    let output = std::slice::from_raw_parts_mut(
+                        context.at(self.output).add(start),
+                        self.shape.len(),
+                    );
+                    let places = std::slice::from_raw_parts_mut(
+                        context.at(self.places).add(start).cast::<u32>(),
+                        self.shape.len(),
+                    );
+                    let pixels = output
+                        .chunks_exact_mut(stride)
+                        .zip(places.chunks_exact_mut(stride));
+                    for (index, (output, places)) in pixels.enumerate() {
+                        let (oy, ox) = (index / self.shape.width, index % self.shape.width);
+                        let (top, left) = (
+                            self.window.range(oy, input.height).start,
+                            self.window.range(ox, input.width).start,
+                        );
+                        output.fill(f32::NEG_INFINITY);
+                        // Where nothing is larger (not a number), the first place takes the gradient.
+                        places.fill((top * input.width + left) as u32);
+                        for y in self.window.range(oy, input.height) {
+                            for x in self.window.range(ox, input.width) {
+                                let pixel = y * input.width + x;
+                                for (c, &value) in
+                                    values[pixel * stride..][..stride].iter().enumerate()
+                                {
+                                    if value > output[c] {
+                                        output[c] = value;
+                                        places[c] = pixel as u32;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.view.buffers(visit);
+        visit(self.output);
+        visit(self.places);
+    }
+
+    fn scratch(&self) -> usize {
+        self.view.shape.len()
+    }
+
+    fn name(&self) -> &'static str {
+        "max pool"
+    }
+}
+
+/// Backward: each gradient goes to the place that won.
+#[derive(Debug)]
+pub(crate) struct MaxPoolBackward {
+    pub input: MapShape,
+    pub shape: MapShape,
+    /// Plain gradient of the output.
+    pub gradient: Buffer,
+    pub places: Buffer,
+    pub to: Buffer,
+}
+
+impl Step for MaxPoolBackward {
+    fn run(&self, context: &Context<'_>) {
+        let stride = self.shape.stride;
+        context.pool.run(context.batch, &|picture| {
+            // SAFETY: a task writes its own picture's gradient.
+            unsafe {
+                let start = picture * self.shape.len();
+                let gradient = std::slice::from_raw_parts(
+                    context.at(self.gradient).add(start),
+                    self.shape.len(),
+                );
+                let places = std::slice::from_raw_parts(
+                    context.at(self.places).add(start).cast::<u32>(),
+                    self.shape.len(),
+                );
+                let to = std::slice::from_raw_parts_mut(
+                    context.at(self.to).add(picture * self.input.len()),
+                    self.input.len(),
+                );
+                to.fill(0.0);
+                for (index, (&value, &place)) in gradient.iter().zip(places).enumerate() {
+                    let c = index % stride;
+                    if c < self.shape.channels {
+                        to[place as usize * stride + c] += value;
+                    }
+                }
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        visit(self.gradient);
+        visit(self.places);
+        visit(self.to);
+    }
+
+    fn name(&self) -> &'static str {
+        "max pool gradient"
+    }
+}

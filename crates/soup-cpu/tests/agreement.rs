@@ -1,0 +1,410 @@
+//! The engine against the plain interpreter: values and gradients of small networks that use every
+//! operation and every fusion, over odd sizes, on every instruction set of this processor.
+
+#![allow(clippy::unwrap_used)]
+
+use soup_cpu::reference::{self, Mode};
+use soup_cpu::{Inference, Isa, Options, Training};
+use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, NodeId, Role, Weights};
+use soup_random::{Purpose, Stream};
+
+/// Fresh weights with batch norms that are not neutral.
+fn weights(graph: &Graph, seed: u64) -> Weights {
+    let mut weights = Weights::initial(graph, seed);
+    for (index, parameter) in graph.parameters.iter().enumerate() {
+        let mut stream = Stream::new(seed, Purpose::Init, 1, index as u64);
+        for value in weights.of_mut(parameter) {
+            *value = match parameter.role {
+                Role::NormWeight | Role::RunningVariance => stream.range(0.5, 1.5),
+                Role::NormBias | Role::RunningMean | Role::Bias => stream.range(-0.5, 0.5),
+                Role::Weight => *value,
+            };
+        }
+    }
+    weights
+}
+
+fn pictures(graph: &Graph, batch: usize, seed: u64) -> Vec<f32> {
+    let mut stream = Stream::new(seed, Purpose::Noise, 0, 0);
+    (0..batch * graph.input().len())
+        .map(|_| stream.normal())
+        .collect()
+}
+
+/// Largest difference relative to the largest expected value.
+fn difference(got: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    let largest = expected
+        .iter()
+        .fold(1e-3f64, |top, value| top.max(value.abs()));
+    got.iter()
+        .zip(expected)
+        .map(|(a, b)| (f64::from(*a) - b).abs())
+        .fold(0.0, f64::max)
+        / largest
+}
+
+fn check(name: &str, graph: &Graph, batch: usize) {
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        for threads in [1, 3] {
+            check_on(name, graph, batch, isa, threads);
+        }
+    }
+}
+
+fn check_on(name: &str, graph: &Graph, batch: usize, isa: Isa, threads: usize) {
+    let (seed, step) = (11, 3);
+    let mut weights = weights(graph, seed);
+    let images = pictures(graph, batch, seed);
+    let options = Options {
+        threads,
+        isa: Some(isa),
+        ..Options::default()
+    };
+    let context = format!("{name}, {isa:?}, {threads} threads");
+
+    // Inference.
+    let expected = reference::forward(graph, &weights, &images, batch, Mode::Eval).unwrap();
+    let mut inference = Inference::new(graph, batch, &options).unwrap();
+    inference.input_mut().copy_from_slice(&images);
+    inference.run(&weights);
+    for (index, id) in graph.outputs.iter().enumerate() {
+        let d = difference(inference.output(index), &expected.values[id.0]);
+        assert!(
+            d < 2e-5,
+            "{context}: inference output {index} differs by {d}"
+        );
+    }
+
+    // Training.
+    let expected =
+        reference::forward(graph, &weights, &images, batch, Mode::Train { seed, step }).unwrap();
+    let mut training = Training::new(graph, batch, &options).unwrap();
+    training.input_mut().copy_from_slice(&images);
+    training.forward(&weights, seed, step);
+    let mut stream = Stream::new(seed, Purpose::Noise, 1, 0);
+    let mut output_gradients = Vec::new();
+    for (index, id) in graph.outputs.iter().enumerate() {
+        let d = difference(training.output(index), &expected.values[id.0]);
+        assert!(
+            d < 5e-5,
+            "{context}: training output {index} differs by {d}"
+        );
+        output_gradients.push(
+            (0..training.output(index).len())
+                .map(|_| stream.normal())
+                .collect::<Vec<f32>>(),
+        );
+    }
+    let exact: Vec<Vec<f64>> = output_gradients
+        .iter()
+        .map(|g| g.iter().map(|&x| f64::from(x)).collect())
+        .collect();
+    let expected_gradients = reference::backward(graph, &weights, &expected, &exact).unwrap();
+    let given: Vec<&[f32]> = output_gradients.iter().map(Vec::as_slice).collect();
+    let mut gradients = vec![0.0; graph.trainable_len()];
+    training.backward(&weights, &given, &mut gradients);
+    for parameter in graph.parameters.iter().filter(|p| p.role.is_trainable()) {
+        let d = difference(
+            &gradients[parameter.range()],
+            &expected_gradients.trainable[parameter.range()],
+        );
+        assert!(
+            d < 5e-4,
+            "{context}: gradient of {} differs by {d}",
+            parameter.name
+        );
+    }
+    // Gradients are added to what is there.
+    let once = gradients.clone();
+    training.forward(&weights, seed, step);
+    training.backward(&weights, &given, &mut gradients);
+    for (twice, once) in gradients.iter().zip(&once) {
+        assert!(
+            (twice - 2.0 * once).abs() <= 1e-4 * once.abs().max(1e-2),
+            "{twice} {once}"
+        );
+    }
+    training.update_statistics(&mut weights);
+    let buffers: Vec<f64> = expected.buffers.iter().map(|&x| f64::from(x)).collect();
+    let d = difference(&weights.buffers, &buffers);
+    assert!(d < 1e-5, "{context}: running statistics differ by {d}");
+}
+
+fn input(channels: usize, height: usize, width: usize) -> Builder {
+    Builder::new(ImageShape {
+        channels,
+        height,
+        width,
+    })
+}
+
+fn norm(net: &mut Builder, name: &str, x: NodeId) -> NodeId {
+    net.batch_norm(name, x, 1e-3, 0.1).unwrap()
+}
+
+fn head(mut net: Builder, x: NodeId) -> Graph {
+    let pooled = net.average_pool(x).unwrap();
+    let logits = net.linear("head", pooled, 5, true).unwrap();
+    net.finish(&[logits])
+}
+
+/// One convolution with batch norm and activation between two others.
+#[test]
+fn dense_convolutions_of_all_kinds() {
+    for (kernel, stride, channels, height, width) in [
+        (1, 1, 3, 5, 7),
+        (1, 2, 17, 9, 6),
+        (3, 1, 24, 7, 11),
+        (3, 2, 40, 8, 8),
+        (3, 2, 5, 9, 13),
+        (5, 1, 1, 6, 5),
+        (5, 2, 17, 11, 10),
+        (7, 2, 3, 12, 9),
+        (2, 2, 16, 8, 6),
+        (3, 3, 8, 10, 10),
+    ] {
+        let mut net = input(3, height, width);
+        let x = net.input();
+        let x = net
+            .convolution("a", x, Convolution::square(channels, 3))
+            .unwrap();
+        let x = norm(&mut net, "an", x);
+        let x = net.activation(x, Activation::Silu);
+        let mut spec = Convolution::square(33, kernel).stride(stride);
+        if kernel % 2 == 0 {
+            spec.padding = 0;
+        }
+        let x = net.convolution("b", x, spec).unwrap();
+        let x = norm(&mut net, "bn", x);
+        let x = net.activation(x, Activation::Relu);
+        let x = net
+            .convolution("c", x, Convolution::square(18, 1).with_bias())
+            .unwrap();
+        let graph = head(net, x);
+        check(
+            &format!("dense {kernel}/{stride} {channels} {height}x{width}"),
+            &graph,
+            2,
+        );
+    }
+}
+
+#[test]
+fn depthwise_convolutions_of_all_kinds() {
+    for (kernel, stride, channels, height, width) in [
+        (3, 1, 1, 5, 7),
+        (3, 2, 17, 9, 6),
+        (5, 1, 24, 7, 11),
+        (5, 2, 40, 8, 8),
+        (3, 2, 3, 9, 13),
+        (7, 1, 100, 6, 5),
+        (7, 2, 17, 11, 10),
+        (5, 2, 130, 12, 9),
+        (3, 1, 70, 1, 1),
+        (5, 1, 16, 2, 3),
+    ] {
+        let mut net = input(1, height, width);
+        let x = net.input();
+        let x = net
+            .convolution("a", x, Convolution::square(channels, 3))
+            .unwrap();
+        let x = norm(&mut net, "an", x);
+        let x = net.activation(x, Activation::Hardswish);
+        let spec = Convolution::depthwise(channels, kernel).stride(stride);
+        let x = net.convolution("b", x, spec).unwrap();
+        let x = norm(&mut net, "bn", x);
+        let x = net.activation(x, Activation::Silu);
+        let graph = head(net, x);
+        check(
+            &format!("depthwise {kernel}/{stride} {channels} {height}x{width}"),
+            &graph,
+            3,
+        );
+    }
+}
+
+/// An inverted bottleneck with squeeze-excite, drop-path and a shortcut, twice.
+#[test]
+fn inverted_bottlenecks() {
+    for (height, width, stride) in [(8, 8, 1), (7, 9, 2)] {
+        let mut net = input(3, height, width);
+        let x = net.input();
+        let x = net
+            .convolution("stem", x, Convolution::square(24, 3).stride(stride))
+            .unwrap();
+        let x = norm(&mut net, "stem_n", x);
+        let mut x = net.activation(x, Activation::Silu);
+        for block in 0..2 {
+            let shortcut = x;
+            let name = |part: &str| format!("{block}{part}");
+            x = net
+                .convolution(&name("expand"), x, Convolution::square(72, 1))
+                .unwrap();
+            x = norm(&mut net, &name("n1"), x);
+            x = net.activation(x, Activation::Silu);
+            x = net
+                .convolution(&name("dw"), x, Convolution::depthwise(72, 5))
+                .unwrap();
+            x = norm(&mut net, &name("n2"), x);
+            x = net.activation(x, Activation::Silu);
+            let s = net.average_pool(x).unwrap();
+            let s = net.pointwise(&name("reduce"), s, 6, true).unwrap();
+            let s = net.activation(s, Activation::Silu);
+            let s = net.pointwise(&name("excite"), s, 72, true).unwrap();
+            let s = net.activation(s, Activation::Sigmoid);
+            x = net.scale(x, s).unwrap();
+            x = net
+                .convolution(&name("project"), x, Convolution::square(24, 1))
+                .unwrap();
+            x = norm(&mut net, &name("n3"), x);
+            x = net.drop_path(x, 0.4);
+            x = net.add(&[x, shortcut]).unwrap();
+        }
+        let pooled = net.average_pool(x).unwrap();
+        let pooled = net.dropout(pooled, 0.3);
+        let logits = net.linear("head", pooled, 7, true).unwrap();
+        check("bottleneck", &net.finish(&[logits]), 4);
+    }
+}
+
+/// Three branches, rectified sum, batch norm of the sum.
+#[test]
+fn repvgg_blocks() {
+    let mut net = input(1, 9, 10);
+    let x = net.input();
+    let branch = |net: &mut Builder, name: &str, x, kernel, stride, channels| {
+        let spec = Convolution::square(channels, kernel).stride(stride);
+        let x = net.convolution(name, x, spec).unwrap();
+        norm(net, &format!("{name}n"), x)
+    };
+    let a = branch(&mut net, "s3", x, 3, 2, 20);
+    let b = branch(&mut net, "s1", x, 1, 2, 20);
+    let x = net.add(&[a, b]).unwrap();
+    let mut x = net.activation(x, Activation::Relu);
+    for block in 0..2 {
+        let identity = norm(&mut net, &format!("{block}i"), x);
+        let a = branch(&mut net, &format!("{block}c3"), x, 3, 1, 20);
+        let b = branch(&mut net, &format!("{block}c1"), x, 1, 1, 20);
+        let sum = net.add(&[a, b, identity]).unwrap();
+        x = net.activation(
+            sum,
+            if block == 0 {
+                Activation::Relu
+            } else {
+                Activation::Silu
+            },
+        );
+    }
+    let a = branch(&mut net, "d3", x, 3, 2, 35);
+    let b = branch(&mut net, "d1", x, 1, 2, 35);
+    let x = net.add(&[a, b]).unwrap();
+    let x = net.activation(x, Activation::Relu);
+    check("repvgg", &head(net, x), 3);
+}
+
+/// Max pool, basic blocks with and without a shortcut convolution.
+#[test]
+fn residual_blocks_and_max_pool() {
+    let mut net = input(3, 22, 18);
+    let x = net.input();
+    let x = net
+        .convolution("stem", x, Convolution::square(12, 7).stride(2))
+        .unwrap();
+    let x = norm(&mut net, "stem_n", x);
+    let x = net.activation(x, Activation::Relu);
+    let mut x = net.max_pool(x, 3, 2, 1).unwrap();
+    for (block, (channels, stride)) in [(12, 1), (20, 2), (20, 1)].into_iter().enumerate() {
+        let name = |part: &str| format!("{block}{part}");
+        let mut y = net
+            .convolution(
+                &name("c1"),
+                x,
+                Convolution::square(channels, 3).stride(stride),
+            )
+            .unwrap();
+        y = norm(&mut net, &name("n1"), y);
+        y = net.activation(y, Activation::Relu);
+        y = net
+            .convolution(&name("c2"), y, Convolution::square(channels, 3))
+            .unwrap();
+        y = norm(&mut net, &name("n2"), y);
+        let shortcut = if stride == 1 {
+            x
+        } else {
+            let spec = Convolution::square(channels, 1).stride(stride);
+            let s = net.convolution(&name("down"), x, spec).unwrap();
+            norm(&mut net, &name("down_n"), s)
+        };
+        y = net.add(&[y, shortcut]).unwrap();
+        x = net.activation(y, Activation::Relu);
+    }
+    check("residual", &head(net, x), 2);
+}
+
+/// Maps of labels with a smooth maximum, two outputs, activations on odd places.
+#[test]
+fn label_maps_and_two_outputs() {
+    for activation in [
+        Activation::Gelu,
+        Activation::Mish,
+        Activation::Sigmoid,
+        Activation::Relu,
+    ] {
+        let mut net = input(2, 6, 7);
+        let x = net.input();
+        let x = net.convolution("a", x, Convolution::square(19, 3)).unwrap();
+        let x = net.activation(x, activation);
+        let y = net.activation(x, Activation::Silu);
+        let z = net.add(&[x, y]).unwrap();
+        let n = norm(&mut net, "n", z);
+        let map = net
+            .convolution("map", n, Convolution::square(5, 1).with_bias())
+            .unwrap();
+        let logits = net.log_sum_exp_pool(map, 2.0).unwrap();
+        let pooled = net.average_pool(z).unwrap();
+        let hidden = net.linear("hidden", pooled, 9, false).unwrap();
+        let hidden = net.activation(hidden, activation);
+        let again = net.linear("again", hidden, 9, true).unwrap();
+        let sum = net.add(&[hidden, again]).unwrap();
+        let second = net.linear("second", sum, 4, true).unwrap();
+        check(
+            &format!("maps {activation:?}"),
+            &net.finish(&[logits, second]),
+            3,
+        );
+    }
+}
+
+/// Patterns that the plan cannot keep pending: a gated value read twice, a gate on a gate, a pool of
+/// a gated value.
+#[test]
+fn patterns_that_do_not_fit() {
+    let mut net = input(1, 6, 5);
+    let x = net.input();
+    let x = net.convolution("a", x, Convolution::square(16, 3)).unwrap();
+    let x = norm(&mut net, "n", x);
+    let x = net.activation(x, Activation::Silu);
+    let pooled = net.average_pool(x).unwrap();
+    let gate = net.pointwise("g", pooled, 16, true).unwrap();
+    let gate = net.activation(gate, Activation::Sigmoid);
+    let gated = net.scale(x, gate).unwrap();
+    let twice = net.scale(gated, gate).unwrap();
+    let dropped = net.drop_path(twice, 0.5);
+    let sum = net.add(&[gated, dropped, x]).unwrap();
+    let pool = net.average_pool(gated).unwrap();
+    let one = net.linear("one", pool, 3, true).unwrap();
+    let y = net
+        .convolution("b", dropped, Convolution::depthwise(16, 3))
+        .unwrap();
+    let y = norm(&mut net, "m", y);
+    let y = net.add(&[y, sum]).unwrap();
+    let y = net.scale(y, gate).unwrap();
+    let y = net
+        .convolution("c", y, Convolution::depthwise(16, 3).with_bias())
+        .unwrap();
+    let y = net.activation(y, Activation::Relu);
+    let pooled = net.average_pool(y).unwrap();
+    let two = net.linear("two", pooled, 3, true).unwrap();
+    check("misfits", &net.finish(&[one, two]), 3);
+}
