@@ -40,8 +40,8 @@ pub enum Error {
     #[error("{} is being trained by another process; wait for it, end it, or train another fold", .0.display())]
     Busy(PathBuf),
     /// Pictures or labels could not be read.
-    #[error("{0}")]
-    Data(String),
+    #[error(transparent)]
+    Data(#[from] soup_data::Error),
     /// The network cannot be built or planned.
     #[error("model {model}: {problem}")]
     Model {
@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// The loss is no longer a number.
     #[error(
-        "fold {fold}, epoch {epoch}, step {step}: the loss is {loss}; lower optimizer.rate, or limit the gradient with train.clip_norm=1"
+        "fold {fold}, epoch {epoch}, step {step}: the loss is {loss}; lower train.rate, or limit the gradient with train.clip_norm=1"
     )]
     Diverged {
         /// Fold, counted from 0.
@@ -90,6 +90,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Mismatch(_) => ErrorKind::Usage,
+            Self::Data(error) if !error.is_bad_data() => ErrorKind::Failed,
             Self::Data(_) | Self::Format { .. } => ErrorKind::Data,
             Self::Interrupted { .. } => ErrorKind::Interrupted,
             Self::File { .. } | Self::Busy(_) | Self::Model { .. } | Self::Diverged { .. } => {

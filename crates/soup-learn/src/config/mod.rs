@@ -1,9 +1,189 @@
-//! Settings.
+//! Settings as data: one TOML file with a section a concept, every key optional, every mistake
+//! named.
+//!
+//! A [`Config`] is made from the defaults, a preset or file, and `section.key=value` arguments, in
+//! this order; [`Config::check`] turns it into a [`CheckedConfig`], the only thing that the trainer
+//! takes.
+//!
+//! ```
+//! use soup_learn::config::Config;
+//!
+//! let config = Config::load(Some("dacon12"), &["train.rate=5e-4".to_owned()])?;
+//! assert_eq!((config.train.rate, config.train.epochs), (5e-4, 25));
+//! let error = Config::load(None, &["train.epoch=5".to_owned()]).unwrap_err();
+//! assert_eq!(error.to_string(), "unknown key train.epoch; did you mean train.epochs?");
+//! # Ok::<(), soup_learn::config::ConfigError>(())
+//! ```
+
 pub mod compare;
+mod data;
 mod decode;
 mod error;
+mod folds;
+mod merge;
+mod model;
 mod overrides;
+pub mod presets;
+mod train;
 
+pub use data::DataConfig;
 pub use decode::decode;
 pub use error::ConfigError;
-pub use overrides::apply;
+pub use folds::{FoldKind, FoldsConfig};
+pub use model::ModelConfig;
+pub use train::TrainConfig;
+
+use serde::{Deserialize, Serialize};
+use soup_data::{compose::ComposeConfig, transforms::Pipeline};
+use toml::{Table, Value};
+
+use crate::{average::Average, losses::Loss, optimizers::Optimizer, schedules::Schedule};
+
+/// Every setting of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Which pictures.
+    pub data: DataConfig,
+    /// How the pictures are cut into folds.
+    pub folds: FoldsConfig,
+    /// How pictures are composed.
+    pub compose: ComposeConfig,
+    /// Which network.
+    pub model: ModelConfig,
+    /// What is made small.
+    pub loss: Loss,
+    /// How gradients move the weights.
+    pub optimizer: Optimizer,
+    /// How the rate moves.
+    pub schedule: Schedule,
+    /// How long, in what portions and with what care.
+    pub train: TrainConfig,
+    /// The moving average of the weights; none where the section is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
+    /// What happens to a picture on its way to the network; the random ones in training only.
+    pub transforms: Pipeline,
+}
+
+impl Config {
+    /// The defaults, with a preset (or a TOML file, by its path) and then `section.key=value`
+    /// arguments laid over them.
+    ///
+    /// # Errors
+    /// The first unknown key, value that does not fit, or preset that does not exist.
+    pub fn load(preset: Option<&str>, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut table = Self::default().to_table();
+        if let Some(name) = preset {
+            merge::merge(&mut table, parse(&presets::find(name)?, name)?);
+        }
+        for text in overrides {
+            overrides::apply(&mut table, text)?;
+        }
+        Self::from_table(table)
+    }
+
+    /// Reads settings from TOML; what is missing takes its default. `origin` is the name that
+    /// errors give to the text.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let mut table = Self::default().to_table();
+        merge::merge(&mut table, parse(text, origin)?);
+        Self::from_table(table)
+    }
+
+    fn from_table(table: Table) -> Result<Self, ConfigError> {
+        let config: Self = decode::decode(table.clone())?;
+        merge::refuse_ignored(&table, &config.to_table())?;
+        Ok(config)
+    }
+
+    /// Every setting as a table.
+    pub fn to_table(&self) -> Table {
+        #[expect(
+            clippy::expect_used,
+            reason = "TOML lacks only null (skipped) and integers above 2^63 (refused by check)"
+        )]
+        let mut table = Table::try_from(self).expect("settings are TOML");
+        table.iter_mut().for_each(|(_, value)| shorten(value));
+        table
+    }
+
+    /// Every setting as TOML.
+    pub fn to_toml(&self) -> String {
+        self.to_table().to_string()
+    }
+
+    /// Checks every value once.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`]: the first key whose value cannot be used, and what is allowed.
+    pub fn check(self) -> Result<CheckedConfig, ConfigError> {
+        let epochs = if self.train.minutes > 0.0 {
+            f64::INFINITY
+        } else {
+            self.train.epochs as f64
+        };
+        self.data.check()?;
+        self.folds.check()?;
+        self.model.check()?;
+        self.loss.check()?;
+        self.optimizer.check()?;
+        self.schedule.check(epochs)?;
+        self.train.check()?;
+        if let Some(average) = &self.average {
+            average.check()?;
+        }
+        if self.transforms.transforms().is_empty() {
+            return Err(ConfigError::Value {
+                path: "transforms".to_owned(),
+                problem: "there is none; at least normalize the pixels, or take a --preset"
+                    .to_owned(),
+            });
+        }
+        Ok(CheckedConfig(self))
+    }
+}
+
+/// Writes numbers that came from an `f32` as a person would: 0.56 and not 0.5600000023841858. What
+/// is read back into an `f32` is the same.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Float(number) if f64::from(*number as f32) == *number => {
+            *number = (*number as f32).to_string().parse().unwrap_or(*number);
+        }
+        Value::Array(list) => list.iter_mut().for_each(shorten),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| shorten(value)),
+        _ => {}
+    }
+}
+
+fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
+    text.parse().map_err(|error| ConfigError::Syntax {
+        origin: origin.to_owned(),
+        problem: format!("not TOML: {error}"),
+    })
+}
+
+/// Settings that [`Config::check`] has passed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedConfig(Config);
+
+impl std::ops::Deref for CheckedConfig {
+    type Target = Config;
+    fn deref(&self) -> &Config {
+        &self.0
+    }
+}
+
+impl CheckedConfig {
+    /// The settings, to be changed and checked again.
+    pub fn into_inner(self) -> Config {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,10 @@ impl<'a> Place<'a> {
     fn set(self, name: &str, value: Value) -> Result<(), String> {
         match self {
             Self::Table(table) => {
+                // The settings of another kind of loss, optimiser, ... mean nothing to the new one.
+                if name == "kind" && table.get(name) != Some(&value) {
+                    table.clear();
+                }
                 table.insert(name.to_owned(), value);
             }
             Self::List(list) => *entry(list, name)? = value,

@@ -1,0 +1,62 @@
+//! Which pictures are learned from and which are held out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::setting::{InvalidSetting, require};
+
+/// The section `[data]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The pack; empty where every picture is composed.
+    pub path: String,
+    /// Share of composed pictures in an epoch, from 0 (none) to 1 (no pack needed). Each packed
+    /// picture of the fold is still seen once an epoch.
+    pub compose_share: f64,
+    /// Composed pictures in an epoch where every picture is composed.
+    pub composed: u64,
+    /// Composed pictures held out where every picture is composed, from glyphs never trained on.
+    pub composed_valid: u64,
+    /// Glyphs that composed pictures are made of: `strokes` (drawn by the program) or a file.
+    pub glyphs: String,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            compose_share: 0.0,
+            composed: 10_000,
+            composed_valid: 1_000,
+            glyphs: "strokes".to_owned(),
+        }
+    }
+}
+
+impl DataConfig {
+    /// Whether every picture is composed, so that no pack is needed.
+    pub fn only_composed(&self) -> bool {
+        self.compose_share == 1.0
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        require(
+            (0.0..=1.0).contains(&self.compose_share),
+            "data.compose_share",
+            self.compose_share,
+            "must be from 0 to 1",
+        )?;
+        require(
+            self.composed >= 1,
+            "data.composed",
+            self.composed,
+            "must be at least 1",
+        )?;
+        require(
+            self.composed_valid >= 1,
+            "data.composed_valid",
+            self.composed_valid,
+            "must be at least 1",
+        )
+    }
+}

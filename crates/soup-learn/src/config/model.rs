@@ -1,0 +1,81 @@
+//! Which network is trained, and from which weights.
+
+use serde::{Deserialize, Serialize};
+use soup_data::PictureShape;
+use soup_graph::{Activation, Graph};
+use soup_zoo::{Head, ZooError};
+
+use crate::setting::{InvalidSetting, require};
+
+/// The section `[model]`. The size and the channels of the input follow from `[[transforms]]`, the
+/// number of labels from the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The backbone by timm's name, e.g. `efficientnet_b0`.
+    pub name: String,
+    /// What stands between the backbone and the labels.
+    pub head: Head,
+    /// Activation; none takes the backbone's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+    /// Sharpness of the head `label_map`: 0 is the mean, infinity the maximum.
+    pub sharpness: f32,
+    /// Share of features dropped before the last layer in training.
+    pub dropout: f32,
+    /// Share of pictures for which the last residual branch is dropped in training; earlier
+    /// branches less.
+    pub drop_path: f32,
+    /// Weights to begin with: a safetensors file with timm's names; empty begins with random ones.
+    pub weights: String,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            name: "efficientnet_b0".to_owned(),
+            head: Head::Linear,
+            activation: None,
+            sharpness: 4.0,
+            dropout: 0.0,
+            drop_path: 0.0,
+            weights: String::new(),
+        }
+    }
+}
+
+impl ModelConfig {
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        for (key, rate) in [
+            ("model.dropout", self.dropout),
+            ("model.drop_path", self.drop_path),
+        ] {
+            require(
+                (0.0..1.0).contains(&rate),
+                key,
+                rate,
+                "must be at least 0 and less than 1",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Builds the network for pictures of `shape` as the transforms give them.
+    ///
+    /// # Errors
+    /// An unknown name, or pictures that are too small for it.
+    pub fn build(&self, shape: PictureShape, labels: usize) -> Result<Graph, ZooError> {
+        soup_zoo::build(&soup_zoo::ModelConfig {
+            name: self.name.clone(),
+            channels: shape.channels,
+            height: shape.height,
+            width: shape.width,
+            labels,
+            head: self.head,
+            sharpness: self.sharpness,
+            activation: self.activation,
+            dropout: self.dropout,
+            drop_path: self.drop_path,
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! Recipes that come with the program.
+
+use super::ConfigError;
+
+/// Every preset: its name and its TOML, sorted by name.
+const PRESETS: [(&str, &str); 2] = [
+    ("dacon12", include_str!("../../presets/dacon12.toml")),
+    ("quick", include_str!("../../presets/quick.toml")),
+];
+
+/// Names of the presets, sorted.
+pub fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+/// The TOML of a preset by its name or, where no preset has it, of a file.
+///
+/// # Errors
+/// [`ConfigError::UnknownPreset`] where neither is there, [`ConfigError::Syntax`] where the file
+/// cannot be read.
+pub fn find(name: &str) -> Result<String, ConfigError> {
+    if let Some((_, text)) = PRESETS.iter().find(|(known, _)| *known == name) {
+        return Ok((*text).to_owned());
+    }
+    if !std::path::Path::new(name).is_file() {
+        return Err(ConfigError::UnknownPreset {
+            name: name.to_owned(),
+            known: names().join(", "),
+        });
+    }
+    std::fs::read_to_string(name).map_err(|error| ConfigError::Syntax {
+        origin: name.to_owned(),
+        problem: error.to_string(),
+    })
+}

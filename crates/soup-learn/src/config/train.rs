@@ -1,0 +1,114 @@
+//! How long, in what portions and with what care training runs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::setting::{InvalidSetting, require};
+
+/// The section `[train]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Seed of every draw: initial weights, order, augmentation, dropout, composed pictures.
+    pub seed: u64,
+    /// Learning rate that the schedule begins from.
+    pub rate: f64,
+    /// Passes over the training pictures.
+    pub epochs: usize,
+    /// Minutes a fold may take; 0 leaves it to `epochs`. The number of steps is measured once,
+    /// before the first step, and kept in the run.
+    pub minutes: f64,
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// Batches whose gradients are averaged before the optimiser steps.
+    pub accumulate: usize,
+    /// Largest norm of the gradient; 0 does not limit it.
+    pub clip_norm: f64,
+    /// Training pictures in an epoch, drawn anew each time; 0 takes all.
+    pub epoch_images: u64,
+    /// Pictures in a batch of evaluation; 0 takes `batch`.
+    pub evaluation_batch: usize,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+    /// Seconds between checkpoints within an epoch; 0 writes none for time.
+    pub checkpoint_seconds: u64,
+    /// Optimiser steps between checkpoints within an epoch; 0 writes none for steps.
+    pub checkpoint_steps: u64,
+    /// Weights kept of the last epochs, beside the best and the last.
+    pub keep_epochs: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 42,
+            rate: 1e-3,
+            epochs: 25,
+            minutes: 0.0,
+            batch: 8,
+            accumulate: 1,
+            clip_norm: 0.0,
+            epoch_images: 0,
+            evaluation_batch: 0,
+            threads: 0,
+            checkpoint_seconds: 120,
+            checkpoint_steps: 0,
+            keep_epochs: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Pictures in a batch of evaluation.
+    pub fn evaluation_batch(&self) -> usize {
+        if self.evaluation_batch == 0 {
+            self.batch
+        } else {
+            self.evaluation_batch
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        require(
+            i64::try_from(self.seed).is_ok(),
+            "train.seed",
+            self.seed,
+            "must be below 2^63, the largest integer of TOML",
+        )?;
+        require(
+            self.epochs >= 1,
+            "train.epochs",
+            self.epochs,
+            "must be at least 1",
+        )?;
+        require(
+            self.batch >= 1,
+            "train.batch",
+            self.batch,
+            "must be at least 1",
+        )?;
+        require(
+            self.accumulate >= 1,
+            "train.accumulate",
+            self.accumulate,
+            "must be at least 1",
+        )?;
+        require(
+            self.rate > 0.0 && self.rate.is_finite(),
+            "train.rate",
+            self.rate,
+            "must be a number above 0",
+        )?;
+        for (key, value) in [
+            ("train.minutes", self.minutes),
+            ("train.clip_norm", self.clip_norm),
+        ] {
+            require(
+                value >= 0.0 && value.is_finite(),
+                key,
+                value,
+                "must be a number of at least 0; 0 turns it off",
+            )?;
+        }
+        Ok(())
+    }
+}
