@@ -4,11 +4,10 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use soup_data::compose::{ComposeConfig, Composer};
 use soup_data::glyphs::strokes::Strokes;
-use soup_data::glyphs::{DrawOptions, GlyphPool, GlyphSource};
+use soup_data::glyphs::{DrawOptions, GlyphSource, GlyphSpec};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -43,7 +42,8 @@ fn main() -> Result<(), Failure> {
     }
     letters.write(&out.join("letters.png"))?;
 
-    let pool = GlyphPool::new(Arc::new(strokes));
+    let spec: GlyphSpec = arguments.next().as_deref().unwrap_or("strokes").parse()?;
+    let pool = spec.open()?;
     let composer = Composer::new(ComposeConfig::default(), pool)?;
     let mut canvases = Sheet::new(4 * 258, 2 * 258);
     let mut pictures = Sheet::new(4 * 258, 2 * 258);

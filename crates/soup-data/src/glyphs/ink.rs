@@ -66,7 +66,9 @@ impl Ink {
     }
 
     pub(super) fn draw(&self, rotation: [f32; 2], side: f32, options: &DrawOptions) -> Mask {
-        let threshold = options.ink_threshold.max(1);
+        // A faint glyph is drawn all the same, from half of its strongest ink on.
+        let strongest = self.strength.iter().copied().max().unwrap_or(0);
+        let threshold = options.ink_threshold.min(strongest / 2).max(1);
         let centres = (0..self.strength.len())
             .filter(|&at| self.strength[at] >= threshold)
             .map(|at| [(at % self.width) as f32, (at / self.width) as f32]);
@@ -141,8 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_above_the_threshold_is_an_empty_mask() {
-        let ink = Ink::new(2, &[90, 90, 90, 90]);
-        assert_eq!(ink.draw([1.0, 0.0], 30.0, &OPTIONS).area(), 0);
+    fn faint_ink_is_drawn_and_no_ink_is_an_empty_mask() {
+        let ink = Ink::new(2, &[90, 90, 0, 90]);
+        assert!(ink.draw([1.0, 0.0], 30.0, &OPTIONS).area() > 400);
+        let blank = Ink::new(2, &[0; 4]);
+        assert_eq!(blank.draw([1.0, 0.0], 30.0, &OPTIONS).area(), 0);
     }
 }

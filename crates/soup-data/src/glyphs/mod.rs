@@ -6,16 +6,24 @@
 //! split from one pool have no glyph in common, which is the only honest way to measure on
 //! composed pictures.
 
+pub mod csv;
+pub mod folder;
+pub mod font;
+pub mod idx;
 mod ink;
 mod mask;
 mod outline;
 mod pool;
+mod scans;
+mod spec;
 pub mod strokes;
 
 pub use ink::Ink;
 pub use mask::{DrawOptions, Mask};
 pub use outline::Outline;
 pub use pool::GlyphPool;
+pub use scans::Scans;
+pub use spec::{GlyphSpec, SourceKind, SourceSpec};
 pub use strokes::Pen;
 
 use serde::{Deserialize, Serialize};
