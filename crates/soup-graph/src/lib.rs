@@ -21,6 +21,8 @@
 
 mod builder;
 mod op;
+pub mod rewrite;
+pub mod safetensors;
 mod weights;
 
 pub use builder::{Builder, GraphError};

@@ -1,0 +1,103 @@
+//! Another number of labels.
+
+use super::RewriteError;
+use super::draft::Draft;
+use crate::{Graph, Initial, NodeId, Op, Shape, Weights};
+
+/// The network with fresh last layers for another number of labels, started as timm's `reset_classifier` starts them: uniform
+/// within `1 / sqrt(inputs)`, drawn from `seed`. Weights must fit the graph.
+///
+/// # Errors
+/// [`RewriteError::NoHead`] where an output does not come straight from a linear layer or a convolution,
+/// [`RewriteError::None`] for 0 labels.
+pub fn swap_head(
+    graph: &Graph,
+    weights: &Weights,
+    labels: usize,
+    seed: u64,
+) -> Result<(Graph, Weights), RewriteError> {
+    if labels == 0 {
+        return Err(RewriteError::None("label"));
+    }
+    let heads = layers(graph)?;
+    let mut draft = Draft::new(graph, weights);
+    let mut fresh = Vec::new();
+    for &head in &heads {
+        match &mut draft.nodes[head.0].op {
+            Op::Convolution { spec, weight, bias } => {
+                spec.channels = labels;
+                fresh.extend([Some(*weight), *bias]);
+            }
+            Op::Linear { weight, bias } => fresh.extend([Some(*weight), *bias]),
+            _ => {}
+        }
+    }
+    let mut bound = 1.0;
+    for id in fresh.iter().flatten() {
+        let parameter = &mut draft.parameters[id.0];
+        // Each weight stands before its bias, which takes the same bound.
+        if parameter.shape.len() > 1 {
+            let inputs: usize = parameter.shape[1..].iter().product();
+            bound = 1.0 / (inputs as f32).sqrt();
+        }
+        parameter.initial = Initial::Uniform(bound);
+        parameter.shape[0] = labels;
+        draft.values[id.0] = vec![0.0; parameter.len()];
+    }
+    for start in graph.outputs.iter().copied() {
+        let mut id = start;
+        loop {
+            match &mut draft.nodes[id.0].shape {
+                Shape::Map(shape) => shape.channels = labels,
+                Shape::Vector(length) => *length = labels,
+            }
+            if heads.contains(&id) {
+                break;
+            }
+            id = draft.input(id);
+        }
+    }
+    let fresh: Vec<String> = fresh
+        .iter()
+        .flatten()
+        .map(|id| draft.parameters[id.0].name.clone())
+        .collect();
+    let (graph, mut weights) = draft.finish();
+    let drawn = Weights::initial(&graph, seed);
+    for parameter in graph.parameters.iter().filter(|p| fresh.contains(&p.name)) {
+        let values = drawn.of(parameter).to_vec();
+        weights.of_mut(parameter).copy_from_slice(&values);
+    }
+    Ok((graph, weights))
+}
+
+/// The layers whose outputs are the labels: from each output back through operations that keep labels apart.
+pub(crate) fn layers(graph: &Graph) -> Result<Vec<NodeId>, RewriteError> {
+    let mut heads = Vec::new();
+    for (output, &start) in graph.outputs.iter().enumerate() {
+        let mut id = start;
+        loop {
+            let node = graph.node(id);
+            match &node.op {
+                Op::Linear { .. } => break,
+                Op::Convolution { spec, .. } if spec.groups == 1 => break,
+                Op::Activation(_)
+                | Op::AveragePool
+                | Op::LogSumExpPool { .. }
+                | Op::MaxPool { .. }
+                | Op::Dropout(_)
+                | Op::DropPath(_) => id = node.inputs[0],
+                operation => {
+                    return Err(RewriteError::NoHead {
+                        output,
+                        operation: format!("{operation:?}"),
+                    });
+                }
+            }
+        }
+        if !heads.contains(&id) {
+            heads.push(id);
+        }
+    }
+    Ok(heads)
+}

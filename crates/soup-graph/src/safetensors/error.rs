@@ -1,0 +1,110 @@
+//! What can be wrong with a weight file.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why weights cannot be read or written. Every message names the file.
+#[derive(Debug, Error)]
+pub enum SafetensorsError {
+    /// The file cannot be read or written.
+    #[error("{file}: cannot {action}: {source}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is no safetensors file or a damaged one.
+    #[error("{file}: not a whole safetensors file: {source}")]
+    Format {
+        /// The file.
+        file: String,
+        /// What the format misses.
+        source: ::safetensors::SafeTensorError,
+    },
+    /// The file holds other tensors than the network has.
+    #[error(
+        "{file}: the weights of another network: {}",
+        names(missing, unexpected)
+    )]
+    Names {
+        /// The file.
+        file: String,
+        /// Parameters that the file does not hold, sorted.
+        missing: Vec<String>,
+        /// Tensors that the network does not have, sorted.
+        unexpected: Vec<String>,
+    },
+    /// A tensor has the wrong shape.
+    #[error("{file}: '{name}' has shape {got:?} where the network needs {expected:?}")]
+    Shape {
+        /// The file.
+        file: String,
+        /// The tensor.
+        name: String,
+        /// The shape that the network needs.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        got: Vec<usize>,
+    },
+    /// A tensor does not hold floats.
+    #[error("{file}: '{name}' holds {kind} where 16-, 32- or 64-bit floats are needed")]
+    Kind {
+        /// The file.
+        file: String,
+        /// The tensor.
+        name: String,
+        /// The type in the file.
+        kind: String,
+    },
+    /// A tensor holds an infinity or no number at all.
+    #[error(
+        "{file}: '{name}' holds {value} at {index}; the weights come from a run that diverged, or the file is damaged"
+    )]
+    NotFinite {
+        /// The file.
+        file: String,
+        /// The tensor.
+        name: String,
+        /// The value, as `f32`.
+        value: f32,
+        /// Its place in the tensor.
+        index: usize,
+    },
+    /// The weights given to be saved are not the graph's.
+    #[error("{file}: {got} values to save where the graph has {expected}")]
+    Length {
+        /// The file.
+        file: String,
+        /// Values of the graph.
+        expected: usize,
+        /// Values given.
+        got: usize,
+    },
+}
+
+/// Counts and the first few of both lists, and what to do where that is known.
+fn names(missing: &[String], unexpected: &[String]) -> String {
+    let mut parts = Vec::new();
+    for (what, names) in [("misses", missing), ("has besides", unexpected)] {
+        if !names.is_empty() {
+            let first: Vec<_> = names.iter().take(3).map(|n| format!("'{n}'")).collect();
+            let rest = match names.len() - first.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            parts.push(format!("it {what} {}{rest}", first.join(", ")));
+        }
+    }
+    let merged = |names: &[String]| names.iter().any(|name| name.contains(".reparam_conv."));
+    if merged(unexpected) && !merged(missing) {
+        parts.push("it holds the merged form: merge the branches of the graph first".to_owned());
+    }
+    if merged(missing) && !merged(unexpected) {
+        parts.push("it holds the training form: load it before merging branches".to_owned());
+    }
+    parts.join("; ")
+}
