@@ -27,12 +27,25 @@ impl Report {
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
     json: bool,
+    quiet: bool,
 }
 
 impl Console {
-    /// `json`: one JSON object instead of text.
-    pub fn new(json: bool) -> Self {
-        Self { json }
+    /// `json`: one JSON object instead of text; `quiet`: no progress.
+    pub fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Whether progress is not wanted.
+    pub fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
+    /// A line on stderr about what goes on.
+    pub fn note(self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(anstream::stderr(), "{line}");
+        }
     }
 
     /// The end of a verb that did its work.

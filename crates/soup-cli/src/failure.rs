@@ -54,8 +54,10 @@ impl Kind {
         if error.is::<soup_learn::metrics::MetricError>() {
             return Some(Self::Data);
         }
-        let usage =
-            error.is::<Usage>() || error.is::<ThresholdError>() || error.is::<soup_zoo::ZooError>();
+        let usage = error.is::<Usage>()
+            || error.is::<ThresholdError>()
+            || error.is::<soup_zoo::ZooError>()
+            || error.is::<soup_learn::config::ConfigError>();
         usage.then_some(Self::Usage)
     }
 

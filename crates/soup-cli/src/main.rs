@@ -2,6 +2,8 @@
 
 mod console;
 mod failure;
+mod interrupt;
+mod progress;
 mod verbs;
 
 use std::process::ExitCode;
@@ -25,6 +27,10 @@ struct Arguments {
     /// End with one JSON object on stdout instead of text
     #[arg(long, global = true, help_heading = "Output")]
     json: bool,
+
+    /// Write no progress to stderr
+    #[arg(long, short, global = true, help_heading = "Output")]
+    quiet: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -43,6 +49,7 @@ Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Compose(verbs::compose::Arguments),
     Evaluate(verbs::evaluate::Arguments),
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
@@ -51,8 +58,9 @@ enum Verb {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let console = Console::new(arguments.json);
+    let console = Console::new(arguments.json, arguments.quiet);
     let outcome = match &arguments.verb {
+        Verb::Compose(verb) => verbs::compose::run(verb, console),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),

@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 4] = ["evaluate", "ensemble", "submit", "models"];
+const VERBS: [&str; 5] = ["compose", "evaluate", "ensemble", "submit", "models"];
 
 #[test]
 fn help_of_every_verb() {

@@ -1,0 +1,119 @@
+//! `soup compose`: pictures in the manner of the founding contest.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use soup_data::compose::{Composer, WriteOptions, write_dataset};
+use soup_data::glyphs::GlyphSpec;
+use soup_learn::config::Config;
+
+use crate::console::{Console, Report};
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::Bar;
+
+/// Make labelled pictures of letters under noise
+///
+/// Writes images/00000.png, ..., answer.csv (index and one 0/1 column a letter), boxes.csv (where
+/// each letter is) and compose.json (what they were made of). The same seed makes the same pictures
+/// on every machine. Interrupted, the same command goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Glyphs:
+  strokes                    carried in the program, endless, no two alike
+  csv:PATH                   rows of id,digit,letter,0..783
+  idx:IMAGES,LABELS          IDX files; with ,transpose for EMNIST's orientation
+  folder:PATH                a folder of PNG pictures a label
+  font:PATH                  a TrueType or OpenType font
+Join several with +; [0..12000] takes a range, so two sets can be made of other glyphs:
+  soup compose --glyphs 'strokes[0..20000]' --count 2000 --seed 1 --out train
+  soup compose --glyphs 'strokes[20000..30000]' --count 500 --seed 2 --out test
+
+The settings of a picture are keys of the section compose, for example:
+  soup compose --count 100 --seed 1 --out small compose.width=128 compose.height=128")]
+pub struct Arguments {
+    /// What the letters are drawn from
+    #[arg(long, value_name = "SOURCE", default_value = "strokes")]
+    glyphs: String,
+
+    /// Number of pictures
+    #[arg(long, value_name = "N")]
+    count: u64,
+
+    /// Seed of the pictures
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+
+    /// Folder for the pictures and tables
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// Settings of the composer: compose.key=value
+    #[arg(value_name = "SETTINGS")]
+    settings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Facts<'a> {
+    data: &'a PathBuf,
+    pictures: u64,
+    labels: usize,
+    seed: u64,
+    glyphs: String,
+    seconds: f64,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let started = Instant::now();
+    let others = |text: &&String| !text.starts_with("compose.");
+    if let Some(other) = arguments.settings.iter().find(others) {
+        let problem = "is no setting of the composer; write compose.key=value";
+        return Err(Usage(format!("`{other}` {problem}")).into());
+    }
+    let config = Config::load(None, &arguments.settings)?.compose;
+    let glyphs: GlyphSpec = arguments.glyphs.parse()?;
+    let composer = Composer::new(config, glyphs.open()?)?;
+    let options = WriteOptions {
+        out: arguments.out.clone(),
+        count: arguments.count,
+        seed: arguments.seed,
+        glyphs: glyphs.to_string(),
+        threads: arguments.threads,
+    };
+    let stop = interrupt::watch()?;
+    let bar = Bar::new(console, "composing", arguments.count, "pictures");
+    let written = write_dataset(&composer, &options, &|done| {
+        bar.set(done);
+        match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    bar.finish();
+    written?;
+    let facts = Facts {
+        data: &arguments.out,
+        pictures: arguments.count,
+        labels: composer.label_names().len(),
+        seed: arguments.seed,
+        glyphs: glyphs.to_string(),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let text = format!(
+        "{} pictures with {} labels in {} (images/, answer.csv, boxes.csv)",
+        facts.pictures,
+        facts.labels,
+        arguments.out.display()
+    );
+    Report::new(facts, text)
+}
