@@ -155,10 +155,10 @@ impl Runner {
 
     fn output(&self, index: usize, to: &mut Vec<f32>) {
         let output = &self.plan.outputs[index];
-        let offset = self.plan.memory.offsets[output.value.buffer.0];
+        let offset = self.plan.memory.offsets[output.value.0];
         to.clear();
-        for picture in 0..self.plan.batch {
-            let start = offset + picture * output.value.stride;
+        for row in 0..output.rows {
+            let start = offset + row * output.stride;
             to.extend_from_slice(self.memory.slice(start, output.length));
         }
     }
@@ -236,12 +236,13 @@ impl Training {
         }
     }
 
-    /// Output `index` of the last forward run: pictures x values.
+    /// Output `index` of the last forward run: pictures x values, or pictures x rows x columns x
+    /// channels for a map.
     pub fn output(&self, index: usize) -> &[f32] {
         &self.outputs[index]
     }
 
-    /// Runs the last batch backward: takes the gradient of every output (pictures x values) and adds to
+    /// Runs the last batch backward: takes the gradient of every output (in the output's layout) and adds to
     /// `gradients`, laid out as [`Weights::trainable`]. `weights` must be those of the forward run.
     pub fn backward(
         &mut self,
@@ -263,15 +264,15 @@ impl Training {
         for (output, given) in runner.plan.outputs.iter().zip(output_gradients) {
             assert_eq!(
                 given.len(),
-                runner.plan.batch * output.length,
+                output.rows * output.length,
                 "gradient of an output"
             );
             let Some(Buffer(buffer)) = output.gradient else {
                 continue;
             };
             let offset = runner.plan.memory.offsets[buffer];
-            for (picture, values) in given.chunks_exact(output.length).enumerate() {
-                let start = offset + picture * output.value.stride;
+            for (row, values) in given.chunks_exact(output.length).enumerate() {
+                let start = offset + row * output.stride;
                 runner
                     .memory
                     .slice_mut(start, output.length)
@@ -359,7 +360,8 @@ impl Inference {
         }
     }
 
-    /// Output `index` of the last run: pictures x values.
+    /// Output `index` of the last run: pictures x values, or pictures x rows x columns x channels
+    /// for a map.
     pub fn output(&self, index: usize) -> &[f32] {
         &self.outputs[index]
     }

@@ -46,13 +46,17 @@ fn difference(got: &[f32], expected: &[f64]) -> f64 {
 
 fn check(name: &str, graph: &Graph, batch: usize) {
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-        for threads in [1, 3] {
-            check_on(name, graph, batch, isa, threads);
-        }
+        let alone = check_on(name, graph, batch, isa, 1);
+        let together = check_on(name, graph, batch, isa, 3);
+        assert!(
+            alone == together,
+            "{name}, {isa:?}: the number of threads changes bits"
+        );
     }
 }
 
-fn check_on(name: &str, graph: &Graph, batch: usize, isa: Isa, threads: usize) {
+/// Checks everything and gives the bits of all gradients.
+fn check_on(name: &str, graph: &Graph, batch: usize, isa: Isa, threads: usize) -> Vec<u32> {
     let (seed, step) = (11, 3);
     let mut weights = weights(graph, seed);
     let images = pictures(graph, batch, seed);
@@ -129,6 +133,7 @@ fn check_on(name: &str, graph: &Graph, batch: usize, isa: Isa, threads: usize) {
     let buffers: Vec<f64> = expected.buffers.iter().map(|&x| f64::from(x)).collect();
     let d = difference(&weights.buffers, &buffers);
     assert!(d < 1e-5, "{context}: running statistics differ by {d}");
+    once.iter().map(|value| value.to_bits()).collect()
 }
 
 fn input(channels: usize, height: usize, width: usize) -> Builder {
@@ -342,7 +347,7 @@ fn residual_blocks_and_max_pool() {
     check("residual", &head(net, x), 2);
 }
 
-/// Maps of labels with a smooth maximum, two outputs, activations on odd places.
+/// Maps of labels with a smooth maximum, vectors and maps as outputs, activations on odd places.
 #[test]
 fn label_maps_and_two_outputs() {
     for activation in [
@@ -370,7 +375,7 @@ fn label_maps_and_two_outputs() {
         let second = net.linear("second", sum, 4, true).unwrap();
         check(
             &format!("maps {activation:?}"),
-            &net.finish(&[logits, second]),
+            &net.finish(&[logits, second, map, z]),
             3,
         );
     }

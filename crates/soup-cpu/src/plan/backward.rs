@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use soup_graph::ParameterId;
 
-use super::forward::{Gate, Key, Lazy, Lowering, MapId, NormId, Record, VectorId};
+use super::forward::{Gate, Key, Lazy, Lowering, MapId, NormId, Record, Value, VectorId};
 use super::{Buffer, Gradient, Vector};
 use crate::kernels::gather::{SUM_ROWS, Sums};
 use crate::steps::convolution::{ConvolutionBackward, Data, Gathered, Geometry};
@@ -42,7 +42,7 @@ pub(super) struct Backward<'l, 'g> {
 
 impl<'l, 'g> Backward<'l, 'g> {
     /// Adds the backward steps; returns where the gradients of the outputs are put.
-    pub(super) fn emit(plan: &'l mut Lowering<'g>, outputs: &[VectorId]) -> Vec<Buffer> {
+    pub(super) fn emit(plan: &'l mut Lowering<'g>, outputs: &[Value]) -> Vec<Buffer> {
         let mut this = Self {
             plan,
             pending: BTreeMap::new(),
@@ -51,10 +51,20 @@ impl<'l, 'g> Backward<'l, 'g> {
         };
         let gradients = outputs
             .iter()
-            .map(|&output| {
-                let (gradient, _) = this.vector(output);
-                this.plan.memory.pin(gradient.buffer);
-                gradient.buffer
+            .map(|output| {
+                let buffer = match output {
+                    Value::Vector(id) => this.vector(*id).0.buffer,
+                    Value::Map(lazy) => {
+                        let map = this.plan.maps[lazy.map.0];
+                        let buffer = this.plan.memory.buffer(this.plan.batch * map.shape.len());
+                        this.contribute(lazy, buffer);
+                        // What the caller gives is kept for him: nothing is added in place.
+                        this.share(buffer);
+                        buffer
+                    }
+                };
+                this.plan.memory.pin(buffer);
+                buffer
             })
             .collect();
         let records = std::mem::take(&mut this.plan.records);

@@ -32,9 +32,6 @@ pub enum PlanError {
     /// Only convolutions read the picture itself.
     #[error("{0} reads the picture; only a convolution can")]
     ReadsInput(String),
-    /// Outputs must be vectors.
-    #[error("output {0} is a feature map; only vectors can be outputs")]
-    MapOutput(usize),
     /// `SOUP_CPU` names no instruction set, or one that this processor lacks.
     #[error("SOUP_CPU={0}: {1}")]
     InstructionSet(String, String),
@@ -90,7 +87,7 @@ impl Lazy {
 
 /// What a node gave.
 #[derive(Clone, Copy, Debug)]
-enum Value {
+pub(super) enum Value {
     Map(Lazy),
     Vector(VectorId),
 }
@@ -259,35 +256,29 @@ pub(crate) fn lower(
         let value = lowering.node(index)?;
         lowering.values.push(value);
     }
-    let outputs = graph
-        .outputs
-        .iter()
-        .enumerate()
-        .map(|(index, id)| match lowering.values[id.0] {
-            Value::Vector(vector) => Ok(vector),
-            Value::Map(_) => Err(PlanError::MapOutput(index)),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    lowering.finish(&outputs, lanes)
+    Ok(lowering.finish(lanes))
 }
 
 impl Lowering<'_> {
-    fn finish(mut self, outputs: &[VectorId], lanes: usize) -> Result<Plan, PlanError> {
-        let forward = self.steps.len() + 1;
-        let mut plan_outputs: Vec<Output> = outputs
+    fn finish(mut self, lanes: usize) -> Plan {
+        let outputs: Vec<Value> = self
+            .graph
+            .outputs
             .iter()
-            .map(|&id| {
-                let vector = self.vectors[id.0];
-                self.memory.pin(vector.place.buffer);
-                Output {
-                    value: vector.place,
-                    length: vector.length,
-                    gradient: None,
-                }
-            })
+            .map(|id| self.values[id.0])
             .collect();
+        let outputs: Vec<Value> = outputs
+            .into_iter()
+            .map(|value| self.stored(value))
+            .collect();
+        let forward = self.steps.len() + 1;
+        let mut plan_outputs: Vec<Output> =
+            outputs.iter().map(|&value| self.output(value)).collect();
+        for output in &plan_outputs {
+            self.memory.pin(output.value);
+        }
         if self.mode == Mode::Training {
-            let gradients = Backward::emit(&mut self, outputs);
+            let gradients = Backward::emit(&mut self, &outputs);
             for (output, gradient) in plan_outputs.iter_mut().zip(gradients) {
                 output.gradient = Some(gradient);
             }
@@ -308,7 +299,7 @@ impl Lowering<'_> {
             .collect();
         self.memory.lay_out(&self.steps);
         let scratch = self.steps.iter().map(|step| step.scratch()).max();
-        Ok(Plan {
+        Plan {
             batch: self.batch,
             input: self.maps[0].buffer,
             outputs: plan_outputs,
@@ -319,7 +310,48 @@ impl Lowering<'_> {
             memory: self.memory,
             ones: self.ones,
             identity: self.identity,
-        })
+        }
+    }
+
+    /// An output as it can be read from memory: a map with something pending is stored first.
+    fn stored(&mut self, value: Value) -> Value {
+        match value {
+            Value::Map(lazy) => {
+                let lazy = if lazy == Lazy::stored(lazy.map) {
+                    lazy
+                } else {
+                    Lazy::stored(self.sum(vec![lazy], false))
+                };
+                self.read(&lazy, false);
+                Value::Map(lazy)
+            }
+            Value::Vector(_) => value,
+        }
+    }
+
+    fn output(&self, value: Value) -> Output {
+        match value {
+            Value::Vector(id) => {
+                let VectorInfo { place, length } = self.vectors[id.0];
+                Output {
+                    value: place.buffer,
+                    gradient: None,
+                    rows: self.batch,
+                    length,
+                    stride: place.stride,
+                }
+            }
+            Value::Map(lazy) => {
+                let Map { buffer, shape, .. } = self.maps[lazy.map.0];
+                Output {
+                    value: buffer,
+                    gradient: None,
+                    rows: self.batch * shape.pixels(),
+                    length: shape.channels,
+                    stride: shape.stride,
+                }
+            }
+        }
     }
 
     pub(super) fn offset(&self, id: ParameterId) -> usize {

@@ -45,12 +45,17 @@ pub(crate) struct Plan {
     pub identity: Norm,
 }
 
-/// An output vector, and where its gradient is put before the backward half.
+/// An output, and where its gradient is put before the backward half. Both are rows: one a picture for a
+/// vector, one a pixel for a map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
-    pub value: Vector,
-    pub length: usize,
+    pub value: Buffer,
     pub gradient: Option<Buffer>,
+    /// Rows of a batch.
+    pub rows: usize,
+    /// Values in a row, and from one row to the next.
+    pub length: usize,
+    pub stride: usize,
 }
 
 /// A batch norm: its coefficients' place and its parameters.
