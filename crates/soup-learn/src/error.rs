@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use soup_graph::safetensors::SafetensorsError;
 use thiserror::Error;
 
 use crate::config::ConfigError;
@@ -42,6 +43,9 @@ pub enum Error {
     /// Pictures or labels could not be read.
     #[error(transparent)]
     Data(#[from] soup_data::Error),
+    /// Weights in a safetensors file could not be read or written.
+    #[error(transparent)]
+    Weights(#[from] SafetensorsError),
     /// The network cannot be built or planned.
     #[error("model {model}: {problem}")]
     Model {
@@ -64,6 +68,9 @@ pub enum Error {
         /// The loss.
         loss: f64,
     },
+    /// The stop flag was raised and there was nothing to keep.
+    #[error("stopped")]
+    Stopped,
     /// The stop flag was raised; a checkpoint was written.
     #[error("interrupted; the same command goes on from {}", checkpoint.display())]
     Interrupted {
@@ -91,8 +98,9 @@ impl Error {
         match self {
             Self::Config(_) | Self::Mismatch(_) => ErrorKind::Usage,
             Self::Data(error) if !error.is_bad_data() => ErrorKind::Failed,
-            Self::Data(_) | Self::Format { .. } => ErrorKind::Data,
-            Self::Interrupted { .. } => ErrorKind::Interrupted,
+            Self::Weights(SafetensorsError::Io { .. }) => ErrorKind::Failed,
+            Self::Data(_) | Self::Weights(_) | Self::Format { .. } => ErrorKind::Data,
+            Self::Stopped | Self::Interrupted { .. } => ErrorKind::Interrupted,
             Self::File { .. } | Self::Busy(_) | Self::Model { .. } | Self::Diverged { .. } => {
                 ErrorKind::Failed
             }

@@ -1,16 +1,21 @@
 //! Learning: losses, optimisers, schedules, metrics, the trainer, checkpoints and runs.
 
 pub mod average;
+pub mod batches;
 pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod losses;
+mod memory;
 pub mod metrics;
 pub mod npy;
 pub mod optimizers;
+pub mod predictor;
 pub mod progress;
 pub mod runs;
 pub mod schedules;
+pub mod score;
 pub mod setting;
+pub mod trainer;
 
 pub use error::{Error, ErrorKind};

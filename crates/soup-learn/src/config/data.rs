@@ -1,6 +1,7 @@
 //! Which pictures are learned from and which are held out.
 
 use serde::{Deserialize, Serialize};
+use soup_data::glyphs::GlyphSpec;
 
 use crate::setting::{InvalidSetting, require};
 
@@ -17,8 +18,12 @@ pub struct DataConfig {
     pub composed: u64,
     /// Composed pictures held out where every picture is composed, from glyphs never trained on.
     pub composed_valid: u64,
-    /// Glyphs that composed pictures are made of: `strokes` (drawn by the program) or a file.
-    pub glyphs: String,
+    /// Glyphs that composed pictures are made of: `strokes` (drawn by the program), `csv:PATH`, ...,
+    /// with `+` between several.
+    pub glyphs: GlyphSpec,
+    /// Glyphs of the composed pictures that are held out; none holds back a fifth of `glyphs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out_glyphs: Option<GlyphSpec>,
 }
 
 impl Default for DataConfig {
@@ -28,7 +33,8 @@ impl Default for DataConfig {
             compose_share: 0.0,
             composed: 10_000,
             composed_valid: 1_000,
-            glyphs: "strokes".to_owned(),
+            glyphs: GlyphSpec::default(),
+            held_out_glyphs: None,
         }
     }
 }

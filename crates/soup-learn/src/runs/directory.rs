@@ -211,7 +211,9 @@ impl FoldDirectory {
     /// [`Error::Busy`] where another process trains the fold, [`Error::File`].
     pub fn take(&self) -> Result<Lock, Error> {
         files::make_folder(&self.root)?;
-        Lock::take(&self.file("lock"), &self.root)
+        let lock = Lock::take(&self.file("lock"), &self.root)?;
+        files::remove_leftovers(&self.root)?;
+        Ok(lock)
     }
 
     /// Figures of the epochs done so far.

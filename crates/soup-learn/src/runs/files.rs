@@ -72,6 +72,23 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Removes what killed processes left half-written in a folder; its lock must be held.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn remove_leftovers(folder: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(Error::file(folder, "list"))? {
+        let path = entry.map_err(Error::file(folder, "list"))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "partial" || extension == "tmp")
+        {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads a text file, or `None` where there is none.
 ///
 /// # Errors

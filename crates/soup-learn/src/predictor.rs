@@ -1,0 +1,179 @@
+//! Probabilities of pictures by trained models.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use soup_cpu::{Inference, Options, Pool};
+use soup_data::Examples;
+use soup_graph::safetensors;
+
+use crate::{
+    Error,
+    batches::{Loader, Slot},
+    runs::RunDirectory,
+    score::{score, sigmoid},
+    trainer::notes::Notes,
+};
+
+/// Models that answer together: the mean of their probabilities.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    models: Vec<(PathBuf, Notes)>,
+}
+
+/// How a prediction is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PredictOptions {
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+    /// Pictures in a batch.
+    pub batch: usize,
+}
+
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            batch: 8,
+        }
+    }
+}
+
+impl Predictor {
+    /// Opens runs (their folds that are trained, or those of `folds`) and model files, in any
+    /// number.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where a path is neither, [`Error::Mismatch`] where a fold that was asked
+    /// for has no model or two models have other labels.
+    pub fn open(paths: &[PathBuf], folds: Option<&[usize]>) -> Result<Self, Error> {
+        let mut models: Vec<(PathBuf, Notes)> = Vec::new();
+        for path in paths {
+            let files = if path.is_dir() {
+                of_run(path, folds)?
+            } else {
+                vec![path.clone()]
+            };
+            for file in files {
+                let notes = Notes::read(&file)?;
+                if let Some((first, known)) = models.first()
+                    && known.label_names != notes.label_names
+                {
+                    return Err(Error::Mismatch(format!(
+                        "{} and {} have other labels and cannot answer together",
+                        first.display(),
+                        file.display()
+                    )));
+                }
+                models.push((file, notes));
+            }
+        }
+        if models.is_empty() {
+            return Err(Error::Mismatch("no model was named".to_owned()));
+        }
+        Ok(Self { models })
+    }
+
+    /// Names of the labels, in the order of the columns.
+    pub fn label_names(&self) -> &[String] {
+        &self.models[0].1.label_names
+    }
+
+    /// The model files that answer.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.models.iter().map(|(file, _)| file.as_path())
+    }
+
+    /// Probabilities of the examples with these indices: a row an index, a column a label.
+    ///
+    /// `note` hears how many pictures are done, of how many; a picture counts once a model.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where a picture cannot be read, [`Error::Model`] where a network cannot read
+    /// pictures of this size, [`Error::Stopped`] where `stop` was raised.
+    pub fn predict(
+        &self,
+        examples: &dyn Examples,
+        indices: &[u64],
+        options: PredictOptions,
+        note: &mut dyn FnMut(u64, u64),
+        stop: &AtomicBool,
+    ) -> Result<Vec<f32>, Error> {
+        let labels = self.label_names().len();
+        let slots: Vec<Slot> = indices.iter().copied().map(Slot::Packed).collect();
+        let pool = Arc::new(Pool::new(options.threads));
+        let mut sums = vec![0.0f64; indices.len() * labels];
+        let images = (indices.len() * self.models.len()) as u64;
+        for (number, (file, notes)) in self.models.iter().enumerate() {
+            let transforms = notes.transforms.evaluation();
+            let shape = transforms
+                .output_shape(examples.shape())
+                .map_err(soup_data::Error::from)?;
+            let wrong = |problem: String| Error::Model {
+                model: notes.model.name.clone(),
+                problem,
+            };
+            let graph = notes
+                .model
+                .build(shape, labels)
+                .map_err(|error| wrong(error.to_string()))?;
+            let weights = safetensors::load(file, &graph)?;
+            let planned = Options {
+                pool: Some(Arc::clone(&pool)),
+                ..Options::default()
+            };
+            let mut inference = Inference::new(&graph, options.batch.max(1), &planned)
+                .map_err(|error| wrong(error.to_string()))?;
+            let loader = Loader::new(
+                Some(examples),
+                None,
+                &transforms,
+                0,
+                shape.len(),
+                examples.label_names().len(),
+                &pool,
+            );
+            let before = (number * indices.len()) as u64;
+            let scores = score(&mut inference, &weights, &loader, &slots, |done| {
+                note(before + done, images);
+                !stop.load(Ordering::Relaxed)
+            })?
+            .ok_or(Error::Stopped)?;
+            for (sum, &logit) in sums.iter_mut().zip(&scores.logits) {
+                *sum += f64::from(sigmoid(logit));
+            }
+        }
+        let count = self.models.len() as f64;
+        Ok(sums.iter().map(|sum| (sum / count) as f32).collect())
+    }
+}
+
+fn of_run(path: &Path, folds: Option<&[usize]>) -> Result<Vec<PathBuf>, Error> {
+    let run = RunDirectory::at(path);
+    let file = |fold: usize| run.fold(fold).file("model.safetensors");
+    let trained: Vec<usize> = run
+        .folds()?
+        .into_iter()
+        .filter(|fold| file(*fold).is_file())
+        .collect();
+    if trained.is_empty() {
+        return Err(Error::format(
+            path,
+            "this folder holds no trained fold (no fold0/model.safetensors); name a run that soup \
+             train wrote",
+        ));
+    }
+    let wanted = folds.unwrap_or(&trained);
+    match wanted.iter().find(|fold| !trained.contains(fold)) {
+        Some(missing) => Err(Error::Mismatch(format!(
+            "{}: fold {missing} has no model; trained are {trained:?}",
+            path.display()
+        ))),
+        None => Ok(wanted.iter().map(|fold| file(*fold)).collect()),
+    }
+}

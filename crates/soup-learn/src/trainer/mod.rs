@@ -1,0 +1,183 @@
+//! Training: from settings and pictures to a run directory with the weights of every fold.
+//!
+//! [`train`] is the whole of it. A run is a function of its settings and its data: order,
+//! augmentation and dropout are drawn from (seed, epoch, picture), so a process that was killed at
+//! any moment is followed by one that ends with the same bytes.
+
+mod fold;
+pub mod notes;
+mod out_of_fold;
+mod plan;
+mod sources;
+mod state;
+
+pub use fold::FoldSummary;
+pub use sources::{OwnedData, TrainData};
+pub use state::{Best, Kept, KeptKind};
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use soup_cpu::Pool;
+use soup_graph::{Graph, Weights, safetensors};
+
+use crate::{
+    Error,
+    config::{CheckedConfig, ConfigError},
+    metrics::Evaluation,
+    progress::Progress,
+    runs::RunDirectory,
+};
+use fold::Fold;
+
+/// What is to be trained.
+#[derive(Debug)]
+pub struct TrainRequest<'a> {
+    /// The settings.
+    pub config: CheckedConfig,
+    /// The run's folder; a run that is there is gone on with.
+    pub run: &'a Path,
+    /// A network of the caller's own in place of the one that the settings name.
+    pub network: Option<Graph>,
+    /// Folds to train, counted from 0; none trains all.
+    pub folds: Option<Vec<usize>>,
+}
+
+/// How a training ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainSummary {
+    /// The folds that were asked for, in order.
+    pub folds: Vec<FoldSummary>,
+    /// How good the out-of-fold probabilities of the best weights are, over all folds of the run
+    /// that have any.
+    pub out_of_fold: Evaluation,
+    /// Pictures of `out_of_fold`.
+    pub out_of_fold_images: usize,
+    /// Folds that the run has.
+    pub fold_count: usize,
+}
+
+/// Trains the folds that were asked for, one after the other, or goes on where an earlier process
+/// was ended. Opens the data that the settings name.
+///
+/// `stop` ends the training after the step at hand: a checkpoint is written and
+/// [`Error::Interrupted`] is given.
+///
+/// # Errors
+/// Anything that [`Error`] names; what was trained before is on disk.
+pub fn train(
+    request: &TrainRequest<'_>,
+    progress: &mut dyn Progress,
+    stop: &AtomicBool,
+) -> Result<TrainSummary, Error> {
+    let run = RunDirectory::at(request.run);
+    run.begin(&request.config)?;
+    let owned = OwnedData::open(&request.config, &run)?;
+    train_on(request, &owned.borrow(), progress, stop)
+}
+
+/// As [`train`], on data that the caller has.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_on(
+    request: &TrainRequest<'_>,
+    data: &TrainData<'_>,
+    progress: &mut dyn Progress,
+    stop: &AtomicBool,
+) -> Result<TrainSummary, Error> {
+    let config = &request.config;
+    let run = RunDirectory::at(request.run);
+    run.begin(config)?;
+    config
+        .loss
+        .check_labels(data.label_names.len())
+        .map_err(ConfigError::from)?;
+    let graph = match &request.network {
+        Some(graph) => graph.clone(),
+        None => graph(config, data)?,
+    };
+    let pool = Arc::new(Pool::new(config.train.threads));
+    let mut folds = Vec::new();
+    for fold in wanted(request.folds.as_deref(), data.held_out_rows.len())? {
+        let work = Fold {
+            config,
+            data,
+            run: &run,
+            graph: &graph,
+            pool: &pool,
+            stop,
+            fold,
+        };
+        folds.push(work.train(first_weights(config, &graph, fold)?, progress)?);
+        out_of_fold::assemble(&run, data)?;
+    }
+    let (out_of_fold, out_of_fold_images) = out_of_fold::evaluate(&run, data)?;
+    Ok(TrainSummary {
+        folds,
+        out_of_fold,
+        out_of_fold_images,
+        fold_count: data.held_out_rows.len(),
+    })
+}
+
+/// The network for the pictures as the transforms give them.
+fn graph(config: &CheckedConfig, data: &TrainData<'_>) -> Result<Graph, Error> {
+    let mut found = None;
+    for source in [data.packed, data.composed, data.held_out]
+        .into_iter()
+        .flatten()
+    {
+        let shape = config
+            .transforms
+            .output_shape(source.shape())
+            .map_err(soup_data::Error::from)?;
+        match found {
+            Some(other) if other != shape => {
+                return Err(Error::Mismatch(format!(
+                    "packed and composed pictures must be alike after the transforms, but they are \
+                     {other} and {shape}; add a resize to [[transforms]]"
+                )));
+            }
+            _ => found = Some(shape),
+        }
+    }
+    let shape = found.ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
+    config
+        .model
+        .build(shape, data.label_names.len())
+        .map_err(|error| Error::Model {
+            model: config.model.name.clone(),
+            problem: error.to_string(),
+        })
+}
+
+/// The weights that a fold begins with: other random ones for each fold, so that an average of the
+/// folds gains from it, and those of a file where one is given.
+fn first_weights(config: &CheckedConfig, graph: &Graph, fold: usize) -> Result<Weights, Error> {
+    let seed = config.train.seed.wrapping_add(fold as u64);
+    let weights = Weights::initial(graph, seed);
+    if config.model.weights.is_empty() {
+        return Ok(weights);
+    }
+    let path = Path::new(&config.model.weights);
+    Ok(safetensors::load_adapted(path, graph, weights)?.weights)
+}
+
+fn wanted(asked: Option<&[usize]>, count: usize) -> Result<Vec<usize>, Error> {
+    let Some(asked) = asked else {
+        return Ok((0..count).collect());
+    };
+    if let Some(missing) = asked.iter().find(|fold| **fold >= count) {
+        return Err(Error::Mismatch(format!(
+            "there is no fold {missing}; the folds are 0 to {}",
+            count.saturating_sub(1)
+        )));
+    }
+    let mut folds = asked.to_vec();
+    folds.sort_unstable();
+    folds.dedup();
+    Ok(folds)
+}

@@ -1,0 +1,99 @@
+//! What a model file says of itself, so that it needs nothing else to predict with.
+
+use std::{collections::BTreeMap, path::Path};
+
+use soup_data::transforms::Pipeline;
+use soup_graph::safetensors;
+use toml::{Table, Value};
+
+use crate::{
+    Error,
+    config::{Config, ModelConfig},
+    runs::EpochRecord,
+};
+
+/// The notes in the metadata of `model.safetensors`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notes {
+    /// Which network.
+    pub model: ModelConfig,
+    /// What happens to a picture on its way to it; the random ones are of training only.
+    pub transforms: Pipeline,
+    /// Names of the labels, in the order of the logits.
+    pub label_names: Vec<String>,
+    /// Fold and epoch, counted from 0 and from 1.
+    pub origin: [usize; 2],
+}
+
+impl Notes {
+    /// The notes of weights that a run trained.
+    pub(super) fn new(config: &Config, label_names: &[String], record: &EpochRecord) -> Self {
+        Self {
+            model: ModelConfig {
+                weights: String::new(),
+                ..config.model.clone()
+            },
+            transforms: config.transforms.clone(),
+            label_names: label_names.to_vec(),
+            origin: [record.fold, record.epoch],
+        }
+    }
+
+    /// As safetensors holds it.
+    pub fn to_metadata(&self) -> BTreeMap<String, String> {
+        let settings = Config {
+            model: self.model.clone(),
+            transforms: self.transforms.clone(),
+            ..Config::default()
+        };
+        let mut settings = settings.to_table();
+        settings.retain(|name, _| name == "model" || name == "transforms");
+        let labels = self.label_names.iter().cloned().map(Value::String);
+        settings.insert("labels".to_owned(), Value::Array(labels.collect()));
+        BTreeMap::from([
+            ("soup".to_owned(), settings.to_string()),
+            ("fold".to_owned(), self.origin[0].to_string()),
+            ("epoch".to_owned(), self.origin[1].to_string()),
+        ])
+    }
+
+    /// Reads the notes of a model file.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a file without such notes, [`Error::Weights`] for one that is no
+    /// safetensors file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let metadata = safetensors::read_metadata(path)?;
+        let Some(text) = metadata.get("soup") else {
+            return Err(Error::format(
+                path,
+                "it does not say which network and transforms it belongs to; take a model.safetensors \
+                 that soup train wrote",
+            ));
+        };
+        let mut settings: Table = text
+            .parse()
+            .map_err(|error| Error::format(path, format!("its notes are not TOML: {error}")))?;
+        let labels = match settings.remove("labels") {
+            Some(Value::Array(labels)) => labels,
+            _ => return Err(Error::format(path, "its notes name no labels")),
+        };
+        let label_names = labels
+            .into_iter()
+            .filter_map(|label| label.as_str().map(str::to_owned))
+            .collect();
+        let config = Config::from_toml(&settings.to_string(), &path.display().to_string())?;
+        let number = |name: &str| {
+            metadata
+                .get(name)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0)
+        };
+        Ok(Self {
+            model: config.model,
+            transforms: config.transforms,
+            label_names,
+            origin: [number("fold"), number("epoch")],
+        })
+    }
+}

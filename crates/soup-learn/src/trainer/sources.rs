@@ -1,0 +1,159 @@
+//! Where the pictures of a run come from.
+
+use std::sync::Arc;
+
+use soup_data::{
+    Examples,
+    compose::{ComposedExamples, Composer},
+    glyphs::GlyphPool,
+};
+
+use crate::{Error, batches::Slot, config::CheckedConfig, runs::RunDirectory};
+
+/// The pictures of a run, by reference.
+///
+/// Either there is a pack, and its rows are trained on and held out in turn; or every picture is
+/// composed, and `held_out` is what the one fold is judged by.
+#[derive(Clone, Copy)]
+pub struct TrainData<'a> {
+    /// Names of the labels, in the order of every source.
+    pub label_names: &'a [String],
+    /// Pictures on disk.
+    pub packed: Option<&'a dyn Examples>,
+    /// An endless set of composed pictures to train on.
+    pub composed: Option<&'a dyn Examples>,
+    /// Composed pictures from glyphs that are never trained on; used where there is no pack.
+    pub held_out: Option<&'a dyn Examples>,
+    /// A name of each row of the pack or, without one, of `held_out`.
+    pub ids: &'a [String],
+    /// The rows that each fold holds out, sorted.
+    pub held_out_rows: &'a [Vec<u64>],
+    /// What tells these data from others, e.g. the pack's hash.
+    pub fingerprint: &'a str,
+}
+
+impl TrainData<'_> {
+    /// The rows of the pack that a fold trains on, sorted.
+    pub fn training_rows(&self, fold: usize) -> Vec<u64> {
+        let Some(packed) = self.packed else {
+            return Vec::new();
+        };
+        let held_out = &self.held_out_rows[fold];
+        (0..packed.len())
+            .filter(|row| held_out.binary_search(row).is_err())
+            .collect()
+    }
+
+    /// The pictures that judge a fold.
+    pub fn held_out_slots(&self, fold: usize) -> Vec<Slot> {
+        let slot = if self.packed.is_some() {
+            Slot::Packed
+        } else {
+            Slot::Composed
+        };
+        self.held_out_rows[fold].iter().copied().map(slot).collect()
+    }
+
+    /// The labels of a row of `ids`.
+    pub(super) fn targets_of(&self, row: u64) -> Result<Vec<f32>, Error> {
+        let mut targets = vec![0.0; self.label_names.len()];
+        if let Some(source) = self.packed.or(self.held_out) {
+            let mut pixels = vec![0; source.shape().len()];
+            source.load(row, &mut pixels, &mut targets)?;
+        }
+        Ok(targets)
+    }
+}
+
+/// The pictures that a configuration names, opened.
+pub struct OwnedData {
+    composed: Option<ComposedExamples>,
+    held_out: Option<ComposedExamples>,
+    label_names: Vec<String>,
+    ids: Vec<String>,
+    held_out_rows: Vec<Vec<u64>>,
+    fingerprint: String,
+}
+
+/// Share of the glyphs that composed held-out pictures are made of.
+const HELD_OUT_GLYPHS: f64 = 0.2;
+/// Keeps the layouts of held-out pictures apart from those of training pictures.
+const HELD_OUT_SEED: u64 = 1 << 62;
+
+impl OwnedData {
+    /// Opens the pack, makes or reads the run's fold file, and prepares the composer, as far as the
+    /// settings ask for them.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the data.
+    pub fn open(config: &CheckedConfig, _run: &RunDirectory) -> Result<Self, Error> {
+        if !config.data.only_composed() {
+            return Err(Error::Mismatch(
+                "packs cannot be opened yet; set data.compose_share=1 to train on composed pictures"
+                    .to_owned(),
+            ));
+        }
+        let (composed, held_out) = composers(config)?;
+        Ok(Self {
+            label_names: composed.label_names().to_vec(),
+            ids: (0..config.data.composed_valid)
+                .map(|index| format!("{index:05}"))
+                .collect(),
+            held_out_rows: vec![(0..config.data.composed_valid).collect()],
+            fingerprint: format!("composed pictures of {} glyphs", config.data.glyphs),
+            composed: Some(composed),
+            held_out: Some(held_out),
+        })
+    }
+
+    /// The pictures by reference.
+    pub fn borrow(&self) -> TrainData<'_> {
+        fn dynamic(examples: &ComposedExamples) -> &dyn Examples {
+            examples
+        }
+        TrainData {
+            label_names: &self.label_names,
+            packed: None,
+            composed: self.composed.as_ref().map(dynamic),
+            held_out: self.held_out.as_ref().map(dynamic),
+            ids: &self.ids,
+            held_out_rows: &self.held_out_rows,
+            fingerprint: &self.fingerprint,
+        }
+    }
+}
+
+/// Composed pictures to train on and to hold out: from glyphs of their own and with seeds of their
+/// own.
+fn composers(config: &CheckedConfig) -> Result<(ComposedExamples, ComposedExamples), Error> {
+    let data = &config.data;
+    let (training, held_out) = match &data.held_out_glyphs {
+        Some(held_out) => (data.glyphs.open()?, held_out.open()?),
+        None => {
+            let shares = [1.0 - HELD_OUT_GLYPHS, HELD_OUT_GLYPHS];
+            let mut pools = data.glyphs.open()?.split(&shares, 0)?.into_iter();
+            match (pools.next(), pools.next()) {
+                (Some(training), Some(held_out)) => (training, held_out),
+                _ => return Err(Error::Mismatch("the glyphs cannot be split".to_owned())),
+            }
+        }
+    };
+    let seed = config.train.seed;
+    Ok((
+        composed(config, training, seed, u64::MAX)?,
+        composed(config, held_out, seed ^ HELD_OUT_SEED, data.composed_valid)?,
+    ))
+}
+
+fn composed(
+    config: &CheckedConfig,
+    pool: GlyphPool,
+    seed: u64,
+    count: u64,
+) -> Result<ComposedExamples, Error> {
+    Ok(ComposedExamples {
+        composer: Arc::new(Composer::new(config.compose.clone(), pool)?),
+        seed,
+        count,
+    })
+}

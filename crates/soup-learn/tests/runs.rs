@@ -1,0 +1,380 @@
+//! What a run leaves, and what it refuses.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::{fs, path::Path, sync::atomic::AtomicBool};
+
+use soup_data::{Examples, PictureShape};
+use soup_learn::{
+    Error, ErrorKind,
+    config::Config,
+    metrics::Table,
+    npy,
+    predictor::{PredictOptions, Predictor},
+    progress::Event,
+    runs::RunDirectory,
+    trainer::{TrainData, TrainRequest, TrainSummary, train, train_on},
+};
+use support::{Data, request};
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+fn run(path: &Path, overrides: &[&str], data: &TrainData<'_>) -> Result<TrainSummary, Error> {
+    train_on(&request(path, overrides), data, &mut (), &NEVER)
+}
+
+/// A network of the zoo on composed pictures, from the settings alone, learns; what it leaves
+/// predicts what the run says it does.
+#[test]
+fn a_run_from_settings_alone_learns_and_its_model_file_predicts_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let overrides = [
+        "data.compose_share=1",
+        "data.composed=64",
+        "data.composed_valid=24",
+        "compose.width=32",
+        "compose.height=32",
+        "compose.side=[14, 26]",
+        "compose.letters=[1, 2]",
+        "compose.distractor_side=[8, 14]",
+        "compose.noise=20",
+        "transforms=[{kind='normalize', mean=[0.5], std=[0.25]}]",
+        "model.name=repvgg_a0",
+        "optimizer.kind=adamw",
+        "train.epochs=4",
+        "train.rate=0.002",
+        "train.batch=8",
+    ]
+    .map(str::to_owned);
+    let config = Config::load(None, &overrides).unwrap().check().unwrap();
+    let request = TrainRequest {
+        config,
+        run: &path,
+        network: None,
+        folds: None,
+    };
+    let mut losses = Vec::new();
+    let mut progress = |event: &Event<'_>| {
+        if let Event::EpochFinished(record) = event {
+            losses.push(record.train_loss);
+        }
+    };
+    let summary = train(&request, &mut progress, &NEVER).unwrap();
+    assert_eq!((losses.len(), summary.folds[0].steps), (4, 32));
+    assert!(losses[3] < 0.6 * losses[0], "{losses:?}");
+    assert_eq!(summary.out_of_fold_images, 24);
+    assert_eq!(summary.out_of_fold.accuracy, summary.folds[0].best.accuracy);
+
+    // The run again: nothing to do, the same summary.
+    let again = train(&request, &mut (), &NEVER).unwrap();
+    assert_eq!(again, summary);
+
+    // The model file alone gives the probabilities that the run kept.
+    let predictor = Predictor::open(std::slice::from_ref(&path), None).unwrap();
+    let held_out =
+        soup_learn::trainer::OwnedData::open(&request.config, &RunDirectory::at(&path)).unwrap();
+    let data = held_out.borrow();
+    let indices: Vec<u64> = (0..24).collect();
+    let probabilities = predictor
+        .predict(
+            data.held_out.unwrap(),
+            &indices,
+            PredictOptions {
+                threads: 1,
+                batch: 5,
+            },
+            &mut |_, _| {},
+            &NEVER,
+        )
+        .unwrap();
+    let (kept, columns) = npy::read(&path.join("oof.npy")).unwrap();
+    assert_eq!(columns, 26);
+    let worst = probabilities
+        .iter()
+        .zip(&kept)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(worst < 1e-5, "{worst}");
+}
+
+#[test]
+fn the_folder_holds_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let path = folder.path().join("runs/first");
+    let mut asked = request(&path, &["train.epochs=2"]);
+    asked.folds = Some(vec![1]);
+    train_on(&asked, &data.borrow(), &mut (), &NEVER).unwrap();
+    let (values, columns) = npy::read(&path.join("oof.npy")).unwrap();
+    assert_eq!((values.len(), columns), (40 * 26, 26));
+    let trained = |row: usize| !values[row * 26].is_nan();
+    assert!((0..40).all(|row| trained(row) == (row % 2 == 1)));
+    assert!(!path.join("fold0").exists());
+
+    asked.folds = None;
+    let summary = train_on(&asked, &data.borrow(), &mut (), &NEVER).unwrap();
+    let (values, _) = npy::read(&path.join("oof.npy")).unwrap();
+    let mut targets = vec![0.0; 40 * 26];
+    let borrowed = data.borrow();
+    let packed = borrowed.packed.unwrap();
+    let mut pixels = vec![0; packed.shape().len()];
+    for row in 0..40 {
+        packed
+            .load(row, &mut pixels, &mut targets[row as usize * 26..][..26])
+            .unwrap();
+    }
+    let table = Table::new(&values, &targets, packed.label_names(), &[0.5]).unwrap();
+    assert_eq!(table.evaluate(), summary.out_of_fold);
+
+    let run = RunDirectory::at(&path);
+    assert_eq!(run.config().unwrap(), asked.config.clone().into_inner());
+    assert_eq!(run.folds().unwrap(), [0, 1]);
+    let csv = fs::read_to_string(path.join("metrics.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 4);
+    let log = fs::read_to_string(path.join("log.txt")).unwrap();
+    for part in [
+        "rate = 0.01",
+        "fold 0 epoch 2",
+        "fold 1 epoch 1",
+        "images/s",
+        "MiB",
+    ] {
+        assert!(log.contains(part), "{part} is not in\n{log}");
+    }
+    let names: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path.join("oof.ids.json")).unwrap()).unwrap();
+    assert_eq!(names["ids"][39], "00039");
+    assert_eq!(names["labels"][25], "z");
+    // Of the epochs' weights as many as asked for, and nothing half-written.
+    let mut names: Vec<String> = fs::read_dir(path.join("fold0"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "best.ckpt",
+            "epoch002.ckpt",
+            "last.ckpt",
+            "lock",
+            "log.txt",
+            "metrics.csv",
+            "metrics.jsonl",
+            "model.safetensors",
+            "sessions.jsonl",
+            "valid.npy"
+        ]
+    );
+}
+
+#[test]
+fn other_settings_are_refused_by_name_and_harmless_ones_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let path = folder.path().join("run");
+    run(&path, &["train.epochs=1"], &data.borrow()).unwrap();
+    let error = run(
+        &path,
+        &["train.epochs=1", "train.rate=0.02"],
+        &data.borrow(),
+    )
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    let text = error.to_string();
+    assert!(
+        text.contains("train.rate: 0.01 there, 0.02 now") && !text.contains("epochs"),
+        "{text}"
+    );
+    run(
+        &path,
+        &[
+            "train.epochs=1",
+            "train.threads=1",
+            "train.checkpoint_steps=7",
+        ],
+        &data.borrow(),
+    )
+    .unwrap();
+
+    let mut other = data.borrow();
+    other.fingerprint = "other pictures";
+    let error = run(&path, &["train.epochs=1"], &other)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("other pictures"), "{error}");
+    let mut asked = request(&path, &["train.epochs=1"]);
+    asked.folds = Some(vec![0, 2]);
+    let error = train_on(&asked, &data.borrow(), &mut (), &NEVER).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no fold 2; the folds are 0 to 1"
+    );
+}
+
+#[test]
+fn a_fold_is_trained_by_one_process_and_another_fold_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let path = folder.path().join("run");
+    let held = RunDirectory::at(&path).fold(0).take().unwrap();
+    let error = run(&path, &["train.epochs=1"], &data.borrow()).unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+    let mut asked = request(&path, &["train.epochs=1"]);
+    asked.folds = Some(vec![1]);
+    train_on(&asked, &data.borrow(), &mut (), &NEVER).unwrap();
+    drop(held);
+    run(&path, &["train.epochs=1"], &data.borrow()).unwrap();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_the_one_before_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let (path, whole) = (folder.path().join("run"), folder.path().join("whole"));
+    run(&whole, &[], &data.borrow()).unwrap();
+    let mut steps = 0;
+    let stop = AtomicBool::new(false);
+    let mut progress = |event: &Event<'_>| {
+        steps += usize::from(matches!(event, Event::Step(_)));
+        stop.store(steps >= 7, std::sync::atomic::Ordering::Relaxed);
+    };
+    let error = train_on(&request(&path, &[]), &data.borrow(), &mut progress, &stop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let last = path.join("fold0/last.ckpt");
+    let bytes = fs::read(&last).unwrap();
+    fs::write(&last, &bytes[..bytes.len() / 2]).unwrap();
+    let error = run(&path, &[], &data.borrow()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    let text = error.to_string();
+    assert!(
+        text.contains("fold0/last.ckpt")
+            && text.contains("truncated")
+            && text.contains("intact (epoch 1, step 6)"),
+        "{text}"
+    );
+    fs::remove_file(&last).unwrap();
+    run(&path, &[], &data.borrow()).unwrap();
+    assert!(
+        fs::read(path.join("fold0/model.safetensors")).unwrap()
+            == fs::read(whole.join("fold0/model.safetensors")).unwrap()
+    );
+}
+
+/// The pictures of another source until one of them is gone.
+struct Vanishing<'a> {
+    source: &'a dyn Examples,
+    gone: u64,
+}
+
+impl Examples for Vanishing<'_> {
+    fn len(&self) -> u64 {
+        self.source.len()
+    }
+    fn shape(&self) -> PictureShape {
+        self.source.shape()
+    }
+    fn label_names(&self) -> &[String] {
+        self.source.label_names()
+    }
+    fn load(
+        &self,
+        index: u64,
+        pixels: &mut [u8],
+        labels: &mut [f32],
+    ) -> Result<(), soup_data::Error> {
+        if index == self.gone {
+            return Err(soup_data::Error::DamagedPicture {
+                path: "pictures/00017.png".into(),
+                row: Some(19),
+                id: "00017".to_owned(),
+                problem: "it is gone".to_owned(),
+            });
+        }
+        self.source.load(index, pixels, labels)
+    }
+}
+
+#[test]
+fn a_vanished_picture_is_named_and_the_run_goes_on_once_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let (path, whole) = (folder.path().join("run"), folder.path().join("whole"));
+    let every_step = ["train.checkpoint_steps=1"];
+    run(&whole, &every_step, &data.borrow()).unwrap();
+    let mut torn = data.borrow();
+    let vanishing = Vanishing {
+        source: torn.packed.unwrap(),
+        gone: 17,
+    };
+    torn.packed = Some(&vanishing);
+    let error = run(&path, &every_step, &torn).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    let text = error.to_string();
+    assert!(
+        text.contains("00017.png") && text.contains("row 19"),
+        "{text}"
+    );
+    run(&path, &every_step, &data.borrow()).unwrap();
+    assert!(
+        fs::read(path.join("fold1/model.safetensors")).unwrap()
+            == fs::read(whole.join("fold1/model.safetensors")).unwrap()
+    );
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let overrides = [
+        "optimizer.kind=sgd",
+        "train.rate=1e30",
+        "train.clip_norm=0",
+        "schedule.kind=constant",
+    ];
+    let error = run(&folder.path().join("run"), &overrides, &data.borrow()).unwrap_err();
+    assert!(matches!(error, Error::Diverged { .. }), "{error}");
+    assert!(error.to_string().contains("lower train.rate"), "{error}");
+}
+
+#[test]
+fn too_few_pictures_and_too_large_batches_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let error = run(
+        &folder.path().join("run"),
+        &["train.batch=64"],
+        &data.borrow(),
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.starts_with("train.batch: a step takes 128 pictures") && error.contains("only 40"),
+        "{error}"
+    );
+}
+
+/// A budget becomes a number of steps once, and the run obeys it ever after.
+#[test]
+fn a_time_budget_is_planned_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let path = folder.path().join("run");
+    let overrides = ["train.minutes=0.005", "schedule.warmup_epochs=0.5"];
+    let begun = std::time::Instant::now();
+    let summary = run(&path, &overrides, &data.borrow()).unwrap();
+    assert!(begun.elapsed().as_secs_f64() < 30.0);
+    let plan = fs::read_to_string(path.join("fold0/plan.json")).unwrap();
+    assert!(plan.contains(&format!("\"steps\":{},", summary.folds[0].steps)));
+    fs::write(
+        path.join("fold1/plan.json"),
+        r#"{"steps":13,"epoch_steps":10}"#,
+    )
+    .unwrap();
+    fs::remove_file(path.join("fold1/last.ckpt")).unwrap();
+    let summary = run(&path, &overrides, &data.borrow()).unwrap();
+    assert_eq!((summary.folds[1].steps, summary.folds[1].epochs), (13, 2));
+}
