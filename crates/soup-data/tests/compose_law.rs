@@ -86,3 +86,101 @@ fn statistics_are_those_of_the_contest() {
     let cut = cut as f64 / held.iter().sum::<usize>() as f64;
     assert!((0.01..0.15).contains(&cut), "{cut}");
 }
+
+/// FNV-1a.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+/// Written down once; a machine, a compiler or an optimisation level that gives other pixels fails
+/// here. A change of the strokes or of the law changes them on purpose.
+#[test]
+fn pictures_are_the_same_on_every_machine() {
+    let composer = composer();
+    let mut pixels = vec![0; PIXELS];
+    let mut hashes = Vec::new();
+    for (seed, index) in [(1, 0), (1, 1), (2, 0), (u64::MAX, u64::MAX)] {
+        composer.compose(seed, index, &mut pixels).unwrap();
+        hashes.push(hash(&pixels));
+    }
+    let all: Vec<u8> = (0..40)
+        .flat_map(|index| {
+            composer.compose(7, index, &mut pixels).unwrap();
+            hash(&pixels).to_le_bytes()
+        })
+        .collect();
+    hashes.push(hash(&all));
+    assert_eq!(hashes, GOLDEN, "{hashes:#018x?}");
+}
+
+const GOLDEN: [u64; 5] = [0; 5];
+
+/// Structure that noise cannot hide: shares of white pixels, and of pixels whose neighbourhood is
+/// all ink (thick strokes have many) at either level.
+fn structure(pixels: &[u8]) -> [f64; 4] {
+    let share = |radius: usize, least: u8| {
+        let mut count = 0;
+        for y in radius..256 - radius {
+            for x in radius..256 - radius {
+                let rows = y - radius..=y + radius;
+                let inked = rows
+                    .flat_map(|y| &pixels[y * 256 + x - radius..=y * 256 + x + radius])
+                    .filter(|&&pixel| pixel >= least)
+                    .count();
+                // One in nine may be a gap: at the rim, noise of the paper can be bright too.
+                count += usize::from(inked * 9 >= (2 * radius + 1) * (2 * radius + 1) * 8);
+            }
+        }
+        count as f64 / PIXELS as f64
+    };
+    let white = pixels.iter().filter(|&&pixel| pixel == 255).count() as f64 / PIXELS as f64;
+    [white, share(1, 200), share(2, 100), share(2, 200)]
+}
+
+/// The contest's two pictures lie within what the composer makes.
+#[test]
+fn the_real_pictures_could_be_composed_ones() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/data/dirty_mnist_2nd_images"
+    );
+    let real: Vec<[f64; 4]> = ["00000.png", "00001.png"]
+        .iter()
+        .filter_map(|name| std::fs::File::open(format!("{folder}/{name}")).ok())
+        .map(|file| {
+            let mut reader = png::Decoder::new(std::io::BufReader::new(file))
+                .read_info()
+                .unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            reader.next_frame(&mut pixels).unwrap();
+            assert_eq!(pixels.len(), PIXELS);
+            structure(&pixels)
+        })
+        .collect();
+    if real.is_empty() {
+        println!("skipped: the contest's pictures are not at {folder}");
+        return;
+    }
+    let composer = composer();
+    let mut pixels = vec![0; PIXELS];
+    let composed: Vec<[f64; 4]> = (0..200)
+        .map(|index| {
+            composer.compose(5, index, &mut pixels).unwrap();
+            structure(&pixels)
+        })
+        .collect();
+    for at in 0..4 {
+        let mut values: Vec<f64> = composed.iter().map(|shares| shares[at]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let (low, middle, high) = (values[4], values[100], values[195]);
+        for real in &real {
+            println!(
+                "{at}: real {:.4}, composed {low:.4} {middle:.4} {high:.4}",
+                real[at]
+            );
+            assert!((low..=high).contains(&real[at]));
+        }
+    }
+}

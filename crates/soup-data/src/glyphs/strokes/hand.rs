@@ -2,6 +2,7 @@
 
 use soup_random::Stream;
 
+use super::super::mask::Extent;
 use super::letters::Stroke;
 use super::pen::{Pen, Segment};
 
@@ -22,6 +23,8 @@ pub(super) struct Hand {
     width: f32,
     /// How much the pressure differs among strokes.
     pressure: f32,
+    /// How much the width differs from point to point along a stroke.
+    roughness: f32,
 }
 
 impl Hand {
@@ -29,9 +32,10 @@ impl Hand {
         Self {
             unsteadiness: 1.5 + 4.5 * stream.uniform(),
             slant: 0.15 + 0.22 * bell(stream),
-            aspect: 0.62 + 0.55 * stream.uniform(),
+            aspect: 0.6 + 0.9 * stream.uniform() * stream.uniform().max(0.25),
             bend: [(); 4].map(|()| 0.16 * bell(stream)),
-            width: 0.15 + 0.14 * stream.uniform(),
+            width: 0.13 + 0.17 * stream.uniform(),
+            roughness: 0.1 * stream.uniform(),
             pressure: 0.2 * stream.uniform(),
         }
     }
@@ -44,6 +48,12 @@ impl Hand {
             bend: [(); 4].map(|()| 0.06 * bell(stream)),
             ..Self::new(stream)
         }
+    }
+
+    /// The same hand writing a letter that is wide by nature.
+    pub fn wider(mut self, factor: f32) -> Self {
+        self.aspect *= factor;
+        self
     }
 
     /// Writes the strokes of a form.
@@ -63,10 +73,8 @@ impl Hand {
             };
             self.trace(&path, stream, &mut segments);
         }
-        Pen {
-            segments,
-            width: self.width,
-        }
+        let width = self.width * crowding(&segments);
+        Pen { segments, width }
     }
 
     /// Shifts every point a little; a doubled point (a corner) stays doubled.
@@ -129,12 +137,32 @@ impl Hand {
         let from = 1.0 + self.pressure * bell(stream);
         let to = from + self.pressure * bell(stream);
         let count = path.len().max(2) - 1;
-        let pressure = |at: usize| from + (to - from) * at as f32 / count as f32;
-        segments.extend(path.windows(2).enumerate().map(|(at, pair)| Segment {
-            ends: [self.place(pair[0]), self.place(pair[1])],
-            pressure: [pressure(at), pressure(at + 1)],
-        }));
+        let mut start = from;
+        for (pair, at) in path.windows(2).zip(1..) {
+            let even = from + (to - from) * at as f32 / count as f32;
+            let end = even + self.roughness * bell(stream);
+            segments.push(Segment {
+                ends: [self.place(pair[0]), self.place(pair[1])],
+                pressure: [start, end],
+            });
+            start = end;
+        }
     }
+}
+
+/// Writers hold a thinner pen, or write larger, where a letter has many strokes beside each other:
+/// the factor of the width, from the length of the path relative to the letter's size.
+fn crowding(segments: &[Segment]) -> f32 {
+    let extent = Extent::around(segments.iter().flat_map(|segment| segment.ends));
+    let length: f32 = segments
+        .iter()
+        .map(|segment| {
+            let [[x0, y0], [x1, y1]] = segment.ends;
+            ((x1 - x0) * (x1 - x0) + (y1 - y0) * (y1 - y0)).sqrt()
+        })
+        .sum();
+    let relative = length / extent.longer().max(1e-6);
+    (2.6 / relative.max(1e-6)).sqrt().clamp(0.72, 1.2)
 }
 
 /// A draw with mean 0, variance about 1 and the shape of a bell, within +-3: the sum of three

@@ -59,7 +59,14 @@ impl GlyphSource for Strokes {
         let mut stream = Stream::new(self.style_seed, Purpose::Glyph, LETTER_STEP, index);
         let letter = b'a' + self.label(index) as u8;
         let pen = choose(letter, &mut stream).map_or_else(Pen::default, |form| {
-            Hand::new(&mut stream).write(form.strokes, &mut stream)
+            let natural_width = if matches!(letter, b'm' | b'w') {
+                1.35
+            } else {
+                1.0
+            };
+            Hand::new(&mut stream)
+                .wider(natural_width)
+                .write(form.strokes, &mut stream)
         });
         Shape::Pen(pen)
     }
