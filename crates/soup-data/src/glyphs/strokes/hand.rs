@@ -32,7 +32,7 @@ impl Hand {
         Self {
             unsteadiness: 1.5 + 4.5 * stream.uniform(),
             slant: 0.15 + 0.22 * bell(stream),
-            aspect: 0.6 + 0.9 * stream.uniform() * stream.uniform().max(0.25),
+            aspect: 0.68 + stream.uniform() * stream.uniform().max(0.25),
             bend: [(); 4].map(|()| 0.16 * bell(stream)),
             width: 0.13 + 0.17 * stream.uniform(),
             roughness: 0.1 * stream.uniform(),
