@@ -133,8 +133,8 @@ mod tests {
         let seconds = plan.steps as f64 * 0.1 + plan.epochs() as f64 * 2.0;
         assert!((90.0..=96.0).contains(&seconds), "{seconds}");
         assert_eq!(Plan::of_budget(100, 0.0, 0.1, 0.01, 500).steps, 1);
-        // Less than an epoch.
-        let plan = Plan::of_budget(1000, 10.0, 0.1, 0.01, 100);
-        assert_eq!((plan.steps, plan.epochs()), (92, 1));
+        // Less than an epoch: (9.6 s - 0.4 s) / 0.125 s.
+        let plan = Plan::of_budget(1000, 10.0, 0.125, 0.0125, 80);
+        assert_eq!((plan.steps, plan.epochs()), (73, 1));
     }
 }
