@@ -1,12 +1,12 @@
-//! Memory that starts at a cache line.
+//! The engine's memory: zeroed pages that never move.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use memmap2::MmapMut;
 
-const LINE: usize = 64;
-
-/// Zeroed values that start at a cache line and never move.
+/// Zeroed values, aligned to a page. Large pages are asked for where the system has them: a training
+/// step walks over hundreds of megabytes, more than the processor can keep small pages' addresses of.
 #[derive(Debug)]
 pub(crate) struct Aligned {
+    map: MmapMut,
     start: *mut f32,
     values: usize,
 }
@@ -16,26 +16,34 @@ unsafe impl Send for Aligned {}
 // SAFETY: as above.
 unsafe impl Sync for Aligned {}
 
+/// Where values start on large pages of their own.
+const LARGE_PAGE: usize = 2 << 20;
+
 impl Aligned {
     /// This many zeros.
-    pub(crate) fn new(values: usize) -> Self {
-        let layout = Self::layout(values);
-        // SAFETY: the layout is never of size 0.
-        let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        Self { start, values }
-    }
-
     #[expect(
         clippy::expect_used,
-        reason = "a size that overflows cannot be allocated either"
+        reason = "without memory the process cannot go on"
     )]
-    fn layout(values: usize) -> Layout {
-        Layout::array::<f32>(values.max(1))
-            .and_then(|layout| layout.align_to(LINE))
-            .expect("memory of a plan fits the address space")
+    pub(crate) fn new(values: usize) -> Self {
+        let bytes = values.max(1) * size_of::<f32>();
+        let slack = if bytes >= LARGE_PAGE { LARGE_PAGE } else { 0 };
+        let mut map = MmapMut::map_anon(bytes + slack).expect("memory of a plan can be allocated");
+        #[cfg(target_os = "linux")]
+        // A refusal costs speed only.
+        let _ = map.advise(memmap2::Advice::HugePage);
+        let base = map.as_mut_ptr();
+        let offset = if slack > 0 {
+            base.align_offset(LARGE_PAGE)
+        } else {
+            0
+        };
+        Self {
+            // SAFETY: the offset is below the slack.
+            start: unsafe { base.add(offset.min(slack)) }.cast(),
+            values,
+            map,
+        }
     }
 
     /// The first value.
@@ -46,7 +54,7 @@ impl Aligned {
     /// `length` values from `offset`.
     pub(crate) fn slice(&self, offset: usize, length: usize) -> &[f32] {
         assert!(offset + length <= self.values, "slice beyond the memory");
-        // SAFETY: checked above; the memory was zeroed, so every value is initialised.
+        // SAFETY: checked above; the pages were zeroed, so every value is initialised.
         unsafe { std::slice::from_raw_parts(self.start.add(offset), length) }
     }
 
@@ -56,11 +64,9 @@ impl Aligned {
         // SAFETY: as above, and the borrow is unique.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), length) }
     }
-}
 
-impl Drop for Aligned {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with the same layout.
-        unsafe { dealloc(self.start.cast(), Self::layout(self.values)) };
+    /// Bytes taken from the system.
+    pub(crate) fn bytes(&self) -> usize {
+        self.map.len()
     }
 }

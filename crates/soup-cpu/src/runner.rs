@@ -184,8 +184,7 @@ impl Runner {
     }
 
     fn memory_bytes(&self) -> usize {
-        let scratch = self.plan.scratch.next_multiple_of(16) * self.pool.threads();
-        (self.plan.memory.total + scratch) * size_of::<f32>()
+        self.memory.bytes() + self.scratch.bytes()
     }
 }
 

@@ -47,28 +47,39 @@ impl Plane {
     }
 }
 
-/// Rows of a map read through a view, padded left and right with zeros.
+/// Rows of a map read through a view, padded left and right with zeros. A row stands vector of
+/// channels by vector of channels, so that a loop over its pixels reads memory end to end.
 #[derive(Clone, Copy)]
 struct Ring {
     base: *mut f32,
     rows: usize,
     /// Values from one row to the next.
     row: usize,
-    /// Values before the first pixel of a row.
+    /// Values from one vector of channels to the next.
+    plane: usize,
+    /// Values before the first pixel of a plane.
     left: usize,
 }
 
 impl Ring {
     /// # Safety
     /// `base` must have room for `rows + 1` rows; they are zeroed here.
-    unsafe fn new(base: *mut f32, rows: usize, row: usize, left: usize) -> Self {
+    unsafe fn new<S: Simd>(
+        base: *mut f32,
+        rows: usize,
+        channels: usize,
+        width: usize,
+        padding: usize,
+    ) -> Self {
+        let row = width * channels;
         // SAFETY: as promised.
         unsafe { std::ptr::write_bytes(base, 0, (rows + 1) * row) };
         Self {
             base,
             rows,
             row,
-            left,
+            plane: width * S::LANES,
+            left: padding * S::LANES,
         }
     }
 
@@ -133,8 +144,9 @@ impl Kernel for DepthwiseForward {
         // SAFETY: the caller promises buffers of the plane's sizes and scratch as `Plane::scratch`.
         unsafe {
             let p = self.plane;
-            let row = p.padded_width() * self.channels;
-            let ring = Ring::new(self.scratch, p.ring_rows(), row, p.padding * self.channels);
+            let width = p.padded_width();
+            let rows = p.ring_rows();
+            let ring = Ring::new::<S>(self.scratch, rows, self.channels, width, p.padding);
             let sums = self
                 .scratch
                 .add((p.ring_rows() + 1) * p.padded_width() * BLOCK);
@@ -181,7 +193,8 @@ unsafe fn fill_row<S: Simd>(
             channels,
             pixels: plane.width,
             to: ring.pixels(y),
-            to_stride: channels,
+            to_stride: S::LANES,
+            to_plane: Some(ring.plane),
             slope: slope.map_or(std::ptr::null_mut(), |ring| ring.pixels(y)),
         }
         .run::<S>();
@@ -212,13 +225,14 @@ impl DepthwiseForward {
                     }
                 }
                 let bias = S::load(self.bias.add(self.first + c));
+                let plane = c / S::LANES * ring.plane;
                 for ox in 0..p.out_width {
-                    let at = ox * p.stride * self.channels + c;
+                    let at = plane + ox * p.stride * S::LANES;
                     let mut sum = bias;
                     let mut second = S::splat(0.0);
                     for ky in 0..K {
                         for kx in 0..K {
-                            let x = S::load(rows[ky].add(at + kx * self.channels));
+                            let x = S::load(rows[ky].add(at + kx * S::LANES));
                             // Two sums: half the latency of one chain.
                             if (ky * K + kx).is_multiple_of(2) {
                                 sum = S::mul_add(x, w[ky][kx], sum);
@@ -246,11 +260,12 @@ impl DepthwiseForward {
             for ox in 0..p.out_width {
                 let mut c = 0;
                 while c < self.channels {
+                    let plane = c / S::LANES * ring.plane;
                     let mut sum = S::load(self.bias.add(self.first + c));
                     for ky in 0..p.kernel {
                         let row = ring.row(top + ky as isize, p.height);
                         for kx in 0..p.kernel {
-                            let x = row.add((ox * p.stride + kx) * self.channels + c);
+                            let x = row.add(plane + (ox * p.stride + kx) * S::LANES);
                             let tap = (ky * p.kernel + kx) * self.weight_row;
                             let w = self.weights.add(tap + self.first + c);
                             sum = S::mul_add(S::load(x), S::load(w), sum);
@@ -343,17 +358,15 @@ impl Kernel for DepthwiseBackward {
         unsafe {
             let p = self.plane;
             let taps = p.kernel * p.kernel;
-            let row = p.padded_width() * self.channels;
+            let (rows, width) = (p.ring_rows(), p.padded_width());
             let area = (p.ring_rows() + 1) * p.padded_width() * BLOCK;
-            let left = p.padding * self.channels;
-            let values = Ring::new(self.scratch, p.ring_rows(), row, left);
-            let slopes = Ring::new(self.scratch.add(area), p.ring_rows(), row, left);
-            let gradients = Ring::new(
-                self.scratch.add(2 * area),
-                p.ring_rows(),
-                p.gradient_width() * self.channels,
-                p.kernel * self.channels,
-            );
+            let ring = |offset: usize, width: usize, padding: usize| {
+                let base = self.scratch.add(offset);
+                Ring::new::<S>(base, rows, self.channels, width, padding)
+            };
+            let values = ring(0, width, p.padding);
+            let slopes = ring(area, width, p.padding);
+            let gradients = ring(2 * area, p.gradient_width(), p.kernel);
             let wants_slope = !self.sums.is_null();
             for tap in 0..taps {
                 let to = self.weight_gradient.add(tap * self.weight_row + self.first);
@@ -441,7 +454,8 @@ impl DepthwiseBackward {
                 channels: self.channels,
                 pixels: p.out_width,
                 to,
-                to_stride: self.channels,
+                to_stride: S::LANES,
+                to_plane: Some(gradients.plane),
                 accumulate: false,
             }
             .run::<S>();
@@ -449,9 +463,10 @@ impl DepthwiseBackward {
                 let mut c = 0;
                 while c < self.channels {
                     let place = self.bias_gradient.add(self.first + c);
+                    let plane = c / S::LANES * gradients.plane;
                     let mut sum = S::load(place);
                     for ox in 0..p.out_width {
-                        sum = S::add(sum, S::load(to.add(ox * self.channels + c)));
+                        sum = S::add(sum, S::load(to.add(plane + ox * S::LANES)));
                     }
                     S::store(place, sum);
                     c += S::LANES;
@@ -485,12 +500,14 @@ impl DepthwiseBackward {
                         sums[ky][kx] = S::load(slot.add((ky * K + kx) * self.weight_row));
                     }
                 }
+                let gradient = gradient.add(c / S::LANES * gradients.plane);
+                let plane = c / S::LANES * values.plane;
                 for ox in 0..p.out_width {
-                    let d = S::load(gradient.add(ox * self.channels + c));
-                    let at = ox * p.stride * self.channels + c;
+                    let d = S::load(gradient.add(ox * S::LANES));
+                    let at = plane + ox * p.stride * S::LANES;
                     for ky in 0..K {
                         for kx in 0..K {
-                            let x = S::load(rows[ky].add(at + kx * self.channels));
+                            let x = S::load(rows[ky].add(at + kx * S::LANES));
                             sums[ky][kx] = S::mul_add(d, x, sums[ky][kx]);
                         }
                     }
@@ -520,9 +537,11 @@ impl DepthwiseBackward {
                     while c < self.channels {
                         let slot = self.weight_gradient.add(tap + self.first + c);
                         let mut sum = S::load(slot);
+                        let gradient = gradient.add(c / S::LANES * gradients.plane);
+                        let row = row.add(c / S::LANES * values.plane);
                         for ox in 0..p.out_width {
-                            let d = S::load(gradient.add(ox * self.channels + c));
-                            let x = row.add((ox * p.stride + kx) * self.channels + c);
+                            let d = S::load(gradient.add(ox * S::LANES));
+                            let x = row.add((ox * p.stride + kx) * S::LANES);
                             sum = S::mul_add(d, S::load(x), sum);
                         }
                         S::store(slot, sum);
@@ -568,6 +587,7 @@ impl DepthwiseBackward {
                         w[ky][kx] = S::load(self.weights.add(tap + self.first + c));
                     }
                 }
+                let plane = (c / S::LANES * gradients.plane) as isize;
                 for x in 0..p.width {
                     let place = data.add(x * self.view.stride + c);
                     let mut sum = if self.accumulate {
@@ -580,7 +600,7 @@ impl DepthwiseBackward {
                         let at = (x + p.padding) as isize;
                         for ky in 0..K {
                             for kx in 0..K {
-                                let ox = (at - kx as isize) * self.channels as isize + c as isize;
+                                let ox = plane + (at - kx as isize) * S::LANES as isize;
                                 let d = S::load(rows[ky].offset(ox));
                                 if (ky * K + kx).is_multiple_of(2) {
                                     sum = S::mul_add(d, w[ky][kx], sum);
@@ -593,9 +613,9 @@ impl DepthwiseBackward {
                         let at = x + p.padding;
                         // Unrolled by the parity of the column, so that taps stay in registers.
                         if at.is_multiple_of(2) {
-                            sum = self.half_taps::<S, K, 0>(&rows, &w, at, c, sum);
+                            sum = self.half_taps::<S, K, 0>(&rows, &w, at, plane, sum);
                         } else {
-                            sum = self.half_taps::<S, K, 1>(&rows, &w, at, c, sum);
+                            sum = self.half_taps::<S, K, 1>(&rows, &w, at, plane, sum);
                         }
                     } else {
                         sum = self.pixel::<S>(gradients, y, x, c, sum);
@@ -613,7 +633,7 @@ impl DepthwiseBackward {
         rows: &[*mut f32; K],
         w: &[[S::V; K]; K],
         at: usize,
-        c: usize,
+        plane: isize,
         mut sum: S::V,
     ) -> S::V {
         // SAFETY: as for the kernel.
@@ -622,7 +642,7 @@ impl DepthwiseBackward {
                 let mut kx = START;
                 while kx < K {
                     let ox = (at as isize - kx as isize) / 2;
-                    let d = S::load(rows[ky].offset(ox * self.channels as isize + c as isize));
+                    let d = S::load(rows[ky].offset(plane + ox * S::LANES as isize));
                     sum = S::mul_add(d, w[ky][kx], sum);
                     kx += 2;
                 }
@@ -650,7 +670,8 @@ impl DepthwiseBackward {
                     if from < 0 || !(from as usize).is_multiple_of(p.stride) {
                         continue;
                     }
-                    let ox = from / p.stride as isize * self.channels as isize + c as isize;
+                    let plane = (c / S::LANES * gradients.plane) as isize;
+                    let ox = plane + from / p.stride as isize * S::LANES as isize;
                     let tap = (ky * p.kernel + kx) * self.weight_row;
                     let w = S::load(self.weights.add(tap + self.first + c));
                     sum = S::mul_add(S::load(row.offset(ox)), w, sum);
@@ -689,9 +710,10 @@ impl DepthwiseBackward {
         unsafe {
             let p = &self.plane;
             let at = y * p.width * self.view.stride + self.first;
-            let slope = slopes.pixels(y);
+            let slopes_row = slopes.pixels(y);
             let mut c = 0;
             while c < self.channels {
+                let slope = slopes_row.add(c / S::LANES * slopes.plane);
                 let mean = S::load(self.view.norm.row(2).add(self.first + c));
                 let inverse = S::load(self.view.norm.row(3).add(self.first + c));
                 let place = self.sums.add(self.first + c);
@@ -701,7 +723,7 @@ impl DepthwiseBackward {
                     let pixel = at + x * self.view.stride + c;
                     let dy = S::mul(
                         S::load(self.data.add(pixel)),
-                        S::load(slope.add(x * self.channels + c)),
+                        S::load(slope.add(x * S::LANES)),
                     );
                     S::store(self.data.add(pixel), dy);
                     let raw = S::load(self.view.raw.add(pixel));

@@ -50,6 +50,8 @@ pub(crate) struct Fill {
     pub to: *mut f32,
     /// From one written pixel to the next.
     pub to_stride: usize,
+    /// From one written vector of channels to the next; `None` where they stand end to end.
+    pub to_plane: Option<usize>,
     /// Where not null, the derivative of the activation is written here with the same strides.
     pub slope: *mut f32,
 }
@@ -72,9 +74,10 @@ impl Fill {
             let scale = self.view.norm.row(0).add(self.first);
             let shift = self.view.norm.row(1).add(self.first);
             let gate = self.view.gate.add(self.first);
+            let plane = self.to_plane.unwrap_or(S::LANES);
             for pixel in 0..self.pixels {
                 let raw = self.view.raw.add(pixel * self.view.stride + self.first);
-                let to = self.to.add(pixel * self.to_stride);
+                let mut to = self.to.add(pixel * self.to_stride);
                 let mut c = 0;
                 if self.slope.is_null() {
                     while c < self.channels {
@@ -84,11 +87,12 @@ impl Fill {
                             S::load(shift.add(c)),
                         );
                         let z = S::mul(F::value::<S>(y), S::load(gate.add(c)));
-                        S::store(to.add(c), z);
+                        S::store(to, z);
+                        to = to.add(plane);
                         c += S::LANES;
                     }
                 } else {
-                    let slope = self.slope.add(pixel * self.to_stride);
+                    let mut slope = self.slope.add(pixel * self.to_stride);
                     while c < self.channels {
                         let y = S::mul_add(
                             S::load(raw.add(c)),
@@ -96,8 +100,10 @@ impl Fill {
                             S::load(shift.add(c)),
                         );
                         let (value, derivative) = F::both::<S>(y);
-                        S::store(to.add(c), S::mul(value, S::load(gate.add(c))));
-                        S::store(slope.add(c), derivative);
+                        S::store(to, S::mul(value, S::load(gate.add(c))));
+                        S::store(slope, derivative);
+                        to = to.add(plane);
+                        slope = slope.add(plane);
                         c += S::LANES;
                     }
                 }
@@ -128,6 +134,8 @@ pub(crate) struct FillGradient {
     pub pixels: usize,
     pub to: *mut f32,
     pub to_stride: usize,
+    /// As [`Fill::to_plane`].
+    pub to_plane: Option<usize>,
     pub accumulate: bool,
 }
 
@@ -153,11 +161,12 @@ impl FillGradient {
         // SAFETY: as for the kernel.
         unsafe {
             let view = &self.gradient.view;
+            let plane = self.to_plane.unwrap_or(S::LANES);
             let k = [4, 5, 6].map(|row| view.norm.row(row).add(self.first));
             for pixel in 0..self.pixels {
                 let raw = view.raw.add(pixel * view.stride + self.first);
                 let dense = self.gradient.dense.add(pixel * view.stride + self.first);
-                let to = self.to.add(pixel * self.to_stride);
+                let mut to = self.to.add(pixel * self.to_stride);
                 let mut c = 0;
                 while c < self.channels {
                     let rest = S::mul_add(
@@ -166,7 +175,8 @@ impl FillGradient {
                         S::load(k[2].add(c)),
                     );
                     let d = S::mul_add(S::load(dense.add(c)), S::load(k[0].add(c)), rest);
-                    self.put::<S>(to.add(c), d);
+                    self.put::<S>(to, d);
+                    to = to.add(plane);
                     c += S::LANES;
                 }
             }
@@ -181,10 +191,11 @@ impl FillGradient {
             let rows = [0, 1, 4, 5, 6].map(|row| view.norm.row(row).add(self.first));
             let gate = view.gate.add(self.first);
             let pooled = self.gradient.pooled.add(self.first);
+            let plane = self.to_plane.unwrap_or(S::LANES);
             for pixel in 0..self.pixels {
                 let raw = view.raw.add(pixel * view.stride + self.first);
                 let dense = self.gradient.dense.add(pixel * view.stride + self.first);
-                let to = self.to.add(pixel * self.to_stride);
+                let mut to = self.to.add(pixel * self.to_stride);
                 let mut c = 0;
                 while c < self.channels {
                     let r = S::load(raw.add(c));
@@ -197,7 +208,8 @@ impl FillGradient {
                     );
                     let rest = S::mul_add(r, S::load(rows[3].add(c)), S::load(rows[4].add(c)));
                     let d = S::mul_add(S::mul(da, slope), S::load(rows[2].add(c)), rest);
-                    self.put::<S>(to.add(c), d);
+                    self.put::<S>(to, d);
+                    to = to.add(plane);
                     c += S::LANES;
                 }
             }

@@ -203,6 +203,7 @@ unsafe fn fill_pixels(
             pixels: count,
             to,
             to_stride: view.shape.stride,
+            to_plane: None,
             slope: std::ptr::null_mut(),
         });
     }
@@ -455,6 +456,7 @@ impl ConvolutionBackward {
                 pixels,
                 to: gradient,
                 to_stride: outputs,
+                to_plane: None,
                 accumulate: false,
             });
             let source = self.view.pixel(context, picture, first);
@@ -554,6 +556,7 @@ impl ConvolutionBackward {
                     pixels: g.output.width,
                     to: row.add(left * outputs),
                     to_stride: outputs,
+                    to_plane: None,
                     accumulate: false,
                 });
             }

@@ -92,6 +92,7 @@ impl Step for Sum {
                             pixels,
                             to,
                             to_stride: stride,
+                            to_plane: None,
                             slope: std::ptr::null_mut(),
                         });
                         if index > 0 {
@@ -248,6 +249,7 @@ impl Step for Resolve {
                         .at(self.to)
                         .add(picture * shape.len() + first * shape.stride),
                     to_stride: shape.stride,
+                    to_plane: None,
                     accumulate: self.accumulate,
                 });
             }

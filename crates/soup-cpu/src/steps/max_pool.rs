@@ -48,6 +48,7 @@ impl Step for MaxPool {
                         pixels: input.pixels(),
                         to: scratch,
                         to_stride: stride,
+                        to_plane: None,
                         slope: std::ptr::null_mut(),
                     });
                     let values = std::slice::from_raw_parts(scratch, input.len());

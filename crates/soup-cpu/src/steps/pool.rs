@@ -40,6 +40,7 @@ impl Step for AveragePool {
                             pixels,
                             to: scratch,
                             to_stride: channels,
+                            to_plane: None,
                             slope: std::ptr::null_mut(),
                         });
                         context.isa.run(ColumnSums {
@@ -103,6 +104,7 @@ unsafe fn read<'a>(
             pixels: shape.pixels(),
             to: scratch,
             to_stride: shape.stride,
+            to_plane: None,
             slope: std::ptr::null_mut(),
         });
         std::slice::from_raw_parts_mut(scratch, shape.len())
