@@ -44,6 +44,9 @@ impl Kind {
             });
         }
         if let Some(error) = error.downcast_ref::<soup_learn::Error>() {
+            if let soup_learn::Error::Data(error) = error {
+                return Self::of_one(error);
+            }
             return Some(match error.kind() {
                 soup_learn::ErrorKind::Usage => Self::Usage,
                 soup_learn::ErrorKind::Data => Self::Data,

@@ -50,6 +50,7 @@ Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
 #[derive(Debug, Subcommand)]
 enum Verb {
     Compose(verbs::compose::Arguments),
+    Train(verbs::train::Arguments),
     Evaluate(verbs::evaluate::Arguments),
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     let console = Console::new(arguments.json, arguments.quiet);
     let outcome = match &arguments.verb {
         Verb::Compose(verb) => verbs::compose::run(verb, console),
+        Verb::Train(verb) => verbs::train::run(verb, console),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),

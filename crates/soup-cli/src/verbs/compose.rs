@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -91,16 +91,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         threads: arguments.threads,
     };
     let stop = interrupt::watch()?;
-    let bar = Bar::new(console, "composing", arguments.count, "pictures");
-    let written = write_dataset(&composer, &options, &|done| {
-        bar.set(done);
-        match stop.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    });
-    bar.finish();
-    written?;
+    write(&composer, &options, console, &stop)?;
     let facts = Facts {
         data: &arguments.out,
         pictures: arguments.count,
@@ -116,4 +107,23 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         arguments.out.display()
     );
     Report::new(facts, text)
+}
+
+/// Writes the pictures under a bar.
+pub fn write(
+    composer: &Composer,
+    options: &WriteOptions,
+    console: Console,
+    stop: &AtomicBool,
+) -> soup_data::Result<()> {
+    let bar = Bar::new(console, "composing", options.count, "pictures");
+    let written = write_dataset(composer, options, &|done| {
+        bar.set(done);
+        match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    bar.finish();
+    written
 }

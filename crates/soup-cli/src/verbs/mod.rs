@@ -5,3 +5,24 @@ pub mod ensemble;
 pub mod evaluate;
 pub mod models;
 pub mod submit;
+pub mod train;
+
+/// Folds as an argument: `all` or a list of numbers.
+#[derive(Clone, Debug)]
+pub struct Folds(pub Option<Vec<usize>>);
+
+impl std::str::FromStr for Folds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self(None));
+        }
+        let folds: Result<Vec<usize>, _> =
+            text.split(',').map(|fold| fold.trim().parse()).collect();
+        match folds {
+            Ok(folds) => Ok(Self(Some(folds))),
+            Err(_) => Err("write all, or numbers from 0 such as 0,2".into()),
+        }
+    }
+}

@@ -3,7 +3,9 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 5] = ["compose", "evaluate", "ensemble", "submit", "models"];
+const VERBS: [&str; 6] = [
+    "compose", "train", "evaluate", "ensemble", "submit", "models",
+];
 
 #[test]
 fn help_of_every_verb() {

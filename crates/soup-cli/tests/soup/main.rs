@@ -7,3 +7,4 @@ mod evaluate;
 mod help;
 mod models;
 mod place;
+mod train;

@@ -1,5 +1,7 @@
 //! Bars on a terminal, a line now and then elsewhere; always on stderr.
 
+mod training;
+
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -7,6 +9,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::console::Console;
+
+pub use training::TrainingProgress;
 
 /// How often a line is written where no bar can be.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -66,6 +70,11 @@ impl Bar {
             self.console
                 .note(&format!("{what}: {done}/{total} {unit}, {rate:.0}/s"));
         }
+    }
+
+    /// Words beside the bar.
+    pub fn say(&self, words: String) {
+        self.bar.set_message(words);
     }
 
     /// Takes the bar away.

@@ -1,0 +1,148 @@
+//! `soup train`: folds of a run, trained or gone on with.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use soup_learn::config::Config;
+use soup_learn::trainer::{TrainRequest, TrainSummary, train};
+
+use super::Folds;
+use crate::console::{Console, Report};
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::TrainingProgress;
+
+/// Train a network on the folds of a data set
+///
+/// Writes a run: settings, folds, metrics, the best weights of each fold and the probabilities of
+/// the held-out pictures. Ctrl-C or a kill loses nothing: the same command goes on and ends with the
+/// same bytes. Several processes may train different folds of one run.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  soup train --preset dacon12 --data pack/ --out runs/first
+  soup train --preset quick --data pack/ --out runs/quick --fold 0,2 train.epochs=20
+  soup train --preset my.toml --data pack/ --out runs/mine model.name=repvgg_a0 train.rate=1e-3
+
+Presets are dacon12 (the founding recipe), quick (quickstart's) or a TOML file; RUN/config.toml shows
+every key that there is, and can be a preset itself. Without --data every picture is composed:
+  soup train --preset quick --out runs/endless data.compose_share=1")]
+pub struct Arguments {
+    /// Settings to start from: a preset's name or a TOML file [default: every key's default]
+    #[arg(long, value_name = "P")]
+    preset: Option<String>,
+
+    /// The pictures: a pack, or a folder that is packed into the run first
+    #[arg(long, value_name = "DIR_OR_PACK")]
+    data: Option<PathBuf>,
+
+    /// Folder of the run; one that is there is gone on with
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+
+    /// Folds to train: all, or numbers from 0 such as 0,2
+    #[arg(long, value_name = "FOLDS", default_value = "all")]
+    fold: Folds,
+
+    /// Settings laid over the preset: section.key=value
+    #[arg(value_name = "SETTINGS")]
+    settings: Vec<String>,
+}
+
+/// What a training came to.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    run: PathBuf,
+    folds: Vec<FoldFacts>,
+    /// Accuracy of the out-of-fold probabilities of all folds trained so far.
+    pub oof_accuracy: f64,
+    oof_exact_match: f64,
+    #[serde(rename = "oof_mAP")]
+    oof_map: Option<f64>,
+    oof_loss: f64,
+    /// Pictures that a fold has held out so far.
+    oof_pictures: usize,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct FoldFacts {
+    fold: usize,
+    best_epoch: usize,
+    best_loss: f64,
+    best_accuracy: f64,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let started = Instant::now();
+    let mut settings = arguments.settings.clone();
+    if let Some(data) = &arguments.data {
+        settings.push(path_setting("data.path", data)?);
+    }
+    let config = Config::load(arguments.preset.as_deref(), &settings)?.check()?;
+    let request = TrainRequest {
+        config,
+        run: &arguments.out,
+        network: None,
+        folds: arguments.fold.0.clone(),
+    };
+    let stop = interrupt::watch()?;
+    let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
+    let facts = Facts::new(&arguments.out, &summary, started);
+    let text = facts.text(&summary);
+    Report::new(facts, text)
+}
+
+/// A path as a setting; TOML is text.
+pub fn path_setting(key: &str, path: &Path) -> Result<String> {
+    let Some(text) = path.to_str() else {
+        return Err(Usage(format!("the path {} is not UTF-8", path.display())).into());
+    };
+    Ok(format!("{key}={}", serde_json::Value::from(text)))
+}
+
+impl Facts {
+    pub fn new(run: &Path, summary: &TrainSummary, started: Instant) -> Self {
+        let folds = summary.folds.iter().map(|fold| FoldFacts {
+            fold: fold.fold,
+            best_epoch: fold.best.epoch,
+            best_loss: fold.best.loss,
+            best_accuracy: fold.best.accuracy,
+        });
+        Self {
+            run: run.to_path_buf(),
+            folds: folds.collect(),
+            oof_accuracy: summary.out_of_fold.accuracy,
+            oof_exact_match: summary.out_of_fold.exact_match,
+            oof_map: summary.out_of_fold.mean_average_precision,
+            oof_loss: summary.out_of_fold.loss,
+            oof_pictures: summary.out_of_fold_images,
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+
+    fn text(&self, summary: &TrainSummary) -> String {
+        let run = self.run.display();
+        let mut text = String::new();
+        for fold in &self.folds {
+            text.push_str(&format!(
+                "fold {}: best epoch {}, loss {:.4}, accuracy {:.4}\n",
+                fold.fold, fold.best_epoch, fold.best_loss, fold.best_accuracy
+            ));
+        }
+        text.push_str(&format!(
+            "out of fold, {} pictures: loss {:.4}, accuracy {:.4}\n\
+             {} of {} folds in {run}\n\
+             next: soup predict {run} --images FOLDER --out probs.csv\n",
+            self.oof_pictures,
+            self.oof_loss,
+            self.oof_accuracy,
+            self.folds.len(),
+            summary.fold_count,
+        ));
+        text
+    }
+}

@@ -1,0 +1,126 @@
+//! `train`: runs, from the outside.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::place::Place;
+
+/// A network and pictures so small that a step takes milliseconds.
+const TINY: &str = "--preset quick data.compose_share=1 data.composed=48 data.composed_valid=16 \
+    transforms.0.size=32 compose.width=64 compose.height=64 compose.side=[8,20] \
+    model.name=repvgg_nano train.batch=8 train.epochs=2";
+
+#[test]
+fn a_run_trains_and_says_what_it_came_to() {
+    let place = Place::new("train");
+    let facts = place.json(&format!("train {TINY} --out runs/a"));
+    assert_eq!(facts["run"], "runs/a");
+    assert_eq!(facts["folds"].as_array().unwrap().len(), 1);
+    assert!(facts["oof_accuracy"].as_f64().unwrap() > 0.3);
+    for file in [
+        "config.toml",
+        "metrics.csv",
+        "metrics.jsonl",
+        "log.txt",
+        "oof.npy",
+    ] {
+        assert!(place.path("runs/a").join(file).is_file(), "{file}");
+    }
+    assert!(place.path("runs/a/fold0/model.safetensors").is_file());
+    // The out-of-fold probabilities are a prediction file like any other.
+    place.json("ensemble runs/a/oof.npy --out oof.csv");
+
+    // A run that is over is over: the same command says the same and trains no step.
+    let before = fs::read(place.path("runs/a/fold0/model.safetensors")).unwrap();
+    let again = place.json(&format!("train {TINY} --out runs/a"));
+    assert_eq!(again["oof_accuracy"], facts["oof_accuracy"]);
+    assert_eq!(
+        fs::read(place.path("runs/a/fold0/model.safetensors")).unwrap(),
+        before
+    );
+
+    let outcome = place.soup(&format!("train {TINY} --out runs/a"));
+    assert!(
+        outcome.stdout.contains("next: soup predict runs/a"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(
+        outcome.stderr.contains("fold 0 is done"),
+        "{}",
+        outcome.stderr
+    );
+    let outcome = place.soup(&format!("train {TINY} --out runs/a --quiet"));
+    assert_eq!(outcome.stderr, "");
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    let place = Place::new("train_bad");
+    place
+        .write("bad.toml", "[train]\nepochs = \"many\"\n")
+        .write("no.toml", "[[[");
+    let first = place.soup(&format!("train {TINY} --out taken"));
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let cases = [
+        (2, "train --out o --preset dacon13"),
+        (2, "train --out o --preset bad.toml"),
+        (2, "train --out o --preset no.toml"),
+        (2, "train --out o --preset quick train.epoch=3"),
+        (2, "train --out o --preset quick train.epochs=0"),
+        (2, "train --out o --preset quick epochs"),
+        (2, "train --out o --preset quick --fold one"),
+        (2, "train --preset quick"),
+        (2, "train --out o"),
+    ];
+    let mut table = String::new();
+    for (code, arguments) in cases {
+        table.push_str(&format!(
+            "$ soup {arguments}\n[{code}] {}\n",
+            place.failure(code, arguments)
+        ));
+    }
+    for (code, more) in [
+        (2, "--fold 3 --out fresh"),
+        (2, "--out taken train.rate=0.5"),
+        (1, "--out bad.toml"),
+        (1, "--out other model.name=vgg"),
+    ] {
+        let message = place.failure(code, &format!("train {TINY} {more} --quiet"));
+        table.push_str(&format!("$ soup train TINY {more}\n[{code}] {message}\n"));
+    }
+    insta::assert_snapshot!("bad_trainings", table);
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_it_keeps_what_is_done() {
+    let place = Place::new("train_interrupted");
+    let command = format!("train {TINY} train.epochs=4 data.composed=256 --out run");
+    let mut child = (place.command(&command))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !place.path("run/fold0/metrics.jsonl").exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "no epoch ended"
+        );
+        assert!(child.try_wait().unwrap().is_none(), "the run ended early");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    let facts = place.json(&command);
+    let whole = place.json(&command.replace("--out run", "--out whole"));
+    assert_eq!(facts["oof_loss"], whole["oof_loss"]);
+    let model = |run: &str| fs::read(place.path(run).join("fold0/model.safetensors")).unwrap();
+    assert_eq!(model("run"), model("whole"));
+}
