@@ -2,8 +2,11 @@
 //! the composer.
 
 pub mod compose;
+pub mod dataset;
 pub mod error;
 pub mod examples;
+mod files;
+pub mod folds;
 pub mod glyphs;
 pub mod transforms;
 

@@ -1,0 +1,71 @@
+//! Iterative multi-label stratification (Sechidis, Tsoumakas and Vlahavas, "On the stratification
+//! of multi-label data", ECML PKDD 2011): every fold gets its share of every label, the rarest label
+//! first.
+
+use soup_random::{Purpose, Stream};
+
+use crate::dataset::LabelTable;
+
+/// The fold of every row.
+pub(super) fn assign(table: &LabelTable, k: u32, seed: u64) -> Vec<u32> {
+    const UNDECIDED: u32 = u32::MAX;
+    let (rows, width, k) = (table.len(), table.label_names().len(), k as usize);
+    let mut stream = Stream::new(seed, Purpose::Split, 0, 0);
+    let mut order: Vec<usize> = (0..rows).collect();
+    stream.shuffle(&mut order);
+
+    let has = |row: usize, label: usize| table.labels(row).is_some_and(|cells| cells[label] == 1);
+    let mut left = vec![0u64; width];
+    for row in 0..rows {
+        for (label, left) in left.iter_mut().enumerate() {
+            *left += u64::from(has(row, label));
+        }
+    }
+    // What each fold still wants, of every label and in rows.
+    let mut wants: Vec<Vec<f64>> = left
+        .iter()
+        .map(|&count| vec![count as f64 / k as f64; k])
+        .collect();
+    let mut wants_rows = vec![rows as f64 / k as f64; k];
+    let mut folds = vec![UNDECIDED; rows];
+
+    // Without a label left, rows only even out the sizes.
+    loop {
+        let rarest = (0..width).filter(|&l| left[l] > 0).min_by_key(|&l| left[l]);
+        for &row in &order {
+            if folds[row] != UNDECIDED || rarest.is_some_and(|label| !has(row, label)) {
+                continue;
+            }
+            let empty = [];
+            let by_label: &[f64] = rarest.map_or(&empty, |label| &wants[label]);
+            let fold = neediest(by_label, &wants_rows, &mut stream);
+            folds[row] = fold as u32;
+            wants_rows[fold] -= 1.0;
+            for label in 0..width {
+                if has(row, label) {
+                    wants[label][fold] -= 1.0;
+                    left[label] -= 1;
+                }
+            }
+        }
+        if rarest.is_none() {
+            return folds;
+        }
+    }
+}
+
+/// The fold that wants most of the label; among equals the one that wants most rows; then by lot.
+fn neediest(by_label: &[f64], by_rows: &[f64], stream: &mut Stream) -> usize {
+    let want = |fold: usize| (by_label.get(fold).copied().unwrap_or(0.0), by_rows[fold]);
+    let mut best = vec![0];
+    for fold in 1..by_rows.len() {
+        let (new, old) = (want(fold), want(best[0]));
+        if new > old {
+            best.clear();
+            best.push(fold);
+        } else if new == old {
+            best.push(fold);
+        }
+    }
+    best[stream.below(best.len() as u32) as usize]
+}
