@@ -21,6 +21,7 @@ fn main() -> Result<(), Failure> {
     let options = DrawOptions {
         stroke_width: [2.0, 14.0],
         ink_threshold: 60,
+        ink_dilation: 0.0,
     };
     let mut letters = Sheet::new(40 * 40, 26 * 40);
     for label in 0..26u64 {

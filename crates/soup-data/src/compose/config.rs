@@ -28,6 +28,9 @@ pub struct ComposeConfig {
     /// Ink strength (1 to 255) from which a pixel of a scanned letter is inked, drawn for each
     /// letter: the lower, the thicker its strokes.
     pub ink_threshold: [u8; 2],
+    /// By how much the strokes of a scanned letter are thickened on every side, as a share of its
+    /// longer side.
+    pub ink_dilation: [f32; 2],
     /// Share of a letter's ink that may lie on other ink.
     pub overlap: f32,
     /// Share of a letter's width or height that may lie outside of the picture.
@@ -57,6 +60,7 @@ impl Default for ComposeConfig {
             side: [14.0, 58.0],
             stroke_width: [3.0, 14.0],
             ink_threshold: [40, 120],
+            ink_dilation: [0.0, 0.07],
             overlap: 0.25,
             cut: 0.1,
             distractor_share: 0.5,
@@ -96,6 +100,7 @@ impl ComposeConfig {
                 1.0,
                 255.0,
             ),
+            ("ink_dilation", self.ink_dilation, 0.0, 0.25),
             ("distractor_side", self.distractor_side, 1.0, longest),
         ];
         for (name, [low, high], least, greatest) in pairs {

@@ -154,6 +154,7 @@ impl Composer {
             let options = DrawOptions {
                 stroke_width: [config.distractor_stroke_width; 2],
                 ink_threshold: 1,
+                ink_dilation: 0.0,
             };
             let side = between(config.distractor_side, stream);
             let mask = word.draw(self.rotation(stream), side, &options);
@@ -167,6 +168,7 @@ impl Composer {
             let options = DrawOptions {
                 stroke_width: config.stroke_width,
                 ink_threshold: between(config.ink_threshold.map(f32::from), stream) as u8,
+                ink_dilation: between(config.ink_dilation, stream),
             };
             let side = between(config.side, stream);
             let mask = glyph.shape.draw(self.rotation(stream), side, &options);

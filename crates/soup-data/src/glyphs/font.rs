@@ -149,6 +149,7 @@ mod tests {
         let options = DrawOptions {
             stroke_width: [3.0, 14.0],
             ink_threshold: 128,
+            ink_dilation: 0.0,
         };
         let ring = font.shape(0).draw([1.0, 0.0], 40.0, &options);
         assert_eq!((ring.width, ring.height), (40, 40));

@@ -76,11 +76,13 @@ impl Ink {
         if extent.longer() < 0.0 {
             return Mask::new(0, 0);
         }
+        let radius = (options.ink_dilation * side).min(side * 0.25);
+        let reach = radius.floor();
         // A centre stands for a pixel of one unit.
-        let scale = side / (extent.longer() + 1.0);
+        let scale = (side - 2.0 * reach) / (extent.longer() + 1.0);
         let [width, height] = extent
             .size()
-            .map(|size| ((size + 1.0) * scale) as usize + 3);
+            .map(|size| ((size + 1.0) * scale + 2.0 * reach) as usize + 3);
         let mut mask = Mask::new(width, height);
         let [cosine, sine] = rotation;
         let [left, top] = extent.origin();
@@ -88,8 +90,8 @@ impl Ink {
         for y in 0..height {
             for x in 0..width {
                 let turned = [
-                    left - 0.5 + (x as f32 - 0.5) / scale,
-                    top - 0.5 + (y as f32 - 0.5) / scale,
+                    left - 0.5 + (x as f32 - 0.5 - reach) / scale,
+                    top - 0.5 + (y as f32 - 0.5 - reach) / scale,
                 ];
                 let [u, v] = turn([cosine, -sine], turned);
                 let (right, down) = (u - u.floor(), v - v.floor());
@@ -100,7 +102,7 @@ impl Ink {
                 mask.inked[y * width + x] = upper * (1.0 - down) + lower * down >= threshold;
             }
         }
-        mask.trimmed()
+        mask.dilated(radius).trimmed()
     }
 }
 
@@ -111,6 +113,7 @@ mod tests {
     const OPTIONS: DrawOptions = DrawOptions {
         stroke_width: [3.0, 14.0],
         ink_threshold: 128,
+        ink_dilation: 0.0,
     };
 
     #[test]
@@ -123,6 +126,20 @@ mod tests {
         assert_eq!(ink.strength(), [9, 0, 0, 0, 0, 0, 0, 200]);
         assert!(Ink::new(28, &vec![0; 28 * 28]).is_empty());
         assert!(Ink::new(0, &[]).is_empty());
+    }
+
+    #[test]
+    fn dilation_thickens_strokes_and_keeps_the_size() {
+        let stem = Ink::new(1, &[255; 12]);
+        for (share, width) in [(0.0, 3), (0.04, 5), (0.06, 7)] {
+            let options = DrawOptions {
+                ink_dilation: share,
+                ..OPTIONS
+            };
+            let mask = stem.draw([1.0, 0.0], 38.0, &options);
+            assert!(mask.width.abs_diff(width) <= 1, "{}", mask.width);
+            assert!(mask.height.abs_diff(38) <= 1, "{}", mask.height);
+        }
     }
 
     #[test]

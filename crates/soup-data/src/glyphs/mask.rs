@@ -8,6 +8,9 @@ pub struct DrawOptions {
     /// Ink strength (1 to 255) from which a pixel counts as inked; for pictures of ink. A low
     /// threshold takes in the faint rim of a scanned stroke and makes it thicker.
     pub ink_threshold: u8,
+    /// By how much scanned strokes are thickened on every side, as a share of the glyph's longer
+    /// side.
+    pub ink_dilation: f32,
 }
 
 /// A small picture of what is inked, row by row.
@@ -44,6 +47,27 @@ impl Mask {
     /// The rows, each a slice of `width` cells.
     pub fn rows(&self) -> impl Iterator<Item = &[bool]> {
         self.inked.chunks_exact(self.width.max(1))
+    }
+
+    /// Everything within `radius` pixels of the ink. The mask must have that much room around it;
+    /// what does not fit is cut off.
+    pub fn dilated(self, radius: f32) -> Self {
+        let reach = radius as i32;
+        let disc: Vec<(i32, i32)> = (-reach..=reach)
+            .flat_map(|y| (-reach..=reach).map(move |x| (x, y)))
+            .filter(|&(x, y)| (x * x + y * y) as f32 <= radius * radius)
+            .collect();
+        let mut wider = Self::new(self.width, self.height);
+        for (at, _) in self.inked.iter().enumerate().filter(|(_, inked)| **inked) {
+            let (x, y) = ((at % self.width) as i32, (at / self.width) as i32);
+            for (dx, dy) in &disc {
+                let (x, y) = (x + dx, y + dy);
+                if x >= 0 && y >= 0 && (x as usize) < self.width && (y as usize) < self.height {
+                    wider.inked[y as usize * self.width + x as usize] = true;
+                }
+            }
+        }
+        wider
     }
 
     /// The mask without empty rows and columns at its sides; 0 x 0 where nothing is inked.
@@ -117,6 +141,17 @@ pub(super) fn turn([cosine, sine]: [f32; 2], [x, y]: [f32; 2]) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dilation_adds_a_disc() {
+        let mut mask = Mask::new(7, 7);
+        mask.inked[3 * 7 + 3] = true;
+        for (radius, area) in [(0.0, 1), (0.9, 1), (1.0, 5), (1.5, 9), (2.0, 13), (3.0, 29)] {
+            assert_eq!(mask.clone().dilated(radius).area(), area, "{radius}");
+        }
+        mask.inked[0] = true;
+        assert_eq!(mask.dilated(1.0).area(), 5 + 3);
+    }
 
     #[test]
     fn trimming_takes_away_only_empty_sides() {

@@ -119,6 +119,7 @@ mod tests {
         let options = DrawOptions {
             stroke_width: [3.0, 3.0],
             ink_threshold: 128,
+            ink_dilation: 0.0,
         };
         let mut widest = 0.0f32;
         for index in 0..200 {

@@ -104,6 +104,7 @@ mod tests {
             let options = DrawOptions {
                 stroke_width: [3.0, 14.0],
                 ink_threshold: 128,
+                ink_dilation: 0.0,
             };
             source.shape(index).draw([1.0, 0.0], 40.0, &options)
         };

@@ -115,6 +115,7 @@ mod tests {
         DrawOptions {
             stroke_width: [least, most],
             ink_threshold: 128,
+            ink_dilation: 0.0,
         }
     }
 
