@@ -10,7 +10,7 @@ use std::{
 
 use soup_cpu::{Inference, Options, Pool};
 use soup_data::Examples;
-use soup_graph::safetensors;
+use soup_graph::{rewrite, safetensors};
 
 use crate::{
     Error,
@@ -123,6 +123,7 @@ impl Predictor {
                 .build(shape, labels)
                 .map_err(|error| wrong(error.to_string()))?;
             let weights = safetensors::load(file, &graph)?;
+            let (graph, weights) = rewrite::for_inference(&graph, &weights);
             let planned = Options {
                 pool: Some(Arc::clone(&pool)),
                 ..Options::default()

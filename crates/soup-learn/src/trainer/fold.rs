@@ -11,7 +11,7 @@ use std::{
 
 use soup_cpu::{Inference, Options, Pool, Training};
 use soup_data::transforms::Pipeline;
-use soup_graph::{Graph, Weights, safetensors};
+use soup_graph::{Graph, Weights, rewrite, safetensors};
 
 use super::{
     TrainData,
@@ -135,9 +135,11 @@ impl Fold<'_> {
             problem: error.to_string(),
         };
         let train = &self.config.train;
+        // The shape of the rewritten network does not depend on the weights.
+        let (deployed, _) = rewrite::for_inference(self.graph, &Weights::zeros(self.graph));
         Ok(Engines {
             training: Training::new(self.graph, train.batch, &options).map_err(wrong)?,
-            inference: Inference::new(self.graph, train.evaluation_batch(), &options)
+            inference: Inference::new(&deployed, train.evaluation_batch(), &options)
                 .map_err(wrong)?,
             gradients: vec![0.0; self.graph.trainable_len()],
             targets: vec![0.0; train.batch * self.data.label_names.len()],
@@ -220,6 +222,7 @@ impl Fold<'_> {
 /// The planned network and the memory of a step.
 struct Engines {
     training: Training,
+    /// Of the network with its branches merged and its batch norms folded.
     inference: Inference,
     gradients: Vec<f32>,
     targets: Vec<f32>,
@@ -526,10 +529,11 @@ impl Work<'_> {
     fn judge(&mut self) -> Result<Scores, Error> {
         let fold = self.fold;
         let slots = fold.data.held_out_slots(fold.fold);
+        let (_, weights) = rewrite::for_inference(fold.graph, self.state.judged());
         let (progress, images) = (&mut self.progress, slots.len() as u64);
         let scores = score(
             &mut self.engines.inference,
-            self.state.judged(),
+            &weights,
             &self.judge,
             &slots,
             |done| {
