@@ -6,16 +6,19 @@ mod support;
 
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
-use soup_data::{Examples, PictureShape};
+use soup_data::{
+    Examples, PictureShape,
+    folds::{FoldKind, Folds},
+};
 use soup_learn::{
     Error, ErrorKind,
-    config::Config,
+    config::{CheckedConfig, Config},
     metrics::Table,
     npy,
     predictor::{PredictOptions, Predictor},
     progress::Event,
     runs::RunDirectory,
-    trainer::{TrainData, TrainRequest, TrainSummary, train, train_on},
+    trainer::{OwnedData, TrainData, TrainRequest, TrainSummary, train, train_on},
 };
 use support::{Data, request};
 
@@ -74,8 +77,7 @@ fn a_run_from_settings_alone_learns_and_its_model_file_predicts_the_same() {
 
     // The model file alone gives the probabilities that the run kept.
     let predictor = Predictor::open(std::slice::from_ref(&path), None).unwrap();
-    let held_out =
-        soup_learn::trainer::OwnedData::open(&request.config, &RunDirectory::at(&path)).unwrap();
+    let held_out = OwnedData::composed(&request.config).unwrap();
     let data = held_out.borrow();
     let indices: Vec<u64> = (0..24).collect();
     let probabilities = predictor
@@ -377,4 +379,43 @@ fn a_time_budget_is_planned_once() {
     fs::remove_file(path.join("fold1/last.ckpt")).unwrap();
     let summary = run(&path, &overrides, &data.borrow()).unwrap();
     assert_eq!((summary.folds[1].steps, summary.folds[1].epochs), (13, 2));
+}
+
+/// Folds are made once and obeyed ever after, and other ones are refused.
+#[test]
+fn the_folds_of_a_run_are_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let run = RunDirectory::at(&path);
+    let config = support::config(&["data.compose_share=0", "folds.k=4"]);
+    run.begin(&config).unwrap();
+    let open = |config: &CheckedConfig, rows: u64| {
+        let (packed, table) = support::packed(rows);
+        OwnedData::packed(config, &run, Box::new(packed), &table, String::new())
+    };
+    let owned = open(&config, 40).unwrap();
+    let data = owned.borrow();
+    assert_eq!(data.held_out_rows.len(), 4);
+    let (_, table) = support::packed(40);
+    let expected = Folds::make(FoldKind::Kfold, 4, 42, &table, None).unwrap();
+    assert_eq!(data.held_out_rows[3], expected.valid_rows(3));
+    assert_eq!(data.training_rows(3), expected.train_rows(3));
+    assert_eq!(Folds::read(&run.file("folds.json")).unwrap(), expected);
+
+    let error = open(&config, 41).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("folds.json") && error.contains("40 rows"),
+        "{error}"
+    );
+
+    let file = folder.path().join("mine.json");
+    let other = Folds::make(FoldKind::Kfold, 4, 7, &table, None).unwrap();
+    other.save(&file).unwrap();
+    let setting = format!("folds.file={}", file.display());
+    let config = support::config(&["data.compose_share=0", "folds.k=4", &setting]);
+    let error = open(&config, 40).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("holds other folds"), "{error}");
+    fs::remove_file(run.file("folds.json")).unwrap();
+    open(&config, 40).unwrap();
+    assert_eq!(Folds::read(&run.file("folds.json")).unwrap(), other);
 }

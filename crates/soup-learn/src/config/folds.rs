@@ -1,44 +1,31 @@
 //! How the pictures are cut into folds.
 
 use serde::{Deserialize, Serialize};
+use soup_data::folds::FoldKind;
 
 use crate::setting::{InvalidSetting, require};
 
-/// The section `[folds]`: used where neither the run nor the data has a fold file yet.
+/// The section `[folds]`. Once a run has its `folds.json`, that is obeyed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FoldsConfig {
+    /// A fold file that `soup folds` wrote; empty cuts anew by the other keys.
+    pub file: String,
     /// By what rule.
     pub kind: FoldKind,
     /// Number of folds.
-    pub k: usize,
+    pub k: u32,
     /// Seed of the draw.
     pub seed: u64,
-    /// For the kind `group`: a CSV file with an id column and a column of group names; pictures of
-    /// one group stay together.
-    pub groups: String,
-}
-
-/// By what rule pictures are cut into folds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FoldKind {
-    /// At random, as scikit-learn's `KFold` with shuffling.
-    #[default]
-    Kfold,
-    /// So that each label is equally frequent in each fold.
-    Stratified,
-    /// By group.
-    Group,
 }
 
 impl Default for FoldsConfig {
     fn default() -> Self {
         Self {
+            file: String::new(),
             kind: FoldKind::Kfold,
             k: 5,
             seed: 42,
-            groups: String::new(),
         }
     }
 }
@@ -53,10 +40,11 @@ impl FoldsConfig {
             "must be below 2^32",
         )?;
         require(
-            self.kind != FoldKind::Group || !self.groups.is_empty(),
-            "folds.groups",
-            "empty",
-            "folds by group need a file of groups",
+            self.kind != FoldKind::Group || !self.file.is_empty(),
+            "folds.kind",
+            "group",
+            "folds by group need the groups: make them with `soup folds` and name the file as \
+             folds.file",
         )
     }
 }

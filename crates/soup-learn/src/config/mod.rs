@@ -29,7 +29,7 @@ mod train;
 pub use data::DataConfig;
 pub use decode::decode;
 pub use error::ConfigError;
-pub use folds::{FoldKind, FoldsConfig};
+pub use folds::FoldsConfig;
 pub use model::ModelConfig;
 pub use train::TrainConfig;
 

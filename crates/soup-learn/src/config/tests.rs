@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use soup_data::folds::FoldKind;
+
 use super::*;
 
 fn text(overrides: &[&str]) -> Vec<String> {
@@ -128,7 +130,7 @@ fn mistakes_are_named_with_their_key() {
         ("train.epochs=0", "train.epochs"),
         ("data.compose_share=1.5", "data.compose_share"),
         ("folds.k=1", "folds.k"),
-        ("folds.kind=group", "folds.groups"),
+        ("folds.kind=group", "folds.kind"),
         ("loss.label_smoothing=2", "loss.label_smoothing"),
         ("schedule.step_size=0", "schedule.step_size"),
         ("model.dropout=1", "model.dropout"),

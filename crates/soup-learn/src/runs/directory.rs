@@ -36,12 +36,13 @@ pub struct RunDirectory {
 }
 
 /// Settings that a run may be resumed with although they differ: they do not reach the result.
-const HARMLESS: [&str; 5] = [
+const HARMLESS: [&str; 6] = [
     "train.threads",
     "train.checkpoint_seconds",
     "train.checkpoint_steps",
     "train.keep_epochs",
     "data.path",
+    "folds.file",
 ];
 
 impl RunDirectory {

@@ -1,10 +1,12 @@
 //! Where the pictures of a run come from.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use soup_data::{
     Examples,
     compose::{ComposedExamples, Composer},
+    dataset::LabelTable,
+    folds::Folds,
     glyphs::GlyphPool,
 };
 
@@ -67,6 +69,7 @@ impl TrainData<'_> {
 
 /// The pictures that a configuration names, opened.
 pub struct OwnedData {
+    packed: Option<Box<dyn Examples>>,
     composed: Option<ComposedExamples>,
     held_out: Option<ComposedExamples>,
     label_names: Vec<String>,
@@ -81,28 +84,71 @@ const HELD_OUT_GLYPHS: f64 = 0.2;
 const HELD_OUT_SEED: u64 = 1 << 62;
 
 impl OwnedData {
-    /// Opens the pack, makes or reads the run's fold file, and prepares the composer, as far as the
-    /// settings ask for them.
+    /// Composed pictures alone: one fold, judged by pictures of glyphs that are never trained on.
     ///
     /// # Errors
-    /// Whatever is wrong with the data.
-    pub fn open(config: &CheckedConfig, _run: &RunDirectory) -> Result<Self, Error> {
-        if !config.data.only_composed() {
-            return Err(Error::Mismatch(
-                "packs cannot be opened yet; set data.compose_share=1 to train on composed pictures"
-                    .to_owned(),
-            ));
-        }
+    /// Whatever is wrong with the glyphs or the composer's settings.
+    pub fn composed(config: &CheckedConfig) -> Result<Self, Error> {
         let (composed, held_out) = composers(config)?;
+        let count = config.data.composed_valid;
         Ok(Self {
+            packed: None,
             label_names: composed.label_names().to_vec(),
-            ids: (0..config.data.composed_valid)
-                .map(|index| format!("{index:05}"))
-                .collect(),
-            held_out_rows: vec![(0..config.data.composed_valid).collect()],
-            fingerprint: format!("composed pictures of {} glyphs", config.data.glyphs),
+            ids: (0..count).map(|index| format!("{index:05}")).collect(),
+            held_out_rows: vec![(0..count).collect()],
+            fingerprint: format!("pictures composed of {} glyphs", config.data.glyphs),
             composed: Some(composed),
             held_out: Some(held_out),
+        })
+    }
+
+    /// Pictures on disk with their table, in the folds of the run, and composed ones beside them as
+    /// `data.compose_share` asks. `fingerprint` tells these pictures from others.
+    ///
+    /// # Errors
+    /// A fold file that does not belong to the table, labels that the composer does not have in
+    /// the same order, and whatever is wrong with the composer's settings.
+    pub fn packed(
+        config: &CheckedConfig,
+        run: &RunDirectory,
+        packed: Box<dyn Examples>,
+        table: &LabelTable,
+        fingerprint: String,
+    ) -> Result<Self, Error> {
+        let label_names = packed.label_names().to_vec();
+        if label_names.is_empty() {
+            return Err(Error::Mismatch(format!(
+                "{}: these pictures have no labels to learn",
+                config.data.path
+            )));
+        }
+        let folds = folds_of_run(config, run, table)?;
+        let composed = if config.data.compose_share > 0.0 {
+            let composed = composed(
+                config,
+                config.data.glyphs.open()?,
+                config.train.seed,
+                u64::MAX,
+            )?;
+            if composed.label_names() != label_names {
+                return Err(Error::Mismatch(format!(
+                    "the pictures have the labels {}, the glyphs {}: they cannot be mixed",
+                    label_names.join(", "),
+                    composed.label_names().join(", ")
+                )));
+            }
+            Some(composed)
+        } else {
+            None
+        };
+        Ok(Self {
+            packed: Some(packed),
+            composed,
+            held_out: None,
+            label_names,
+            ids: table.ids().to_vec(),
+            held_out_rows: (0..folds.k()).map(|fold| folds.valid_rows(fold)).collect(),
+            fingerprint,
         })
     }
 
@@ -113,7 +159,7 @@ impl OwnedData {
         }
         TrainData {
             label_names: &self.label_names,
-            packed: None,
+            packed: self.packed.as_deref(),
             composed: self.composed.as_ref().map(dynamic),
             held_out: self.held_out.as_ref().map(dynamic),
             ids: &self.ids,
@@ -121,6 +167,40 @@ impl OwnedData {
             fingerprint: &self.fingerprint,
         }
     }
+}
+
+/// The folds that the run has, or from now on has: those of `folds.file`, or new ones.
+fn folds_of_run(
+    config: &CheckedConfig,
+    run: &RunDirectory,
+    table: &LabelTable,
+) -> Result<Folds, Error> {
+    let _lock = run.lock()?;
+    let path = run.file("folds.json");
+    let settings = &config.folds;
+    let given = if settings.file.is_empty() {
+        None
+    } else {
+        Some(Folds::load(Path::new(&settings.file), table)?)
+    };
+    if path.exists() {
+        let folds = Folds::load(&path, table)?;
+        return match given {
+            Some(given) if given != folds => Err(Error::Mismatch(format!(
+                "{} holds other folds than {}; take the run's own to go on with it, or another \
+                 --out to begin a new run",
+                path.display(),
+                settings.file
+            ))),
+            _ => Ok(folds),
+        };
+    }
+    let folds = match given {
+        Some(given) => given,
+        None => Folds::make(settings.kind, settings.k, settings.seed, table, None)?,
+    };
+    folds.save(&path)?;
+    Ok(folds)
 }
 
 /// Composed pictures to train on and to hold out: from glyphs of their own and with seeds of their

@@ -7,6 +7,7 @@ use std::{path::Path, sync::Arc};
 use soup_data::{
     Examples,
     compose::{ComposeConfig, ComposedExamples, Composer},
+    dataset::LabelTable,
     glyphs::{GlyphPool, strokes::Strokes},
 };
 use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape};
@@ -69,6 +70,25 @@ impl Data {
             fingerprint: "test pictures",
         }
     }
+}
+
+/// Pictures of rows with the table that belongs to them.
+pub fn packed(rows: u64) -> (ComposedExamples, LabelTable) {
+    let pool = GlyphPool::new(Arc::new(Strokes::new(0)));
+    let packed = ComposedExamples {
+        composer: Arc::new(Composer::new(compose_config(), pool).unwrap()),
+        seed: 1,
+        count: rows,
+    };
+    let ids = (0..rows).map(|row| format!("{row:05}")).collect();
+    let (mut pixels, mut labels) = (vec![0; packed.shape().len()], vec![0.0; 26]);
+    let mut all = Vec::new();
+    for row in 0..rows {
+        packed.load(row, &mut pixels, &mut labels).unwrap();
+        all.extend(labels.iter().map(|label| *label as u8));
+    }
+    let table = LabelTable::new(ids, packed.label_names().to_vec(), all);
+    (packed, table)
 }
 
 /// Convolution, batch norm, dropout, linear layer.
