@@ -327,6 +327,38 @@ fn a_vanished_picture_is_named_and_the_run_goes_on_once_it_is_back() {
     );
 }
 
+/// `/dev/full` is a disk without room: the second checkpoint does not fit.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_and_the_checkpoint_before_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let (path, whole) = (folder.path().join("run"), folder.path().join("whole"));
+    run(&whole, &[], &data.borrow()).unwrap();
+    let mut saved = 0;
+    let mut progress = |event: &Event<'_>| {
+        if let Event::Checkpoint(path) = event {
+            saved += 1;
+            if saved == 1 {
+                let next = path.with_file_name("next.ckpt.partial");
+                std::os::unix::fs::symlink("/dev/full", next).unwrap();
+            }
+        }
+    };
+    let error = train_on(&request(&path, &[]), &data.borrow(), &mut progress, &NEVER).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    let text = error.to_string();
+    assert!(
+        text.contains("next.ckpt: cannot write: No space left"),
+        "{text}"
+    );
+    run(&path, &[], &data.borrow()).unwrap();
+    assert!(
+        fs::read(path.join("fold0/model.safetensors")).unwrap()
+            == fs::read(whole.join("fold0/model.safetensors")).unwrap()
+    );
+}
+
 #[test]
 fn a_loss_that_is_no_number_ends_the_run_with_advice() {
     let folder = tempfile::tempdir().unwrap();
