@@ -3,6 +3,7 @@
 mod console;
 mod failure;
 mod interrupt;
+mod pictures;
 mod progress;
 mod verbs;
 
@@ -49,6 +50,7 @@ Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Quickstart(verbs::quickstart::Arguments),
     Compose(verbs::compose::Arguments),
     Train(verbs::train::Arguments),
     Evaluate(verbs::evaluate::Arguments),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new(arguments.json, arguments.quiet);
     let outcome = match &arguments.verb {
+        Verb::Quickstart(verb) => verbs::quickstart::run(verb, console),
         Verb::Compose(verb) => verbs::compose::run(verb, console),
         Verb::Train(verb) => verbs::train::run(verb, console),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb),

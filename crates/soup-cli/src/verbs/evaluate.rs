@@ -83,6 +83,16 @@ pub fn score(
 }
 
 impl Score {
+    /// Share of right cells.
+    pub fn accuracy(&self) -> f64 {
+        self.evaluation.accuracy
+    }
+
+    /// What saying no to everything would score.
+    pub fn accuracy_of_all_zeros(&self) -> f64 {
+        self.accuracy_of_all_zeros
+    }
+
     /// The score for a person.
     pub fn text(&self) -> String {
         let all = &self.evaluation;

@@ -4,6 +4,8 @@ pub mod compose;
 pub mod ensemble;
 pub mod evaluate;
 pub mod models;
+pub mod predict;
+pub mod quickstart;
 pub mod submit;
 pub mod train;
 

@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
 }
 
 /// A path as a setting; TOML is text.
-pub fn path_setting(key: &str, path: &Path) -> Result<String> {
+fn path_setting(key: &str, path: &Path) -> Result<String> {
     let Some(text) = path.to_str() else {
         return Err(Usage(format!("the path {} is not UTF-8", path.display())).into());
     };

@@ -3,8 +3,14 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 6] = [
-    "compose", "train", "evaluate", "ensemble", "submit", "models",
+const VERBS: [&str; 7] = [
+    "quickstart",
+    "compose",
+    "train",
+    "evaluate",
+    "ensemble",
+    "submit",
+    "models",
 ];
 
 #[test]

@@ -7,4 +7,5 @@ mod evaluate;
 mod help;
 mod models;
 mod place;
+mod quickstart;
 mod train;
