@@ -1,9 +1,9 @@
 //! A plain interpreter of a graph, forward and backward, against which the engine is tested.
 //!
 //! It shares nothing with the engine but the graph: simple loops, one node at a time, every value
-//! kept, everything in `f64`. Slow next to the engine, but an EfficientNet-B0 picture takes about a second.
-//! Batch norm follows PyTorch: in training it normalises by the batch's biased variance and moves
-//! the running variance towards the unbiased one.
+//! kept, everything in `f64`. Slow next to the engine, but an EfficientNet-B0 picture takes about a
+//! second. Batch norm follows PyTorch: in training it normalises by the batch's biased variance and
+//! moves the running variance towards the unbiased one.
 //!
 //! ```
 //! use soup_cpu::reference::{Mode, backward, forward};
@@ -102,8 +102,9 @@ pub struct Gradients {
 /// The factor of each of the `length` values that node `node` drops or keeps in one picture: 0, or
 /// `1 / (1 - rate)`.
 ///
-/// A value is dropped iff its draw from `Stream::new(seed, Purpose::Drop, step, node << 32 | picture)` is
-/// below `rate`; the draws are taken in the values' order (maps: rows, columns, channels). A dropped path is a mask of length 1.
+/// A value is dropped iff its draw from `Stream::new(seed, Purpose::Drop, step, node << 32 |
+/// picture)` is below `rate`; the draws are taken in the values' order (maps: rows, columns,
+/// channels). A dropped path is a mask of length 1.
 pub fn keep_mask(
     seed: u64,
     step: u32,
@@ -125,7 +126,8 @@ pub fn keep_mask(
 /// Runs the graph on `batch` pictures given as pictures, rows, columns, channels.
 ///
 /// # Errors
-/// [`ReferenceError`] where a length does not fit the graph or a batch norm has nothing to normalise by.
+/// [`ReferenceError`] where a length does not fit the graph or a batch norm has nothing to
+/// normalise by.
 pub fn forward(
     graph: &Graph,
     weights: &Weights,

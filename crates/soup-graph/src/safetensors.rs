@@ -1,8 +1,9 @@
 //! Weights in safetensors files, under timm's names.
 //!
-//! [`save`] writes what timm's `load_state_dict(strict=True)` takes. [`load`] takes exactly the graph's parameters;
-//! [`load_adapted`] also takes weights of a network for other input channels or labels. Values are read from 16-, 32-
-//! or 64-bit floats and written as `f32`.
+//! [`save`] writes what timm's `load_state_dict(strict=True)` takes. [`load`] takes exactly the
+//! graph's parameters;
+//! [`load_adapted`] also takes weights of a network for other input channels or labels. Values are
+//! read from 16-, 32- or 64-bit floats and written as `f32`.
 
 mod error;
 mod read;

@@ -21,7 +21,8 @@ pub(crate) struct Options {
 pub(crate) struct Classifier {
     /// Its name.
     pub name: &'static str,
-    /// How its weight starts for so many outputs; `None` is PyTorch's rule for weight and bias. Where it is given, the bias starts at 0.
+    /// How its weight starts for so many outputs; `None` is PyTorch's rule for weight and bias.
+    /// Where it is given, the bias starts at 0.
     pub weight: Option<fn(usize) -> Initial>,
 }
 

@@ -34,16 +34,17 @@ pub struct ModelConfig {
     pub labels: usize,
     /// What turns the feature map into logits.
     pub head: Head,
-    /// Sharpness of the label map's smooth maximum: 0 is the mean, infinity the maximum. Other heads
-    /// ignore it.
+    /// Sharpness of the label map's smooth maximum: 0 is the mean, infinity the maximum. Other
+    /// heads ignore it.
     pub sharpness: f32,
     /// In place of the backbone's own activation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
-    /// Share of features dropped before the last layer, in `[0, 1)`. timm advises 0.2 (B0, B1) to 0.5 (B6 to B8).
+    /// Share of features dropped before the last layer, in `[0, 1)`. timm advises 0.2 (B0, B1) to
+    /// 0.5 (B6 to B8).
     pub dropout: f32,
-    /// Share of pictures for which the last residual branch is dropped, in `[0, 1)`; it rises from 0 along
-    /// the blocks. timm advises 0.2 for EfficientNet.
+    /// Share of pictures for which the last residual branch is dropped, in `[0, 1)`; it rises from
+    /// 0 along the blocks. timm advises 0.2 for EfficientNet.
     pub drop_path: f32,
 }
 

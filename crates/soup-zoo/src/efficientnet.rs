@@ -1,5 +1,6 @@
-//! EfficientNet B0 to B8 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks",
-//! ICML 2019), as timm's `efficientnet_b0` to `efficientnet_b8`: PyTorch's padding and batch norm.
+//! EfficientNet B0 to B8 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional
+//! neural networks", ICML 2019), as timm's `efficientnet_b0` to `efficientnet_b8`: PyTorch's
+//! padding and batch norm.
 
 use soup_graph::{Activation, Builder, Convolution, GraphError, Initial, NodeId};
 
@@ -138,7 +139,8 @@ impl Backbone for Variant {
     }
 }
 
-/// An inverted residual block; without expansion it is timm's depthwise separable one, whose layers have other names.
+/// An inverted residual block; without expansion it is timm's depthwise separable one, whose layers
+/// have other names.
 struct Block {
     name: String,
     kernel: usize,

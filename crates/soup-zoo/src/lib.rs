@@ -1,7 +1,7 @@
 //! Backbones and heads, each one file that builds a graph.
 //!
-//! [`models`] lists what there is, [`build`] makes a [`Graph`] from a [`ModelConfig`]. A backbone's parameters carry
-//! timm's names and start as timm starts them, so that weights move both ways.
+//! [`models`] lists what there is, [`build`] makes a [`Graph`] from a [`ModelConfig`]. A backbone's
+//! parameters carry timm's names and start as timm starts them, so that weights move both ways.
 //!
 //! ```
 //! use soup_zoo::{Head, ModelConfig, build};

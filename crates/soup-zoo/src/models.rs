@@ -52,8 +52,8 @@ pub fn models() -> &'static [ModelSpec] {
 /// Builds a network; its one output is a vector of one logit a label.
 ///
 /// # Errors
-/// [`ZooError`] where the name is unknown, a setting is out of its range or the pictures are too small for the
-/// network.
+/// [`ZooError`] where the name is unknown, a setting is out of its range or the pictures are too
+/// small for the network.
 pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
     let spec = models().iter().find(|model| model.name == config.name);
     let spec = spec.ok_or_else(|| ZooError::unknown_model(&config.name))?;

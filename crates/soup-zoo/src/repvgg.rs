@@ -1,6 +1,7 @@
-//! RepVGG A0 to B3 (Ding et al., "RepVGG: making VGG-style ConvNets great again", CVPR 2021) in the training form of
-//! timm's `repvgg_a0` to `repvgg_b3`: each block is a 3x3 convolution, a 1x1 one and, where shapes allow, the input itself,
-//! each normalised, added up. `soup_graph::rewrite::merge_branches` turns each block into one 3x3 convolution.
+//! RepVGG A0 to B3 (Ding et al., "RepVGG: making VGG-style ConvNets great again", CVPR 2021) in the
+//! training form of timm's `repvgg_a0` to `repvgg_b3`: each block is a 3x3 convolution, a 1x1 one
+//! and, where shapes allow, the input itself, each normalised, added up.
+//! `soup_graph::rewrite::merge_branches` turns each block into one 3x3 convolution.
 //!
 //! `repvgg_nano` and `repvgg_micro` are ours, for quick training on a CPU.
 

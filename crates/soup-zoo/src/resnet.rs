@@ -1,5 +1,5 @@
-//! ResNet (He et al., "Deep residual learning for image recognition", CVPR 2016) as timm's `resnet18`, `resnet34` and
-//! `resnet50`: in a bottleneck the 3x3 convolution takes the stride.
+//! ResNet (He et al., "Deep residual learning for image recognition", CVPR 2016) as timm's
+//! `resnet18`, `resnet34` and `resnet50`: in a bottleneck the 3x3 convolution takes the stride.
 //!
 //! `resnet_nano` is ours, for quick training on a CPU.
 

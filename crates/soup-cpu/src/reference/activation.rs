@@ -46,8 +46,8 @@ fn normal_cdf(x: f64) -> f64 {
     0.5 * (1.0 + erf(x * FRAC_1_SQRT_2))
 }
 
-/// The error function by its series `2 / sqrt(pi) * exp(-x^2) * sum 2^n x^(2n+1) / (1 * 3 * ... * (2n+1))`, whose terms all
-/// have one sign, so nothing cancels.
+/// The error function by its series `2 / sqrt(pi) * exp(-x^2) * sum 2^n x^(2n+1) / (1 * 3 * ... *
+/// (2n+1))`, whose terms all have one sign, so nothing cancels.
 fn erf(x: f64) -> f64 {
     if x.abs() > 6.0 {
         return x.signum();

@@ -15,8 +15,8 @@ pub(super) fn average_backward(given: &[f64], shape: ImageShape) -> Vec<f64> {
         .collect()
 }
 
-/// `ln(mean(exp(sharpness * x))) / sharpness` of each picture and channel: the mean for a sharpness of 0, the
-/// maximum for an infinite one.
+/// `ln(mean(exp(sharpness * x))) / sharpness` of each picture and channel: the mean for a sharpness
+/// of 0, the maximum for an infinite one.
 pub(super) fn log_sum_exp(
     input: &[f64],
     shape: ImageShape,

@@ -142,7 +142,8 @@ fn gradients_agree_with_finite_differences() {
 
 #[test]
 fn activations_have_pytorchs_values_and_slopes() {
-    // torch.nn.functional.{relu,silu,gelu,mish,hardswish,sigmoid} and their gradients in float64 at -1.5 and 0.75.
+    // torch.nn.functional.{relu,silu,gelu,mish,hardswish,sigmoid} and their gradients in float64 at
+    // -1.5 and 0.75.
     let expected = [
         [0.0, 0.0, 0.75, 1.0],
         [

@@ -1,10 +1,12 @@
-//! A convolution followed by a batch norm is a convolution with bias, once the running statistics stand still.
+//! A convolution followed by a batch norm is a convolution with bias, once the running statistics
+//! stand still.
 
 use super::draft::Draft;
 use crate::{Graph, NodeId, Op, Weights};
 
-/// Folds each batch norm into the convolution before it, where nothing else reads that convolution. The convolution
-/// keeps its name and gets a bias. Holds for inference only. Weights must fit the graph.
+/// Folds each batch norm into the convolution before it, where nothing else reads that convolution.
+/// The convolution keeps its name and gets a bias. Holds for inference only. Weights must fit the
+/// graph.
 pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
     let mut draft = Draft::new(graph, weights);
     apply(&mut draft);

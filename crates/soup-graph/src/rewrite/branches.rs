@@ -1,14 +1,14 @@
-//! A sum of convolutions of one map is one convolution (Ding et al., "RepVGG: making VGG-style ConvNets great again", CVPR
-//! 2021).
+//! A sum of convolutions of one map is one convolution (Ding et al., "RepVGG: making VGG-style
+//! ConvNets great again", CVPR 2021).
 
 use super::batch_norm::Affine;
 use super::draft::Draft;
 use crate::{Convolution, Graph, NodeId, Op, Weights};
 
-/// Merges each sum whose terms are all a convolution of one map, a batch norm of it, both, or the map itself, into one
-/// convolution with bias, and removes dropping. A RepVGG block becomes its plain form under timm's name for it
-/// (`...reparam_conv`); any other sum takes the name of its largest kernel. Holds for inference only.
-/// Weights must fit the graph.
+/// Merges each sum whose terms are all a convolution of one map, a batch norm of it, both, or the
+/// map itself, into one convolution with bias, and removes dropping. A RepVGG block becomes its
+/// plain form under timm's name for it (`...reparam_conv`); any other sum takes the name of its
+/// largest kernel. Holds for inference only. Weights must fit the graph.
 pub fn merge_branches(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
     let mut draft = Draft::new(graph, weights);
     super::dropping::apply(&mut draft);
@@ -74,7 +74,8 @@ struct Layer {
 
 impl Branch {
     fn of(draft: &Draft, term: NodeId, readers: &[usize]) -> Self {
-        // A node that others read too has to be computed anyway, so it counts as a map, not as part of the branch.
+        // A node that others read too has to be computed anyway, so it counts as a map, not as part
+        // of the branch.
         let own = |id: NodeId| readers[id.0] == 1;
         let mut input = term;
         let mut affine = None;
@@ -161,8 +162,9 @@ fn merge(branches: &[Branch]) -> Option<Merged> {
     })
 }
 
-/// The 1x1 convolution that changes nothing, with the channels and groups of `spec`. A sum's terms have one shape, so a map
-/// summed with its convolution has as many channels, and its stride is 1 unless the map has a single pixel.
+/// The 1x1 convolution that changes nothing, with the channels and groups of `spec`. A sum's terms
+/// have one shape, so a map summed with its convolution has as many channels, and its stride is 1
+/// unless the map has a single pixel.
 fn identity(spec: Convolution, inputs: usize) -> Layer {
     let one = |at: usize| f64::from(u8::from(at % inputs == at / inputs % inputs));
     Layer {

@@ -4,8 +4,9 @@ use super::RewriteError;
 use super::draft::Draft;
 use crate::{Graph, NodeId, Op, Shape, Weights};
 
-/// The network for pictures of another number of channels: filters that read the picture are summed for one channel, else
-/// repeated and scaled so that equal channels give what they gave before. Weights must fit the graph.
+/// The network for pictures of another number of channels: filters that read the picture are summed
+/// for one channel, else repeated and scaled so that equal channels give what they gave before.
+/// Weights must fit the graph.
 ///
 /// # Errors
 /// [`RewriteError::InputReader`] where something else than a plain convolution reads the picture,

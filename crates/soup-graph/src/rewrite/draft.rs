@@ -2,8 +2,8 @@
 
 use crate::{Convolution, Graph, Initial, Node, NodeId, Op, Parameter, ParameterId, Role, Weights};
 
-/// A graph whose nodes may be replaced and whose parameters hold their own values. Nodes and parameters are only
-/// added or left unused; [`Draft::finish`] drops what nothing needs.
+/// A graph whose nodes may be replaced and whose parameters hold their own values. Nodes and
+/// parameters are only added or left unused; [`Draft::finish`] drops what nothing needs.
 pub(super) struct Draft {
     pub nodes: Vec<Node>,
     pub parameters: Vec<Parameter>,
@@ -31,7 +31,8 @@ impl Draft {
         self.nodes[node.0].inputs[0]
     }
 
-    /// How often each node is read, being an output included. Nodes that lead nowhere do not count as readers.
+    /// How often each node is read, being an output included. Nodes that lead nowhere do not count
+    /// as readers.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.nodes.len()];
         for output in &self.outputs {
@@ -118,8 +119,8 @@ impl Draft {
         ParameterId(self.parameters.len() - 1)
     }
 
-    /// The graph of the nodes that lead to the outputs (and the input), its parameters in the order in which nodes use
-    /// them.
+    /// The graph of the nodes that lead to the outputs (and the input), its parameters in the order
+    /// in which nodes use them.
     pub fn finish(self) -> (Graph, Weights) {
         let readers = self.readers();
         let mut places = vec![NodeId(0); self.nodes.len()];

@@ -4,11 +4,13 @@ use super::RewriteError;
 use super::draft::Draft;
 use crate::{Graph, Initial, NodeId, Op, Shape, Weights};
 
-/// The network with fresh last layers for another number of labels, started as timm's `reset_classifier` starts them: uniform
-/// within `1 / sqrt(inputs)`, drawn from `seed`. Weights must fit the graph.
+/// The network with fresh last layers for another number of labels, started as timm's
+/// `reset_classifier` starts them: uniform within `1 / sqrt(inputs)`, drawn from `seed`. Weights
+/// must fit the graph.
 ///
 /// # Errors
-/// [`RewriteError::NoHead`] where an output does not come straight from a linear layer or a convolution,
+/// [`RewriteError::NoHead`] where an output does not come straight from a linear layer or a
+/// convolution,
 /// [`RewriteError::None`] for 0 labels.
 pub fn swap_head(
     graph: &Graph,
@@ -71,7 +73,8 @@ pub fn swap_head(
     Ok((graph, weights))
 }
 
-/// The layers whose outputs are the labels: from each output back through operations that keep labels apart.
+/// The layers whose outputs are the labels: from each output back through operations that keep
+/// labels apart.
 pub(crate) fn layers(graph: &Graph) -> Result<Vec<NodeId>, RewriteError> {
     let mut heads = Vec::new();
     for (output, &start) in graph.outputs.iter().enumerate() {

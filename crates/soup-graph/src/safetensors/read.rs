@@ -50,9 +50,10 @@ pub fn from_bytes(file: &str, bytes: &[u8], graph: &Graph) -> Result<Weights, Sa
     Ok(weights)
 }
 
-/// The weights of a graph from a file of the same backbone, by timm's rules: filters that read the picture are adapted to
-/// the graph's channels, a last layer whose shape differs or that the file does not have keeps its values in `initial`,
-/// and tensors of the file that the graph does not have are left out. [`Loaded`] tells of each.
+/// The weights of a graph from a file of the same backbone, by timm's rules: filters that read the
+/// picture are adapted to the graph's channels, a last layer whose shape differs or that the file
+/// does not have keeps its values in `initial`, and tensors of the file that the graph does not
+/// have are left out. [`Loaded`] tells of each.
 ///
 /// # Errors
 /// [`SafetensorsError`] where the file cannot be read, is damaged or belongs to another backbone;

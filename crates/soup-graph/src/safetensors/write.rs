@@ -10,12 +10,12 @@ use serde_json::json;
 use super::{COUNTER, SafetensorsError};
 use crate::{Graph, Role, Weights};
 
-/// Writes the weights of a graph, with notes of the caller's choice, under a temporary name beside `path`, synced and
-/// renamed. Each batch norm gets the counter that PyTorch expects.
+/// Writes the weights of a graph, with notes of the caller's choice, under a temporary name beside
+/// `path`, synced and renamed. Each batch norm gets the counter that PyTorch expects.
 ///
 /// # Errors
-/// [`SafetensorsError::Io`] where the file cannot be written, [`SafetensorsError::Length`] where the weights are not the
-/// graph's.
+/// [`SafetensorsError::Io`] where the file cannot be written, [`SafetensorsError::Length`] where
+/// the weights are not the graph's.
 pub fn save(
     path: &Path,
     graph: &Graph,
@@ -44,8 +44,8 @@ pub fn save(
     })
 }
 
-/// The file of the weights of a graph: the same weights and notes give the same bytes. Written here and not by the
-/// safetensors crate because that one puts the notes in random order.
+/// The file of the weights of a graph: the same weights and notes give the same bytes. Written here
+/// and not by the safetensors crate because that one puts the notes in random order.
 pub(super) fn bytes(
     graph: &Graph,
     weights: &Weights,

@@ -1,5 +1,5 @@
-//! The founding head: the backbone with its own 1000-way classifier, the activation, and a linear layer (`labels`) to
-//! the labels. Public weights load with their classifier.
+//! The founding head: the backbone with its own 1000-way classifier, the activation, and a linear
+//! layer (`labels`) to the labels. Public weights load with their classifier.
 
 use soup_graph::{Activation, Builder, GraphError, NodeId};
 

@@ -1,4 +1,5 @@
-//! What runs a graph in these tests. Another engine joins by implementing [`Runner`] and a test a check in `main.rs`.
+//! What runs a graph in these tests. Another engine joins by implementing [`Runner`] and a test a
+//! check in `main.rs`.
 
 use soup_cpu::reference::{Mode, backward, forward};
 use soup_graph::{Graph, Weights};
@@ -10,8 +11,8 @@ pub trait Runner {
     /// Logits outside training.
     fn logits(&self, graph: &Graph, weights: &Weights, images: &[f32], batch: usize) -> Vec<f64>;
 
-    /// A training step without dropping: logits, gradients of the trainable arena for the given gradient of the
-    /// logits, running statistics after the step.
+    /// A training step without dropping: logits, gradients of the trainable arena for the given
+    /// gradient of the logits, running statistics after the step.
     fn step(
         &self,
         graph: &Graph,
