@@ -52,6 +52,7 @@ Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
 enum Verb {
     Quickstart(verbs::quickstart::Arguments),
     Compose(verbs::compose::Arguments),
+    Folds(verbs::folds::Arguments),
     Train(verbs::train::Arguments),
     Evaluate(verbs::evaluate::Arguments),
     Ensemble(verbs::ensemble::Arguments),
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.verb {
         Verb::Quickstart(verb) => verbs::quickstart::run(verb, console),
         Verb::Compose(verb) => verbs::compose::run(verb, console),
+        Verb::Folds(verb) => verbs::folds::run(verb),
         Verb::Train(verb) => verbs::train::run(verb, console),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),

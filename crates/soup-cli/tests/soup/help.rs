@@ -3,9 +3,10 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 7] = [
+const VERBS: [&str; 8] = [
     "quickstart",
     "compose",
+    "folds",
     "train",
     "evaluate",
     "ensemble",

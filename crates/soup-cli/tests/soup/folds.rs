@@ -1,0 +1,72 @@
+//! `folds`: written once, obeyed ever after.
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, contest_data};
+
+fn answers(rows: usize) -> String {
+    let rows = (0..rows).map(|row| format!("{row},{},{}\n", row % 2, row % 3 / 2));
+    format!("index,a,b\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn a_fold_file_is_written_once() {
+    let place = Place::new("folds");
+    place
+        .write("answer.csv", answers(10))
+        .write("other.csv", answers(11));
+    let facts = place.json("folds --data answer.csv --kind kfold --k 3 --seed 42 --out f.json");
+    assert_eq!(facts["sizes"], json!([4, 3, 3]));
+    assert_eq!(
+        (&facts["pictures"], &facts["kind"]),
+        (&json!(10), &json!("kfold"))
+    );
+    let before = place.read("f.json");
+    place.json("folds --data answer.csv --kind kfold --k 3 --seed 42 --out f.json");
+    place.json("folds --data answer.csv --kind stratified --k 2 --out s.json");
+    let cases = [
+        (3, "folds --data answer.csv --k 2 --out f.json"),
+        (3, "folds --data other.csv --k 3 --out f.json"),
+        (2, "folds --data answer.csv --k 1 --out o.json"),
+        (2, "folds --data answer.csv --k 11 --out o.json"),
+        (2, "folds --data answer.csv --seed 4294967296 --out o.json"),
+        (2, "folds --data answer.csv --kind random --out o.json"),
+        (3, "folds --data nowhere.csv --out o.json"),
+        (3, "folds --data f.json --out o.json"),
+    ];
+    let mut table = String::new();
+    for (code, arguments) in cases {
+        table.push_str(&format!(
+            "$ soup {arguments}\n[{code}] {}\n",
+            place.failure(code, arguments)
+        ));
+    }
+    insta::assert_snapshot!("bad_folds", table);
+    assert_eq!(place.read("f.json"), before);
+}
+
+#[test]
+fn the_real_labels_get_scikit_learns_folds() {
+    let Some(data) = contest_data() else { return };
+    let place = Place::new("folds_real");
+    let answer = data.join("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
+    let answer = answer.display();
+    let facts = place.json(&format!(
+        "folds --data {answer} --kind kfold --k 5 --seed 42 --out f.json"
+    ));
+    assert_eq!(
+        facts["sizes"],
+        json!([10_000, 10_000, 10_000, 10_000, 10_000])
+    );
+    let file: Value = serde_json::from_str(&place.read("f.json")).unwrap();
+    let folds = file["fold"].as_array().unwrap();
+    // KFold(5, shuffle=True, random_state=42) of 50,000 rows: the first ten, and FNV-1a of all.
+    assert_eq!(
+        folds[..10],
+        json!([1, 1, 4, 2, 0, 3, 0, 0, 2, 4]).as_array().unwrap()[..]
+    );
+    let hash = folds.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, fold| {
+        (hash ^ fold.as_u64().unwrap()).wrapping_mul(0x100_0000_01B3)
+    });
+    assert_eq!(format!("{hash:016x}"), "8c5b5cef9034e509");
+}
