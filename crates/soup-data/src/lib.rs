@@ -8,6 +8,7 @@ pub mod examples;
 mod files;
 pub mod folds;
 pub mod glyphs;
+pub mod pack;
 pub mod transforms;
 
 pub use error::{Error, Result};

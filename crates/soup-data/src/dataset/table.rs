@@ -2,6 +2,14 @@
 
 use twox_hash::xxhash3_128::Hasher;
 
+use crate::{Error, Result};
+
+/// The hash that manifests hold: XXH3 of 128 bits, in hexadecimal. It finds damage and mix-ups; it is
+/// no defence against forgery.
+pub(crate) fn content_hash(bytes: &[u8]) -> String {
+    format!("{:032x}", Hasher::oneshot(bytes))
+}
+
 /// Ids and labels of a data set, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LabelTable {
@@ -52,6 +60,21 @@ impl LabelTable {
             return None;
         }
         self.labels.get(row * width..(row + 1) * width)
+    }
+
+    /// Writes the labels of `row` as 0.0 and 1.0.
+    pub(crate) fn load_labels(&self, row: usize, labels: &mut [f32]) -> Result<()> {
+        if labels.len() != self.label_names.len() {
+            return Err(Error::Buffer {
+                what: "labels",
+                found: labels.len(),
+                expected: self.label_names.len(),
+            });
+        }
+        for (value, &label) in labels.iter_mut().zip(self.labels(row).unwrap_or_default()) {
+            *value = f32::from(label);
+        }
+        Ok(())
     }
 
     /// Hash of ids, label names and labels, without the pictures: a fold file is bound to it, so

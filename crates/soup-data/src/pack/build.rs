@@ -1,0 +1,431 @@
+//! Makes a pack: every picture decoded once, on all cores, into one array.
+//!
+//! The pack grows in `X.pack.building` and gets its name when it is whole. A run that was killed
+//! goes on: blocks that the journal names are kept where the pixels still have the hash noted and
+//! the picture's file is unchanged.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use super::manifest::{self, Hashes, Manifest};
+use super::progress::{Done, Journal};
+use super::{PICTURES, Pack, npy};
+use crate::dataset::{Channels, Dataset, Decoder, FileReader, content_hash};
+use crate::files::{sync_parent, write_whole};
+use crate::{Error, PictureShape, Result};
+
+/// A block of pictures is at most this large, so that memory does not grow with their number.
+const BLOCK_BYTES: usize = 4 << 20;
+const BLOCK_PICTURES: usize = 64;
+
+/// How to make a pack.
+#[derive(Clone, Copy, Default)]
+pub struct PackOptions<'a> {
+    /// What becomes of the channels.
+    pub channels: Channels,
+    /// Number of threads; one a core where nothing is given.
+    pub threads: Option<NonZeroUsize>,
+    /// Called now and then, from any thread, with the pictures done and their number.
+    pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// Once true, the run ends with [`Error::Interrupted`] and can be continued.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+/// What making a pack did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackReport {
+    /// Pictures in the pack.
+    pub pictures: u64,
+    /// Pictures decoded by this run.
+    pub decoded: u64,
+    /// Pictures that an earlier run had done, verified by this one.
+    pub kept: u64,
+    /// Pictures that lie beside the others but that no row of the label table names.
+    pub unlisted: u64,
+}
+
+/// Decodes every picture of `dataset` into the pack `out` (a folder, `X.pack` by custom). Where a
+/// run was killed, the same call goes on; where the pack is there already and its inputs are
+/// unchanged, it only verifies the inputs.
+///
+/// # Errors
+/// The first picture, in the order of the rows, that is missing, damaged or of another size; what
+/// the system refuses; [`Error::OtherData`] where `out` is there already and holds something else.
+pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Result<PackReport> {
+    let plan = plan(dataset, options.channels);
+    if out.exists() {
+        return keep_existing(dataset, out, &plan, options);
+    }
+    let mut name = out.as_os_str().to_owned();
+    name.push(".building");
+    let folder = PathBuf::from(name);
+    fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+    let lock = lock(&folder.join("lock"))?;
+    // Another process may have finished between our look and our lock.
+    if out.exists() {
+        return keep_existing(dataset, out, &plan, options);
+    }
+
+    let shape = first_shape(dataset, options.channels)?;
+    let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_PICTURES);
+    let journal_path = folder.join("progress.jsonl");
+    let (journal, done) = Journal::open(&journal_path, &plan, shape, block)?;
+    let array = folder.join(PICTURES);
+    let header = npy::header(dataset.len(), shape);
+    prepare_array(&array, &header, dataset.len() * shape.len())?;
+
+    let work = Work {
+        dataset,
+        options,
+        shape,
+        block,
+        journal: &journal,
+        done: &done,
+        array: &array,
+        start: header.len() as u64,
+    };
+    let (hashes, decoded) = work.run()?;
+
+    File::open(&array)
+        .and_then(|file| file.sync_all())
+        .map_err(Error::io("write", &array))?;
+    let manifest = Manifest::new(
+        plan,
+        shape,
+        dataset.table(),
+        dataset.labels_file(),
+        dataset.files().iter().map(|file| file.name.as_str()),
+        hashes,
+    );
+    let manifest_path = folder.join(manifest::FILE);
+    write_whole(&manifest_path, &manifest.to_json(&manifest_path)?)?;
+    drop(journal);
+    fs::rename(&folder, out).map_err(Error::io("rename", &folder))?;
+    sync_parent(out);
+    drop(lock);
+    for left_over in ["progress.jsonl", "lock"] {
+        // The pack is whole; a left-over file in it does no harm.
+        let _ = fs::remove_file(out.join(left_over));
+    }
+    let pictures = dataset.len() as u64;
+    Ok(PackReport {
+        pictures,
+        decoded,
+        kept: pictures - decoded,
+        unlisted: dataset.unlisted() as u64,
+    })
+}
+
+/// Hash of what is asked for, before any picture is read.
+fn plan(dataset: &Dataset, channels: Channels) -> String {
+    let mut text = format!("soup-pack 1\n{channels:?}\n{}\n", dataset.table().hash());
+    for file in dataset.files() {
+        let span = file.span.map(|span| (span.size, span.crc32));
+        text.push_str(&format!("{} {span:?}\n", file.name));
+    }
+    content_hash(text.as_bytes())
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(Error::io("create", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::format(
+            path,
+            "another process is making this pack",
+            "wait for it, or stop it",
+        )),
+        Err(TryLockError::Error(source)) => Err(Error::io("lock", path)(source)),
+    }
+}
+
+/// The first picture sets the shape.
+fn first_shape(dataset: &Dataset, channels: Channels) -> Result<PictureShape> {
+    let mut reader = FileReader::new(dataset.place());
+    let bytes = reader
+        .read(&dataset.files()[0])
+        .map_err(|fault| dataset.read_fault(0, fault))?;
+    Decoder::default()
+        .decode(bytes, channels)
+        .map(|(shape, _)| shape)
+        .map_err(|problem| dataset.damaged(0, problem))
+}
+
+/// Sets header and length; pixels that are there already stay.
+fn prepare_array(path: &Path, header: &[u8], data: usize) -> Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .and_then(|mut file| {
+            file.set_len((header.len() + data) as u64)?;
+            file.write_all(header)
+        })
+        .map_err(Error::io("write", path))
+}
+
+/// The pack is there: is it the one asked for?
+fn keep_existing(
+    dataset: &Dataset,
+    out: &Path,
+    plan: &str,
+    options: &PackOptions,
+) -> Result<PackReport> {
+    let other = |problem: String| Error::OtherData {
+        path: out.into(),
+        problem,
+        hint: "choose another name for the pack, or remove this one first".into(),
+    };
+    let pack = Pack::open(out).map_err(|error| {
+        other(format!(
+            "it is there already, but it is not a whole pack ({error})"
+        ))
+    })?;
+    if pack.plan != plan {
+        return Err(other(
+            "it is there already, made from other ids, labels, files or channels".into(),
+        ));
+    }
+    let done = AtomicU64::new(0);
+    let total = dataset.len();
+    for_each_block(
+        total,
+        options,
+        |first, readers| {
+            let (reader, _, _) = readers;
+            for index in first..(first + BLOCK_PICTURES).min(total) {
+                let bytes = reader
+                    .read(&dataset.files()[index])
+                    .map_err(|fault| dataset.read_fault(index, fault))?;
+                if content_hash(bytes) != pack.inputs[index] {
+                    return Err(other(format!(
+                        "picture `{}` has changed since the pack was made",
+                        pack.table.ids()[index]
+                    )));
+                }
+            }
+            report(options, &done, BLOCK_PICTURES.min(total - first), total);
+            Ok(())
+        },
+        dataset,
+        BLOCK_PICTURES,
+    )?;
+    Ok(PackReport {
+        pictures: total as u64,
+        decoded: 0,
+        kept: total as u64,
+        unlisted: dataset.unlisted() as u64,
+    })
+}
+
+fn report(options: &PackOptions, done: &AtomicU64, more: usize, total: usize) {
+    let done = done.fetch_add(more as u64, Ordering::Relaxed) + more as u64;
+    if let Some(progress) = options.progress {
+        progress(done, total as u64);
+    }
+}
+
+/// What each thread keeps: reader, decoder, the pixels of a block.
+type Tools = (FileReader, Decoder, Vec<u8>);
+
+/// Calls `work` with the first picture of every block, from all threads. Of several errors the one
+/// of the first block is returned: blocks are begun in order, and what is begun is ended.
+fn for_each_block(
+    total: usize,
+    options: &PackOptions,
+    work: impl Fn(usize, &mut Tools) -> Result<()> + Sync,
+    dataset: &Dataset,
+    block: usize,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
+    let lock = || failed.lock().unwrap_or_else(PoisonError::into_inner);
+    let blocks = total.div_ceil(block);
+    let threads = options
+        .threads
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get)
+        .min(blocks);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut tools = (FileReader::new(dataset.place()), Decoder::default(), vec![]);
+                while lock().is_none() {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= blocks {
+                        break;
+                    }
+                    let stopped = options
+                        .stop
+                        .is_some_and(|stop| stop.load(Ordering::Relaxed));
+                    let result = if stopped {
+                        Err(Error::Interrupted)
+                    } else {
+                        work(at * block, &mut tools)
+                    };
+                    if let Err(error) = result {
+                        let mut failed = lock();
+                        if failed.as_ref().is_none_or(|&(first, _)| at < first) {
+                            *failed = Some((at, error));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failed = lock().take();
+    failed.map_or(Ok(()), |(_, error)| Err(error))
+}
+
+struct Work<'a> {
+    dataset: &'a Dataset,
+    options: &'a PackOptions<'a>,
+    shape: PictureShape,
+    block: usize,
+    journal: &'a Journal,
+    done: &'a BTreeMap<usize, Vec<Done>>,
+    array: &'a Path,
+    /// Offset of the first pixel.
+    start: u64,
+}
+
+impl Work<'_> {
+    /// Hashes of all pictures, and how many this run decoded.
+    fn run(&self) -> Result<(Vec<Hashes>, u64)> {
+        let total = self.dataset.len();
+        let finished = Mutex::new(BTreeMap::new());
+        let (decoded, reported) = (AtomicU64::new(0), AtomicU64::new(0));
+        let block = |first: usize, tools: &mut Tools| {
+            let count = self.block.min(total - first);
+            let number = first / self.block;
+            let kept = match self.done.get(&number) {
+                Some(done) if self.is_kept(first, count, done, &mut tools.2)? => Some(done.clone()),
+                _ => None,
+            };
+            let pictures = match kept {
+                Some(pictures) => pictures,
+                None => {
+                    let pictures = self.decode_block(first, count, tools)?;
+                    self.journal.note(number, pictures.clone())?;
+                    decoded.fetch_add(count as u64, Ordering::Relaxed);
+                    pictures
+                }
+            };
+            finished
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(number, pictures);
+            report(self.options, &reported, count, total);
+            Ok(())
+        };
+        for_each_block(total, self.options, block, self.dataset, self.block)?;
+        let hashes = finished
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_values()
+            .flatten()
+            .map(|done| done.hashes)
+            .collect();
+        Ok((hashes, decoded.into_inner()))
+    }
+
+    fn offset(&self, first: usize) -> SeekFrom {
+        SeekFrom::Start(self.start + (first * self.shape.len()) as u64)
+    }
+
+    /// Whether a block of an earlier run still stands in the array, its inputs unchanged.
+    fn is_kept(
+        &self,
+        first: usize,
+        count: usize,
+        done: &[Done],
+        pixels: &mut Vec<u8>,
+    ) -> Result<bool> {
+        if done.len() != count {
+            return Ok(false);
+        }
+        for (index, picture) in (first..).zip(done) {
+            if self.stamp(index)? != picture.stamp {
+                return Ok(false);
+            }
+        }
+        pixels.resize(count * self.shape.len(), 0);
+        File::open(self.array)
+            .and_then(|mut file| {
+                file.seek(self.offset(first))?;
+                file.read_exact(pixels)
+            })
+            .map_err(Error::io("read", self.array))?;
+        let mut pictures = pixels.chunks_exact(self.shape.len()).zip(done);
+        Ok(pictures.all(|(pixels, done)| content_hash(pixels) == done.hashes.pixels))
+    }
+
+    fn decode_block(&self, first: usize, count: usize, tools: &mut Tools) -> Result<Vec<Done>> {
+        let (reader, decoder, pixels) = tools;
+        pixels.resize(count * self.shape.len(), 0);
+        let mut done = Vec::with_capacity(count);
+        for (index, target) in (first..).zip(pixels.chunks_exact_mut(self.shape.len())) {
+            // Before it is read: a change during the reading then shows at the next run.
+            let stamp = self.stamp(index)?;
+            let bytes = reader
+                .read(&self.dataset.files()[index])
+                .map_err(|fault| self.dataset.read_fault(index, fault))?;
+            let (shape, decoded) = decoder
+                .decode(bytes, self.options.channels)
+                .map_err(|problem| self.dataset.damaged(index, problem))?;
+            self.dataset.check_shape(index, shape, self.shape)?;
+            target.copy_from_slice(decoded);
+            done.push(Done {
+                stamp,
+                hashes: Hashes {
+                    input: content_hash(bytes),
+                    pixels: content_hash(decoded),
+                },
+            });
+        }
+        // A handle of its own a block: no position is shared between threads.
+        OpenOptions::new()
+            .write(true)
+            .open(self.array)
+            .and_then(|mut file| {
+                file.seek(self.offset(first))?;
+                file.write_all(pixels)
+            })
+            .map_err(Error::io("write", self.array))?;
+        Ok(done)
+    }
+
+    /// Size and time of change of a picture's file. Archives are bound by the checksums in the plan.
+    fn stamp(&self, index: usize) -> Result<(u64, u64)> {
+        let file = &self.dataset.files()[index];
+        if file.span.is_some() {
+            return Ok((0, 0));
+        }
+        let path = self.dataset.place().display(file);
+        let fault = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => crate::dataset::ReadFault::Missing,
+            _ => crate::dataset::ReadFault::Io(source),
+        };
+        let data =
+            fs::metadata(path).map_err(|error| self.dataset.read_fault(index, fault(error)))?;
+        // Without a clock on the file, its size must do.
+        let changed = data
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .map_or(0, |since| since.as_nanos() as u64);
+        Ok((data.len(), changed))
+    }
+}

@@ -1,0 +1,174 @@
+//! The manifest of a pack: what stands in which row, and what it was made of.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{LabelTable, content_hash};
+use crate::{Error, PictureShape, Result};
+
+pub(super) const FILE: &str = "manifest.json";
+const FORMAT: &str = "soup-pack";
+const VERSION: u32 = 1;
+const HINT: &str = "make the pack again with `soup pack`";
+
+/// As it stands in `manifest.json`. It holds no paths and no times: the same input gives the same
+/// bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    format: String,
+    version: u32,
+    /// Hash of pictures, ids and labels.
+    pub(super) hash: String,
+    /// Hash of what was asked for: ids, labels, file names, channels.
+    pub(super) plan: String,
+    pub(super) shape: PictureShape,
+    pub(super) label_names: Vec<String>,
+    /// Name and hash of the label file.
+    labels_file: Option<LabelsFile>,
+    pub(super) pictures: Vec<Picture>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelsFile {
+    name: String,
+    hash: String,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Picture {
+    pub(super) id: String,
+    /// One `0` or `1` a label.
+    pub(super) labels: String,
+    /// Name of the picture's file in its folder or archive.
+    file: String,
+    #[serde(flatten)]
+    pub(super) hashes: Hashes,
+}
+
+/// What was read, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hashes {
+    /// Hash of the picture's file.
+    pub(super) input: String,
+    /// Hash of the decoded pixels.
+    pub(super) pixels: String,
+}
+
+impl Manifest {
+    /// `files` and `hashes`: one a row of `table`.
+    pub(super) fn new<'a>(
+        plan: String,
+        shape: PictureShape,
+        table: &LabelTable,
+        labels_file: Option<(String, &str)>,
+        files: impl Iterator<Item = &'a str>,
+        hashes: Vec<Hashes>,
+    ) -> Self {
+        let pictures: Vec<Picture> = files
+            .zip(hashes)
+            .enumerate()
+            .map(|(row, (file, hashes))| Picture {
+                id: table.ids()[row].clone(),
+                labels: table
+                    .labels(row)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|&label| if label == 1 { '1' } else { '0' })
+                    .collect(),
+                file: file.into(),
+                hashes,
+            })
+            .collect();
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            hash: hash(shape, table, &pictures),
+            plan,
+            shape,
+            label_names: table.label_names().to_vec(),
+            labels_file: labels_file.map(|(name, hash)| LabelsFile {
+                name,
+                hash: hash.into(),
+            }),
+            pictures,
+        }
+    }
+
+    pub(super) fn to_json(&self, path: &Path) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|error| {
+            Error::format(
+                path,
+                format!("cannot be written: {error}"),
+                "report this as a bug",
+            )
+        })
+    }
+
+    /// Reads the manifest and checks all that can be checked without the pictures.
+    pub(super) fn read(path: &Path) -> Result<(Self, LabelTable)> {
+        let broken = |problem: String| Error::format(path, problem, HINT);
+        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let manifest: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| broken(format!("not the manifest of a pack: {error}")))?;
+        if manifest.format != FORMAT || manifest.version != VERSION {
+            return Err(broken(format!(
+                "format `{}` version {}; this program reads `{FORMAT}` version {VERSION}",
+                manifest.format, manifest.version
+            )));
+        }
+        let shape = manifest.shape;
+        if !(1..=4).contains(&shape.channels) || shape.height == 0 || shape.width == 0 {
+            return Err(broken(format!("pictures of {shape}")));
+        }
+        if manifest.pictures.is_empty() {
+            return Err(broken("it lists no pictures".into()));
+        }
+        // Only looked up, never walked: its order reaches nothing.
+        let mut seen = HashSet::new();
+        let mut labels = Vec::with_capacity(manifest.pictures.len() * manifest.label_names.len());
+        for (row, picture) in manifest.pictures.iter().enumerate() {
+            let place = || format!("picture {row} (from 0, `{}`)", picture.id);
+            if !seen.insert(&picture.id) {
+                return Err(broken(format!("{} is listed twice", place())));
+            }
+            if picture.labels.len() != manifest.label_names.len() {
+                return Err(broken(format!(
+                    "{} has {} labels, but there are {} label names",
+                    place(),
+                    picture.labels.len(),
+                    manifest.label_names.len()
+                )));
+            }
+            for label in picture.labels.bytes() {
+                labels.push(match label {
+                    b'0' => 0,
+                    b'1' => 1,
+                    _ => return Err(broken(format!("{} has a label not 0 or 1", place()))),
+                });
+            }
+        }
+        let ids = manifest.pictures.iter().map(|picture| picture.id.clone());
+        let table = LabelTable::new(ids.collect(), manifest.label_names.clone(), labels);
+        if hash(shape, &table, &manifest.pictures) != manifest.hash {
+            return Err(broken(
+                "it was changed since it was written (its hash differs)".into(),
+            ));
+        }
+        Ok((manifest, table))
+    }
+}
+
+fn hash(shape: PictureShape, table: &LabelTable, pictures: &[Picture]) -> String {
+    let mut text = format!("soup-pack 1\n{shape}\n{}\n", table.hash());
+    for picture in pictures {
+        text.push_str(&picture.hashes.pixels);
+        text.push('\n');
+    }
+    format!("xxh3-128:{}", content_hash(text.as_bytes()))
+}

@@ -1,0 +1,200 @@
+//! The pack: pictures decoded once into one memory-mapped array, with ids, labels and hashes.
+//!
+//! A pack is a folder `X.pack` with `pictures.npy` (`uint8`, N x H x W for grey pictures, else
+//! N x H x W x C; NumPy opens it) and `manifest.json`.
+
+mod build;
+mod manifest;
+mod npy;
+mod progress;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+pub use build::{PackOptions, PackReport, write_pack};
+
+use crate::dataset::{LabelTable, content_hash};
+use crate::{Error, Examples, PictureShape, Result};
+use manifest::Manifest;
+
+const PICTURES: &str = "pictures.npy";
+
+/// An open pack. Pictures stay on disk until they are touched.
+#[derive(Debug)]
+pub struct Pack {
+    path: PathBuf,
+    array: Mmap,
+    start: usize,
+    shape: PictureShape,
+    table: LabelTable,
+    hash: String,
+    plan: String,
+    /// Hash of each picture's file, and of its pixels.
+    inputs: Vec<String>,
+    pixels: Vec<String>,
+}
+
+impl Pack {
+    /// Whether `path` looks like a pack: a folder with a manifest and an array.
+    pub fn is_pack(path: &Path) -> bool {
+        path.join(manifest::FILE).is_file() && path.join(PICTURES).is_file()
+    }
+
+    /// Opens a pack. The manifest is checked whole, of the array header and length;
+    /// [`Pack::verify`] checks the pixels.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotADataset`] where it is no pack, [`Error::Format`] where it
+    /// is damaged.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(Error::NotFound {
+                path: path.into(),
+                hint: "make a pack with `soup pack`".into(),
+            });
+        }
+        if !Self::is_pack(path) {
+            return Err(Error::NotADataset {
+                path: path.into(),
+                problem: format!("not a pack: it lacks {PICTURES} or {}", manifest::FILE),
+                hint: "make a pack with `soup pack`".into(),
+            });
+        }
+        let (manifest, table) = Manifest::read(&path.join(manifest::FILE))?;
+        let array_path = path.join(PICTURES);
+        let file = File::open(&array_path).map_err(Error::io("open", &array_path))?;
+        #[expect(unsafe_code, reason = "a file can only be mapped so")]
+        // SAFETY: the map is read-only, and a pack is never written again once it has its name
+        // (`write_pack` builds it under another one). A process that cut the file short while it is
+        // mapped would end this one with a signal; it could not corrupt it.
+        let array = unsafe { Mmap::map(&file) }.map_err(Error::io("map", &array_path))?;
+        let shape = manifest.shape;
+        let start = npy::data_start(&array, table.len(), shape).map_err(|problem| {
+            Error::format(&array_path, problem, "make the pack again with `soup pack`")
+        })?;
+        let (inputs, pixels) = manifest
+            .pictures
+            .into_iter()
+            .map(|picture| (picture.hashes.input, picture.hashes.pixels))
+            .unzip();
+        Ok(Self {
+            path: path.into(),
+            array,
+            start,
+            shape,
+            table,
+            hash: manifest.hash,
+            plan: manifest.plan,
+            inputs,
+            pixels,
+        })
+    }
+
+    /// Hashes every picture and compares with the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Format`] with the first picture that differs.
+    pub fn verify(&self) -> Result<()> {
+        for (index, expected) in self.pixels.iter().enumerate() {
+            if content_hash(self.picture(index)) != *expected {
+                return Err(Error::format(
+                    self.path.join(PICTURES),
+                    format!(
+                        "picture {index} (from 0, `{}`) is not what was packed",
+                        self.table.ids()[index]
+                    ),
+                    "the disk or a program changed it: make the pack again with `soup pack`",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of pictures.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is no picture; never so for a pack that could be opened.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The shape of every picture.
+    pub fn shape(&self) -> PictureShape {
+        self.shape
+    }
+
+    /// The pixels of picture `index`: `shape().len()` bytes, height x width x channels.
+    ///
+    /// # Panics
+    /// For an index past the end.
+    pub fn picture(&self, index: usize) -> &[u8] {
+        let size = self.shape.len();
+        &self.array[self.start..][index * size..(index + 1) * size]
+    }
+
+    /// Ids, label names and labels together; [`crate::folds::Folds`] are made of and bound to them.
+    pub fn table(&self) -> &LabelTable {
+        &self.table
+    }
+
+    /// The id of every picture.
+    pub fn ids(&self) -> &[String] {
+        self.table.ids()
+    }
+
+    /// Names of the labels; empty where there are none.
+    pub fn label_names(&self) -> &[String] {
+        self.table.label_names()
+    }
+
+    /// The labels of a picture, each 0 or 1; `None` where the pack has none.
+    pub fn labels(&self, index: usize) -> Option<&[u8]> {
+        self.table.labels(index)
+    }
+
+    /// Hash of pictures, ids and labels.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+impl Examples for Pack {
+    fn len(&self) -> u64 {
+        self.table.len() as u64
+    }
+
+    fn shape(&self) -> PictureShape {
+        self.shape
+    }
+
+    fn label_names(&self) -> &[String] {
+        self.table.label_names()
+    }
+
+    fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<(), Error> {
+        let len = self.table.len() as u64;
+        if index >= len {
+            return Err(Error::OutOfRange { index, len });
+        }
+        let picture = self.picture(index as usize);
+        if pixels.len() != picture.len() {
+            return Err(Error::Buffer {
+                what: "pixels",
+                found: pixels.len(),
+                expected: picture.len(),
+            });
+        }
+        self.table.load_labels(index as usize, labels)?;
+        pixels.copy_from_slice(picture);
+        Ok(())
+    }
+}
