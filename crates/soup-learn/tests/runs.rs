@@ -4,11 +4,20 @@
 
 mod support;
 
-use std::{fs, path::Path, sync::atomic::AtomicBool};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use soup_data::{
     Examples, PictureShape,
+    compose::{Composer, WriteOptions, write_dataset},
+    dataset::{Columns, Dataset},
     folds::{FoldKind, Folds},
+    glyphs::{GlyphPool, strokes::Strokes},
+    pack::{PackOptions, write_pack},
 };
 use soup_learn::{
     Error, ErrorKind,
@@ -450,4 +459,68 @@ fn the_folds_of_a_run_are_its_own() {
     fs::remove_file(run.file("folds.json")).unwrap();
     open(&config, 40).unwrap();
     assert_eq!(Folds::read(&run.file("folds.json")).unwrap(), other);
+}
+
+/// A folder of pictures with its table is packed into the run; a pack made beforehand gives the same
+/// bytes, and pictures that changed since are refused.
+#[test]
+fn a_folder_of_pictures_trains_as_its_pack_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("letters");
+    let pool = GlyphPool::new(Arc::new(Strokes::new(0)));
+    let composer = Composer::new(support::compose_config(), pool).unwrap();
+    let options = WriteOptions {
+        out: pictures.clone(),
+        count: 24,
+        seed: 3,
+        glyphs: "strokes".to_owned(),
+        threads: None,
+    };
+    write_dataset(&composer, &options, &|_| ControlFlow::Continue(())).unwrap();
+    let packed = folder.path().join("letters.pack");
+    let dataset = Dataset::open(&pictures, &Columns::default()).unwrap();
+    write_pack(&dataset, &packed, &PackOptions::default()).unwrap();
+
+    let start = |data: &Path, run: &str| {
+        let path = folder.path().join(run);
+        let setting = format!("data.path={}", data.display());
+        let overrides = [
+            &setting,
+            "folds.k=2",
+            "data.compose_share=0",
+            "train.epochs=1",
+        ];
+        let request = request(&path, &overrides);
+        train(&request, &mut (), &NEVER).map(|summary| {
+            (
+                summary,
+                fs::read(path.join("fold1/model.safetensors")).unwrap(),
+            )
+        })
+    };
+    let (from_folder, model) = start(&pictures, "from_folder").unwrap();
+    let (from_pack, same) = start(&packed, "from_pack").unwrap();
+    assert!(model == same);
+    assert_eq!(from_folder.out_of_fold, from_pack.out_of_fold);
+    assert_eq!(from_folder.out_of_fold_images, 24);
+    let ids = fs::read_to_string(folder.path().join("from_pack/oof.ids.json")).unwrap();
+    assert!(ids.starts_with(r#"{"ids":["0","1","2""#), "{ids}");
+    // Either is taken for the other: what counts is what is in the pictures.
+    start(&packed, "from_folder").unwrap();
+
+    fs::copy(
+        pictures.join("images/00001.png"),
+        pictures.join("images/00000.png"),
+    )
+    .unwrap();
+    let error = start(&pictures, "from_folder").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+    fs::remove_file(pictures.join("images/00007.png")).unwrap();
+    let error = start(&pictures, "new").unwrap_err().to_string();
+    assert!(
+        error.contains("answer.csv") && error.contains("row 9"),
+        "{error}"
+    );
+    let error = start(Path::new("nowhere"), "new").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
 }

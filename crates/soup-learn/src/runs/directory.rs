@@ -23,6 +23,7 @@ use crate::{
 /// |---|---|---|
 /// | `config.toml` | every setting | once |
 /// | `folds.json` | which picture is held out by which fold | once |
+/// | `pictures.pack/` | the pictures, where they were given as a folder or zip | once |
 /// | `fold0/...` | see [`FoldDirectory`] | by the process that trains the fold |
 /// | `metrics.jsonl`, `metrics.csv`, `log.txt` | those of the folds, in the folds' order | anew after each epoch of any fold |
 /// | `oof.npy`, `oof.ids.json` | out-of-fold probabilities | anew after each fold |

@@ -74,19 +74,8 @@ pub fn train(
 ) -> Result<TrainSummary, Error> {
     let run = RunDirectory::at(request.run);
     run.begin(&request.config)?;
-    let owned = open(&request.config)?;
+    let owned = OwnedData::open(&request.config, &run, stop)?;
     train_on(request, &owned.borrow(), progress, stop)
-}
-
-/// The pictures that the settings name.
-fn open(config: &CheckedConfig) -> Result<OwnedData, Error> {
-    if config.data.only_composed() {
-        return OwnedData::composed(config);
-    }
-    Err(Error::Mismatch(
-        "packs cannot be opened yet; set data.compose_share=1 to train on composed pictures"
-            .to_owned(),
-    ))
 }
 
 /// As [`train`], on data that the caller has.

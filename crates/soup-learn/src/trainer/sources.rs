@@ -1,13 +1,17 @@
 //! Where the pictures of a run come from.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use soup_data::{
     Examples,
     compose::{ComposedExamples, Composer},
-    dataset::LabelTable,
+    dataset::{Columns, Dataset, LabelTable},
     folds::Folds,
     glyphs::GlyphPool,
+    pack::{Pack, PackOptions, write_pack},
 };
 
 use crate::{Error, batches::Slot, config::CheckedConfig, runs::RunDirectory};
@@ -84,6 +88,37 @@ const HELD_OUT_GLYPHS: f64 = 0.2;
 const HELD_OUT_SEED: u64 = 1 << 62;
 
 impl OwnedData {
+    /// Opens what the settings name: a pack; a folder or zip of pictures, which is packed into the
+    /// run first; or composed pictures alone.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the data, and those of [`OwnedData::packed`].
+    pub fn open(
+        config: &CheckedConfig,
+        run: &RunDirectory,
+        stop: &AtomicBool,
+    ) -> Result<Self, Error> {
+        if config.data.only_composed() {
+            return Self::composed(config);
+        }
+        if config.data.path.is_empty() {
+            return Err(Error::Mismatch(
+                "there are no pictures to learn from: give --data (data.path), or \
+                 data.compose_share=1 to compose all of them"
+                    .to_owned(),
+            ));
+        }
+        let path = Path::new(&config.data.path);
+        let pack = if Pack::is_pack(path) {
+            Pack::open(path)?
+        } else {
+            pack_into(run, path, stop)?
+        };
+        let table = pack.table().clone();
+        let fingerprint = pack.hash().to_owned();
+        Self::packed(config, run, Box::new(pack), &table, fingerprint)
+    }
+
     /// Composed pictures alone: one fold, judged by pictures of glyphs that are never trained on.
     ///
     /// # Errors
@@ -166,6 +201,23 @@ impl OwnedData {
             held_out_rows: &self.held_out_rows,
             fingerprint: &self.fingerprint,
         }
+    }
+}
+
+/// The pictures of a folder or zip as a pack in the run's folder. One process at a time makes it; it
+/// goes on where a killed one stopped, and where the pack is whole the others only open it.
+fn pack_into(run: &RunDirectory, path: &Path, stop: &AtomicBool) -> Result<Pack, Error> {
+    let dataset = Dataset::open(path, &Columns::default())?;
+    let _lock = run.lock()?;
+    let out = run.file("pictures.pack");
+    let options = PackOptions {
+        stop: Some(stop),
+        ..PackOptions::default()
+    };
+    match write_pack(&dataset, &out, &options) {
+        Ok(_) => Ok(Pack::open(&out)?),
+        Err(soup_data::Error::Interrupted) => Err(Error::Interrupted { checkpoint: out }),
+        Err(error) => Err(error.into()),
     }
 }
 
