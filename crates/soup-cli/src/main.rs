@@ -52,9 +52,11 @@ Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
 enum Verb {
     Quickstart(verbs::quickstart::Arguments),
     Compose(verbs::compose::Arguments),
+    Pack(verbs::pack::Arguments),
     Folds(verbs::folds::Arguments),
     Train(verbs::train::Arguments),
     Evaluate(verbs::evaluate::Arguments),
+    Predict(verbs::predict::Arguments),
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
     Models(verbs::models::Arguments),
@@ -66,9 +68,11 @@ fn main() -> ExitCode {
     let outcome = match &arguments.verb {
         Verb::Quickstart(verb) => verbs::quickstart::run(verb, console),
         Verb::Compose(verb) => verbs::compose::run(verb, console),
+        Verb::Pack(verb) => verbs::pack::run(verb, console),
         Verb::Folds(verb) => verbs::folds::run(verb),
         Verb::Train(verb) => verbs::train::run(verb, console),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb),
+        Verb::Predict(verb) => verbs::predict::run(verb, console),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),
         Verb::Models(verb) => verbs::models::run(verb),

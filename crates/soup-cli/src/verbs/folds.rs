@@ -1,12 +1,13 @@
 //! `soup folds`: which pictures are held out together, written once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use soup_data::dataset::LabelTable;
+use soup_data::dataset::{Columns, Dataset, LabelTable};
 use soup_data::folds::{FoldKind, Folds};
+use soup_data::pack::Pack;
 use soup_decide::Predictions;
 
 use crate::console::Report;
@@ -18,11 +19,11 @@ use crate::console::Report;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  soup folds --data answer.csv --kind kfold --k 5 --seed 42 --out folds.json
+  soup folds --data pack/ --kind kfold --k 5 --seed 42 --out folds.json
   soup folds --data answer.csv.gz --kind stratified --out folds.json")]
 pub struct Arguments {
-    /// The table of labels: an id column, then a 0/1 column a label
-    #[arg(long, value_name = "CSV")]
+    /// A pack, a data set, or a table of labels alone: an id column, then a 0/1 column a label
+    #[arg(long, value_name = "DIR_OR_PACK")]
     data: PathBuf,
 
     /// How rows are cut
@@ -63,13 +64,7 @@ struct Facts<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Report> {
-    let answers = Predictions::read_answers(&arguments.data)?;
-    let cells = answers.values().iter().map(|value| *value as u8);
-    let table = LabelTable::new(
-        answers.ids().to_vec(),
-        answers.labels().to_vec(),
-        cells.collect(),
-    );
+    let table = table(&arguments.data)?;
     let kind = match arguments.kind {
         Kind::Kfold => FoldKind::Kfold,
         Kind::Stratified => FoldKind::Stratified,
@@ -101,4 +96,21 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         out: &arguments.out,
     };
     Report::new(facts, text)
+}
+
+/// Ids and labels of a pack, a data set or a table alone.
+fn table(path: &Path) -> Result<LabelTable> {
+    if Pack::is_pack(path) {
+        return Ok(Pack::open(path)?.table().clone());
+    }
+    let is_zip = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
+    if path.is_dir() || is_zip {
+        return Ok(Dataset::open(path, &Columns::default())?.table().clone());
+    }
+    let answers = Predictions::read_answers(path)?;
+    let cells = answers.values().iter().map(|value| *value as u8);
+    let (ids, labels) = (answers.ids().to_vec(), answers.labels().to_vec());
+    Ok(LabelTable::new(ids, labels, cells.collect()))
 }

@@ -5,6 +5,7 @@ pub mod ensemble;
 pub mod evaluate;
 pub mod folds;
 pub mod models;
+pub mod pack;
 pub mod predict;
 pub mod quickstart;
 pub mod submit;

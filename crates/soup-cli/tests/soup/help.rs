@@ -3,12 +3,14 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 8] = [
+const VERBS: [&str; 10] = [
     "quickstart",
     "compose",
+    "pack",
     "folds",
     "train",
     "evaluate",
+    "predict",
     "ensemble",
     "submit",
     "models",

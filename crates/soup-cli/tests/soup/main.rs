@@ -8,5 +8,6 @@ mod folds;
 mod help;
 mod models;
 mod place;
+mod predict;
 mod quickstart;
 mod train;

@@ -1,0 +1,131 @@
+//! `soup pack`: pictures decoded once.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use soup_data::dataset::{Channels, Columns, Dataset};
+use soup_data::pack::{Pack, PackOptions, write_pack};
+
+use crate::console::{Console, Report};
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::Bar;
+
+/// Decode pictures once into a memory-mapped array, and check every one and every label
+///
+/// The pack holds one .npy (uint8, N x H x W for grey, N x H x W x C else; NumPy opens it) and a
+/// manifest of ids, labels and hashes. What is wrong with the input is named with its file and row.
+/// Interrupted, the same command goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  soup pack --data dirty_mnist_2nd/ --out pack/              the contest's layout, or compose's
+  soup pack --images pictures/ --labels labels.csv --out pack/
+  soup pack --images pictures.zip --labels labels.csv --id file --ignore source --out pack/")]
+pub struct Arguments {
+    /// A data set: a folder or zip file with pictures and at most one table of labels
+    #[arg(long, value_name = "DIR_OR_ZIP", conflicts_with_all = ["images", "labels"])]
+    data: Option<PathBuf>,
+
+    /// The pictures alone: a folder or a zip file
+    #[arg(long, value_name = "DIR_OR_ZIP")]
+    images: Option<PathBuf>,
+
+    /// The table of labels: an id column and 0/1 columns
+    #[arg(long, value_name = "CSV", requires = "images")]
+    labels: Option<PathBuf>,
+
+    /// The id column [default: the first]
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+
+    /// The label columns, in this order [default: all others]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    label_columns: Option<Vec<String>>,
+
+    /// Columns that are no labels
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    ignore: Vec<String>,
+
+    /// Channels of the pack: as-stored, grey or rgb
+    #[arg(long, value_name = "CHANNELS", default_value = "as-stored")]
+    channels: Channels,
+
+    /// Folder of the pack
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Serialize)]
+struct Facts<'a> {
+    pack: &'a PathBuf,
+    pictures: u64,
+    /// Pictures decoded now; the others were there from an earlier run.
+    decoded: u64,
+    /// Pictures that no row of the table names.
+    unlisted: u64,
+    shape: [usize; 3],
+    labels: usize,
+    hash: String,
+    seconds: f64,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let started = Instant::now();
+    let columns = Columns {
+        id: arguments.id.clone(),
+        labels: arguments.label_columns.clone(),
+        ignored: arguments.ignore.clone(),
+    };
+    let dataset = match (&arguments.data, &arguments.images) {
+        (Some(data), _) => Dataset::open(data, &columns)?,
+        (None, Some(images)) => Dataset::from_parts(images, arguments.labels.as_deref(), &columns)?,
+        (None, None) => {
+            return Err(Usage("name the pictures with --data or --images".into()).into());
+        }
+    };
+    let stop = interrupt::watch()?;
+    let bar = Bar::new(console, "packing", dataset.len() as u64, "pictures");
+    let options = PackOptions {
+        channels: arguments.channels,
+        threads: arguments.threads,
+        progress: Some(&|done, _| bar.set(done)),
+        stop: Some(&stop),
+    };
+    let written = write_pack(&dataset, &arguments.out, &options);
+    bar.finish();
+    let written = written?;
+    let pack = Pack::open(&arguments.out)?;
+    let shape = pack.shape();
+    let facts = Facts {
+        pack: &arguments.out,
+        pictures: written.pictures,
+        decoded: written.decoded,
+        unlisted: written.unlisted,
+        shape: [shape.height, shape.width, shape.channels],
+        labels: pack.label_names().len(),
+        hash: pack.hash().to_owned(),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let mut text = format!(
+        "{} pictures of {shape} with {} labels in {}",
+        facts.pictures,
+        facts.labels,
+        arguments.out.display()
+    );
+    if written.unlisted > 0 {
+        text.push_str(&format!(
+            "\n{} pictures are in no row of the table",
+            written.unlisted
+        ));
+    }
+    Report::new(facts, text)
+}
