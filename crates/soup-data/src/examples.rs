@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::compose::LabelBox;
 
 /// Size of a picture: 8 bits a channel, height x width x channels in this order in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,4 +71,18 @@ pub trait Examples: Sync {
     /// [`Error::OutOfRange`] for an index past the end, [`Error::Buffer`] for a slice of another
     /// length, and whatever reading or composing the picture reports.
     fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<(), Error>;
+
+    /// As [`load`](Self::load), and says where the labels are, for sources that know it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    fn load_with_boxes(
+        &self,
+        index: u64,
+        pixels: &mut [u8],
+        labels: &mut [f32],
+    ) -> Result<Option<Vec<LabelBox>>, Error> {
+        self.load(index, pixels, labels)?;
+        Ok(None)
+    }
 }

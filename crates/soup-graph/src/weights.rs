@@ -40,6 +40,8 @@ pub enum Initial {
     Constant(f32),
     /// Normal with this standard deviation and mean 0.
     Normal(f32),
+    /// A matrix with this value on its diagonal and 0 elsewhere.
+    Diagonal(f32),
     /// Normal about a mean other than 0.
     NormalAbout {
         /// The mean.
@@ -107,10 +109,13 @@ impl Weights {
         let mut weights = Self::zeros(graph);
         for (index, parameter) in graph.parameters.iter().enumerate() {
             let mut stream = Stream::new(seed, Purpose::Init, 0, index as u64);
-            for value in weights.of_mut(parameter) {
+            let columns: usize = parameter.shape.iter().skip(1).product();
+            for (place, value) in weights.of_mut(parameter).iter_mut().enumerate() {
                 *value = match parameter.initial {
                     Initial::Constant(value) => value,
                     Initial::Normal(deviation) => deviation * stream.normal(),
+                    Initial::Diagonal(value) if place / columns == place % columns => value,
+                    Initial::Diagonal(_) => 0.0,
                     Initial::NormalAbout { mean, deviation } => mean + deviation * stream.normal(),
                     Initial::Uniform(bound) => stream.range(-bound, bound),
                 };

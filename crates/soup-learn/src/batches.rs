@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use soup_cpu::Pool;
 use soup_data::{
     Examples,
+    compose::LabelBox,
     transforms::{Pipeline, Scratch},
 };
 use soup_random::{Purpose, Stream};
@@ -101,8 +102,11 @@ pub struct Loader<'a> {
     scratch: Vec<Mutex<Thread>>,
 }
 
-/// Where one picture and its labels go.
-type Place<'a> = (&'a mut [f32], &'a mut [f32]);
+/// Where one picture, its labels and its boxes go.
+type Place<'a> = (
+    (&'a mut [f32], &'a mut [f32]),
+    &'a mut Option<Vec<LabelBox>>,
+);
 
 #[derive(Default)]
 struct Thread {
@@ -140,8 +144,8 @@ impl<'a> Loader<'a> {
     }
 
     /// Fills a batch: `input` (a picture of `input_len` values a slot) and `targets` (`labels`
-    /// values a slot); what lies beyond the slots is left alone. `epoch` is counted from 0 and
-    /// steers the random transforms.
+    /// values a slot), and gives the boxes of each picture whose source knows them; what lies beyond the
+    /// slots is left alone. `epoch` is counted from 0 and steers the random transforms.
     ///
     /// # Errors
     /// [`Error::Data`]: the first picture, in the order of the slots, that cannot be had.
@@ -151,7 +155,8 @@ impl<'a> Loader<'a> {
         epoch: u32,
         input: &mut [f32],
         targets: &mut [f32],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Option<Vec<LabelBox>>>, Error> {
+        let mut boxes = vec![None; slots.len()];
         // Sources without labels (a test set) still make batches.
         let mut no_targets: Vec<&mut [f32]> = Vec::new();
         let rows: Vec<&mut [f32]> = if self.labels == 0 {
@@ -163,32 +168,32 @@ impl<'a> Loader<'a> {
         let tasks: Vec<Mutex<Option<Place<'_>>>> = input
             .chunks_exact_mut(self.input_len)
             .zip(rows)
-            .map(|pair| Mutex::new(Some(pair)))
+            .zip(&mut boxes)
+            .map(|place| Mutex::new(Some(place)))
             .collect();
         let failure: Mutex<Option<(usize, Error)>> = Mutex::new(None);
         let run = |index: usize, thread: usize| {
             let taken = lock(&tasks[index]).take();
-            let Some((input, targets)) = taken else {
+            let Some(((input, targets), boxes)) = taken else {
                 return;
             };
-            if let Err(error) = self.load(
-                slots[index],
-                epoch,
-                input,
-                targets,
-                &mut lock(&self.scratch[thread]),
-            ) {
-                let mut failure = lock(&failure);
-                if failure.as_ref().is_none_or(|(first, _)| index < *first) {
-                    *failure = Some((index, error));
+            let thread = &mut lock(&self.scratch[thread]);
+            match self.load(slots[index], epoch, input, targets, thread) {
+                Ok(found) => *boxes = found,
+                Err(error) => {
+                    let mut failure = lock(&failure);
+                    if failure.as_ref().is_none_or(|(first, _)| index < *first) {
+                        *failure = Some((index, error));
+                    }
                 }
             }
         };
         self.pool
             .run_with_worker(slots.len().min(tasks.len()), &run);
+        drop(tasks);
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some((_, error)) => Err(error),
-            None => Ok(()),
+            None => Ok(boxes),
         }
     }
 
@@ -199,7 +204,7 @@ impl<'a> Loader<'a> {
         input: &mut [f32],
         targets: &mut [f32],
         thread: &mut Thread,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Vec<LabelBox>>, Error> {
         let (source, index, draws) = match slot {
             Slot::Packed(row) => (self.packed, row, row),
             Slot::Composed(index) => (self.composed, index, COMPOSED_DRAWS | index),
@@ -209,7 +214,7 @@ impl<'a> Loader<'a> {
         };
         let shape = source.shape();
         thread.pixels.resize(shape.len(), 0);
-        source.load(index, &mut thread.pixels, targets)?;
+        let boxes = source.load_with_boxes(index, &mut thread.pixels, targets)?;
         let mut draws = Stream::new(self.seed, Purpose::Augment, epoch, draws);
         self.transforms
             .apply(
@@ -220,7 +225,7 @@ impl<'a> Loader<'a> {
                 input,
             )
             .map_err(soup_data::Error::from)?;
-        Ok(())
+        Ok(boxes)
     }
 }
 

@@ -37,6 +37,9 @@ pub struct ModelConfig {
     /// Sharpness of the label map's smooth maximum: 0 is the mean, infinity the maximum. Other
     /// heads ignore it.
     pub sharpness: f32,
+    /// Whether a linear layer over all labels' smooth maxima gives the logits of the label map: it sets scale and
+    /// offset, and lets one label speak for or against another. Other heads ignore it.
+    pub context: bool,
     /// In place of the backbone's own activation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
@@ -58,6 +61,7 @@ impl Default for ModelConfig {
             labels: 26,
             head: Head::Linear,
             sharpness: 4.0,
+            context: false,
             activation: None,
             dropout: 0.0,
             drop_path: 0.0,

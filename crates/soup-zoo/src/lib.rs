@@ -27,6 +27,7 @@ pub mod heads;
 mod models;
 pub mod repvgg;
 pub mod resnet;
+pub mod soup;
 #[cfg(test)]
 mod tests;
 

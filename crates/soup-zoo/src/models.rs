@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use soup_graph::{Builder, Graph, GraphError, ImageShape};
 
 use crate::backbone::{Backbone, Options};
-use crate::{Head, ModelConfig, ZooError, efficientnet, heads, repvgg, resnet};
+use crate::{Head, ModelConfig, ZooError, efficientnet, heads, repvgg, resnet, soup};
 
 /// A model that [`build`] knows.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +36,11 @@ pub fn models() -> &'static [ModelSpec] {
         let efficientnets = efficientnet::VARIANTS.iter().map(|v| v as &dyn Backbone);
         let repvggs = repvgg::VARIANTS.iter().map(|v| v as &dyn Backbone);
         let resnets = resnet::VARIANTS.iter().map(|v| v as &dyn Backbone);
+        let soups = soup::VARIANTS.iter().map(|v| v as &dyn Backbone);
         efficientnets
             .chain(repvggs)
             .chain(resnets)
+            .chain(soups)
             .map(|backbone| ModelSpec {
                 name: backbone.name(),
                 side: backbone.side(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Composer;
+use super::{Composer, LabelBox};
 use crate::{Error, Examples, PictureShape, Result};
 
 /// The first `count` pictures of a seed, composed when they are asked for. Nothing is stored.
@@ -30,6 +30,15 @@ impl Examples for ComposedExamples {
     }
 
     fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<()> {
+        self.load_with_boxes(index, pixels, labels).map(|_| ())
+    }
+
+    fn load_with_boxes(
+        &self,
+        index: u64,
+        pixels: &mut [u8],
+        labels: &mut [f32],
+    ) -> Result<Option<Vec<LabelBox>>> {
         if index >= self.count {
             return Err(Error::OutOfRange {
                 index,
@@ -47,7 +56,7 @@ impl Examples for ComposedExamples {
         for (label, held) in labels.iter_mut().zip(composed.labels) {
             *label = f32::from(u8::from(held));
         }
-        Ok(())
+        Ok(Some(composed.boxes))
     }
 }
 

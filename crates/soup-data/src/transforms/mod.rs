@@ -153,6 +153,20 @@ impl Transform {
         every_transform!(self, step => of(step))
     }
 
+    /// Whether what is at a share of the picture's height and width stays there.
+    pub fn keeps_places(&self) -> bool {
+        !matches!(
+            self,
+            Self::CenterCrop(_)
+                | Self::Pad(_)
+                | Self::HorizontalFlip(_)
+                | Self::VerticalFlip(_)
+                | Self::Rotation(_)
+                | Self::Rot90(_)
+                | Self::Affine(_)
+        )
+    }
+
     /// Whether the transform draws at random, and so is left out in evaluation.
     pub fn is_random(&self) -> bool {
         fn of<S: Step>(_: &S) -> bool {

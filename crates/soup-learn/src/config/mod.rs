@@ -37,7 +37,12 @@ use serde::{Deserialize, Serialize};
 use soup_data::{compose::ComposeConfig, transforms::Pipeline};
 use toml::{Table, Value};
 
-use crate::{average::Average, losses::Loss, optimizers::Optimizer, schedules::Schedule};
+use crate::{
+    average::Average,
+    losses::{Boxes, Loss},
+    optimizers::Optimizer,
+    schedules::Schedule,
+};
 
 /// Every setting of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +58,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// What is made small.
     pub loss: Loss,
+    /// What boxes of composed pictures teach the label maps.
+    pub boxes: Boxes,
     /// How gradients move the weights.
     pub optimizer: Optimizer,
     /// How the rate moves.
@@ -116,6 +123,40 @@ impl Config {
         self.to_table().to_string()
     }
 
+    fn check_boxes(&self) -> Result<(), ConfigError> {
+        self.boxes.check()?;
+        if !self.boxes.is_on() {
+            return Ok(());
+        }
+        let wrong = |problem: String| {
+            Err(ConfigError::Value {
+                path: "boxes.weight".to_owned(),
+                problem,
+            })
+        };
+        if self.model.head != soup_zoo::Head::LabelMap {
+            return wrong("boxes teach label maps; set model.head=label_map too".to_owned());
+        }
+        if self.data.compose_share == 0.0 {
+            return wrong(
+                "only composed pictures have boxes; set data.compose_share too".to_owned(),
+            );
+        }
+        match self
+            .transforms
+            .transforms()
+            .iter()
+            .find(|t| !t.keeps_places())
+        {
+            Some(transform) => wrong(format!(
+                "the transform {} moves things away from their boxes; leave it out (the composer turns \
+                 and shifts letters itself)",
+                transform.kind()
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Checks every value once.
     ///
     /// # Errors
@@ -130,6 +171,7 @@ impl Config {
         self.folds.check()?;
         self.model.check()?;
         self.loss.check()?;
+        self.check_boxes()?;
         self.optimizer.check()?;
         self.schedule.check(epochs)?;
         self.train.check()?;

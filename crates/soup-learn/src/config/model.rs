@@ -21,6 +21,8 @@ pub struct ModelConfig {
     pub activation: Option<Activation>,
     /// Sharpness of the head `label_map`: 0 is the mean, infinity the maximum.
     pub sharpness: f32,
+    /// Whether the head `label_map` ends in a linear layer over all labels' smooth maxima.
+    pub context: bool,
     /// Share of features dropped before the last layer in training.
     pub dropout: f32,
     /// Share of pictures for which the last residual branch is dropped in training; earlier
@@ -37,6 +39,7 @@ impl Default for ModelConfig {
             head: Head::Linear,
             activation: None,
             sharpness: 4.0,
+            context: false,
             dropout: 0.0,
             drop_path: 0.0,
             weights: String::new(),
@@ -73,6 +76,7 @@ impl ModelConfig {
             labels,
             head: self.head,
             sharpness: self.sharpness,
+            context: self.context,
             activation: self.activation,
             dropout: self.dropout,
             drop_path: self.drop_path,

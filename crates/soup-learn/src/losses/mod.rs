@@ -17,6 +17,7 @@
 
 mod asymmetric;
 mod bce;
+mod boxes;
 mod focal;
 mod hill;
 mod sigmoid;
@@ -24,6 +25,7 @@ mod two_way;
 
 pub use asymmetric::Asymmetric;
 pub use bce::Bce;
+pub use boxes::Boxes;
 pub use focal::Focal;
 pub use hill::Hill;
 pub use two_way::TwoWay;

@@ -1,6 +1,7 @@
 //! The training of one fold, from wherever it stands to its end.
 
 use std::{
+    borrow::Cow,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,7 +12,8 @@ use std::{
 
 use soup_cpu::{Inference, Options, Pool, Training};
 use soup_data::transforms::Pipeline;
-use soup_graph::{Graph, Weights, rewrite, safetensors};
+use soup_graph::{Graph, Shape, Weights, rewrite, safetensors};
+use soup_zoo::heads::label_map;
 
 use super::{
     TrainData,
@@ -135,15 +137,32 @@ impl Fold<'_> {
             problem: error.to_string(),
         };
         let train = &self.config.train;
+        // Boxes teach the maps under the logits, so training has them as a second output.
+        let maps = label_map::maps(self.graph).filter(|_| self.config.boxes.is_on());
+        let taught = match maps {
+            Some(maps) => {
+                let mut graph = self.graph.clone();
+                graph.outputs.push(maps);
+                Cow::Owned(graph)
+            }
+            None => Cow::Borrowed(self.graph),
+        };
+        let map_size = maps.and_then(|maps| match taught.node(maps).shape {
+            Shape::Map(map) => Some([map.height, map.width, map.channels]),
+            Shape::Vector(_) => None,
+        });
+        let map_len = map_size.map_or(0, |size| size.iter().product());
         // The shape of the rewritten network does not depend on the weights.
         let (deployed, _) = rewrite::for_inference(self.graph, &Weights::zeros(self.graph));
         Ok(Engines {
-            training: Training::new(self.graph, train.batch, &options).map_err(wrong)?,
+            training: Training::new(&taught, train.batch, &options).map_err(wrong)?,
             inference: Inference::new(&deployed, train.evaluation_batch(), &options)
                 .map_err(wrong)?,
             gradients: vec![0.0; self.graph.trainable_len()],
             targets: vec![0.0; train.batch * self.data.label_names.len()],
             slope: vec![0.0; train.batch * self.data.label_names.len()],
+            map_size,
+            map_slope: vec![0.0; train.batch * map_len],
         })
     }
 
@@ -227,6 +246,9 @@ struct Engines {
     gradients: Vec<f32>,
     targets: Vec<f32>,
     slope: Vec<f32>,
+    /// Rows, columns and labels of the maps that boxes teach.
+    map_size: Option<[usize; 3]>,
+    map_slope: Vec<f32>,
 }
 
 impl Engines {
@@ -241,11 +263,11 @@ impl Engines {
         draw: u32,
     ) -> Result<(f64, u64), Error> {
         let config = fold.config;
-        loader.fill(slots, epoch, self.training.input_mut(), &mut self.targets)?;
+        let boxes = loader.fill(slots, epoch, self.training.input_mut(), &mut self.targets)?;
         self.training.forward(weights, config.train.seed, draw);
         let logits = self.training.output(0);
         let labels = fold.data.label_names.len();
-        let loss = config
+        let mut loss = config
             .loss
             .evaluate(logits, &self.targets, labels, &mut self.slope);
         let right = logits
@@ -253,13 +275,22 @@ impl Engines {
             .zip(&self.targets)
             .filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5))
             .count() as u64;
+        if let (Some(size), Some(composed)) = (self.map_size, fold.data.composed) {
+            let maps = self.training.output(1);
+            let shape = composed.shape();
+            let slope = &mut self.map_slope;
+            loss += config.boxes.evaluate(maps, size, &boxes, shape, slope);
+        }
         if config.train.accumulate > 1 {
             let share = 1.0 / config.train.accumulate as f32;
-            self.slope.iter_mut().for_each(|slope| *slope *= share);
+            let slopes = self.slope.iter_mut().chain(&mut self.map_slope);
+            slopes.for_each(|slope| *slope *= share);
         }
         self.training.update_statistics(weights);
+        let slopes = [self.slope.as_slice(), &self.map_slope];
+        let outputs = 1 + usize::from(self.map_size.is_some());
         self.training
-            .backward(weights, &[&self.slope], &mut self.gradients);
+            .backward(weights, &slopes[..outputs], &mut self.gradients);
         Ok((loss, right))
     }
 }

@@ -22,6 +22,7 @@ use std::{
 
 use soup_cpu::Pool;
 use soup_graph::{Graph, Weights, safetensors};
+use soup_zoo::heads::label_map;
 
 use crate::{
     Error,
@@ -145,13 +146,17 @@ fn graph(config: &CheckedConfig, data: &TrainData<'_>) -> Result<Graph, Error> {
         }
     }
     let shape = found.ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
-    config
+    let mut graph = config
         .model
         .build(shape, data.label_names.len())
         .map_err(|error| Error::Model {
             model: config.model.name.clone(),
             problem: error.to_string(),
-        })
+        })?;
+    if config.boxes.is_on() {
+        label_map::set_prior(&mut graph, config.boxes.prior);
+    }
+    Ok(graph)
 }
 
 /// The weights that a fold begins with: other random ones for each fold, so that an average of the

@@ -1,0 +1,242 @@
+//! The map loss: where boxes say a label is, its heat map should be hot.
+//!
+//! Of the cells of a label's map, those whose centre lies in the middle part of one of the label's boxes
+//! are positive (at least the cell that holds the box's centre), all others negative. The loss is the binary
+//! cross-entropy of all cells, positives weighted, divided by the number of positive cells, as
+//! dense detectors normalise theirs (Lin et al., "Focal loss for dense object detection", ICCV
+//! 2017, section 4.1).
+
+use serde::{Deserialize, Serialize};
+use soup_data::{PictureShape, compose::LabelBox};
+
+use super::sigmoid::{sigmoid, softplus};
+use crate::setting::{InvalidSetting, require};
+
+/// The section `[boxes]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Boxes {
+    /// Weight of the map loss beside the loss of the pictures' labels; 0 is off.
+    pub weight: f32,
+    /// Weight of a positive cell.
+    pub positive_weight: f32,
+    /// Share of a box's sides within which cells are positive.
+    pub core: f32,
+    /// Probability that every cell starts with.
+    pub prior: f32,
+}
+
+impl Default for Boxes {
+    fn default() -> Self {
+        Self {
+            weight: 0.0,
+            positive_weight: 1.0,
+            core: 0.5,
+            prior: 0.01,
+        }
+    }
+}
+
+impl Boxes {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// The first parameter that is out of its range, by its key.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        let rules = [
+            (
+                "boxes.weight",
+                self.weight,
+                self.weight >= 0.0,
+                "at least 0",
+            ),
+            (
+                "boxes.positive_weight",
+                self.positive_weight,
+                self.positive_weight > 0.0,
+                "above 0",
+            ),
+            (
+                "boxes.core",
+                self.core,
+                self.core > 0.0 && self.core <= 1.0,
+                "above 0 and at most 1",
+            ),
+            (
+                "boxes.prior",
+                self.prior,
+                self.prior > 0.0 && self.prior < 1.0,
+                "above 0 and below 1",
+            ),
+        ];
+        for (key, value, holds, rule) in rules {
+            require(holds && value.is_finite(), key, value, rule)?;
+        }
+        Ok(())
+    }
+
+    /// Whether boxes teach at all.
+    pub fn is_on(&self) -> bool {
+        self.weight > 0.0
+    }
+
+    /// The weighted loss of a batch of maps and its gradient with respect to the logits.
+    ///
+    /// `logits` and `gradient` are pictures x rows x columns x labels; `boxes` holds one list a picture,
+    /// in pixels of a picture of `shape`, or `None` where the boxes are not known: such a picture teaches
+    /// nothing here.
+    ///
+    /// # Panics
+    /// Where the lengths do not fit.
+    pub fn evaluate(
+        &self,
+        logits: &[f32],
+        [rows, columns, labels]: [usize; 3],
+        boxes: &[Option<Vec<LabelBox>>],
+        shape: PictureShape,
+        gradient: &mut [f32],
+    ) -> f64 {
+        let picture_len = rows * columns * labels;
+        assert_eq!(logits.len(), boxes.len() * picture_len, "maps of the batch");
+        assert_eq!(logits.len(), gradient.len(), "gradient of the maps");
+        // The gradient's memory holds the targets first.
+        gradient.fill(0.0);
+        let mut positives = 0;
+        for (targets, boxes) in gradient.chunks_exact_mut(picture_len).zip(boxes) {
+            for found in boxes.iter().flatten() {
+                let ys = self.cells(found.y0, found.y1, shape.height, rows);
+                for y in ys {
+                    for x in self.cells(found.x0, found.x1, shape.width, columns) {
+                        let cell = &mut targets[(y * columns + x) * labels + found.label];
+                        positives += usize::from(*cell == 0.0);
+                        *cell = 1.0;
+                    }
+                }
+            }
+        }
+        let share = f64::from(self.weight) / positives.max(1) as f64;
+        let weight = f64::from(self.positive_weight);
+        let mut sum = 0.0;
+        let pictures = gradient
+            .chunks_exact_mut(picture_len)
+            .zip(logits.chunks_exact(picture_len))
+            .zip(boxes)
+            .filter(|(_, boxes)| boxes.is_some());
+        for ((cells, logits), _) in pictures {
+            for (cell, &logit) in cells.iter_mut().zip(logits) {
+                let logit = f64::from(logit);
+                let slope = if *cell > 0.0 {
+                    sum += weight * softplus(-logit);
+                    weight * (sigmoid(logit) - 1.0)
+                } else {
+                    sum += softplus(logit);
+                    sigmoid(logit)
+                };
+                *cell = (share * slope) as f32;
+            }
+        }
+        share * sum
+    }
+
+    /// Cells along one side that are positive for a box from `low` to `high` (pixels).
+    fn cells(&self, low: u32, high: u32, side: usize, cells: usize) -> std::ops::Range<usize> {
+        let scale = cells as f32 / side as f32;
+        let centre = (low + high) as f32 * 0.5 * scale;
+        let half = (high - low) as f32 * 0.5 * self.core * scale;
+        // Cell i has its centre at i + 1/2.
+        let first = (centre - half - 0.5).ceil().max(0.0) as usize;
+        let last = (centre + half + 0.5).floor().max(0.0) as usize;
+        let last = last.min(cells);
+        if first < last {
+            first..last
+        } else {
+            let middle = (centre as usize).min(cells - 1);
+            middle..middle + 1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use soup_data::glyphs::GlyphId;
+
+    fn label_box(label: usize, x0: u32, y0: u32, x1: u32, y1: u32) -> LabelBox {
+        LabelBox {
+            label,
+            x0,
+            y0,
+            x1,
+            y1,
+            level: 100,
+            glyph: GlyphId { part: 0, index: 0 },
+        }
+    }
+
+    const SHAPE: PictureShape = PictureShape {
+        height: 64,
+        width: 64,
+        channels: 1,
+    };
+
+    #[test]
+    fn cells_are_the_middle_of_a_box_and_never_none() {
+        let boxes = Boxes::default();
+        // A box over the pixels 16..48 of 64: its middle half is 24..40, cells 3 and 4 of 8.
+        assert_eq!(boxes.cells(16, 48, 64, 8), 3..5);
+        // A small box has the cell of its centre.
+        assert_eq!(boxes.cells(1, 3, 64, 8), 0..1);
+        assert_eq!(boxes.cells(62, 64, 64, 8), 7..8);
+        assert_eq!(Boxes { core: 1.0, ..boxes }.cells(0, 64, 64, 8), 0..8);
+    }
+
+    #[test]
+    fn gradient_agrees_with_finite_differences() {
+        let boxes = Boxes {
+            weight: 0.7,
+            positive_weight: 3.0,
+            core: 0.6,
+            ..Boxes::default()
+        };
+        let lists = [
+            Some(vec![
+                label_box(0, 3, 5, 40, 30),
+                label_box(2, 50, 50, 64, 60),
+            ]),
+            None,
+            Some(vec![label_box(1, 20, 0, 30, 64)]),
+        ];
+        let size = [4, 5, 3];
+        let mut logits: Vec<f32> = (0..180)
+            .map(|i| ((i * 37) % 29) as f32 / 7.0 - 2.0)
+            .collect();
+        let mut gradient = vec![0.0; logits.len()];
+        let mut unused = gradient.clone();
+        boxes.evaluate(&logits, size, &lists, SHAPE, &mut gradient);
+        for index in 0..logits.len() {
+            let value = logits[index];
+            let mut at = |x: f32| {
+                logits[index] = x;
+                boxes.evaluate(&logits, size, &lists, SHAPE, &mut unused)
+            };
+            let slope = (at(value + 1e-2) - at(value - 1e-2)) / 2e-2;
+            logits[index] = value;
+            assert!((slope - f64::from(gradient[index])).abs() < 1e-5, "{index}");
+        }
+    }
+
+    #[test]
+    fn without_a_box_all_cells_are_cold() {
+        let mut gradient = vec![0.0; 8];
+        let boxes = Boxes {
+            weight: 1.0,
+            ..Boxes::default()
+        };
+        let lists = [Some(Vec::new())];
+        let loss = boxes.evaluate(&[0.0; 8], [2, 2, 2], &lists, SHAPE, &mut gradient);
+        assert!((loss - 8.0 * 2.0f64.ln()).abs() < 1e-9);
+        assert!(gradient.iter().all(|&slope| slope == 0.5));
+    }
+}
