@@ -413,3 +413,64 @@ fn patterns_that_do_not_fit() {
     let two = net.linear("two", pooled, 3, true).unwrap();
     check("misfits", &net.finish(&[one, two]), 3);
 }
+
+/// From the mean over the smooth maximum to the maximum, of a plain map and of one with batch norm
+/// and activation pending.
+#[test]
+fn pools_of_any_sharpness() {
+    for sharpness in [0.0, 1e-6, 0.5, 30.0, f32::INFINITY, -3.0, f32::NEG_INFINITY] {
+        let mut net = input(2, 5, 7);
+        let x = net.input();
+        let x = net.convolution("a", x, Convolution::square(19, 3)).unwrap();
+        let one = net.log_sum_exp_pool(x, sharpness).unwrap();
+        let x = norm(&mut net, "n", x);
+        let x = net.activation(x, Activation::Silu);
+        let two = net.log_sum_exp_pool(x, sharpness).unwrap();
+        check(&format!("pool {sharpness}"), &net.finish(&[one, two]), 3);
+    }
+}
+
+/// Dropout of a map: before a convolution (the label map head), of a gated value that others read,
+/// before a batch norm, as an output; drop-path of a vector.
+#[test]
+fn dropped_maps() {
+    let mut net = input(2, 6, 5);
+    let x = net.input();
+    let x = net.convolution("a", x, Convolution::square(19, 3)).unwrap();
+    let x = norm(&mut net, "n", x);
+    let x = net.activation(x, Activation::Silu);
+    let pooled = net.average_pool(x).unwrap();
+    let gate = net.pointwise("g", pooled, 19, true).unwrap();
+    let gate = net.activation(gate, Activation::Sigmoid);
+    let gate = net.drop_path(gate, 0.5);
+    let gated = net.scale(x, gate).unwrap();
+    let dropped = net.dropout(gated, 0.3);
+    let map = net
+        .convolution("map", dropped, Convolution::square(5, 1).with_bias())
+        .unwrap();
+    let logits = net.log_sum_exp_pool(map, 4.0).unwrap();
+    let twice = net.dropout(dropped, 0.6);
+    let y = norm(&mut net, "m", twice);
+    let y = net.activation(y, Activation::Relu);
+    let y = net.add(&[y, dropped, x]).unwrap();
+    let last = net.dropout(y, 0.2);
+    check("dropped maps", &net.finish(&[logits, last, dropped]), 4);
+}
+
+#[test]
+fn what_the_engine_cannot_run_is_said() {
+    let mut net = input(3, 4, 4);
+    let x = net.input();
+    let x = net.convolution("a", x, Convolution::square(4, 1)).unwrap();
+    let pooled = net.average_pool(x).unwrap();
+    let mut graph = net.finish(&[pooled]);
+    // The builder refuses such a graph; a hand-made one can have it.
+    let mut twice = graph.nodes[pooled.0].clone();
+    twice.inputs = vec![pooled];
+    graph.nodes.push(twice);
+    let error = Training::new(&graph, 1, &Options::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the CPU engine cannot run node 3: AveragePool of a vector"
+    );
+}

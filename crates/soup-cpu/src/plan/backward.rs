@@ -12,7 +12,7 @@ use super::{Buffer, Gradient, Vector};
 use crate::kernels::gather::{SUM_ROWS, Sums};
 use crate::steps::convolution::{ConvolutionBackward, Data, Gathered, Geometry};
 use crate::steps::depthwise;
-use crate::steps::elementwise::{Combine, GradientSums, Resolve, Runs};
+use crate::steps::elementwise::{Combine, DropValues, GradientSums, Resolve, Runs};
 use crate::steps::linear::{Elementwise, LinearBackward, Rule};
 use crate::steps::max_pool::MaxPoolBackward;
 use crate::steps::norm::{GateGradient, GatheredSums, NormGradient};
@@ -207,17 +207,32 @@ impl<'l, 'g> Backward<'l, 'g> {
             Record::Dropout {
                 input,
                 output,
-                rate,
-                node,
+                rule,
             } => {
                 let Some(&gradient) = self.vectors.get(output) else {
                     return;
                 };
-                let rule = Rule::Dropout {
+                self.elementwise(*rule, gradient, false, *input, *output);
+            }
+            Record::DropValues {
+                input,
+                output,
+                rate,
+                node,
+            } => {
+                let Some(gradient) = self.plain(*output) else {
+                    return;
+                };
+                let gradient = self.own(gradient, *output);
+                self.plan.steps.push(Box::new(DropValues {
+                    view: None,
                     rate: *rate,
                     node: *node,
-                };
-                self.elementwise(rule, gradient, false, *input, *output);
+                    shape: self.plan.maps[output.0].shape,
+                    to: gradient,
+                }));
+                self.contribute(input, gradient);
+                self.release(gradient);
             }
         }
     }

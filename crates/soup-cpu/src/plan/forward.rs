@@ -1,6 +1,6 @@
 //! From a graph to forward steps: which maps are stored, and what stays pending on them.
 //!
-//! A map is stored when a convolution, a sum or a max pool makes it. Batch norm, activation and a
+//! A map is stored when a convolution, a sum, a max pool or a dropout makes it. Batch norm, activation and a
 //! factor a channel after it are not computed but kept as a [`Lazy`] value: whoever reads the map
 //! applies them on the way in. Where the pattern does not fit (a second activation, a factor read
 //! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
@@ -16,7 +16,7 @@ use crate::kernels::view::NORM_ROWS;
 use crate::simd::padded;
 use crate::steps::convolution::{ConvolutionForward, Geometry};
 use crate::steps::depthwise;
-use crate::steps::elementwise::{DropPath, MapStatistics, Runs, Sum};
+use crate::steps::elementwise::{DropPath, DropValues, MapStatistics, Runs, Sum};
 use crate::steps::linear::{Elementwise, Linear, Rule};
 use crate::steps::max_pool::{MaxPool, Window};
 use crate::steps::norm::{BatchCoefficients, Parameters, RunningCoefficients};
@@ -35,6 +35,9 @@ pub enum PlanError {
     /// `SOUP_CPU` names no instruction set, or one that this processor lacks.
     #[error("SOUP_CPU={0}: {1}")]
     InstructionSet(String, String),
+    /// A pattern that this engine has no steps for.
+    #[error("the CPU engine cannot run {0}")]
+    Unsupported(String),
 }
 
 /// Position in [`Lowering::maps`].
@@ -170,6 +173,11 @@ pub(super) enum Record {
     Dropout {
         input: VectorId,
         output: VectorId,
+        rule: Rule,
+    },
+    DropValues {
+        input: Lazy,
+        output: MapId,
         rate: f32,
         node: usize,
     },
@@ -507,10 +515,11 @@ impl Lowering<'_> {
                 };
                 Value::Map(self.once(index, gated))
             }
-            // Dropout of single values of a map stands in no network here but is a factor of 1 when
-            // not training.
-            (Op::Dropout(_), Some(Value::Map(lazy))) if self.mode == Mode::Inference => {
-                Value::Map(lazy)
+            (Op::Dropout(rate), Some(Value::Map(lazy))) => {
+                if self.mode == Mode::Inference {
+                    return Ok(Value::Map(lazy));
+                }
+                Value::Map(self.drop_values(index, lazy, *rate))
             }
             (Op::Add, Some(Value::Map(_))) => {
                 let terms = node
@@ -578,13 +587,13 @@ impl Lowering<'_> {
                 let rule = Rule::Dropout {
                     rate: *rate,
                     node: index,
+                    whole: matches!(node.op, Op::DropPath(_)),
                 };
                 self.elementwise(rule, input, None, output);
                 self.records.push(Record::Dropout {
                     input,
                     output,
-                    rate: *rate,
-                    node: index,
+                    rule,
                 });
                 Value::Vector(output)
             }
@@ -600,7 +609,15 @@ impl Lowering<'_> {
                 self.memory.pin(self.maps[map.0].buffer);
                 Value::Map(Lazy::stored(map))
             }
-            (op, _) => return Err(PlanError::ReadsInput(format!("{op:?}"))),
+            (op, value) => {
+                let of = match value {
+                    Some(Value::Map(_)) => "of a map",
+                    Some(Value::Vector(_)) => "of a vector",
+                    None => "without an input",
+                };
+                let problem = format!("node {index}: {op:?} {of}");
+                return Err(PlanError::Unsupported(problem));
+            }
         })
     }
 
@@ -899,6 +916,27 @@ impl Lowering<'_> {
             input,
             places,
             output,
+        });
+        Lazy::stored(output)
+    }
+
+    /// Dropout of a map in training: the dropped map is stored.
+    fn drop_values(&mut self, node: usize, input: Lazy, rate: f32) -> Lazy {
+        self.read(&input, false);
+        let view = self.view(&input);
+        let output = self.map(view.shape);
+        self.steps.push(Box::new(DropValues {
+            view: Some(view),
+            rate,
+            node,
+            shape: view.shape,
+            to: self.maps[output.0].buffer,
+        }));
+        self.records.push(Record::DropValues {
+            input,
+            output,
+            rate,
+            node,
         });
         Lazy::stored(output)
     }

@@ -356,3 +356,65 @@ impl Step for DropPath {
         "drop path"
     }
 }
+
+/// Dropout of single values of a map: each is 0 or `1 / (1 - rate)` times itself, drawn pixel by
+/// pixel and channel by channel for each picture. Forward stores the dropped view; backward drops
+/// the gradient in place, with the same draws.
+#[derive(Debug)]
+pub(crate) struct DropValues {
+    /// What is stored in `to` first; nothing where the map is there already.
+    pub view: Option<View>,
+    pub rate: f32,
+    pub node: usize,
+    pub shape: MapShape,
+    pub to: Buffer,
+}
+
+impl Step for DropValues {
+    fn run(&self, context: &Context<'_>) {
+        use soup_random::{Purpose, Stream};
+        let shape = &self.shape;
+        context.pool.run(context.batch, &|picture| {
+            // SAFETY: a task writes its own picture.
+            let values = unsafe {
+                let to = context.at(self.to).add(picture * shape.len());
+                if let Some(view) = &self.view {
+                    context.isa.run(Fill {
+                        view: view.pixel(context, picture, 0),
+                        first: 0,
+                        channels: shape.stride,
+                        pixels: shape.pixels(),
+                        to,
+                        to_stride: shape.stride,
+                        to_plane: None,
+                        slope: std::ptr::null_mut(),
+                    });
+                }
+                std::slice::from_raw_parts_mut(to, shape.len())
+            };
+            let index = (self.node as u64) << 32 | picture as u64;
+            let mut stream = Stream::new(context.seed, Purpose::Drop, context.step, index);
+            let kept = 1.0 / (1.0 - self.rate);
+            for pixel in values.chunks_exact_mut(shape.stride) {
+                for value in &mut pixel[..shape.channels] {
+                    *value *= if stream.uniform() < self.rate {
+                        0.0
+                    } else {
+                        kept
+                    };
+                }
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        if let Some(view) = &self.view {
+            view.buffers(visit);
+        }
+        visit(self.to);
+    }
+
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+}

@@ -136,8 +136,9 @@ pub(crate) enum Rule {
     Add,
     /// `to = factor a`
     Scale(f32),
-    /// `to = a` times 0 or `1 / (1 - rate)`, drawn for this node.
-    Dropout { rate: f32, node: usize },
+    /// `to = a` times 0 or `1 / (1 - rate)`, drawn for this node: one draw a value, or one a picture
+    /// where it drops the `whole` vector.
+    Dropout { rate: f32, node: usize, whole: bool },
 }
 
 /// An element-wise step on one or two vectors.
@@ -172,6 +173,7 @@ impl Step for Elementwise {
                     }
                     _ => None,
                 };
+                let mut dropped = false;
                 for i in 0..self.length {
                     let (x, y) = (*a.add(i), *b.add(i));
                     let value = match self.rule {
@@ -179,8 +181,10 @@ impl Step for Elementwise {
                         Rule::ActivationGradient(activation) => y * both_of(activation, x).1,
                         Rule::Add => x + y,
                         Rule::Scale(factor) => factor * x,
-                        Rule::Dropout { rate, .. } => {
-                            let dropped = stream.as_mut().is_some_and(|s| s.uniform() < rate);
+                        Rule::Dropout { rate, whole, .. } => {
+                            if i == 0 || !whole {
+                                dropped = stream.as_mut().is_some_and(|s| s.uniform() < rate);
+                            }
                             if dropped { 0.0 } else { x / (1.0 - rate) }
                         }
                     };

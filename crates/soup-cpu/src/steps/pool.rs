@@ -74,8 +74,9 @@ impl Step for AveragePool {
     }
 }
 
-/// `ln(mean(exp(s x))) / s` over the pixels of each picture. Maps of heads are small, so this is plain
-/// code.
+/// `ln(mean(exp(s x))) / s` over the pixels of each picture: the mean for a sharpness of 0, the
+/// maximum for an infinite one. Maps of heads are small, so this is plain code in `f64`, where a
+/// small sharpness costs no digits.
 #[derive(Debug)]
 pub(crate) struct LogSumExpPool {
     pub view: View,
@@ -111,23 +112,51 @@ unsafe fn read<'a>(
     }
 }
 
-/// For every channel the largest value and the mean of `exp(s (x - largest))`.
-fn softmax_sums(values: &[f32], stride: usize, sharpness: f32) -> (Vec<f32>, Vec<f32>) {
-    let mut largest = vec![f32::NEG_INFINITY; stride];
-    for pixel in values.chunks_exact(stride) {
-        for (top, &value) in largest.iter_mut().zip(pixel) {
-            *top = top.max(value);
+/// How the pixels of one channel share in what is pooled: each by its weight over the total.
+#[derive(Clone, Copy, Debug)]
+struct Shares {
+    sharpness: f64,
+    /// The value with the largest exponent, taken out of all so that none overflows.
+    peak: f64,
+    total: f64,
+}
+
+impl Shares {
+    fn of(channel: impl Iterator<Item = f32> + Clone, sharpness: f32) -> Self {
+        let sharpness = f64::from(sharpness);
+        let values = channel.map(f64::from);
+        let peak = if sharpness < 0.0 && sharpness.is_finite() {
+            values.clone().fold(f64::INFINITY, f64::min)
+        } else {
+            values.clone().fold(f64::NEG_INFINITY, f64::max)
+        };
+        let mut shares = Self {
+            sharpness,
+            peak,
+            total: 0.0,
+        };
+        shares.total = values.map(|value| shares.weight(value)).sum();
+        shares
+    }
+
+    fn weight(&self, value: f64) -> f64 {
+        if self.sharpness.is_infinite() {
+            f64::from(u8::from(value == self.peak))
+        } else {
+            (self.sharpness * (value - self.peak)).exp()
         }
     }
-    let mut mean = vec![0.0; stride];
-    for pixel in values.chunks_exact(stride) {
-        for ((sum, &value), &top) in mean.iter_mut().zip(pixel).zip(&largest) {
-            *sum += (sharpness * (value - top)).exp();
+
+    fn pooled(&self, channel: impl ExactSizeIterator<Item = f32>) -> f64 {
+        let count = channel.len() as f64;
+        if self.sharpness == 0.0 {
+            channel.map(f64::from).sum::<f64>() / count
+        } else if self.sharpness.is_infinite() {
+            self.peak
+        } else {
+            self.peak + (self.total / count).ln() / self.sharpness
         }
     }
-    let count = (values.len() / stride) as f32;
-    mean.iter_mut().for_each(|sum| *sum /= count);
-    (largest, mean)
 }
 
 impl Step for LogSumExpPool {
@@ -139,11 +168,12 @@ impl Step for LogSumExpPool {
                 // SAFETY: a task writes its own picture's vector.
                 unsafe {
                     let values = read(context, &self.view, picture, worker);
-                    let (largest, mean) = softmax_sums(values, shape.stride, self.sharpness);
                     let to =
                         std::slice::from_raw_parts_mut(self.to.at(context, picture), shape.stride);
-                    for (place, (top, mean)) in to.iter_mut().zip(largest.iter().zip(&mean)) {
-                        *place = top + mean.ln() / self.sharpness;
+                    to[shape.channels..].fill(0.0);
+                    for (c, place) in to[..shape.channels].iter_mut().enumerate() {
+                        let channel = values[c..].iter().step_by(shape.stride).copied();
+                        *place = Shares::of(channel.clone(), self.sharpness).pooled(channel) as f32;
                     }
                 }
             });
@@ -181,7 +211,6 @@ impl Step for LogSumExpPoolBackward {
                 // SAFETY: a task writes its own picture's gradient.
                 unsafe {
                     let values = read(context, &self.view, picture, worker);
-                    let (largest, mean) = softmax_sums(values, shape.stride, self.sharpness);
                     let gradient = std::slice::from_raw_parts(
                         self.gradient.at(context, picture),
                         shape.stride,
@@ -190,17 +219,18 @@ impl Step for LogSumExpPoolBackward {
                         context.at(self.to).add(picture * shape.len()),
                         shape.len(),
                     );
-                    let count = shape.pixels() as f32;
-                    for (to, pixel) in to
-                        .chunks_exact_mut(shape.stride)
-                        .zip(values.chunks_exact(shape.stride))
-                    {
-                        for c in 0..shape.channels {
-                            let share = (self.sharpness * (pixel[c] - largest[c])).exp()
-                                / (mean[c] * count);
-                            to[c] = gradient[c] * share;
+                    for c in 0..shape.stride {
+                        let channel = values[c..].iter().step_by(shape.stride).copied();
+                        let places = to[c..].iter_mut().step_by(shape.stride);
+                        if c >= shape.channels {
+                            places.for_each(|to| *to = 0.0);
+                            continue;
                         }
-                        to[shape.channels..].fill(0.0);
+                        let shares = Shares::of(channel.clone(), self.sharpness);
+                        let scale = f64::from(gradient[c]) / shares.total;
+                        for (to, value) in places.zip(channel) {
+                            *to = (scale * shares.weight(f64::from(value))) as f32;
+                        }
                     }
                 }
             });
