@@ -279,7 +279,9 @@ impl Engines {
             let maps = self.training.output(1);
             let shape = composed.shape();
             let slope = &mut self.map_slope;
-            loss += config.boxes.evaluate(maps, size, &boxes, shape, slope);
+            loss += config
+                .boxes
+                .evaluate(maps, size, &boxes, shape, slope, fold.pool);
         }
         if config.train.accumulate > 1 {
             let share = 1.0 / config.train.accumulate as f32;
