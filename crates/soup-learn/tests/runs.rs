@@ -409,7 +409,8 @@ fn a_time_budget_is_planned_once() {
     let overrides = ["train.minutes=0.005", "schedule.warmup_epochs=0.5"];
     let begun = std::time::Instant::now();
     let summary = run(&path, &overrides, &data.borrow()).unwrap();
-    assert!(begun.elapsed().as_secs_f64() < 30.0);
+    // Far below what the epochs of the settings would take, even on a busy machine.
+    assert!(begun.elapsed().as_secs_f64() < 120.0);
     let plan = fs::read_to_string(path.join("fold0/plan.json")).unwrap();
     assert!(plan.contains(&format!("\"steps\":{},", summary.folds[0].steps)));
     fs::write(
