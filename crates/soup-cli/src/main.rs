@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         Verb::Pack(verb) => verbs::pack::run(verb, console),
         Verb::Folds(verb) => verbs::folds::run(verb),
         Verb::Train(verb) => verbs::train::run(verb, console),
-        Verb::Evaluate(verb) => verbs::evaluate::run(verb),
+        Verb::Evaluate(verb) => verbs::evaluate::run(verb, console),
         Verb::Predict(verb) => verbs::predict::run(verb, console),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),

@@ -1,17 +1,15 @@
-//! Pictures to be answered for, with their ids.
+//! Pictures to be answered for, with their ids and labels.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use soup_data::Examples;
-use soup_data::compose::{ComposedExamples, Composer};
-use soup_data::dataset::{Channels, Columns, Dataset};
+use soup_data::dataset::{Channels, Columns, Dataset, LabelTable};
 use soup_data::pack::Pack;
 
-/// Pictures of one shape and the id of each.
+/// Pictures of one shape, the id of each, and the labels where there are any.
 pub struct Pictures {
     examples: Box<dyn Examples>,
-    ids: Vec<String>,
+    table: LabelTable,
 }
 
 impl Pictures {
@@ -19,29 +17,16 @@ impl Pictures {
     pub fn open(path: &Path) -> soup_data::Result<Self> {
         if Pack::is_pack(path) {
             let pack = Pack::open(path)?;
-            let ids = pack.ids().to_vec();
+            let table = pack.table().clone();
             let examples = Box::new(pack);
-            return Ok(Self { examples, ids });
+            return Ok(Self { examples, table });
         }
         let dataset = Dataset::open(path, &Columns::default())?;
-        let ids = dataset.table().ids().to_vec();
+        let table = dataset.table().clone();
         Ok(Self {
             examples: Box::new(dataset.examples(Channels::default())?),
-            ids,
+            table,
         })
-    }
-
-    /// The pictures that `soup compose` writes for this seed and count, without reading them back.
-    pub fn composed(composer: Composer, seed: u64, count: u64) -> Self {
-        let examples = ComposedExamples {
-            composer: Arc::new(composer),
-            seed,
-            count,
-        };
-        Self {
-            examples: Box::new(examples),
-            ids: (0..count).map(|index| format!("{index:05}")).collect(),
-        }
     }
 
     /// The pictures.
@@ -51,6 +36,11 @@ impl Pictures {
 
     /// The id of each picture, in their order.
     pub fn ids(&self) -> &[String] {
-        &self.ids
+        self.table.ids()
+    }
+
+    /// Ids, label names and labels.
+    pub fn table(&self) -> &LabelTable {
+        &self.table
     }
 }

@@ -54,6 +54,13 @@ impl Predictor {
     pub fn open(paths: &[PathBuf], folds: Option<&[usize]>) -> Result<Self, Error> {
         let mut models: Vec<(PathBuf, Notes)> = Vec::new();
         for path in paths {
+            if !path.exists() {
+                return Err(Error::format(
+                    path,
+                    "there is no such run or model file; name a run that soup train wrote, or a \
+                     model.safetensors",
+                ));
+            }
             let files = if path.is_dir() {
                 of_run(path, folds)?
             } else {

@@ -33,5 +33,5 @@ mod tests;
 
 pub use config::{Head, ModelConfig};
 pub use error::ZooError;
-pub use models::{ModelSpec, build, models};
+pub use models::{ModelSpec, build, find, models};
 pub use soup_graph::{Activation, Graph};

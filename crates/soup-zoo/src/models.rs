@@ -51,14 +51,22 @@ pub fn models() -> &'static [ModelSpec] {
     &MODELS
 }
 
+/// The model of this name.
+///
+/// # Errors
+/// [`ZooError::UnknownModel`] with the nearest known name.
+pub fn find(name: &str) -> Result<&'static ModelSpec, ZooError> {
+    let spec = models().iter().find(|model| model.name == name);
+    spec.ok_or_else(|| ZooError::unknown_model(name))
+}
+
 /// Builds a network; its one output is a vector of one logit a label.
 ///
 /// # Errors
 /// [`ZooError`] where the name is unknown, a setting is out of its range or the pictures are too
 /// small for the network.
 pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
-    let spec = models().iter().find(|model| model.name == config.name);
-    let spec = spec.ok_or_else(|| ZooError::unknown_model(&config.name))?;
+    let spec = find(&config.name)?;
     config.check()?;
     network(config, spec.backbone).map_err(|source| ZooError::Graph {
         name: config.name.clone(),

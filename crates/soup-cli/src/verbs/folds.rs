@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use soup_data::dataset::{Columns, Dataset, LabelTable};
+use soup_data::dataset::{Columns, Dataset, LabelTable, read_column, read_label_table};
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::pack::Pack;
 use soup_decide::Predictions;
 
 use crate::console::Report;
+use crate::failure::Usage;
 
 /// Cut a data set into folds, once
 ///
@@ -20,15 +21,27 @@ use crate::console::Report;
 #[command(after_help = "\
 Examples:
   soup folds --data pack/ --kind kfold --k 5 --seed 42 --out folds.json
-  soup folds --data answer.csv.gz --kind stratified --out folds.json")]
+  soup folds --data answer.csv.gz --kind stratified --out folds.json
+  soup folds --data pictures/ --kind group --group writer --out folds.json
+  soup folds --data pack/ --kind group --group writer --groups writers.csv --out folds.json
+
+A column of the table of labels that names groups is no label: pack it with --ignore COLUMN.")]
 pub struct Arguments {
     /// A pack, a data set, or a table of labels alone: an id column, then a 0/1 column a label
     #[arg(long, value_name = "DIR_OR_PACK")]
     data: PathBuf,
 
-    /// How rows are cut
+    /// How pictures are cut
     #[arg(long, value_enum, default_value_t = Kind::Kfold)]
     kind: Kind,
+
+    /// The column that names the group of each picture
+    #[arg(long, value_name = "COLUMN", required_if_eq("kind", "group"))]
+    group: Option<String>,
+
+    /// The table with that column: an id column first [default: the table of labels]
+    #[arg(long, value_name = "CSV", requires = "group")]
+    groups: Option<PathBuf>,
 
     /// Number of folds
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -49,6 +62,8 @@ enum Kind {
     Kfold,
     /// So that every fold gets its share of every label
     Stratified,
+    /// So that pictures with the same value of a column stay together
+    Group,
 }
 
 #[derive(Serialize)]
@@ -64,12 +79,24 @@ struct Facts<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Report> {
-    let table = table(&arguments.data)?;
     let kind = match arguments.kind {
         Kind::Kfold => FoldKind::Kfold,
         Kind::Stratified => FoldKind::Stratified,
+        Kind::Group => FoldKind::Group,
     };
-    let folds = Folds::make(kind, arguments.k, arguments.seed, &table, None)?;
+    if arguments.group.is_some() && kind != FoldKind::Group {
+        return Err(Usage("--group is for --kind group".into()).into());
+    }
+    let mut columns = Columns::default();
+    if arguments.groups.is_none() {
+        columns.ignored.extend(arguments.group.clone());
+    }
+    let (table, labels_path) = table(&arguments.data, &columns)?;
+    let groups = match &arguments.group {
+        Some(column) => Some(groups(arguments, column, labels_path.as_deref(), &table)?),
+        None => None,
+    };
+    let folds = Folds::make(kind, arguments.k, arguments.seed, &table, groups.as_deref())?;
     folds.save(&arguments.out)?;
     let mut sizes = vec![0; arguments.k as usize];
     for fold in folds.of_rows() {
@@ -98,19 +125,44 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     Report::new(facts, text)
 }
 
-/// Ids and labels of a pack, a data set or a table alone.
-fn table(path: &Path) -> Result<LabelTable> {
+/// The group of each picture.
+fn groups(
+    arguments: &Arguments,
+    column: &str,
+    labels_path: Option<&Path>,
+    table: &LabelTable,
+) -> Result<Vec<String>> {
+    // The table of labels may lie in a zip file, or only be known from a pack.
+    let path = arguments.groups.as_deref().or(labels_path);
+    let Some(path) = path.filter(|path| arguments.groups.is_some() || path.is_file()) else {
+        return Err(Usage(format!(
+            "{} has no table beside it to read the column `{column}` from; name one with --groups",
+            arguments.data.display()
+        ))
+        .into());
+    };
+    Ok(read_column(path, None, column, table.ids())?)
+}
+
+/// Ids and labels of a pack, a data set or a table alone; and the file of the labels, if known.
+fn table(path: &Path, columns: &Columns) -> Result<(LabelTable, Option<PathBuf>)> {
     if Pack::is_pack(path) {
-        return Ok(Pack::open(path)?.table().clone());
+        return Ok((Pack::open(path)?.table().clone(), None));
     }
     let is_zip = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
     if path.is_dir() || is_zip {
-        return Ok(Dataset::open(path, &Columns::default())?.table().clone());
+        let dataset = Dataset::open(path, columns)?;
+        let labels = dataset.labels_path().map(Path::to_path_buf);
+        return Ok((dataset.table().clone(), labels));
+    }
+    if !columns.ignored.is_empty() {
+        return Ok((read_label_table(path, columns)?, Some(path.to_path_buf())));
     }
     let answers = Predictions::read_answers(path)?;
     let cells = answers.values().iter().map(|value| *value as u8);
     let (ids, labels) = (answers.ids().to_vec(), answers.labels().to_vec());
-    Ok(LabelTable::new(ids, labels, cells.collect()))
+    let table = LabelTable::new(ids, labels, cells.collect());
+    Ok((table, Some(path.to_path_buf())))
 }

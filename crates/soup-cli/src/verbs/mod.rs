@@ -11,6 +11,20 @@ pub mod quickstart;
 pub mod submit;
 pub mod train;
 
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::failure::Usage;
+
+/// A path as a setting; TOML is text.
+fn path_setting(key: &str, path: &Path) -> Result<String> {
+    let Some(text) = path.to_str() else {
+        return Err(Usage(format!("the path {} is not UTF-8", path.display())).into());
+    };
+    Ok(format!("{key}={}", serde_json::Value::from(text)))
+}
+
 /// Folds as an argument: `all` or a list of numbers.
 #[derive(Clone, Debug)]
 pub struct Folds(pub Option<Vec<usize>>);

@@ -1,14 +1,14 @@
 //! `soup pack`: pictures decoded once.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_data::dataset::{Channels, Columns, Dataset};
-use soup_data::pack::{Pack, PackOptions, write_pack};
+use soup_data::pack::{Pack, PackOptions, PackReport, write_pack};
 
 use crate::console::{Console, Report};
 use crate::failure::Usage;
@@ -93,16 +93,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         }
     };
     let stop = interrupt::watch()?;
-    let bar = Bar::new(console, "packing", dataset.len() as u64, "pictures");
     let options = PackOptions {
         channels: arguments.channels,
         threads: arguments.threads,
-        progress: Some(&|done, _| bar.set(done)),
+        progress: None,
         stop: Some(&stop),
     };
-    let written = write_pack(&dataset, &arguments.out, &options);
-    bar.finish();
-    let written = written?;
+    let written = write(&dataset, &arguments.out, options, console)?;
     let pack = Pack::open(&arguments.out)?;
     let shape = pack.shape();
     let facts = Facts {
@@ -128,4 +125,21 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         ));
     }
     Report::new(facts, text)
+}
+
+/// Packs under a bar.
+pub fn write(
+    dataset: &Dataset,
+    out: &Path,
+    options: PackOptions<'_>,
+    console: Console,
+) -> soup_data::Result<PackReport> {
+    let bar = Bar::new(console, "packing", dataset.len() as u64, "pictures");
+    let options = PackOptions {
+        progress: Some(&|done, _| bar.set(done)),
+        ..options
+    };
+    let written = write_pack(dataset, out, &options);
+    bar.finish();
+    written
 }

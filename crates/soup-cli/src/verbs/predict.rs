@@ -81,6 +81,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         console,
         &stop,
     )?;
+    predictions.write(&arguments.out)?;
     let seconds = started.elapsed().as_secs_f64();
     let facts = Facts {
         models: predictor.files().map(Path::to_path_buf).collect(),
@@ -100,12 +101,12 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     Report::new(facts, text)
 }
 
-/// Predicts all pictures and writes the table.
+/// Predicts all pictures; `source` is the name of the table in messages.
 pub fn predict(
     predictor: &Predictor,
     pictures: &Pictures,
     options: PredictOptions,
-    out: &Path,
+    source: &Path,
     console: Console,
     stop: &AtomicBool,
 ) -> Result<Predictions> {
@@ -116,7 +117,10 @@ pub fn predict(
     let values = predictor.predict(pictures.examples(), &indices, options, &mut note, stop);
     bar.finish();
     let labels = predictor.label_names().to_vec();
-    let predictions = Predictions::new(out, pictures.ids().to_vec(), labels, values?)?;
-    predictions.write(out)?;
-    Ok(predictions)
+    Ok(Predictions::new(
+        source,
+        pictures.ids().to_vec(),
+        labels,
+        values?,
+    )?)
 }

@@ -9,9 +9,8 @@ use serde::Serialize;
 use soup_learn::config::Config;
 use soup_learn::trainer::{TrainRequest, TrainSummary, train};
 
-use super::Folds;
+use super::{Folds, path_setting};
 use crate::console::{Console, Report};
-use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::TrainingProgress;
 
@@ -94,14 +93,6 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let facts = Facts::new(&arguments.out, &summary, started);
     let text = facts.text(&summary);
     Report::new(facts, text)
-}
-
-/// A path as a setting; TOML is text.
-fn path_setting(key: &str, path: &Path) -> Result<String> {
-    let Some(text) = path.to_str() else {
-        return Err(Usage(format!("the path {} is not UTF-8", path.display())).into());
-    };
-    Ok(format!("{key}={}", serde_json::Value::from(text)))
 }
 
 impl Facts {

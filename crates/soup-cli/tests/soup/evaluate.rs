@@ -41,6 +41,73 @@ fn scores_are_said_in_words_and_in_json() {
 }
 
 #[test]
+fn a_run_is_scored_by_the_pictures_that_it_held_out() {
+    let place = Place::new("evaluate_run");
+    let tiny = "--preset quick data.compose_share=1 data.composed=16 data.composed_valid=8 \
+        transforms.0.size=32 model.name=repvgg_nano train.batch=8 train.epochs=1";
+    let trained = place.json(&format!("train {tiny} --out composed"));
+    let facts = place.json("evaluate composed");
+    assert_eq!(facts["accuracy"], trained["oof_accuracy"]);
+    assert_eq!(facts["mAP"], trained["oof_mAP"]);
+    assert_eq!(facts["pictures"], 8);
+    assert_eq!(facts["pictures_not_predicted"], 0);
+
+    // A folder: packed into the run, and only one of its folds is trained.
+    place.json("compose --count 24 --seed 3 --out set");
+    let folder = tiny.replace("data.compose_share=1", "data.compose_share=0.5");
+    let trained = place.json(&format!(
+        "train {folder} --data set --fold 1 folds.k=3 --out run"
+    ));
+    let facts = place.json("evaluate run");
+    assert_eq!(facts["accuracy"], trained["oof_accuracy"]);
+    assert_eq!(facts["pictures"], 8);
+    assert_eq!(facts["pictures_not_predicted"], 16);
+    let interval = &facts["accuracy_interval"];
+    let [low, high] = ["low", "high"].map(|end| interval[end].as_f64().unwrap());
+    let accuracy = facts["accuracy"].as_f64().unwrap();
+    assert!(low < accuracy && accuracy < high);
+    let outcome = place.soup("evaluate run");
+    assert!(
+        outcome.stdout.contains("95 % interval"),
+        "{}",
+        outcome.stdout
+    );
+
+    // Other pictures are predicted first: what predict and evaluate say one after the other.
+    place.json("compose --count 6 --seed 4 --out others");
+    place.json("predict run --images others --out probs.csv");
+    let two = place.json("evaluate --predictions probs.csv --labels others/answer.csv");
+    let one = place.json("evaluate run --data others");
+    for key in ["accuracy", "mAP", "loss", "accuracy_interval", "labels"] {
+        assert_eq!(one[key], two[key], "{key}");
+    }
+    assert_eq!(
+        place.json("evaluate run --data others --fold 1")["loss"],
+        one["loss"]
+    );
+    let own = place.soup("evaluate run --data set");
+    assert!(own.stderr.contains("flatters"), "{}", own.stderr);
+
+    let mut table = String::new();
+    for (code, arguments) in [
+        (3, "evaluate nowhere"),
+        (3, "evaluate set"),
+        (3, "evaluate run --data set/images"),
+        (3, "evaluate run --data nowhere"),
+        (2, "evaluate run --data others --fold 0"),
+        (2, "evaluate run --predictions probs.csv"),
+        (2, "evaluate --predictions probs.csv"),
+        (2, "evaluate --data set"),
+    ] {
+        table.push_str(&format!(
+            "$ soup {arguments}\n[{code}] {}\n",
+            place.failure(code, arguments)
+        ));
+    }
+    insta::assert_snapshot!("bad_runs", table);
+}
+
+#[test]
 fn bad_answers_have_a_message_and_an_exit_code() {
     let place = Place::new("evaluate_bad");
     place

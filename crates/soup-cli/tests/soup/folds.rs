@@ -46,6 +46,64 @@ fn a_fold_file_is_written_once() {
 }
 
 #[test]
+fn pictures_of_a_group_stay_together() {
+    let place = Place::new("folds_group");
+    let rows = (0..12).map(|row| format!("{row:05},{},{},w{}\n", row % 2, row % 3 / 2, row % 4));
+    let table = format!("index,a,b,writer\n{}", rows.collect::<String>());
+    place.json("compose --count 12 --seed 1 --out set");
+    place
+        .write("answer.csv", &table)
+        .write("set/answer.csv", &table);
+    place.json("pack --data set --ignore writer --out pack");
+    let group = "--kind group --group writer --k 2 --seed 7";
+    let facts = ["answer.csv", "set", "pack --groups answer.csv"].map(|data| {
+        let out = data.replace([' ', '/'], "_");
+        place.json(&format!("folds --data {data} {group} --out {out}.json"))
+    });
+    assert_eq!(facts[0]["kind"], "group");
+    assert_eq!(facts[0]["sizes"], json!([6, 6]));
+    let file: Value = serde_json::from_str(&place.read("set.json")).unwrap();
+    let folds = file["fold"].as_array().unwrap();
+    for (row, fold) in folds.iter().enumerate() {
+        assert_eq!(fold, &folds[row % 4], "row {row}");
+    }
+    assert_eq!(place.read("set.json"), place.read("answer.csv.json"));
+    assert_eq!(
+        place.read("set.json"),
+        place.read("pack_--groups_answer.csv.json")
+    );
+    let cases = [
+        (2, "folds --data set --kind group --out o.json"),
+        (2, "folds --data set --group writer --out o.json"),
+        (
+            2,
+            "folds --data pack --kind group --group writer --out o.json",
+        ),
+        (
+            3,
+            "folds --data set --kind group --group place --out o.json",
+        ),
+        (
+            3,
+            "folds --data pack --kind group --group place --groups answer.csv --out o.json",
+        ),
+        (
+            2,
+            "folds --data set --kind group --group writer --k 5 --out o.json",
+        ),
+    ];
+    let mut table = String::new();
+    for (code, arguments) in cases {
+        table.push_str(&format!(
+            "$ soup {arguments}\n[{code}] {}\n",
+            place.failure(code, arguments)
+        ));
+    }
+    insta::assert_snapshot!("bad_groups", table);
+    assert!(!place.path("o.json").exists());
+}
+
+#[test]
 fn the_real_labels_get_scikit_learns_folds() {
     let Some(data) = contest_data() else { return };
     let place = Place::new("folds_real");

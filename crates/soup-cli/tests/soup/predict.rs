@@ -77,7 +77,7 @@ fn a_run_answers_for_a_folder_and_the_answers_become_a_submission() {
         .write("nothing/readme.txt", "no pictures")
         .write("broken/00000.png", "no picture");
     let cases = [
-        (1, "predict nowhere --images set --out o.csv"),
+        (3, "predict nowhere --images set --out o.csv"),
         (3, "predict set --images set --out o.csv"),
         (3, "predict set/answer.csv --images set --out o.csv"),
         (2, "predict run --fold 1 --images set --out o.csv"),

@@ -85,11 +85,14 @@ fn wrong_settings_are_named() {
         (2, "--fold 3 --out fresh"),
         (2, "--out taken train.rate=0.5"),
         (1, "--out bad.toml"),
-        (1, "--out other model.name=vgg"),
+        (2, "--out other model.name=vgg"),
+        (2, "--out other model.name=repvgg_nan"),
     ] {
         let message = place.failure(code, &format!("train {TINY} {more} --quiet"));
         table.push_str(&format!("$ soup train TINY {more}\n[{code}] {message}\n"));
     }
+    // What is refused leaves no folder behind.
+    assert_eq!(place.files(), ["bad.toml", "no.toml", "taken"]);
     insta::assert_snapshot!("bad_trainings", table);
 }
 

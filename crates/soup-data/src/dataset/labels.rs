@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use super::LabelTable;
 use crate::{Error, Result};
 
 /// Which columns of a table are what.
@@ -219,6 +220,16 @@ pub(super) fn read_labels(path: &Path, bytes: &[u8], columns: &Columns) -> Resul
         });
     }
     Ok(read)
+}
+
+/// A label table alone, without its pictures.
+///
+/// # Errors
+/// Named with file and row: a column that is not there, a label that is not 0 or 1, an id twice, an
+/// unreadable row.
+pub fn read_label_table(path: &Path, columns: &Columns) -> Result<LabelTable> {
+    let read = read_labels(path, &read_table_file(path)?, columns)?;
+    Ok(LabelTable::new(read.ids, read.names, read.labels))
 }
 
 /// The value of `column` for each of `ids`, for example the source of each picture for folds by

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use decode::{Channels, EXTENSIONS};
 pub use folder::FolderExamples;
-pub use labels::{Columns, read_column};
+pub use labels::{Columns, read_column, read_label_table};
 pub use table::LabelTable;
 pub(crate) use table::content_hash;
 

@@ -49,6 +49,9 @@ impl Default for ModelConfig {
 
 impl ModelConfig {
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        if let Err(error) = soup_zoo::find(&self.name) {
+            return require(false, "model.name", &self.name, error);
+        }
         for (key, rate) in [
             ("model.dropout", self.dropout),
             ("model.drop_path", self.drop_path),

@@ -12,6 +12,7 @@ mod sources;
 mod state;
 
 pub use fold::FoldSummary;
+pub use out_of_fold::OutOfFold;
 pub use sources::{OwnedData, TrainData};
 pub use state::{Best, Kept, KeptKind};
 
@@ -74,6 +75,9 @@ pub fn train(
     stop: &AtomicBool,
 ) -> Result<TrainSummary, Error> {
     let run = RunDirectory::at(request.run);
+    // Nothing is written for a wish that cannot be.
+    let fold_count = sources::fold_count(&request.config, &run)?;
+    wanted(request.folds.as_deref(), fold_count)?;
     run.begin(&request.config)?;
     let owned = OwnedData::open(&request.config, &run, stop)?;
     train_on(request, &owned.borrow(), progress, stop)

@@ -1,8 +1,13 @@
 //! The probabilities of every picture by the fold that never saw it.
 
-use serde::Serialize;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
-use super::TrainData;
+use serde::{Deserialize, Serialize};
+
+use super::{OwnedData, TrainData, sources};
 use crate::{
     Error,
     metrics::{Evaluation, Table},
@@ -15,6 +20,97 @@ use crate::{
 struct Names<'a> {
     ids: &'a [String],
     labels: &'a [String],
+}
+
+/// The names as they are read back.
+#[derive(Deserialize)]
+struct OwnedNames {
+    ids: Vec<String>,
+    labels: Vec<String>,
+}
+
+/// The out-of-fold probabilities of a run beside the true labels: a row a picture of its data, a
+/// column a label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutOfFold {
+    /// The run's `oof.npy`.
+    pub path: PathBuf,
+    /// Where the labels come from: the run's data.
+    pub labels_of: PathBuf,
+    /// A name of each row.
+    pub ids: Vec<String>,
+    /// A name of each column.
+    pub label_names: Vec<String>,
+    /// Rows are NaN where the fold that holds them out is not trained yet.
+    pub probabilities: Vec<f32>,
+    /// 0 or 1.
+    pub targets: Vec<f32>,
+}
+
+impl OutOfFold {
+    /// Reads those of a run, and the labels of the data that its settings name.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the folder holds no run or no fold of it is trained,
+    /// [`Error::Mismatch`] where the data are not those of the run any more, and whatever is wrong
+    /// with the data.
+    pub fn read(run: &Path, stop: &AtomicBool) -> Result<Self, Error> {
+        let run = RunDirectory::at(run);
+        let config = run.config()?.check()?;
+        let path = run.file("oof.npy");
+        if !path.is_file() {
+            return Err(Error::format(
+                run.root(),
+                "no fold of this run is trained yet (no oof.npy); soup train goes on with it",
+            ));
+        }
+        let names_path = run.file("oof.ids.json");
+        let text = files::read_text(&names_path)?.unwrap_or_default();
+        let names: OwnedNames = serde_json::from_str(&text)
+            .map_err(|error| Error::format(&names_path, error.to_string()))?;
+        let (probabilities, columns) = npy::read(&path)?;
+        if columns != names.labels.len() || probabilities.len() != names.ids.len() * columns {
+            return Err(Error::format(
+                &path,
+                "its size does not fit oof.ids.json beside it; soup train makes both anew",
+            ));
+        }
+        let (labels_of, ids, label_names, targets);
+        if config.data.only_composed() {
+            let owned = OwnedData::composed(&config)?;
+            let data = owned.borrow();
+            labels_of = path.clone();
+            ids = data.ids.to_vec();
+            label_names = data.label_names.to_vec();
+            let mut all = Vec::with_capacity(probabilities.len());
+            for row in 0..data.ids.len() {
+                all.extend(data.targets_of(row as u64)?);
+            }
+            targets = all;
+        } else {
+            let pack = sources::open_pack(&config, &run, stop)?;
+            labels_of = pack.path().to_path_buf();
+            ids = pack.ids().to_vec();
+            label_names = pack.label_names().to_vec();
+            let cells = (0..pack.len()).filter_map(|row| pack.labels(row)).flatten();
+            targets = cells.map(|cell| f32::from(*cell)).collect();
+        }
+        if (&ids, &label_names) != (&names.ids, &names.labels) {
+            return Err(Error::Mismatch(format!(
+                "{} holds other ids or labels than {}, which the run was trained on",
+                labels_of.display(),
+                names_path.display()
+            )));
+        }
+        Ok(Self {
+            path,
+            labels_of,
+            ids,
+            label_names,
+            probabilities,
+            targets,
+        })
+    }
 }
 
 /// Makes `oof.npy` and `oof.ids.json` anew from what the folds have: a row a picture of the data,

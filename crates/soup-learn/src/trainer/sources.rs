@@ -108,12 +108,7 @@ impl OwnedData {
                     .to_owned(),
             ));
         }
-        let path = Path::new(&config.data.path);
-        let pack = if Pack::is_pack(path) {
-            Pack::open(path)?
-        } else {
-            pack_into(run, path, stop)?
-        };
+        let pack = open_pack(config, run, stop)?;
         let table = pack.table().clone();
         let fingerprint = pack.hash().to_owned();
         Self::packed(config, run, Box::new(pack), &table, fingerprint)
@@ -202,6 +197,35 @@ impl OwnedData {
             fingerprint: &self.fingerprint,
         }
     }
+}
+
+/// The pack that the settings name, or that the run makes of the folder or zip that they name.
+pub(super) fn open_pack(
+    config: &CheckedConfig,
+    run: &RunDirectory,
+    stop: &AtomicBool,
+) -> Result<Pack, Error> {
+    let path = Path::new(&config.data.path);
+    if Pack::is_pack(path) {
+        Ok(Pack::open(path)?)
+    } else {
+        pack_into(run, path, stop)
+    }
+}
+
+/// How many folds a run has or will have, before its data are opened.
+pub(super) fn fold_count(config: &CheckedConfig, run: &RunDirectory) -> Result<usize, Error> {
+    let (own, given) = (run.file("folds.json"), &config.folds.file);
+    let k = if config.data.only_composed() {
+        1
+    } else if own.exists() {
+        Folds::read(&own)?.k()
+    } else if !given.is_empty() {
+        Folds::read(Path::new(given))?.k()
+    } else {
+        config.folds.k
+    };
+    Ok(k as usize)
 }
 
 /// The pictures of a folder or zip as a pack in the run's folder. One process at a time makes it; it

@@ -1,0 +1,234 @@
+//! `soup quickstart`: the main job from pictures to a submission, on pictures that the program makes
+//! itself.
+
+mod facts;
+mod plan;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+use soup_data::compose::{Composer, WriteOptions};
+use soup_data::dataset::{Channels, Columns, Dataset};
+use soup_data::folds::{FoldKind, Folds};
+use soup_data::glyphs::GlyphSpec;
+use soup_data::pack::{Pack, PackOptions};
+use soup_decide::{Predictions, Template, Thresholds, write_atomically};
+use soup_learn::config::{CheckedConfig, Config};
+use soup_learn::predictor::{PredictOptions, Predictor};
+use soup_learn::trainer::{TrainRequest, train};
+
+use super::{compose, evaluate, pack, path_setting, predict};
+use crate::console::{Console, Report};
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::pictures::Pictures;
+use crate::progress::TrainingProgress;
+use facts::Facts;
+use plan::{Places, Plan};
+
+/// Two pools of glyphs that have none in common: to learn from and to be tested on.
+const TRAIN_GLYPHS: &str = "strokes[0..200000]";
+const TEST_GLYPHS: &str = "strokes[200000..250000]";
+/// Keep the labelled pictures, the test pictures and those that training composes apart: seeds of
+/// the command line are below 2^32, and training takes them as they are.
+const TRAIN_SEED: u64 = 1 << 32;
+const TEST_SEED: u64 = 2 << 32;
+/// Folds that the labelled pictures are cut into.
+const FOLDS: u32 = 5;
+/// Share of composed pictures beside the packed ones where the preset names none.
+const COMPOSE_SHARE: f64 = 0.5;
+
+/// Do the main job on pictures that the program makes itself
+///
+/// Composes labelled pictures of letters under noise, and test pictures of glyphs that the others
+/// never show; packs both; cuts folds; trains; scores out of fold and on the test pictures; predicts
+/// them and writes a submission. Nothing is downloaded. Interrupted, the same command goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  soup quickstart
+  soup quickstart --out /tmp/first --minutes 30 --json
+  soup quickstart --out /tmp/first --minutes 30 --folds 5    trains the other folds too
+
+Folds share the minutes. Folds that are asked for later, in a folder that is there, take as long
+each as the first did. The pictures take 130 KB each on the disk.")]
+pub struct Arguments {
+    /// Folder for everything
+    #[arg(long, value_name = "DIR", default_value = "quickstart")]
+    out: PathBuf,
+
+    /// Minutes that all of it may take; more minutes, better answers
+    #[arg(long, value_name = "N", default_value_t = 7.0)]
+    minutes: f64,
+
+    /// Folds to train, of 5; a few minutes are best spent on one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(FOLDS)))]
+    folds: u32,
+
+    /// Labelled pictures [default: 8000, fewer where there are less than 7 minutes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..))]
+    pictures: Option<u32>,
+
+    /// Test pictures [default: 1000, fewer where there are less than 7 minutes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    test_pictures: Option<u32>,
+
+    /// Seed of the pictures, the folds and the training
+    #[arg(long, value_name = "S", default_value_t = 42)]
+    seed: u32,
+
+    /// Settings laid over the preset quick: section.key=value
+    #[arg(value_name = "SETTINGS")]
+    settings: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let started = Instant::now();
+    if !(arguments.minutes > 0.0 && arguments.minutes.is_finite()) {
+        return Err(Usage("--minutes must be above 0".into()).into());
+    }
+    let stop = interrupt::watch()?;
+    let places = Places::of(&arguments.out);
+    // Nothing is begun with settings that cannot be.
+    config(arguments, &places, 1.0)?;
+    let begun = Plan::read(&places.plan, arguments)?;
+    let (pictures, test_pictures) = match &begun {
+        Some(plan) => (plan.pictures, plan.test_pictures),
+        None => plan::sizes(arguments),
+    };
+
+    console.note("1/6 composing pictures");
+    let seed = u64::from(arguments.seed);
+    for (glyphs, count, seed, out) in [
+        (TRAIN_GLYPHS, pictures, seed + TRAIN_SEED, &places.train),
+        (TEST_GLYPHS, test_pictures, seed + TEST_SEED, &places.test),
+    ] {
+        compose_pictures(glyphs, count, seed, out, console, &stop)?;
+    }
+
+    console.note("2/6 packing them");
+    let train_pack = pack_pictures(&places.train, &places.train_pack, console, &stop)?;
+    pack_pictures(&places.test, &places.test_pack, console, &stop)?;
+
+    console.note("3/6 cutting folds");
+    Folds::make(FoldKind::Kfold, FOLDS, seed, train_pack.table(), None)?.save(&places.folds)?;
+
+    console.note("4/6 training");
+    let plan = match begun {
+        Some(plan) => plan,
+        None => Plan::begin(arguments, started, &places.plan)?,
+    };
+    let request = TrainRequest {
+        config: config(arguments, &places, plan.train_minutes)?,
+        run: &places.run,
+        network: None,
+        folds: Some((0..arguments.folds as usize).collect()),
+    };
+    let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
+
+    console.note("5/6 predicting the test pictures");
+    let predictor = Predictor::open(std::slice::from_ref(&places.run), None)?;
+    let predictions = predict::predict(
+        &predictor,
+        &Pictures::open(&places.test_pack)?,
+        PredictOptions::default(),
+        &places.predictions,
+        console,
+        &stop,
+    )?;
+    predictions.write(&places.predictions)?;
+    let answers = Predictions::read_answers(&places.test.join("answer.csv"))?;
+    let score = evaluate::score(&predictions, &answers, &Thresholds::default())?;
+
+    console.note("6/6 writing the submission");
+    write_atomically(&places.sample, sample_submission(&answers).as_bytes())?;
+    Template::read(&places.sample)?.write(
+        &predictions,
+        &Thresholds::default(),
+        &places.submission,
+    )?;
+    let facts = Facts::new(
+        &summary,
+        predictor.files().count(),
+        &score,
+        &plan,
+        places,
+        started,
+    );
+    let text = facts.text();
+    Report::new(facts, text)
+}
+
+/// The settings of the training.
+fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<CheckedConfig> {
+    let preset = Config::load(Some("quick"), &[])?;
+    let share = preset.data.compose_share;
+    // Packed and composed pictures are both to be seen.
+    let share = if share > 0.0 && share < 1.0 {
+        share
+    } else {
+        COMPOSE_SHARE
+    };
+    let mut settings = vec![
+        format!("train.seed={}", arguments.seed),
+        format!("train.minutes={train_minutes}"),
+        path_setting("data.path", &places.train_pack)?,
+        path_setting("folds.file", &places.folds)?,
+        format!("data.compose_share={share}"),
+        format!("data.glyphs={}", Value::from(TRAIN_GLYPHS)),
+    ];
+    settings.extend(arguments.settings.iter().cloned());
+    Ok(Config::load(Some("quick"), &settings)?.check()?)
+}
+
+fn compose_pictures(
+    glyphs: &str,
+    count: u32,
+    seed: u64,
+    out: &Path,
+    console: Console,
+    stop: &AtomicBool,
+) -> Result<()> {
+    // It is the last file of a set to be written.
+    if out.join("answer.csv").is_file() {
+        return Ok(());
+    }
+    let pool = glyphs.parse::<GlyphSpec>()?.open()?;
+    let composer = Composer::new(Config::default().compose, pool)?;
+    let options = WriteOptions {
+        out: out.to_path_buf(),
+        count: u64::from(count),
+        seed,
+        glyphs: glyphs.to_owned(),
+        threads: None::<NonZeroUsize>,
+    };
+    Ok(compose::write(&composer, &options, console, stop)?)
+}
+
+fn pack_pictures(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -> Result<Pack> {
+    if !Pack::is_pack(out) {
+        let dataset = Dataset::open(data, &Columns::default())?;
+        let options = PackOptions {
+            channels: Channels::default(),
+            stop: Some(stop),
+            ..PackOptions::default()
+        };
+        pack::write(&dataset, out, options, console)?;
+    }
+    Ok(Pack::open(out)?)
+}
+
+/// All zeros for the test pictures, as a contest would hand it out.
+fn sample_submission(answers: &Predictions) -> String {
+    let mut text = format!("index,{}\n", answers.labels().join(","));
+    let zeros = ",0".repeat(answers.labels().len());
+    for id in answers.ids() {
+        text.push_str(&format!("{id}{zeros}\n"));
+    }
+    text
+}
