@@ -44,7 +44,7 @@ fn scores_are_said_in_words_and_in_json() {
 fn a_run_is_scored_by_the_pictures_that_it_held_out() {
     let place = Place::new("evaluate_run");
     let tiny = "--preset quick data.compose_share=1 data.composed=16 data.composed_valid=8 \
-        transforms.0.size=32 model.name=repvgg_nano train.batch=8 train.epochs=1";
+        model.name=repvgg_nano train.batch=8 train.epochs=1";
     let trained = place.json(&format!("train {tiny} --out composed"));
     let facts = place.json("evaluate composed");
     assert_eq!(facts["accuracy"], trained["oof_accuracy"]);

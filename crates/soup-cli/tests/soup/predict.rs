@@ -3,7 +3,7 @@
 use crate::place::{Place, contest_data};
 
 const TINY: &str = "--preset quick data.compose_share=1 data.composed=16 data.composed_valid=8 \
-    transforms.0.size=32 model.name=repvgg_nano train.batch=8 train.epochs=1";
+    model.name=repvgg_nano train.batch=8 train.epochs=1";
 
 #[test]
 fn a_run_answers_for_a_folder_and_the_answers_become_a_submission() {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::place::Place;
 
-const TINY: &str = "--minutes 0.1 --pictures 40 --test-pictures 15 transforms.0.size=32 \
+const TINY: &str = "--minutes 0.1 --pictures 40 --test-pictures 15 compose.width=64 compose.height=64 \
+    compose.side=[8,20] \
     model.name=repvgg_nano train.batch=8";
 
 #[test]

@@ -8,7 +8,7 @@ use crate::place::Place;
 
 /// A network and pictures so small that a step takes milliseconds.
 const TINY: &str = "--preset quick data.compose_share=1 data.composed=48 data.composed_valid=16 \
-    transforms.0.size=32 compose.width=64 compose.height=64 compose.side=[8,20] \
+    compose.width=64 compose.height=64 compose.side=[8,20] \
     model.name=repvgg_nano train.batch=8 train.epochs=2";
 
 #[test]

@@ -4,7 +4,6 @@
 mod facts;
 mod plan;
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -21,6 +20,7 @@ use soup_decide::{Predictions, Template, Thresholds, write_atomically};
 use soup_learn::config::{CheckedConfig, Config};
 use soup_learn::predictor::{PredictOptions, Predictor};
 use soup_learn::trainer::{TrainRequest, train};
+use soup_zoo::Head;
 
 use super::{compose, evaluate, pack, path_setting, predict};
 use crate::console::{Console, Report};
@@ -42,6 +42,8 @@ const TEST_SEED: u64 = 2 << 32;
 const FOLDS: u32 = 5;
 /// Share of composed pictures beside the packed ones where the preset names none.
 const COMPOSE_SHARE: f64 = 0.5;
+/// Weight of the lessons of boxes where the preset names none.
+const BOX_WEIGHT: f32 = 1.0;
 
 /// Do the main job on pictures that the program makes itself
 ///
@@ -95,7 +97,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let stop = interrupt::watch()?;
     let places = Places::of(&arguments.out);
     // Nothing is begun with settings that cannot be.
-    config(arguments, &places, 1.0)?;
+    let settings = config(arguments, &places, 1.0)?;
     let begun = Plan::read(&places.plan, arguments)?;
     let (pictures, test_pictures) = match &begun {
         Some(plan) => (plan.pictures, plan.test_pictures),
@@ -108,7 +110,19 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         (TRAIN_GLYPHS, pictures, seed + TRAIN_SEED, &places.train),
         (TEST_GLYPHS, test_pictures, seed + TEST_SEED, &places.test),
     ] {
-        compose_pictures(glyphs, count, seed, out, console, &stop)?;
+        let pool = glyphs.parse::<GlyphSpec>()?.open()?;
+        let composer = Composer::new(settings.compose.clone(), pool)?;
+        let options = WriteOptions {
+            out: out.clone(),
+            count: u64::from(count),
+            seed,
+            glyphs: glyphs.to_owned(),
+            threads: None,
+        };
+        // The answers are the last file of a set to be written.
+        if !out.join("answer.csv").is_file() {
+            compose::write(&composer, &options, console, &stop)?;
+        }
     }
 
     console.note("2/6 packing them");
@@ -174,7 +188,13 @@ fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<
     } else {
         COMPOSE_SHARE
     };
+    // The composed pictures bring their boxes; maps of labels learn from them.
+    let box_weight = match preset.model.head {
+        Head::LabelMap if !preset.boxes.is_on() => BOX_WEIGHT,
+        _ => preset.boxes.weight,
+    };
     let mut settings = vec![
+        format!("boxes.weight={box_weight}"),
         format!("train.seed={}", arguments.seed),
         format!("train.minutes={train_minutes}"),
         path_setting("data.path", &places.train_pack)?,
@@ -184,30 +204,6 @@ fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<
     ];
     settings.extend(arguments.settings.iter().cloned());
     Ok(Config::load(Some("quick"), &settings)?.check()?)
-}
-
-fn compose_pictures(
-    glyphs: &str,
-    count: u32,
-    seed: u64,
-    out: &Path,
-    console: Console,
-    stop: &AtomicBool,
-) -> Result<()> {
-    // It is the last file of a set to be written.
-    if out.join("answer.csv").is_file() {
-        return Ok(());
-    }
-    let pool = glyphs.parse::<GlyphSpec>()?.open()?;
-    let composer = Composer::new(Config::default().compose, pool)?;
-    let options = WriteOptions {
-        out: out.to_path_buf(),
-        count: u64::from(count),
-        seed,
-        glyphs: glyphs.to_owned(),
-        threads: None::<NonZeroUsize>,
-    };
-    Ok(compose::write(&composer, &options, console, stop)?)
 }
 
 fn pack_pictures(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -> Result<Pack> {
