@@ -41,7 +41,7 @@ const TEST_SEED: u64 = 2 << 32;
 /// Folds that the labelled pictures are cut into.
 const FOLDS: u32 = 5;
 /// Share of composed pictures beside the packed ones where the preset names none.
-const COMPOSE_SHARE: f64 = 0.5;
+const COMPOSE_SHARE: f64 = 0.75;
 /// Weight of the lessons of boxes where the preset names none.
 const BOX_WEIGHT: f32 = 1.0;
 
