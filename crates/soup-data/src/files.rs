@@ -1,25 +1,44 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Writes to a temporary name beside `path`, syncs, and renames.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file under a temporary name beside `path` (that of this process, so that two may write
+/// the same file), syncs it and renames it. A reader, or the next run after a crash, sees the old
+/// file or the new one.
+///
+/// # Errors
+/// [`Error::Io`] with the path; an older file is then intact.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
-    let partial = Path::new(&name);
-    let written = File::create(partial)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(partial, path))
-        .map_err(Error::io("write", path));
+    write_through(Path::new(&name), path, |file| file.write_all(bytes))
+        .map_err(Error::io("write", path))
+}
+
+/// As [`write_whole`], through a temporary name in the same folder that the caller chooses: always
+/// the same one where a lock keeps other processes away, so that what a killed process left is
+/// overwritten.
+///
+/// # Errors
+/// The first one of the system's; the temporary file is then removed, as it may be what fills the
+/// disk.
+pub fn write_through(
+    partial: &Path,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let written = (|| {
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(partial)?);
+        write(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        fs::rename(partial, path)
+    })();
     if written.is_err() {
-        // The first error is the one to report; a left-over partial file does no harm.
         let _ = fs::remove_file(partial);
         return written;
     }
@@ -28,7 +47,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Makes a rename in the folder of `path` last through a power cut, where the system can.
-pub(crate) fn sync_parent(path: &Path) {
+pub fn sync_parent(path: &Path) {
     #[cfg(unix)]
     if let Some(Ok(folder)) = path.parent().map(|parent| {
         File::open(if parent.as_os_str().is_empty() {

@@ -5,7 +5,7 @@ pub mod compose;
 pub mod dataset;
 pub mod error;
 pub mod examples;
-mod files;
+pub mod files;
 pub mod folds;
 pub mod glyphs;
 pub mod pack;

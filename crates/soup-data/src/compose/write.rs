@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::{ComposeConfig, Composed, Composer};
+use crate::files::write_whole;
 use crate::{Error, Result};
 
 /// Pictures whose labels are held in memory before they are written.
@@ -249,13 +250,6 @@ fn write_picture(
     fs::write(&temporary, &bytes).map_err(Error::io("write", &temporary))?;
     fs::rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
     Ok(composed)
-}
-
-/// Writes a file under a temporary name, syncs and renames it.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("part");
-    fs::write(&temporary, bytes).map_err(Error::io("write", &temporary))?;
-    rename_synced(&temporary, path)
 }
 
 fn rename_synced(temporary: &Path, path: &Path) -> Result<()> {

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use soup_data::files::{sync_parent, write_through};
+
 use crate::Error;
 
 /// Writes a file under a temporary name, syncs it and renames it over `path`. Whatever goes wrong
@@ -23,23 +25,7 @@ pub fn write_file(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {
     let partial = with_suffix(path, ".partial");
-    let written = (|| {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&partial)?);
-        write(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()
-    })();
-    let renamed = written.and_then(|()| fs::rename(&partial, path));
-    if let Err(source) = renamed {
-        // The half-written file may be what fills the disk.
-        let _ = fs::remove_file(&partial);
-        return Err(Error::File {
-            path: path.to_owned(),
-            action: "write",
-            source,
-        });
-    }
-    sync_folder_of(path)
+    write_through(&partial, path, write).map_err(Error::file(path, "write"))
 }
 
 /// Writes a short file by [`write_file`].
@@ -56,7 +42,8 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// [`Error::File`] with the path.
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::file(from, "rename"))?;
-    sync_folder_of(to)
+    sync_parent(to);
+    Ok(())
 }
 
 /// Removes a file that may be missing.
@@ -114,23 +101,6 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path.as_os_str());
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// A rename is lasting only once the folder is on disk. Only Unix can open a folder for that.
-#[cfg(unix)]
-fn sync_folder_of(path: &Path) -> Result<(), Error> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(Error::file(folder, "sync this folder"))
-}
-
-#[cfg(not(unix))]
-fn sync_folder_of(_path: &Path) -> Result<(), Error> {
-    Ok(())
 }
 
 #[cfg(test)]
