@@ -72,7 +72,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(FOLDS)))]
     folds: u32,
 
-    /// Labelled pictures [default: 8000, fewer where there are less than 7 minutes]
+    /// Labelled pictures [default: 4000, fewer where there are less than 7 minutes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..))]
     pictures: Option<u32>,
 

@@ -11,7 +11,7 @@ use super::Arguments;
 use crate::failure::Usage;
 
 /// Pictures of a whole quickstart, and the minutes that they are for.
-const PICTURES: f64 = 8000.0;
+const PICTURES: f64 = 4000.0;
 const TEST_PICTURES: f64 = 1000.0;
 const WHOLE_MINUTES: f64 = 7.0;
 /// Time kept for measuring the pace, predicting and scoring: in all, and for each fold's model.
