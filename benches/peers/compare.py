@@ -178,6 +178,9 @@ def parse():
 def main():
     arguments = parse()
     begun = datetime.datetime.now().astimezone()
+    if arguments.csv:
+        # Before the measurement: a place that cannot be written must not cost one.
+        os.makedirs(os.path.dirname(os.path.abspath(arguments.csv)), exist_ok=True)
     rows, details = [], []
     for work in arguments.only:
         print(work, file=sys.stderr)
