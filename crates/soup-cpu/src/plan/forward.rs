@@ -725,11 +725,34 @@ impl Lowering<'_> {
 
     /// Whether the node that is being lowered is read by a batch norm.
     fn is_normalised(&self) -> bool {
-        let id = NodeId(self.values.len());
+        self.is_read_by_norm(NodeId(self.values.len()))
+    }
+
+    /// Whether a batch norm reads this node.
+    fn is_read_by_norm(&self, id: NodeId) -> bool {
         self.graph
             .nodes
             .iter()
             .any(|node| matches!(node.op, Op::BatchNorm { .. }) && node.inputs == [id])
+    }
+
+    /// Whether a batch norm reads the sum that is being lowered: itself, through the rectifier that is
+    /// stored with it, or because the batch norm asked for it.
+    fn sum_is_normalised(&self, relu: bool) -> bool {
+        let id = NodeId(self.values.len());
+        let asks = self
+            .graph
+            .nodes
+            .get(id.0)
+            .is_some_and(|node| matches!(node.op, Op::BatchNorm { .. }));
+        let through_rectifier = relu
+            && self
+                .graph
+                .nodes
+                .iter()
+                .enumerate()
+                .any(|(reader, node)| node.inputs == [id] && self.is_read_by_norm(NodeId(reader)));
+        asks || through_rectifier || self.is_normalised()
     }
 
     fn batch_norm(&mut self, node: &Node, lazy: Lazy) -> Lazy {
@@ -872,8 +895,7 @@ impl Lowering<'_> {
         let shape = views[0].shape;
         let output = self.map(shape);
         let runs = Runs::new(&shape);
-        // A rectified sum is normalised through the activation's node, which reads it in turn.
-        let statistics = if self.mode == Mode::Training {
+        let statistics = if self.mode == Mode::Training && self.sum_is_normalised(relu) {
             let stride = shape.stride;
             let buffer = self
                 .memory
