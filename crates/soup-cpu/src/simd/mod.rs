@@ -135,10 +135,13 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
-    /// To the nearest integer, ties to even.
-    unsafe fn round(a: Self::V) -> Self::V;
-    /// `2^n` for a vector of integers from -126 to 127.
-    unsafe fn power_of_two(n: Self::V) -> Self::V;
+    /// `x` below it in whole numbers, for [`Simd::scale`], and the rest, from 0 to 1. Whole numbers beyond
+    /// -126 and 126 may be cut to these.
+    unsafe fn split(x: Self::V) -> (Self::V, Self::V);
+    /// `a * 2^whole` with what [`Simd::split`] gave.
+    unsafe fn scale(a: Self::V, whole: Self::V) -> Self::V;
+    /// `1 / a` to the last digit or two; `a` is at least 1 and finite.
+    unsafe fn reciprocal(a: Self::V) -> Self::V;
     /// `a` where `x > 0`, else `b`.
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.

@@ -65,14 +65,23 @@ impl Simd for Portable {
         map(a, b, |x, y| if x < y { x } else { y })
     }
     #[inline(always)]
-    unsafe fn round(a: Self::V) -> Self::V {
+    unsafe fn split(x: Self::V) -> (Self::V, Self::V) {
         // Adding and taking away 1.5 * 2^23 rounds |x| < 2^22 to the nearest integer.
         const MAGIC: f32 = 12_582_912.0;
-        map(a, a, |x, _| (x + MAGIC) - MAGIC)
+        let x = map(x, x, |x, _| x.clamp(-126.0, 126.0));
+        let nearest = map(x, x, |x, _| (x + MAGIC) - MAGIC);
+        let whole = map(x, nearest, |x, n| if n > x { n - 1.0 } else { n });
+        (whole, map(x, whole, |x, n| x - n))
     }
     #[inline(always)]
-    unsafe fn power_of_two(n: Self::V) -> Self::V {
-        map(n, n, |x, _| f32::from_bits(((x as i32 + 127) << 23) as u32))
+    unsafe fn scale(a: Self::V, whole: Self::V) -> Self::V {
+        map(a, whole, |a, n| {
+            a * f32::from_bits(((n as i32 + 127) << 23) as u32)
+        })
+    }
+    #[inline(always)]
+    unsafe fn reciprocal(a: Self::V) -> Self::V {
+        map(a, a, |x, _| 1.0 / x)
     }
     #[inline(always)]
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V {
