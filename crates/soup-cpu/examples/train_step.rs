@@ -1,10 +1,10 @@
 //! Times a training step and prints where the time goes.
 //!
-//! `cargo run --release -p soup-cpu --example train_step -- efficientnet_b0 256 8`
+//! `cargo run --release -p soup-cpu --example train_step -- efficientnet_b0 256 8 2 bf16`
 
 use std::time::Instant;
 
-use soup_cpu::{Options, Training};
+use soup_cpu::{Options, Precision, Training};
 use soup_graph::Weights;
 use soup_random::{Purpose, Stream};
 use soup_zoo::{ModelConfig, build};
@@ -16,6 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let side: usize = arguments.next().unwrap_or("256".to_owned()).parse()?;
     let batch: usize = arguments.next().unwrap_or("8".to_owned()).parse()?;
     let threads: usize = arguments.next().unwrap_or("2".to_owned()).parse()?;
+    let precision = arguments.next().unwrap_or("f32".to_owned());
+    let precision = Precision::from_name(&precision).ok_or("the precision is f32 or bf16")?;
     let graph = build(&ModelConfig {
         name,
         channels: 3,
@@ -27,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let options = Options {
         threads,
+        precision,
         ..Options::default()
     };
     let mut training = Training::new(&graph, batch, &options)?;

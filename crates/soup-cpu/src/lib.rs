@@ -26,4 +26,4 @@ mod steps;
 pub use plan::PlanError;
 pub use pool::Pool;
 pub use runner::{Inference, Options, StepTime, Training};
-pub use simd::Isa;
+pub use simd::{Isa, Precision};

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use soup_graph::{Graph, Weights};
 
 use crate::aligned::Aligned;
-use crate::plan::{Buffer, Context, Mode, Plan, PlanError, lower};
+use crate::plan::{Buffer, Context, Mode, Output, Plan, PlanError, lower};
 use crate::pool::Pool;
-use crate::simd::Isa;
+use crate::simd::{Bf16, Element, Isa, Precision};
 
 /// How an engine runs.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Options {
     pub threads: usize,
     /// Instruction set; `None` takes what `SOUP_CPU` names, else the best of this processor.
     pub isa: Option<Isa>,
+    /// How activations are stored and multiplied.
+    pub precision: Precision,
     /// Threads shared with others; takes precedence over `threads`.
     pub pool: Option<Arc<Pool>>,
 }
@@ -69,6 +71,7 @@ struct Runner {
     scratch: Aligned,
     pool: Arc<Pool>,
     isa: Isa,
+    precision: Precision,
     /// Values of a batch of pictures.
     input: usize,
     trainable: usize,
@@ -79,7 +82,7 @@ struct Runner {
 impl Runner {
     fn new(graph: &Graph, batch: usize, mode: Mode, options: &Options) -> Result<Self, PlanError> {
         let isa = options.isa()?;
-        let plan = lower(graph, batch, mode, isa.lanes())?;
+        let plan = lower(graph, batch, mode, options.precision, isa.lanes())?;
         let pool = options.pool();
         let mut memory = Aligned::new(plan.memory.total);
         // Constants: a factor of one, and a norm that changes nothing.
@@ -96,6 +99,7 @@ impl Runner {
             memory,
             pool,
             isa,
+            precision: options.precision,
             input: batch * graph.input().len(),
             trainable: graph.trainable_len(),
             buffers: graph.buffer_len(),
@@ -132,6 +136,7 @@ impl Runner {
             scratch_stride: self.plan.scratch.next_multiple_of(16),
             pool: &self.pool,
             isa: self.isa,
+            precision: self.precision,
             batch: self.plan.batch,
             weights,
             gradients,
@@ -155,12 +160,70 @@ impl Runner {
 
     fn output(&self, index: usize, to: &mut Vec<f32>) {
         let output = &self.plan.outputs[index];
-        let offset = self.plan.memory.offsets[output.value.0];
         to.clear();
-        for row in 0..output.rows {
-            let start = offset + row * output.stride;
-            to.extend_from_slice(self.memory.slice(start, output.length));
+        match self.stored(output) {
+            Precision::F32 => {
+                let values = self.elements::<f32>(output.value, output);
+                for row in values.chunks_exact(output.stride) {
+                    to.extend_from_slice(&row[..output.length]);
+                }
+            }
+            Precision::Bf16 => {
+                let values = self.elements::<Bf16>(output.value, output);
+                for row in values.chunks_exact(output.stride) {
+                    to.extend(row[..output.length].iter().map(|value| value.to_f32()));
+                }
+            }
         }
+    }
+
+    /// Puts the gradient of an output, in the output's layout, where the backward half reads it.
+    fn put_gradient(&mut self, output: &Output, given: &[f32]) {
+        let Some(gradient) = output.gradient else {
+            return;
+        };
+        let rows = given.chunks_exact(output.length);
+        match self.stored(output) {
+            Precision::F32 => {
+                let values = self.elements_mut::<f32>(gradient, output);
+                for (row, given) in values.chunks_exact_mut(output.stride).zip(rows) {
+                    row[..output.length].copy_from_slice(given);
+                }
+            }
+            Precision::Bf16 => {
+                let values = self.elements_mut::<Bf16>(gradient, output);
+                for (row, given) in values.chunks_exact_mut(output.stride).zip(rows) {
+                    for (place, &value) in row.iter_mut().zip(given) {
+                        *place = Bf16::from_f32(value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the values of an output are stored as.
+    fn stored(&self, output: &Output) -> Precision {
+        if output.is_map {
+            self.precision
+        } else {
+            Precision::F32
+        }
+    }
+
+    fn elements<E: Element>(&self, buffer: Buffer, output: &Output) -> &[E] {
+        let offset = self.plan.memory.offsets[buffer.0];
+        let length = output.rows * output.stride;
+        let words = self.memory.slice(offset, E::PRECISION.words(length));
+        // SAFETY: words of the arena are initialised, and elements are plain bits of half their size or the same.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), length) }
+    }
+
+    fn elements_mut<E: Element>(&mut self, buffer: Buffer, output: &Output) -> &mut [E] {
+        let offset = self.plan.memory.offsets[buffer.0];
+        let length = output.rows * output.stride;
+        let words = self.memory.slice_mut(offset, E::PRECISION.words(length));
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), length) }
     }
 
     fn profile(&self) -> Vec<StepTime> {
@@ -260,23 +323,14 @@ impl Training {
             runner.plan.outputs.len(),
             "one gradient an output"
         );
-        for (output, given) in runner.plan.outputs.iter().zip(output_gradients) {
+        for (index, given) in output_gradients.iter().enumerate() {
+            let output = runner.plan.outputs[index];
             assert_eq!(
                 given.len(),
                 output.rows * output.length,
                 "gradient of an output"
             );
-            let Some(Buffer(buffer)) = output.gradient else {
-                continue;
-            };
-            let offset = runner.plan.memory.offsets[buffer];
-            for (row, values) in given.chunks_exact(output.length).enumerate() {
-                let start = offset + row * output.stride;
-                runner
-                    .memory
-                    .slice_mut(start, output.length)
-                    .copy_from_slice(values);
-            }
+            runner.put_gradient(&output, given);
         }
         let steps = runner.plan.forward..runner.plan.steps.len();
         runner.run(steps, weights, gradients.as_mut_ptr(), self.draws);

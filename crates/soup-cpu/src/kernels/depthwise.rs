@@ -5,7 +5,7 @@
 //! sums that the next batch norm needs (backward), are made from the ring.
 
 use super::view::{Fill, FillGradient, PixelGradient, PixelView};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Element, MapKernel, Simd, Values};
 
 /// Largest number of channels that one task takes.
 pub(crate) const BLOCK: usize = 64;
@@ -105,13 +105,13 @@ impl Ring {
     }
 }
 
-/// Runs `$method::<S, K>` for the kernel sizes that are unrolled, else `$other`.
+/// Runs `$method::<S, E, K>` for the kernel sizes that are unrolled, else `$other`.
 macro_rules! by_kernel {
     ($self:ident, $size:expr, $method:ident, $any:ident, ($($argument:expr),*)) => {
         match $size {
-            3 => $self.$method::<S, 3>($($argument),*),
-            5 => $self.$method::<S, 5>($($argument),*),
-            _ => $self.$any::<S>($($argument),*),
+            3 => $self.$method::<S, E, 3>($($argument),*),
+            5 => $self.$method::<S, E, 5>($($argument),*),
+            _ => $self.$any::<S, E>($($argument),*),
         }
     };
 }
@@ -128,7 +128,7 @@ pub(crate) struct DepthwiseForward {
     pub weight_row: usize,
     /// One value a channel.
     pub bias: *const f32,
-    pub out: *mut f32,
+    pub out: Values,
     pub out_stride: usize,
     /// Means and spreads, one a channel; null where nobody asks.
     pub mean: *mut f32,
@@ -136,11 +136,9 @@ pub(crate) struct DepthwiseForward {
     pub scratch: *mut f32,
 }
 
-impl Kernel for DepthwiseForward {
-    type Output = ();
-
+impl MapKernel for DepthwiseForward {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises buffers of the plane's sizes and scratch as `Plane::scratch`.
         unsafe {
             let p = self.plane;
@@ -156,16 +154,16 @@ impl Kernel for DepthwiseForward {
                 let top = (oy * p.stride) as isize - p.padding as isize;
                 let last = (top + p.kernel as isize - 1).min(p.height as isize - 1);
                 while (next as isize) <= last {
-                    fill_row::<S>(&self.view, &p, &ring, next, self.first, self.channels, None);
+                    fill_row::<S, E>(&self.view, &p, &ring, next, self.first, self.channels, None);
                     next += 1;
                 }
                 by_kernel!(self, p.kernel, row, row_any, (&ring, oy));
                 if !self.mean.is_null() {
-                    self.row_sums::<S>(oy, sums);
+                    self.row_sums::<S, E>(oy, sums);
                 }
             }
             if !self.mean.is_null() {
-                self.finish::<S>(sums);
+                self.finish::<S, E>(sums);
             }
         }
     }
@@ -173,7 +171,7 @@ impl Kernel for DepthwiseForward {
 
 /// Reads row `y` of the view into the ring, and its activation's derivative into another.
 #[inline(always)]
-unsafe fn fill_row<S: Simd>(
+unsafe fn fill_row<S: Simd, E: Element>(
     view: &PixelView,
     plane: &Plane,
     ring: &Ring,
@@ -192,18 +190,18 @@ unsafe fn fill_row<S: Simd>(
             first,
             channels,
             pixels: plane.width,
-            to: ring.pixels(y),
+            to: Values::floats(ring.pixels(y)),
             to_stride: S::LANES,
             to_plane: Some(ring.plane),
             slope: slope.map_or(std::ptr::null_mut(), |ring| ring.pixels(y)),
         }
-        .run::<S>();
+        .run::<S, E>();
     }
 }
 
 impl DepthwiseForward {
     #[inline(always)]
-    unsafe fn row<S: Simd, const K: usize>(&self, ring: &Ring, oy: usize) {
+    unsafe fn row<S: Simd, E: Element, const K: usize>(&self, ring: &Ring, oy: usize) {
         // SAFETY: as for the kernel.
         unsafe {
             let p = &self.plane;
@@ -212,9 +210,8 @@ impl DepthwiseForward {
             for (ky, row) in rows.iter_mut().enumerate() {
                 *row = ring.row(top + ky as isize, p.height);
             }
-            let out = self
-                .out
-                .add(oy * p.out_width * self.out_stride + self.first);
+            let out = self.out.of::<E>();
+            let out = out.add(oy * p.out_width * self.out_stride + self.first);
             let mut c = 0;
             while c < self.channels {
                 let mut w = [[S::splat(0.0); K]; K];
@@ -241,7 +238,7 @@ impl DepthwiseForward {
                             }
                         }
                     }
-                    S::store(out.add(ox * self.out_stride + c), S::add(sum, second));
+                    E::store::<S>(out.add(ox * self.out_stride + c), S::add(sum, second));
                 }
                 c += S::LANES;
             }
@@ -249,14 +246,13 @@ impl DepthwiseForward {
     }
 
     #[inline(always)]
-    unsafe fn row_any<S: Simd>(&self, ring: &Ring, oy: usize) {
+    unsafe fn row_any<S: Simd, E: Element>(&self, ring: &Ring, oy: usize) {
         // SAFETY: as for the kernel.
         unsafe {
             let p = &self.plane;
             let top = (oy * p.stride) as isize - p.padding as isize;
-            let out = self
-                .out
-                .add(oy * p.out_width * self.out_stride + self.first);
+            let out = self.out.of::<E>();
+            let out = out.add(oy * p.out_width * self.out_stride + self.first);
             for ox in 0..p.out_width {
                 let mut c = 0;
                 while c < self.channels {
@@ -271,7 +267,7 @@ impl DepthwiseForward {
                             sum = S::mul_add(S::load(x), S::load(w), sum);
                         }
                     }
-                    S::store(out.add(ox * self.out_stride + c), sum);
+                    E::store::<S>(out.add(ox * self.out_stride + c), sum);
                     c += S::LANES;
                 }
             }
@@ -280,20 +276,19 @@ impl DepthwiseForward {
 
     /// Adds a row to origin, sum and sum of squares (about the plane's first pixel).
     #[inline(always)]
-    unsafe fn row_sums<S: Simd>(&self, oy: usize, sums: *mut f32) {
+    unsafe fn row_sums<S: Simd, E: Element>(&self, oy: usize, sums: *mut f32) {
         // SAFETY: as for the kernel; `sums` has three rows of `BLOCK` values.
         unsafe {
             let p = &self.plane;
-            let out = self
-                .out
-                .add(oy * p.out_width * self.out_stride + self.first);
+            let out = self.out.of::<E>();
+            let out = out.add(oy * p.out_width * self.out_stride + self.first);
             let mut c = 0;
             while c < self.channels {
-                let origin = S::load(self.out.add(self.first + c));
+                let origin = E::load::<S>(self.out.of::<E>().add(self.first + c));
                 let mut sum = S::load(sums.add(c));
                 let mut square = S::load(sums.add(BLOCK + c));
                 for ox in 0..p.out_width {
-                    let d = S::sub(S::load(out.add(ox * self.out_stride + c)), origin);
+                    let d = S::sub(E::load::<S>(out.add(ox * self.out_stride + c)), origin);
                     sum = S::add(sum, d);
                     square = S::mul_add(d, d, square);
                 }
@@ -305,13 +300,13 @@ impl DepthwiseForward {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, sums: *mut f32) {
+    unsafe fn finish<S: Simd, E: Element>(&self, sums: *mut f32) {
         // SAFETY: as for the kernel.
         unsafe {
             let share = S::splat(1.0 / (self.plane.out_height * self.plane.out_width) as f32);
             let mut c = 0;
             while c < self.channels {
-                let origin = S::load(self.out.add(self.first + c));
+                let origin = E::load::<S>(self.out.of::<E>().add(self.first + c));
                 let sum = S::load(sums.add(c));
                 let offset = S::mul(sum, share);
                 let square = S::load(sums.add(BLOCK + c));
@@ -335,8 +330,8 @@ pub(crate) struct DepthwiseBackward {
     pub channels: usize,
     pub weights: *const f32,
     pub weight_row: usize,
-    /// Gradient of the view (or of the norm's output where `sums` is given); null where not wanted.
-    pub data: *mut f32,
+    /// Gradient of the view (or of the norm's output where `sums` is given); nothing where not wanted.
+    pub data: Option<Values>,
     pub accumulate: bool,
     /// This picture's gradient of the weights, laid out as the weights; written, not added.
     pub weight_gradient: *mut f32,
@@ -349,11 +344,9 @@ pub(crate) struct DepthwiseBackward {
     pub scratch: *mut f32,
 }
 
-impl Kernel for DepthwiseBackward {
-    type Output = ();
-
+impl MapKernel for DepthwiseBackward {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises buffers of the plane's sizes and scratch as `Plane::scratch`.
         unsafe {
             let p = self.plane;
@@ -383,7 +376,7 @@ impl Kernel for DepthwiseBackward {
             }
             let (mut next, mut done) = (0, 0);
             for oy in 0..p.out_height {
-                self.fill_gradient_row::<S>(&gradients, oy);
+                self.fill_gradient_row::<S, E>(&gradients, oy);
                 let top = (oy * p.stride) as isize - p.padding as isize;
                 // Rows of the input that no later output row reads.
                 let complete = if oy + 1 == p.out_height {
@@ -396,7 +389,7 @@ impl Kernel for DepthwiseBackward {
                     .min(p.height as isize - 1);
                 while (next as isize) <= last {
                     let slope = wants_slope.then_some(&slopes);
-                    fill_row::<S>(
+                    fill_row::<S, E>(
                         &self.view,
                         &p,
                         &values,
@@ -414,16 +407,16 @@ impl Kernel for DepthwiseBackward {
                     weight_row_any,
                     (&values, &gradients, oy)
                 );
-                if !self.data.is_null() {
+                if let Some(data) = self.data {
+                    let data = data.of::<E>();
                     while done < complete {
-                        match p.kernel {
-                            3 => self.data_row::<S, 3>(&gradients, done),
-                            5 => self.data_row::<S, 5>(&gradients, done),
-                            _ => self.data_row_any::<S>(&gradients, done),
-                        }
-                        if wants_slope {
-                            self.finish_row::<S>(&slopes, done);
-                        }
+                        by_kernel!(
+                            self,
+                            p.kernel,
+                            data_row,
+                            data_row_any,
+                            (data, &gradients, &slopes, done)
+                        );
                         done += 1;
                     }
                 }
@@ -434,7 +427,7 @@ impl Kernel for DepthwiseBackward {
 
 impl DepthwiseBackward {
     #[inline(always)]
-    unsafe fn fill_gradient_row<S: Simd>(&self, gradients: &Ring, oy: usize) {
+    unsafe fn fill_gradient_row<S: Simd, E: Element>(&self, gradients: &Ring, oy: usize) {
         // SAFETY: as for the kernel.
         unsafe {
             let p = &self.plane;
@@ -453,12 +446,12 @@ impl DepthwiseBackward {
                 first: self.first,
                 channels: self.channels,
                 pixels: p.out_width,
-                to,
+                to: Values::floats(to),
                 to_stride: S::LANES,
                 to_plane: Some(gradients.plane),
                 accumulate: false,
             }
-            .run::<S>();
+            .run::<S, E>();
             if !self.bias_gradient.is_null() {
                 let mut c = 0;
                 while c < self.channels {
@@ -476,7 +469,7 @@ impl DepthwiseBackward {
     }
 
     #[inline(always)]
-    unsafe fn weight_row<S: Simd, const K: usize>(
+    unsafe fn weight_row<S: Simd, E: Element, const K: usize>(
         &self,
         values: &Ring,
         gradients: &Ring,
@@ -523,7 +516,12 @@ impl DepthwiseBackward {
     }
 
     #[inline(always)]
-    unsafe fn weight_row_any<S: Simd>(&self, values: &Ring, gradients: &Ring, oy: usize) {
+    unsafe fn weight_row_any<S: Simd, E: Element>(
+        &self,
+        values: &Ring,
+        gradients: &Ring,
+        oy: usize,
+    ) {
         // SAFETY: as for the kernel.
         unsafe {
             let p = &self.plane;
@@ -569,7 +567,13 @@ impl DepthwiseBackward {
     }
 
     #[inline(always)]
-    unsafe fn data_row<S: Simd, const K: usize>(&self, gradients: &Ring, y: usize) {
+    unsafe fn data_row<S: Simd, E: Element, const K: usize>(
+        &self,
+        data: *mut E,
+        gradients: &Ring,
+        slopes: &Ring,
+        y: usize,
+    ) {
         // SAFETY: as for the kernel; columns beyond the output are zeros of the ring's padding.
         unsafe {
             let p = &self.plane;
@@ -577,7 +581,6 @@ impl DepthwiseBackward {
             for (ky, row) in rows.iter_mut().enumerate() {
                 *row = self.gradient_row(gradients, y, ky);
             }
-            let data = self.data.add(y * p.width * self.view.stride + self.first);
             let mut c = 0;
             while c < self.channels {
                 let mut w = [[S::splat(0.0); K]; K];
@@ -588,13 +591,9 @@ impl DepthwiseBackward {
                     }
                 }
                 let plane = (c / S::LANES * gradients.plane) as isize;
+                let mut row = self.finished::<S, E>(data, slopes, y, c);
                 for x in 0..p.width {
-                    let place = data.add(x * self.view.stride + c);
-                    let mut sum = if self.accumulate {
-                        S::load(place)
-                    } else {
-                        S::splat(0.0)
-                    };
+                    let mut sum = S::splat(0.0);
                     let mut second = S::splat(0.0);
                     if p.stride == 1 {
                         let at = (x + p.padding) as isize;
@@ -620,8 +619,9 @@ impl DepthwiseBackward {
                     } else {
                         sum = self.pixel::<S>(gradients, y, x, c, sum);
                     }
-                    S::store(place, S::add(sum, second));
+                    row.put(x, S::add(sum, second));
                 }
+                row.end();
                 c += S::LANES;
             }
         }
@@ -682,58 +682,112 @@ impl DepthwiseBackward {
     }
 
     #[inline(always)]
-    unsafe fn data_row_any<S: Simd>(&self, gradients: &Ring, y: usize) {
+    unsafe fn data_row_any<S: Simd, E: Element>(
+        &self,
+        data: *mut E,
+        gradients: &Ring,
+        slopes: &Ring,
+        y: usize,
+    ) {
         // SAFETY: as for the kernel.
         unsafe {
-            let p = &self.plane;
-            let data = self.data.add(y * p.width * self.view.stride + self.first);
-            for x in 0..p.width {
-                let mut c = 0;
-                while c < self.channels {
-                    let place = data.add(x * self.view.stride + c);
-                    let sum = if self.accumulate {
-                        S::load(place)
-                    } else {
-                        S::splat(0.0)
-                    };
-                    S::store(place, self.pixel::<S>(gradients, y, x, c, sum));
-                    c += S::LANES;
+            let mut c = 0;
+            while c < self.channels {
+                let mut row = self.finished::<S, E>(data, slopes, y, c);
+                for x in 0..self.plane.width {
+                    row.put(x, self.pixel::<S>(gradients, y, x, c, S::splat(0.0)));
                 }
+                row.end();
+                c += S::LANES;
             }
         }
     }
 
-    /// Multiplies a finished row by the activation's derivative and adds it to the norm's sums.
+    /// Where row `y` of the gradient of the data goes, for the channels from `c`.
     #[inline(always)]
-    unsafe fn finish_row<S: Simd>(&self, slopes: &Ring, y: usize) {
+    unsafe fn finished<S: Simd, E: Element>(
+        &self,
+        data: *mut E,
+        slopes: &Ring,
+        y: usize,
+        c: usize,
+    ) -> FinishedRow<S, E> {
         // SAFETY: as for the kernel.
         unsafe {
-            let p = &self.plane;
-            let at = y * p.width * self.view.stride + self.first;
-            let slopes_row = slopes.pixels(y);
-            let mut c = 0;
-            while c < self.channels {
-                let slope = slopes_row.add(c / S::LANES * slopes.plane);
-                let mean = S::load(self.view.norm.row(2).add(self.first + c));
-                let inverse = S::load(self.view.norm.row(3).add(self.first + c));
-                let place = self.sums.add(self.first + c);
-                let mut sum = S::load(place);
-                let mut product = S::load(place.add(self.sums_row));
-                for x in 0..p.width {
-                    let pixel = at + x * self.view.stride + c;
-                    let dy = S::mul(
-                        S::load(self.data.add(pixel)),
-                        S::load(slope.add(x * S::LANES)),
-                    );
-                    S::store(self.data.add(pixel), dy);
-                    let raw = S::load(self.view.raw.add(pixel));
-                    sum = S::add(sum, dy);
-                    product = S::mul_add(dy, S::mul(S::sub(raw, mean), inverse), product);
-                }
-                S::store(place, sum);
-                S::store(place.add(self.sums_row), product);
-                c += S::LANES;
+            let channel = self.first + c;
+            let at = y * self.plane.width * self.view.stride + channel;
+            let mut row = FinishedRow {
+                to: data.add(at),
+                stride: self.view.stride,
+                accumulate: self.accumulate,
+                raw: self.view.raw.of::<E>().add(at),
+                slopes: std::ptr::null(),
+                mean: S::splat(0.0),
+                inverse: S::splat(0.0),
+                sums: [std::ptr::null_mut(); 2],
+                sum: S::splat(0.0),
+                product: S::splat(0.0),
+            };
+            if !self.sums.is_null() {
+                row.slopes = slopes.pixels(y).add(c / S::LANES * slopes.plane);
+                row.mean = S::load(self.view.norm.row(2).add(channel));
+                row.inverse = S::load(self.view.norm.row(3).add(channel));
+                row.sums = [0, 1].map(|index| self.sums.add(index * self.sums_row + channel));
             }
+            row
+        }
+    }
+}
+
+/// One row and vector of channels of the gradient of the data on its way to memory: multiplied by the
+/// activation's derivative and added to the norm's sums where these are wanted.
+struct FinishedRow<S: Simd, E: Element> {
+    to: *mut E,
+    stride: usize,
+    accumulate: bool,
+    raw: *const E,
+    /// Null where no sums are wanted.
+    slopes: *const f32,
+    mean: S::V,
+    inverse: S::V,
+    sums: [*mut f32; 2],
+    sum: S::V,
+    product: S::V,
+}
+
+impl<S: Simd, E: Element> FinishedRow<S, E> {
+    #[inline(always)]
+    unsafe fn put(&mut self, x: usize, mut value: S::V) {
+        // SAFETY: as for the kernel; `x` is below the plane's width.
+        unsafe {
+            let place = self.to.add(x * self.stride);
+            if self.accumulate {
+                value = S::add(E::load::<S>(place), value);
+            }
+            if !self.slopes.is_null() {
+                value = S::mul(value, S::load(self.slopes.add(x * S::LANES)));
+                let raw = E::load::<S>(self.raw.add(x * self.stride));
+                self.sum = S::add(self.sum, value);
+                self.product = S::mul_add(value, S::sub(raw, self.mean), self.product);
+            }
+            E::store::<S>(place, value);
+        }
+    }
+
+    /// Adds the row to the sums.
+    #[inline(always)]
+    unsafe fn end(self) {
+        if self.slopes.is_null() {
+            return;
+        }
+        // SAFETY: as for the kernel.
+        unsafe {
+            let [sum, product] = self.sums;
+            S::store(sum, S::add(S::load(sum), self.sum));
+            S::store(
+                product,
+                S::mul_add(self.product, self.inverse, S::load(product)),
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::activation::{Function, with_function};
 use super::view::PixelView;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Element, MapKernel, Simd, Values};
 
 /// Rows of a chunk's sums, each one value a channel.
 pub(crate) const SUM_ROWS: usize = 5;
@@ -20,7 +20,7 @@ pub(crate) enum Sums {
 /// Gathers the sums over the pixels of one picture, or adds to them.
 pub(crate) struct Gather {
     pub view: PixelView,
-    pub dense: *mut f32,
+    pub dense: Values,
     pub pooled: *const f32,
     pub channels: usize,
     pub pixels: usize,
@@ -32,16 +32,14 @@ pub(crate) struct Gather {
     pub row: usize,
 }
 
-impl Kernel for Gather {
-    type Output = ();
-
+impl MapKernel for Gather {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises valid rows of `channels` values.
         unsafe {
             with_function!(self.view.activation, F => match self.sums {
-                Sums::Norm => self.norm::<S, F>(),
-                Sums::Gated => self.gated::<S, F>(),
+                Sums::Norm => self.norm::<S, E, F>(),
+                Sums::Gated => self.gated::<S, E, F>(),
             });
         }
     }
@@ -49,9 +47,10 @@ impl Kernel for Gather {
 
 impl Gather {
     #[inline(always)]
-    unsafe fn norm<S: Simd, F: Function>(&self) {
+    unsafe fn norm<S: Simd, E: Element, F: Function>(&self) {
         // SAFETY: as for the kernel.
         unsafe {
+            let (raws, denses) = (self.view.raw.of::<E>(), self.dense.of::<E>());
             let mut c = 0;
             while c < self.channels {
                 let [scale, shift, mean, inverse] =
@@ -62,12 +61,12 @@ impl Gather {
                 let mut product = S::splat(0.0);
                 for pixel in 0..self.pixels {
                     let at = pixel * self.view.stride + c;
-                    let raw = S::load(self.view.raw.add(at));
-                    let slope = F::both::<S>(S::mul_add(raw, scale, shift)).1;
-                    let da = S::mul_add(S::load(self.dense.add(at)), gate, pooled);
+                    let raw = E::load::<S>(raws.add(at));
+                    let slope = F::both::<S, E>(S::mul_add(raw, scale, shift)).1;
+                    let da = S::mul_add(E::load::<S>(denses.add(at)), gate, pooled);
                     let dy = S::mul(da, slope);
                     if self.premultiply {
-                        S::store(self.dense.add(at), dy);
+                        E::store::<S>(denses.add(at), dy);
                     }
                     sum = S::add(sum, dy);
                     product = S::mul_add(dy, S::mul(S::sub(raw, mean), inverse), product);
@@ -80,9 +79,10 @@ impl Gather {
     }
 
     #[inline(always)]
-    unsafe fn gated<S: Simd, F: Function>(&self) {
+    unsafe fn gated<S: Simd, E: Element, F: Function>(&self) {
         // SAFETY: as for the kernel.
         unsafe {
+            let (raws, denses) = (self.view.raw.of::<E>(), self.dense.of::<E>());
             let mut c = 0;
             while c < self.channels {
                 let [scale, shift, mean, inverse] =
@@ -90,9 +90,9 @@ impl Gather {
                 let mut sums = [S::splat(0.0); SUM_ROWS];
                 for pixel in 0..self.pixels {
                     let at = pixel * self.view.stride + c;
-                    let raw = S::load(self.view.raw.add(at));
-                    let (value, slope) = F::both::<S>(S::mul_add(raw, scale, shift));
-                    let dense = S::load(self.dense.add(at));
+                    let raw = E::load::<S>(raws.add(at));
+                    let (value, slope) = F::both::<S, E>(S::mul_add(raw, scale, shift));
+                    let dense = E::load::<S>(denses.add(at));
                     let hat = S::mul(S::sub(raw, mean), inverse);
                     let d = S::mul(dense, slope);
                     sums[0] = S::add(sums[0], d);

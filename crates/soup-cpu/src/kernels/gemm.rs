@@ -4,13 +4,16 @@
 //! channels), gradient of the data (over taps and output channels) and gradient of the weights (rows
 //! are input channels, the sum runs over pixels). The left side is read in place, value by value;
 //! the right side in vectors, from a packed panel or straight from channels-last rows.
+//!
+//! Both sides are of *words*: single values, or two bfloat16 values that stand next to each other in
+//! the sum, which one instruction multiplies and adds.
 
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Element, MapKernel, Simd, Values};
 
 /// One run of the sum: `k` steps from offset `a` on the left and row `b` on the right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
-    /// Offset into the left side, in values.
+    /// Offset into the left side, in words.
     pub a: usize,
     /// First row of the right side.
     pub b: usize,
@@ -23,7 +26,7 @@ pub(crate) struct Segment {
 pub(crate) enum Right {
     /// Column blocks as [`column_blocks`] cuts them, each a panel of this many rows.
     Panels(usize),
-    /// Plain rows with this many values from one to the next.
+    /// Plain rows with this many words from one to the next.
     Rows(usize),
 }
 
@@ -59,8 +62,8 @@ pub(crate) struct Gemm<'a> {
     pub b: *const f32,
     /// Its layout.
     pub right: Right,
-    /// Result.
-    pub c: *mut f32,
+    /// Result: single precision or the maps' own; steps within it are in values.
+    pub c: Values,
     /// From one row of the result to the next.
     pub c_row: usize,
     /// From one group of rows to the next.
@@ -71,118 +74,114 @@ pub(crate) struct Gemm<'a> {
     pub rows: usize,
     /// Columns; a multiple of the channel block.
     pub columns: usize,
-    /// Whether the result is added to what is there.
+    /// What the sums start from: one value a column, or null for zeros.
+    pub bias: *const f32,
+    /// Whether the result is added to what is there (then there is no bias).
     pub accumulate: bool,
 }
 
-impl Kernel for Gemm<'_> {
-    type Output = ();
-
+impl MapKernel for Gemm<'_> {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises that all offsets stay within the three matrices.
         unsafe {
-            for (first, width) in column_blocks(self.columns / S::LANES) {
-                let column = first * S::LANES;
-                let (b, b_row) = match self.right {
-                    Right::Panels(rows) => (self.b.add(column * rows), width * S::LANES),
-                    Right::Rows(stride) => (self.b.add(column), stride),
-                };
-                for group in 0..self.groups {
-                    let a = self.a.add(group * self.a_group);
-                    let c = self.c.add(group * self.c_group + column);
-                    if S::LANES == 16 {
-                        match width {
-                            1 => self.block8::<S, 1>(a, b, b_row, c),
-                            2 => self.block8::<S, 2>(a, b, b_row, c),
-                            _ => self.block8::<S, 3>(a, b, b_row, c),
-                        }
-                    } else {
-                        match width {
-                            1 => self.block4::<S, 1>(a, b, b_row, c),
-                            2 => self.block4::<S, 2>(a, b, b_row, c),
-                            _ => self.block4::<S, 3>(a, b, b_row, c),
-                        }
-                    }
-                }
+            if self.c.precision() == E::PRECISION {
+                self.product::<S, E, E>();
+            } else {
+                self.product::<S, E, f32>();
             }
         }
     }
 }
 
 impl Gemm<'_> {
-    /// Rows in tiles of eight: with three vectors a tile takes 24 of 32 registers.
     #[inline(always)]
-    unsafe fn block8<S: Simd, const N: usize>(
-        &self,
-        a: *const f32,
-        b: *const f32,
-        b_row: usize,
-        c: *mut f32,
-    ) {
-        // SAFETY: as for the whole product.
+    unsafe fn product<S: Simd, E: Element, T: Element>(&self) {
+        // SAFETY: as for the kernel.
         unsafe {
-            let mut row = 0;
-            while row + 8 <= self.rows {
-                self.tile::<S, 8, N>(a.add(row * self.a_row), b, b_row, c.add(row * self.c_row));
-                row += 8;
-            }
-            let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
-            match self.rows - row {
-                0 => {}
-                1 => self.tile::<S, 1, N>(a, b, b_row, c),
-                2 => self.tile::<S, 2, N>(a, b, b_row, c),
-                3 => self.tile::<S, 3, N>(a, b, b_row, c),
-                4 => self.tile::<S, 4, N>(a, b, b_row, c),
-                5 => self.tile::<S, 5, N>(a, b, b_row, c),
-                6 => self.tile::<S, 6, N>(a, b, b_row, c),
-                _ => self.tile::<S, 7, N>(a, b, b_row, c),
+            for (first, width) in column_blocks(self.columns / S::LANES) {
+                let column = first * S::LANES;
+                let bias = if self.bias.is_null() {
+                    self.bias
+                } else {
+                    self.bias.add(column)
+                };
+                let (b, b_row) = match self.right {
+                    Right::Panels(rows) => (self.b.add(column * rows), width * S::LANES),
+                    Right::Rows(stride) => (self.b.add(column), stride),
+                };
+                for group in 0..self.groups {
+                    let a = self.a.add(group * self.a_group);
+                    let c = self.c.of::<T>().add(group * self.c_group + column);
+                    match width {
+                        1 => self.rows::<S, E, T, 1>(a, b, b_row, bias, c),
+                        2 => self.rows::<S, E, T, 2>(a, b, b_row, bias, c),
+                        _ => self.rows::<S, E, T, 3>(a, b, b_row, bias, c),
+                    }
+                }
             }
         }
     }
 
-    /// Rows in tiles of four: with three vectors a tile takes 12 of 16 registers.
+    /// All rows of a group, in tiles of eight, which with three vectors take 24 of 32 registers, or of four where
+    /// there are 16.
     #[inline(always)]
-    unsafe fn block4<S: Simd, const N: usize>(
+    unsafe fn rows<S: Simd, E: Element, T: Element, const N: usize>(
         &self,
         a: *const f32,
         b: *const f32,
         b_row: usize,
-        c: *mut f32,
+        bias: *const f32,
+        c: *mut T,
     ) {
         // SAFETY: as for the whole product.
         unsafe {
             let mut row = 0;
+            if S::LANES == 16 {
+                while row + 8 <= self.rows {
+                    let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
+                    self.tile::<S, E, T, 8, N>(a, b, b_row, bias, c);
+                    row += 8;
+                }
+            }
             while row + 4 <= self.rows {
-                self.tile::<S, 4, N>(a.add(row * self.a_row), b, b_row, c.add(row * self.c_row));
+                let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
+                self.tile::<S, E, T, 4, N>(a, b, b_row, bias, c);
                 row += 4;
             }
             let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
             match self.rows - row {
                 0 => {}
-                1 => self.tile::<S, 1, N>(a, b, b_row, c),
-                2 => self.tile::<S, 2, N>(a, b, b_row, c),
-                _ => self.tile::<S, 3, N>(a, b, b_row, c),
+                1 => self.tile::<S, E, T, 1, N>(a, b, b_row, bias, c),
+                2 => self.tile::<S, E, T, 2, N>(a, b, b_row, bias, c),
+                _ => self.tile::<S, E, T, 3, N>(a, b, b_row, bias, c),
             }
         }
     }
 
     /// `M` rows by `N` vectors, held in registers over the whole sum.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const M: usize, const N: usize>(
+    unsafe fn tile<S: Simd, E: Element, T: Element, const M: usize, const N: usize>(
         &self,
         a: *const f32,
         b: *const f32,
         b_row: usize,
-        c: *mut f32,
+        bias: *const f32,
+        c: *mut T,
     ) {
         // SAFETY: as for the whole product.
         unsafe {
             let mut sums = [[S::splat(0.0); N]; M];
-            if self.accumulate {
+            if !bias.is_null() {
                 for m in 0..M {
                     for n in 0..N {
-                        sums[m][n] = S::load(c.add(m * self.c_row + n * S::LANES));
+                        sums[m][n] = S::load(bias.add(n * S::LANES));
+                    }
+                }
+            } else if self.accumulate {
+                for m in 0..M {
+                    for n in 0..N {
+                        sums[m][n] = T::load::<S>(c.add(m * self.c_row + n * S::LANES));
                     }
                 }
             }
@@ -197,7 +196,7 @@ impl Gemm<'_> {
                     for m in 0..M {
                         let value = S::splat(*left.add(m * self.a_row));
                         for n in 0..N {
-                            sums[m][n] = S::mul_add(value, columns[n], sums[m][n]);
+                            sums[m][n] = E::multiply_add::<S>(value, columns[n], sums[m][n]);
                         }
                     }
                     left = left.add(self.a_step);
@@ -206,7 +205,7 @@ impl Gemm<'_> {
             }
             for m in 0..M {
                 for n in 0..N {
-                    S::store(c.add(m * self.c_row + n * S::LANES), sums[m][n]);
+                    T::store::<S>(c.add(m * self.c_row + n * S::LANES), sums[m][n]);
                 }
             }
         }
@@ -236,7 +235,7 @@ pub(crate) fn pack_panels(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Isa;
+    use crate::simd::{Isa, Precision};
 
     #[test]
     fn column_blocks_cover_every_vector_once() {
@@ -312,16 +311,17 @@ mod tests {
             } else {
                 Right::Rows(columns)
             },
-            c: c.as_mut_ptr(),
+            c: Values::floats(c.as_mut_ptr()),
             c_row: columns,
             c_group: 0,
             groups: 1,
             rows,
             columns,
+            bias: std::ptr::null(),
             accumulate,
         };
         // SAFETY: the instruction set is available and the matrices have the stated sizes.
-        unsafe { isa.run(gemm) };
+        unsafe { isa.run_on(Precision::F32, gemm) };
         for (got, want) in c.iter().zip(&expected) {
             assert!(
                 (got - want).abs() < 1e-4,

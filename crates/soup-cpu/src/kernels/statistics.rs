@@ -1,12 +1,12 @@
 //! Mean and spread of the channels of a chunk of pixels, for batch norm.
 
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Element, MapKernel, Simd, Values};
 
 /// Writes mean and sum of squared deviations of each channel over `pixels` pixels.
 ///
 /// Sums run over the difference from the first pixel, so that a large mean costs no precision.
 pub(crate) struct ChunkStatistics {
-    pub raw: *const f32,
+    pub raw: Values,
     pub stride: usize,
     pub channels: usize,
     pub pixels: usize,
@@ -16,20 +16,18 @@ pub(crate) struct ChunkStatistics {
     pub spread: *mut f32,
 }
 
-impl Kernel for ChunkStatistics {
-    type Output = ();
-
+impl MapKernel for ChunkStatistics {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises valid rows of `channels` values.
         unsafe {
             let mut c = 0;
             while c + 2 * S::LANES <= self.channels {
-                self.block::<S, 2>(c);
+                self.block::<S, E, 2>(c);
                 c += 2 * S::LANES;
             }
             while c < self.channels {
-                self.block::<S, 1>(c);
+                self.block::<S, E, 1>(c);
                 c += S::LANES;
             }
         }
@@ -38,20 +36,20 @@ impl Kernel for ChunkStatistics {
 
 impl ChunkStatistics {
     #[inline(always)]
-    unsafe fn block<S: Simd, const N: usize>(&self, c: usize) {
+    unsafe fn block<S: Simd, E: Element, const N: usize>(&self, c: usize) {
         // SAFETY: as for the kernel.
         unsafe {
-            let first = self.raw.add(c);
+            let first = self.raw.of::<E>().add(c);
             let mut origin = [S::splat(0.0); N];
             for n in 0..N {
-                origin[n] = S::load(first.add(n * S::LANES));
+                origin[n] = E::load::<S>(first.add(n * S::LANES));
             }
             let mut sum = [S::splat(0.0); N];
             let mut square = [S::splat(0.0); N];
             for pixel in 0..self.pixels {
                 let raw = first.add(pixel * self.stride);
                 for n in 0..N {
-                    let d = S::sub(S::load(raw.add(n * S::LANES)), origin[n]);
+                    let d = S::sub(E::load::<S>(raw.add(n * S::LANES)), origin[n]);
                     sum[n] = S::add(sum[n], d);
                     square[n] = S::mul_add(d, d, square[n]);
                 }

@@ -1,6 +1,6 @@
 //! Short vectors, one a picture: linear layers of heads and of squeeze-excite.
 
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Element, Kernel, MapKernel, Simd, Values};
 
 /// Dot product of two runs of `n` values.
 #[inline(always)]
@@ -156,27 +156,41 @@ impl Kernel for LinearInput {
     }
 }
 
-/// Mean over the pixels of one picture of a filled view: adds `pixels` rows to `to`, then scales.
+/// Adds each column of rows of values to `to`.
 pub(crate) struct ColumnSums {
-    pub rows: *const f32,
+    /// Single precision or the maps' own.
+    pub rows: Values,
     pub stride: usize,
     pub pixels: usize,
     pub channels: usize,
     pub to: *mut f32,
 }
 
-impl Kernel for ColumnSums {
-    type Output = ();
-
+impl MapKernel for ColumnSums {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises rows of `channels` values, a multiple of the channel block.
         unsafe {
+            if self.rows.precision() == E::PRECISION {
+                self.add::<S, E>();
+            } else {
+                self.add::<S, f32>();
+            }
+        }
+    }
+}
+
+impl ColumnSums {
+    #[inline(always)]
+    unsafe fn add<S: Simd, T: Element>(&self) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let rows = self.rows.of::<T>();
             let mut c = 0;
             while c < self.channels {
                 let mut sum = S::load(self.to.add(c));
                 for pixel in 0..self.pixels {
-                    sum = S::add(sum, S::load(self.rows.add(pixel * self.stride + c)));
+                    sum = S::add(sum, T::load::<S>(rows.add(pixel * self.stride + c)));
                 }
                 S::store(self.to.add(c), sum);
                 c += S::LANES;
@@ -185,8 +199,7 @@ impl Kernel for ColumnSums {
     }
 }
 
-/// `to = a + b` or `to *= ...` style passes over whole buffers are cheap beside convolutions; the
-/// few that exist are here.
+/// `to += from` over `values` values of single precision.
 pub(crate) struct AddInto {
     pub from: *const f32,
     pub to: *mut f32,
@@ -203,27 +216,120 @@ impl Kernel for AddInto {
     }
 }
 
+/// `to = from` or `to += from` over `values` values (a multiple of the channel block), either of them in single
+/// precision or the maps' own.
+pub(crate) struct Convert {
+    pub from: Values,
+    pub to: Values,
+    pub values: usize,
+    pub add: bool,
+}
+
+impl MapKernel for Convert {
+    #[inline(always)]
+    unsafe fn run<S: Simd, E: Element>(self) {
+        let whole = E::PRECISION;
+        // SAFETY: the caller promises `values` values at both.
+        unsafe {
+            match (self.from.precision() == whole, self.to.precision() == whole) {
+                (true, true) => self.convert::<S, E, E>(),
+                (true, false) => self.convert::<S, E, f32>(),
+                (false, true) => self.convert::<S, f32, E>(),
+                (false, false) => self.convert::<S, f32, f32>(),
+            }
+        }
+    }
+}
+
+impl Convert {
+    #[inline(always)]
+    unsafe fn convert<S: Simd, F: Element, T: Element>(&self) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let (from, to) = (self.from.of::<F>(), self.to.of::<T>());
+            let mut i = 0;
+            while i < self.values {
+                let mut value = F::load::<S>(from.add(i));
+                if self.add {
+                    value = S::add(T::load::<S>(to.add(i)), value);
+                }
+                T::store::<S>(to.add(i), value);
+                i += S::LANES;
+            }
+        }
+    }
+}
+
 /// Zeroes a gradient wherever the rectified value is not positive.
 pub(crate) struct MaskRelu {
-    pub value: *const f32,
-    pub gradient: *mut f32,
+    pub value: Values,
+    pub gradient: Values,
     pub values: usize,
 }
 
-impl Kernel for MaskRelu {
+impl MapKernel for MaskRelu {
+    #[inline(always)]
+    unsafe fn run<S: Simd, E: Element>(self) {
+        // SAFETY: the caller promises `values` values (a multiple of the channel block).
+        unsafe {
+            let (value, gradient) = (self.value.of::<E>(), self.gradient.of::<E>());
+            let zero = S::splat(0.0);
+            let mut i = 0;
+            while i < self.values {
+                let place = gradient.add(i);
+                let value = E::load::<S>(value.add(i));
+                let kept = S::where_positive(value, E::load::<S>(place), zero);
+                E::store::<S>(place, kept);
+                i += S::LANES;
+            }
+        }
+    }
+}
+
+/// Words of two pixels each, from rows of bfloat16 pixels: what a product over pixels reads.
+pub(crate) struct PairPixels {
+    /// First pixel.
+    pub from: Values,
+    /// Values from one pixel to the next.
+    pub stride: usize,
+    pub channels: usize,
+    /// The last pixel of an odd number is paired with zeros.
+    pub pixels: usize,
+    pub to: *mut f32,
+    /// Words from one pair to the next.
+    pub to_stride: usize,
+}
+
+impl Kernel for PairPixels {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the caller promises `values` values (a multiple of the channel block).
+        // SAFETY: the caller promises pixels of `channels` values and room for the words.
         unsafe {
-            let zero = S::splat(0.0);
-            let mut i = 0;
-            while i < self.values {
-                let place = self.gradient.add(i);
-                let value = S::load(self.value.add(i));
-                S::store(place, S::where_positive(value, S::load(place), zero));
-                i += S::LANES;
+            let zeros = [0u16; 64];
+            let from = self.from.words().cast::<u16>();
+            for pair in 0..self.pixels.div_ceil(2) {
+                let low = from.add(2 * pair * self.stride);
+                let last = 2 * pair + 1 == self.pixels;
+                let to = self.to.add(pair * self.to_stride);
+                let mut c = 0;
+                while c + S::LANES <= self.channels {
+                    let high = if last {
+                        zeros.as_ptr()
+                    } else {
+                        low.add(self.stride + c)
+                    };
+                    S::store(to.add(c), S::pair_bf16(low.add(c), high));
+                    c += S::LANES;
+                }
+                // The picture has less channels than a vector.
+                while c < self.channels {
+                    let high = if last { 0 } else { *low.add(self.stride + c) };
+                    let word = u32::from(high) << 16 | u32::from(*low.add(c));
+                    *to.add(c) = f32::from_bits(word);
+                    c += 1;
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use soup_graph::Activation;
 
 use super::activation::{Function, with_function};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Element, MapKernel, Simd, Values};
 
 /// Rows of a batch norm's coefficients, each `stride` values long; see [`NormRows`].
 pub(crate) const NORM_ROWS: usize = 8;
@@ -32,7 +32,7 @@ impl NormRows {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PixelView {
     /// First pixel.
-    pub raw: *const f32,
+    pub raw: Values,
     /// From one pixel to the next.
     pub stride: usize,
     pub norm: NormRows,
@@ -47,7 +47,8 @@ pub(crate) struct Fill {
     pub first: usize,
     pub channels: usize,
     pub pixels: usize,
-    pub to: *mut f32,
+    /// Single precision or the maps' own.
+    pub to: Values,
     /// From one written pixel to the next.
     pub to_stride: usize,
     /// From one written vector of channels to the next; `None` where they stand end to end.
@@ -56,19 +57,25 @@ pub(crate) struct Fill {
     pub slope: *mut f32,
 }
 
-impl Kernel for Fill {
-    type Output = ();
-
+impl MapKernel for Fill {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises that all pixels and channels are within the buffers.
-        unsafe { with_function!(self.view.activation, F => self.fill::<S, F>()) }
+        unsafe {
+            with_function!(self.view.activation, F => {
+                if self.to.precision() == E::PRECISION {
+                    self.fill::<S, E, E, F>();
+                } else {
+                    self.fill::<S, E, f32, F>();
+                }
+            });
+        }
     }
 }
 
 impl Fill {
     #[inline(always)]
-    unsafe fn fill<S: Simd, F: Function>(&self) {
+    unsafe fn fill<S: Simd, E: Element, T: Element, F: Function>(&self) {
         // SAFETY: as for the kernel.
         unsafe {
             let scale = self.view.norm.row(0).add(self.first);
@@ -76,18 +83,19 @@ impl Fill {
             let gate = self.view.gate.add(self.first);
             let plane = self.to_plane.unwrap_or(S::LANES);
             for pixel in 0..self.pixels {
-                let raw = self.view.raw.add(pixel * self.view.stride + self.first);
-                let mut to = self.to.add(pixel * self.to_stride);
+                let raw = self.view.raw.of::<E>();
+                let raw = raw.add(pixel * self.view.stride + self.first);
+                let mut to = self.to.of::<T>().add(pixel * self.to_stride);
                 let mut c = 0;
                 if self.slope.is_null() {
                     while c < self.channels {
                         let y = S::mul_add(
-                            S::load(raw.add(c)),
+                            E::load::<S>(raw.add(c)),
                             S::load(scale.add(c)),
                             S::load(shift.add(c)),
                         );
-                        let z = S::mul(F::value::<S>(y), S::load(gate.add(c)));
-                        S::store(to, z);
+                        let z = S::mul(F::value::<S, E>(y), S::load(gate.add(c)));
+                        T::store::<S>(to, z);
                         to = to.add(plane);
                         c += S::LANES;
                     }
@@ -95,17 +103,74 @@ impl Fill {
                     let mut slope = self.slope.add(pixel * self.to_stride);
                     while c < self.channels {
                         let y = S::mul_add(
-                            S::load(raw.add(c)),
+                            E::load::<S>(raw.add(c)),
                             S::load(scale.add(c)),
                             S::load(shift.add(c)),
                         );
-                        let (value, derivative) = F::both::<S>(y);
-                        S::store(to, S::mul(value, S::load(gate.add(c))));
+                        let (value, derivative) = F::both::<S, E>(y);
+                        T::store::<S>(to, S::mul(value, S::load(gate.add(c))));
                         S::store(slope, derivative);
                         to = to.add(plane);
                         slope = slope.add(plane);
                         c += S::LANES;
                     }
+                }
+            }
+        }
+    }
+}
+
+/// One term of a sum of views: `to = relu?(view + before)`, pixels end to end.
+pub(crate) struct Term {
+    pub view: PixelView,
+    pub channels: usize,
+    pub pixels: usize,
+    /// The sum of the terms before; null for the first one.
+    pub before: *const f32,
+    pub relu: bool,
+    /// Single precision or the maps' own.
+    pub to: Values,
+}
+
+impl MapKernel for Term {
+    #[inline(always)]
+    unsafe fn run<S: Simd, E: Element>(self) {
+        // SAFETY: the caller promises that all pixels and channels are within the buffers.
+        unsafe {
+            with_function!(self.view.activation, F => {
+                if self.to.precision() == E::PRECISION {
+                    self.add::<S, E, E, F>();
+                } else {
+                    self.add::<S, E, f32, F>();
+                }
+            });
+        }
+    }
+}
+
+impl Term {
+    #[inline(always)]
+    unsafe fn add<S: Simd, E: Element, T: Element, F: Function>(&self) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let (scale, shift) = (self.view.norm.row(0), self.view.norm.row(1));
+            let floor = S::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+            let (raw, to) = (self.view.raw.of::<E>(), self.to.of::<T>());
+            for pixel in 0..self.pixels {
+                let mut c = 0;
+                while c < self.channels {
+                    let at = pixel * self.channels + c;
+                    let y = S::mul_add(
+                        E::load::<S>(raw.add(pixel * self.view.stride + c)),
+                        S::load(scale.add(c)),
+                        S::load(shift.add(c)),
+                    );
+                    let mut z = S::mul(F::value::<S, E>(y), S::load(self.view.gate.add(c)));
+                    if !self.before.is_null() {
+                        z = S::add(z, S::load(self.before.add(at)));
+                    }
+                    T::store::<S>(to.add(at), S::max(z, floor));
+                    c += S::LANES;
                 }
             }
         }
@@ -119,7 +184,7 @@ pub(crate) struct PixelGradient {
     /// The view's own map, norm and activation; its gate is the gradient's gate.
     pub view: PixelView,
     /// Gradient of the gated view; same stride as the map.
-    pub dense: *const f32,
+    pub dense: Values,
     /// Added for every pixel, one value a channel.
     pub pooled: *const f32,
     /// Whether `dense` holds `dy` already (then gate, pooled and activation are passed over).
@@ -132,24 +197,23 @@ pub(crate) struct FillGradient {
     pub first: usize,
     pub channels: usize,
     pub pixels: usize,
-    pub to: *mut f32,
+    /// Single precision or the maps' own.
+    pub to: Values,
     pub to_stride: usize,
     /// As [`Fill::to_plane`].
     pub to_plane: Option<usize>,
     pub accumulate: bool,
 }
 
-impl Kernel for FillGradient {
-    type Output = ();
-
+impl MapKernel for FillGradient {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises that all pixels and channels are within the buffers.
         unsafe {
-            if self.gradient.premultiplied {
-                self.premultiplied::<S>();
+            if self.to.precision() == E::PRECISION {
+                self.write::<S, E, E>();
             } else {
-                with_function!(self.gradient.view.activation, F => self.fill::<S, F>());
+                self.write::<S, E, f32>();
             }
         }
     }
@@ -157,25 +221,38 @@ impl Kernel for FillGradient {
 
 impl FillGradient {
     #[inline(always)]
-    unsafe fn premultiplied<S: Simd>(&self) {
+    unsafe fn write<S: Simd, E: Element, T: Element>(&self) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            if self.gradient.premultiplied {
+                self.premultiplied::<S, E, T>();
+            } else {
+                with_function!(self.gradient.view.activation, F => self.fill::<S, E, T, F>());
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn premultiplied<S: Simd, E: Element, T: Element>(&self) {
         // SAFETY: as for the kernel.
         unsafe {
             let view = &self.gradient.view;
             let plane = self.to_plane.unwrap_or(S::LANES);
             let k = [4, 5, 6].map(|row| view.norm.row(row).add(self.first));
             for pixel in 0..self.pixels {
-                let raw = view.raw.add(pixel * view.stride + self.first);
-                let dense = self.gradient.dense.add(pixel * view.stride + self.first);
-                let mut to = self.to.add(pixel * self.to_stride);
+                let raw = view.raw.of::<E>().add(pixel * view.stride + self.first);
+                let dense = self.gradient.dense.of::<E>();
+                let dense = dense.add(pixel * view.stride + self.first);
+                let mut to = self.to.of::<T>().add(pixel * self.to_stride);
                 let mut c = 0;
                 while c < self.channels {
                     let rest = S::mul_add(
-                        S::load(raw.add(c)),
+                        E::load::<S>(raw.add(c)),
                         S::load(k[1].add(c)),
                         S::load(k[2].add(c)),
                     );
-                    let d = S::mul_add(S::load(dense.add(c)), S::load(k[0].add(c)), rest);
-                    self.put::<S>(to, d);
+                    let d = S::mul_add(E::load::<S>(dense.add(c)), S::load(k[0].add(c)), rest);
+                    self.put::<S, T>(to, d);
                     to = to.add(plane);
                     c += S::LANES;
                 }
@@ -184,7 +261,7 @@ impl FillGradient {
     }
 
     #[inline(always)]
-    unsafe fn fill<S: Simd, F: Function>(&self) {
+    unsafe fn fill<S: Simd, E: Element, T: Element, F: Function>(&self) {
         // SAFETY: as for the kernel.
         unsafe {
             let view = &self.gradient.view;
@@ -193,22 +270,23 @@ impl FillGradient {
             let pooled = self.gradient.pooled.add(self.first);
             let plane = self.to_plane.unwrap_or(S::LANES);
             for pixel in 0..self.pixels {
-                let raw = view.raw.add(pixel * view.stride + self.first);
-                let dense = self.gradient.dense.add(pixel * view.stride + self.first);
-                let mut to = self.to.add(pixel * self.to_stride);
+                let raw = view.raw.of::<E>().add(pixel * view.stride + self.first);
+                let dense = self.gradient.dense.of::<E>();
+                let dense = dense.add(pixel * view.stride + self.first);
+                let mut to = self.to.of::<T>().add(pixel * self.to_stride);
                 let mut c = 0;
                 while c < self.channels {
-                    let r = S::load(raw.add(c));
+                    let r = E::load::<S>(raw.add(c));
                     let y = S::mul_add(r, S::load(rows[0].add(c)), S::load(rows[1].add(c)));
-                    let slope = F::both::<S>(y).1;
+                    let slope = F::both::<S, E>(y).1;
                     let da = S::mul_add(
-                        S::load(dense.add(c)),
+                        E::load::<S>(dense.add(c)),
                         S::load(gate.add(c)),
                         S::load(pooled.add(c)),
                     );
                     let rest = S::mul_add(r, S::load(rows[3].add(c)), S::load(rows[4].add(c)));
                     let d = S::mul_add(S::mul(da, slope), S::load(rows[2].add(c)), rest);
-                    self.put::<S>(to, d);
+                    self.put::<S, T>(to, d);
                     to = to.add(plane);
                     c += S::LANES;
                 }
@@ -217,15 +295,15 @@ impl FillGradient {
     }
 
     #[inline(always)]
-    unsafe fn put<S: Simd>(&self, to: *mut f32, value: S::V) {
+    unsafe fn put<S: Simd, T: Element>(&self, to: *mut T, value: S::V) {
         // SAFETY: as for the kernel.
         unsafe {
             let value = if self.accumulate {
-                S::add(S::load(to), value)
+                S::add(T::load::<S>(to), value)
             } else {
                 value
             };
-            S::store(to, value);
+            T::store::<S>(to, value);
         }
     }
 }

@@ -56,7 +56,7 @@ impl<'l, 'g> Backward<'l, 'g> {
                     Value::Vector(id) => this.vector(*id).0.buffer,
                     Value::Map(lazy) => {
                         let map = this.plan.maps[lazy.map.0];
-                        let buffer = this.plan.memory.buffer(this.plan.batch * map.shape.len());
+                        let buffer = this.plan.map_buffer(&map.shape);
                         this.contribute(lazy, buffer);
                         // What the caller gives is kept for him: nothing is added in place.
                         this.share(buffer);
@@ -117,7 +117,7 @@ impl<'l, 'g> Backward<'l, 'g> {
                 };
                 let shape = self.plan.maps[output.0].shape;
                 let source = self.plan.maps[input.map.0].shape;
-                let to = self.plan.memory.buffer(self.plan.batch * source.len());
+                let to = self.plan.map_buffer(&source);
                 self.plan.steps.push(Box::new(MaxPoolBackward {
                     input: source,
                     shape,
@@ -157,7 +157,7 @@ impl<'l, 'g> Backward<'l, 'g> {
                     return;
                 };
                 let shape = self.plan.maps[input.map.0].shape;
-                let to = self.plan.memory.buffer(self.plan.batch * shape.len());
+                let to = self.plan.map_buffer(&shape);
                 self.plan.steps.push(Box::new(LogSumExpPoolBackward {
                     view: self.plan.view(input),
                     sharpness: *sharpness,
@@ -317,7 +317,6 @@ impl<'l, 'g> Backward<'l, 'g> {
     /// Where the gradient of a value that is read by a convolution goes, and whether it is added.
     fn target(&mut self, lazy: &Lazy) -> Data {
         let pending = *self.entry(lazy);
-        let values = self.plan.batch * self.plan.maps[lazy.map.0].shape.len();
         if let Some(dense) = pending.dense {
             // The plan puts a gate only on values that nothing else reads densely, so what is there is
             // ungated, or gated by a sum's term that must be taken out first.
@@ -329,7 +328,8 @@ impl<'l, 'g> Backward<'l, 'g> {
                 accumulate: true,
             };
         }
-        let buffer = self.plan.memory.buffer(values);
+        let shape = self.plan.maps[lazy.map.0].shape;
+        let buffer = self.plan.map_buffer(&shape);
         self.share(buffer);
         let pending = self.entry(lazy);
         pending.dense = Some(buffer);
@@ -552,8 +552,8 @@ impl<'l, 'g> Backward<'l, 'g> {
                     let (to, accumulate) = match sum {
                         Some(there) => (self.own(there, map), true),
                         None => {
-                            let values = self.plan.batch * self.plan.maps[map.0].shape.len();
-                            let to = self.plan.memory.buffer(values);
+                            let shape = self.plan.maps[map.0].shape;
+                            let to = self.plan.map_buffer(&shape);
                             self.share(to);
                             (to, false)
                         }

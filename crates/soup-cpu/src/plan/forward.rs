@@ -13,13 +13,14 @@ use thiserror::Error;
 use super::backward::Backward;
 use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View};
 use crate::kernels::view::NORM_ROWS;
-use crate::simd::padded;
+use crate::simd::{Precision, padded};
 use crate::steps::convolution::{ConvolutionForward, Geometry};
 use crate::steps::depthwise;
 use crate::steps::elementwise::{DropPath, DropValues, MapStatistics, Runs, Sum};
 use crate::steps::linear::{Elementwise, Linear, Rule};
 use crate::steps::max_pool::{MaxPool, Window};
 use crate::steps::norm::{BatchCoefficients, Parameters, RunningCoefficients};
+use crate::steps::pictures::RoundPictures;
 use crate::steps::pool::{AveragePool, LogSumExpPool};
 use crate::steps::weights::{Layout, PackWeights, Packed};
 
@@ -189,6 +190,7 @@ pub(super) struct Lowering<'g> {
     pub graph: &'g Graph,
     pub batch: usize,
     pub mode: Mode,
+    pub precision: Precision,
     pub memory: Memory,
     pub steps: Vec<Box<dyn Step>>,
     pub records: Vec<Record>,
@@ -201,6 +203,8 @@ pub(super) struct Lowering<'g> {
     pub ones: Vector,
     pub zeros: Vector,
     pub identity: Norm,
+    /// Where the caller puts the batch.
+    pictures: Buffer,
     values: Vec<Value>,
     /// How many nodes (and outputs) read each node.
     uses: Vec<usize>,
@@ -211,6 +215,7 @@ pub(crate) fn lower(
     graph: &Graph,
     batch: usize,
     mode: Mode,
+    precision: Precision,
     lanes: usize,
 ) -> Result<Plan, PlanError> {
     if batch == 0 {
@@ -237,6 +242,7 @@ pub(crate) fn lower(
         graph,
         batch,
         mode,
+        precision,
         memory,
         steps: Vec::new(),
         records: Vec::new(),
@@ -257,6 +263,7 @@ pub(crate) fn lower(
             buffer: identity,
             stride: widest,
         },
+        pictures: Buffer(0),
         values: Vec::new(),
         uses,
     };
@@ -309,7 +316,7 @@ impl Lowering<'_> {
         let scratch = self.steps.iter().map(|step| step.scratch()).max();
         Plan {
             batch: self.batch,
-            input: self.maps[0].buffer,
+            input: self.pictures,
             outputs: plan_outputs,
             norms,
             forward,
@@ -344,6 +351,7 @@ impl Lowering<'_> {
                 Output {
                     value: place.buffer,
                     gradient: None,
+                    is_map: false,
                     rows: self.batch,
                     length,
                     stride: place.stride,
@@ -354,6 +362,7 @@ impl Lowering<'_> {
                 Output {
                     value: buffer,
                     gradient: None,
+                    is_map: true,
                     rows: self.batch * shape.pixels(),
                     length: shape.channels,
                     stride: shape.stride,
@@ -366,9 +375,15 @@ impl Lowering<'_> {
         self.graph.parameters[id.0].offset
     }
 
+    /// Room for a map, or for the gradient of one.
+    pub(super) fn map_buffer(&mut self, shape: &MapShape) -> Buffer {
+        let words = self.precision.words(self.batch * shape.len());
+        self.memory.buffer(words)
+    }
+
     /// A new stored map.
     fn map(&mut self, shape: MapShape) -> MapId {
-        let buffer = self.memory.buffer(self.batch * shape.len());
+        let buffer = self.map_buffer(&shape);
         self.maps.push(Map {
             buffer,
             shape,
@@ -599,14 +614,27 @@ impl Lowering<'_> {
             }
             (Op::Input, _) => {
                 let shape = self.graph.input();
-                // The picture keeps its one or three channels: padding them would be all zeros.
-                let map = self.map(MapShape {
+                // The picture keeps its one or three channels (in whole words): padding them would be all
+                // zeros.
+                let stride = shape.channels.next_multiple_of(self.precision.per_word());
+                let shape = MapShape {
                     height: shape.height,
                     width: shape.width,
                     channels: shape.channels,
-                    stride: shape.channels,
-                });
-                self.memory.pin(self.maps[map.0].buffer);
+                    stride,
+                };
+                let map = self.map(shape);
+                let to = self.maps[map.0].buffer;
+                self.pictures = match self.precision {
+                    Precision::F32 => to,
+                    Precision::Bf16 => {
+                        let values = self.batch * shape.pixels() * shape.channels;
+                        let from = self.memory.buffer(values);
+                        self.steps.push(Box::new(RoundPictures { from, shape, to }));
+                        from
+                    }
+                };
+                self.memory.pin(self.pictures);
                 Value::Map(Lazy::stored(map))
             }
             (op, value) => {
@@ -639,6 +667,7 @@ impl Lowering<'_> {
             padding: spec.padding,
             input: view.shape,
             output: shape,
+            precision: self.precision,
         };
         let depthwise = spec.groups > 1;
         let layout = if depthwise {
@@ -705,6 +734,7 @@ impl Lowering<'_> {
             stored_outputs: geometry.output.stride,
             kernel: geometry.kernel,
             layout,
+            precision: geometry.precision,
             to: Buffer(0),
         };
         entry.to = self.memory.buffer(entry.len());

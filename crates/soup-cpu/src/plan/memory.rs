@@ -12,24 +12,24 @@ pub(crate) struct Memory {
     sizes: Vec<usize>,
     pinned: Vec<bool>,
     pub offsets: Vec<usize>,
-    /// Values in the arena.
+    /// Words of four bytes in the arena.
     pub total: usize,
 }
 
-/// Offsets are multiples of this many values: a cache line.
+/// Offsets are multiples of this many words: a cache line.
 const ALIGNMENT: usize = 16;
 
 impl Memory {
-    /// A buffer that lives from the first to the last step that names it.
-    pub(crate) fn buffer(&mut self, values: usize) -> Buffer {
-        self.sizes.push(values.next_multiple_of(ALIGNMENT));
+    /// A buffer of this many words that lives from the first to the last step that names it.
+    pub(crate) fn buffer(&mut self, words: usize) -> Buffer {
+        self.sizes.push(words.next_multiple_of(ALIGNMENT));
         self.pinned.push(false);
         Buffer(self.sizes.len() - 1)
     }
 
     /// A buffer that nothing else may use.
-    pub(crate) fn pinned(&mut self, values: usize) -> Buffer {
-        let buffer = self.buffer(values);
+    pub(crate) fn pinned(&mut self, words: usize) -> Buffer {
+        let buffer = self.buffer(words);
         self.pinned[buffer.0] = true;
         buffer
     }
@@ -39,7 +39,7 @@ impl Memory {
         self.pinned[buffer.0] = true;
     }
 
-    /// Values in a buffer.
+    /// Words in a buffer.
     pub(crate) fn len(&self, buffer: Buffer) -> usize {
         self.sizes[buffer.0]
     }

@@ -15,7 +15,7 @@ pub(crate) use memory::{Buffer, Memory};
 pub(crate) use view::{Gradient, MapShape, Norm, Vector, View};
 
 use crate::pool::Pool;
-use crate::simd::Isa;
+use crate::simd::{Isa, MapKernel, Precision, Values};
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub(crate) struct Plan {
 pub(crate) struct Output {
     pub value: Buffer,
     pub gradient: Option<Buffer>,
+    /// Whether it is stored as maps are.
+    pub is_map: bool,
     /// Rows of a batch.
     pub rows: usize,
     /// Values in a row, and from one row to the next.
@@ -93,6 +95,8 @@ pub(crate) struct Context<'a> {
     pub scratch_stride: usize,
     pub pool: &'a Pool,
     pub isa: Isa,
+    /// Of all maps and of gradients of maps.
+    pub precision: Precision,
     pub batch: usize,
     pub weights: &'a Weights,
     /// Laid out as the trained weights; null in the forward half.
@@ -112,9 +116,28 @@ impl Context<'_> {
         unsafe { self.memory.add(self.offsets[buffer.0]) }
     }
 
+    /// Start of a buffer that holds a map, or the gradient of one.
+    pub(crate) fn map(&self, buffer: Buffer) -> Values {
+        Values::new(self.at(buffer), self.precision)
+    }
+
+    /// Runs a kernel on maps.
+    ///
+    /// # Safety
+    /// As [`Isa::run`].
+    pub(crate) unsafe fn run(&self, kernel: impl MapKernel) {
+        // SAFETY: as promised by the caller.
+        unsafe { self.isa.run_on(self.precision, kernel) }
+    }
+
     /// A worker's scratch.
     pub(crate) fn scratch(&self, worker: usize) -> *mut f32 {
         // SAFETY: there is scratch for every worker of the pool.
         unsafe { self.scratch.add(worker * self.scratch_stride) }
+    }
+
+    /// A worker's scratch for pixels of maps.
+    pub(crate) fn scratch_map(&self, worker: usize) -> Values {
+        Values::new(self.scratch(worker), self.precision)
     }
 }

@@ -75,7 +75,7 @@ impl View {
             // SAFETY: the pixel is within the batch.
             raw: unsafe {
                 context
-                    .at(self.map)
+                    .map(self.map)
                     .add(picture * self.shape.len() + pixel * self.shape.stride)
             },
             stride: self.shape.stride,
@@ -118,7 +118,7 @@ impl Gradient {
             // SAFETY: the pixel is within the batch.
             dense: unsafe {
                 context
-                    .at(self.dense)
+                    .map(self.dense)
                     .add(picture * shape.len() + pixel * shape.stride)
             },
             pooled: self.pooled.at(context, picture),

@@ -4,10 +4,13 @@
 //! the vector type of a [`Simd`], inlined into an entry point compiled for the instruction set, and
 //! chosen at run time by [`Isa::run`].
 
+mod element;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use element::Precision;
+pub(crate) use element::{Bf16, Element, MapKernel, Values};
 pub(crate) use portable::Portable;
 
 /// Channels of feature maps are padded with zeros to a multiple of this many values: the widest
@@ -28,11 +31,13 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// The same with products of bfloat16.
+    Avx512Bf16,
 }
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
 
     /// Whether this processor has it.
     pub fn is_available(self) -> bool {
@@ -46,6 +51,9 @@ impl Isa {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
+            }
+            Self::Avx512Bf16 => {
+                Self::Avx512.is_available() && is_x86_feature_detected!("avx512bf16")
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
@@ -67,6 +75,7 @@ impl Isa {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512bf16",
         }
     }
 
@@ -79,7 +88,7 @@ impl Isa {
     pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Portable | Self::Avx2 => 8,
-            Self::Avx512 => 16,
+            Self::Avx512 | Self::Avx512Bf16 => 16,
         }
     }
 
@@ -96,7 +105,9 @@ impl Isa {
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => x86::run_avx2(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::run_avx512(kernel),
+                Self::Avx512Bf16 if K::BF16 => x86::run_avx512_bf16(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 | Self::Avx512Bf16 => x86::run_avx512(kernel),
                 _ => kernel.run::<Portable>(),
             }
         }
@@ -107,6 +118,8 @@ impl Isa {
 pub(crate) trait Kernel {
     /// What it gives.
     type Output;
+    /// Whether instructions for bfloat16 serve it.
+    const BF16: bool = false;
     /// The body; must be `#[inline(always)]`.
     ///
     /// # Safety
@@ -127,6 +140,15 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, value: Self::V);
+    /// Upper halves as whole numbers.
+    unsafe fn load_bf16(from: *const u16) -> Self::V;
+    /// The nearest upper halves, ties to even.
+    unsafe fn store_bf16(to: *mut u16, value: Self::V);
+    /// Words of two upper halves: `low` in the lower, `high` in the upper half.
+    unsafe fn pair_bf16(low: *const u16, high: *const u16) -> Self::V;
+    /// `sum + low(a) low(b) + high(a) high(b)` for words of two upper halves; the order and the rounding of the two
+    /// sums differ between instruction sets.
+    unsafe fn dot_bf16(a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
@@ -142,6 +164,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn scale(a: Self::V, whole: Self::V) -> Self::V;
     /// `1 / a` to the last digit or two; `a` is at least 1 and finite.
     unsafe fn reciprocal(a: Self::V) -> Self::V;
+    /// The same to 11 bits or more.
+    unsafe fn reciprocal_bf16(a: Self::V) -> Self::V;
     /// `a` where `x > 0`, else `b`.
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.

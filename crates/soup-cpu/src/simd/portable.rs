@@ -1,6 +1,7 @@
 //! Plain Rust, eight lanes; the reference that every other instruction set is tested against.
 
 use super::Simd;
+use super::element::{Bf16, Element};
 
 /// Eight values in an array; the compiler makes of it what the target has.
 #[derive(Clone, Copy)]
@@ -34,6 +35,40 @@ impl Simd for Portable {
     unsafe fn store(to: *mut f32, value: Self::V) {
         // SAFETY: the caller promises room for LANES values at `to`.
         unsafe { to.cast::<Self::V>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self::V {
+        // SAFETY: the caller promises LANES values at `from`.
+        let halves = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        halves.map(|half| f32::from_bits(u32::from(half) << 16))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, value: Self::V) {
+        let halves = value.map(Bf16::from_f32);
+        // SAFETY: the caller promises room for LANES values at `to`; the element is a `u16`.
+        unsafe { to.cast::<[Bf16; LANES]>().write_unaligned(halves) }
+    }
+    #[inline(always)]
+    unsafe fn pair_bf16(low: *const u16, high: *const u16) -> Self::V {
+        // SAFETY: the caller promises LANES values at both.
+        let (low, high) = unsafe {
+            (
+                low.cast::<[u16; LANES]>().read_unaligned(),
+                high.cast::<[u16; LANES]>().read_unaligned(),
+            )
+        };
+        let mut out = [0.0; LANES];
+        for lane in 0..LANES {
+            out[lane] = f32::from_bits(u32::from(high[lane]) << 16 | u32::from(low[lane]));
+        }
+        out
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
+        let low = |x: f32| f32::from_bits(x.to_bits() << 16);
+        let high = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);
+        let sum = map(map(a, b, |x, y| low(x) * low(y)), sum, |x, y| x + y);
+        map(map(a, b, |x, y| high(x) * high(y)), sum, |x, y| x + y)
     }
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
@@ -81,6 +116,10 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn reciprocal(a: Self::V) -> Self::V {
+        map(a, a, |x, _| 1.0 / x)
+    }
+    #[inline(always)]
+    unsafe fn reciprocal_bf16(a: Self::V) -> Self::V {
         map(a, a, |x, _| 1.0 / x)
     }
     #[inline(always)]

@@ -8,9 +8,9 @@ use super::{Kernel, Simd};
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2;
 
-/// AVX-512.
+/// AVX-512; with `BF16` also its instructions for bfloat16.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512;
+pub(crate) struct Avx512<const BF16: bool>;
 
 /// # Safety
 /// As [`Kernel::run`], on a processor with AVX2 and FMA.
@@ -25,7 +25,15 @@ pub(crate) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(crate) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: as promised by the caller.
-    unsafe { kernel.run::<Avx512>() }
+    unsafe { kernel.run::<Avx512<false>>() }
+}
+
+/// # Safety
+/// As [`Kernel::run`], on a processor with AVX-512 F, BW, DQ, VL and BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+pub(crate) unsafe fn run_avx512_bf16<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: as promised by the caller.
+    unsafe { kernel.run::<Avx512<true>>() }
 }
 
 // SAFETY of all bodies below: the trait's contract gives the instruction set and valid pointers.
@@ -44,6 +52,45 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn store(to: *mut f32, value: __m256) {
         unsafe { _mm256_storeu_ps(to, value) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> __m256 {
+        unsafe {
+            let halves = _mm_loadu_si128(from.cast());
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, value: __m256) {
+        unsafe {
+            let bits = _mm256_castps_si256(value);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounding = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+            let rounded = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, rounding));
+            let none = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(value, value));
+            let halves = _mm256_blendv_epi8(rounded, _mm256_set1_epi32(0x7fc0), none);
+            let packed = _mm256_packus_epi32(halves, halves);
+            let ordered = _mm256_permute4x64_epi64::<0b1000>(packed);
+            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(ordered));
+        }
+    }
+    #[inline(always)]
+    unsafe fn pair_bf16(low: *const u16, high: *const u16) -> __m256 {
+        unsafe {
+            let low = _mm256_cvtepu16_epi32(_mm_loadu_si128(low.cast()));
+            let high = _mm256_cvtepu16_epi32(_mm_loadu_si128(high.cast()));
+            _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32::<16>(high)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(a: __m256, b: __m256, sum: __m256) -> __m256 {
+        unsafe {
+            let low = |x| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(x)));
+            let upper = _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000_u32 as i32));
+            let high = |x| _mm256_and_ps(x, upper);
+            let sum = _mm256_fmadd_ps(low(a), low(b), sum);
+            _mm256_fmadd_ps(high(a), high(b), sum)
+        }
     }
     #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
@@ -94,6 +141,10 @@ impl Simd for Avx2 {
         unsafe { _mm256_div_ps(_mm256_set1_ps(1.0), a) }
     }
     #[inline(always)]
+    unsafe fn reciprocal_bf16(a: __m256) -> __m256 {
+        unsafe { _mm256_rcp_ps(a) }
+    }
+    #[inline(always)]
     unsafe fn where_positive(x: __m256, a: __m256, b: __m256) -> __m256 {
         unsafe {
             let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps());
@@ -111,7 +162,7 @@ impl Simd for Avx2 {
 }
 
 // SAFETY: as above.
-impl Simd for Avx512 {
+impl<const BF16: bool> Simd for Avx512<BF16> {
     type V = __m512;
     const LANES: usize = 16;
 
@@ -126,6 +177,55 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn store(to: *mut f32, value: __m512) {
         unsafe { _mm512_storeu_ps(to, value) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> __m512 {
+        unsafe {
+            let halves = _mm256_loadu_si256(from.cast());
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, value: __m512) {
+        unsafe {
+            if BF16 {
+                let halves = _mm512_cvtneps_pbh(value);
+                to.cast::<__m256bh>().write_unaligned(halves);
+                return;
+            }
+            let bits = _mm512_castps_si512(value);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounding = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+            let rounded = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, rounding));
+            let none = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
+            let halves = _mm512_mask_set1_epi32(rounded, none, 0x7fc0);
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(halves));
+        }
+    }
+    #[inline(always)]
+    unsafe fn pair_bf16(low: *const u16, high: *const u16) -> __m512 {
+        unsafe {
+            let low = _mm512_cvtepu16_epi32(_mm256_loadu_si256(low.cast()));
+            let high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(high.cast()));
+            _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32::<16>(high)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(a: __m512, b: __m512, sum: __m512) -> __m512 {
+        unsafe {
+            if BF16 {
+                let (a, b) = (
+                    std::mem::transmute::<__m512, __m512bh>(a),
+                    std::mem::transmute::<__m512, __m512bh>(b),
+                );
+                return _mm512_dpbf16_ps(sum, a, b);
+            }
+            let low = |x| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(x)));
+            let upper = _mm512_castsi512_ps(_mm512_set1_epi32(0xffff_0000_u32 as i32));
+            let high = |x| _mm512_and_ps(x, upper);
+            let sum = _mm512_fmadd_ps(low(a), low(b), sum);
+            _mm512_fmadd_ps(high(a), high(b), sum)
+        }
     }
     #[inline(always)]
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
@@ -176,6 +276,10 @@ impl Simd for Avx512 {
             let guess = _mm512_rcp14_ps(a);
             _mm512_mul_ps(guess, _mm512_fnmadd_ps(a, guess, _mm512_set1_ps(2.0)))
         }
+    }
+    #[inline(always)]
+    unsafe fn reciprocal_bf16(a: __m512) -> __m512 {
+        unsafe { _mm512_rcp14_ps(a) }
     }
     #[inline(always)]
     unsafe fn where_positive(x: __m512, a: __m512, b: __m512) -> __m512 {

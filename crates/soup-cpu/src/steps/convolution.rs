@@ -9,12 +9,12 @@ use crate::kernels::depthwise::Plane;
 use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
 use crate::kernels::gemm::{Gemm, Right, Segment};
 use crate::kernels::statistics::ChunkStatistics;
-use crate::kernels::vector::ColumnSums;
+use crate::kernels::vector::{ColumnSums, PairPixels};
 use crate::kernels::view::{Fill, FillGradient, PixelView};
 use crate::plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View};
-use crate::simd::padded;
+use crate::simd::{Precision, Values, padded};
 
-/// Values of scratch that a chunk aims at: half of a core's second-level cache.
+/// Words of scratch that a chunk aims at: half of a core's second-level cache.
 const SCRATCH_TARGET: usize = 128 * 1024;
 
 /// Sizes of a convolution.
@@ -25,9 +25,15 @@ pub(crate) struct Geometry {
     pub padding: usize,
     pub input: MapShape,
     pub output: MapShape,
+    pub precision: Precision,
 }
 
 impl Geometry {
+    /// Words that so many values take: channels are padded to whole words.
+    fn words(&self, values: usize) -> usize {
+        self.precision.words(values)
+    }
+
     fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
@@ -45,12 +51,12 @@ impl Geometry {
         }
     }
 
-    /// Rows of the packed forward weights: one for every tap and stored input channel.
+    /// Rows of the forward weights: one for every tap and stored input channel. Packed they are words.
     pub(crate) fn forward_rows(&self) -> usize {
         self.kernel * self.kernel * self.input.stride
     }
 
-    /// Rows of the packed backward weights: one for every tap and stored output channel.
+    /// Rows of the backward weights: one for every tap and stored output channel. Packed they are words.
     pub(crate) fn backward_rows(&self) -> usize {
         self.kernel * self.kernel * self.output.stride
     }
@@ -59,6 +65,21 @@ impl Geometry {
     fn padded_width(&self) -> usize {
         (self.input.width + 2 * self.padding)
             .max((self.output.width - 1) * self.stride + self.kernel)
+    }
+
+    /// Words of the pairs of pixels of one row that the gradient of the weights is a product of: an input
+    /// row (the columns that each tap of a row meets, side by side) and a gradient row. Single values need none.
+    fn pair_words(&self) -> (usize, usize) {
+        match self.precision {
+            Precision::F32 => (0, 0),
+            Precision::Bf16 => {
+                let pairs = self.output.width.div_ceil(2);
+                (
+                    pairs * self.kernel * self.input.stride,
+                    pairs * self.output.stride,
+                )
+            }
+        }
     }
 
     /// Smallest and largest offset from `y / stride` to an output row that reads input row `y`.
@@ -105,11 +126,12 @@ impl Chunks {
             if backward {
                 values += geometry.gradient_width().0 * output.stride;
             }
-            (
-                output.height,
-                output.width,
-                (SCRATCH_TARGET / values).max(4),
-            )
+            let mut words = geometry.words(values);
+            if backward {
+                let (left, right) = geometry.pair_words();
+                words += geometry.stride * left + right;
+            }
+            (output.height, output.width, (SCRATCH_TARGET / words).max(4))
         };
         let per_picture = length.div_ceil(wanted);
         let mut size = length.div_ceil(per_picture);
@@ -152,7 +174,7 @@ unsafe fn fill_rows(
     rows: std::ops::Range<isize>,
     width: usize,
     padding: usize,
-    to: *mut f32,
+    to: Values,
 ) {
     let shape = &view.shape;
     let stride = shape.stride;
@@ -161,12 +183,12 @@ unsafe fn fill_rows(
         unsafe {
             let row = to.add(index * width * stride);
             if y < 0 || y as usize >= shape.height {
-                std::ptr::write_bytes(row, 0, width * stride);
+                row.zero(width * stride);
                 continue;
             }
-            std::ptr::write_bytes(row, 0, padding * stride);
+            row.zero(padding * stride);
             let right = padding + shape.width;
-            std::ptr::write_bytes(row.add(right * stride), 0, (width - right) * stride);
+            row.add(right * stride).zero((width - right) * stride);
             let pixels = view.pixel(context, picture, y as usize * shape.width);
             fill_pixels(
                 context,
@@ -188,15 +210,15 @@ unsafe fn fill_pixels(
     view: &View,
     pixels: PixelView,
     count: usize,
-    to: *mut f32,
+    to: Values,
 ) {
     // SAFETY: as promised.
     unsafe {
         if view.plain {
-            std::ptr::copy_nonoverlapping(pixels.raw, to, count * view.shape.stride);
+            to.copy_from(pixels.raw, count * view.shape.stride);
             return;
         }
-        context.isa.run(Fill {
+        context.run(Fill {
             view: pixels,
             first: 0,
             channels: view.shape.stride,
@@ -231,10 +253,10 @@ impl ConvolutionForward {
 
     fn segments(&self) -> Vec<Segment> {
         let g = &self.geometry;
-        let run = g.kernel * g.input.stride;
+        let run = g.words(g.kernel * g.input.stride);
         (0..g.kernel)
             .map(|ky| Segment {
-                a: ky * g.padded_width() * g.input.stride,
+                a: g.words(ky * g.padded_width() * g.input.stride),
                 b: ky * run,
                 k: run,
             })
@@ -251,40 +273,37 @@ impl Step for ConvolutionForward {
         context.pool.run_with_worker(tasks, &|task, worker| {
             let picture = task / self.chunks.per_picture;
             let (first, last) = self.chunks.range(task % self.chunks.per_picture);
-            let scratch = context.scratch(worker);
+            let scratch = context.scratch_map(worker);
             let pixels = (last - first) * self.chunks.row;
             // SAFETY: chunks of one output do not overlap; scratch is the worker's own and as large as
             // `scratch()` says; all offsets follow from the geometry that the buffers were made for.
             unsafe {
                 let output = context
-                    .at(self.output)
+                    .map(self.output)
                     .add(picture * g.output.len() + first * self.chunks.row * channels);
-                if let Some(bias) = self.bias {
-                    for pixel in 0..pixels {
-                        let to = output.add(pixel * channels);
-                        std::ptr::copy_nonoverlapping(context.at(bias), to, channels);
-                    }
-                }
                 let mut gemm = Gemm {
                     segments: &segments,
-                    a: scratch,
-                    a_row: g.stride * g.input.stride,
+                    a: scratch.words(),
+                    a_row: g.words(g.stride * g.input.stride),
                     a_step: 1,
-                    a_group: g.stride * g.padded_width() * g.input.stride,
+                    a_group: g.words(g.stride * g.padded_width() * g.input.stride),
                     b: context.at(self.weights),
-                    right: Right::Panels(g.forward_rows()),
+                    right: Right::Panels(g.words(g.forward_rows())),
                     c: output,
                     c_row: channels,
                     c_group: g.output.width * channels,
                     groups: last - first,
                     rows: g.output.width,
                     columns: channels,
-                    accumulate: self.bias.is_some(),
+                    bias: self
+                        .bias
+                        .map_or(std::ptr::null(), |bias| context.at(bias).cast_const()),
+                    accumulate: false,
                 };
                 if g.is_pointwise() {
                     let source = self.view.pixel(context, picture, first);
                     if self.view.plain {
-                        gemm.a = source.raw;
+                        gemm.a = source.raw.words();
                     } else {
                         fill_pixels(context, &self.view, source, pixels, scratch);
                     }
@@ -304,10 +323,10 @@ impl Step for ConvolutionForward {
                         scratch,
                     );
                 }
-                context.isa.run(gemm);
+                context.run(gemm);
                 if let Some(statistics) = self.statistics {
                     let to = context.at(statistics).add(task * 2 * channels);
-                    context.isa.run(ChunkStatistics {
+                    context.run(ChunkStatistics {
                         raw: output,
                         stride: channels,
                         channels,
@@ -330,12 +349,13 @@ impl Step for ConvolutionForward {
 
     fn scratch(&self) -> usize {
         let g = &self.geometry;
-        if g.is_pointwise() {
+        let values = if g.is_pointwise() {
             self.chunks.size * g.input.stride
         } else {
             let rows = (self.chunks.size - 1) * g.stride + g.kernel;
             rows * g.padded_width() * g.input.stride
-        }
+        };
+        g.words(values)
     }
 
     fn name(&self) -> &'static str {
@@ -357,6 +377,18 @@ pub(crate) struct Gathered {
     pub per_picture: usize,
     /// A vector of zeros.
     pub zeros: Vector,
+}
+
+/// The two sides of the product that is the gradient of the weights, in words.
+struct Sides {
+    left: *const f32,
+    /// From one input row to the next, and from one step of the sum to the next.
+    left_row: usize,
+    left_step: usize,
+    right: *const f32,
+    /// Row of the right side that the first output row starts at, and from one output row to the next.
+    right_first: usize,
+    right_row: usize,
 }
 
 /// Where the gradient of the data goes.
@@ -447,9 +479,9 @@ impl ConvolutionBackward {
         let pixels = last - first;
         // SAFETY: as promised.
         unsafe {
-            let gradient = context.scratch(worker);
+            let gradient = context.scratch_map(worker);
             let values = gradient.add(self.chunks.size * outputs);
-            context.isa.run(FillGradient {
+            context.run(FillGradient {
                 gradient: self.gradient.pixel(context, picture, first),
                 first: 0,
                 channels: outputs,
@@ -460,54 +492,75 @@ impl ConvolutionBackward {
                 accumulate: false,
             });
             let source = self.view.pixel(context, picture, first);
-            let values = if self.view.plain {
+            let plain = if self.view.plain {
                 source.raw
             } else {
                 fill_pixels(context, &self.view, source, pixels, values);
-                values.cast_const()
+                values
             };
             if let Some(data) = self.data {
-                context.isa.run(Gemm {
+                context.run(Gemm {
                     segments: &[Segment {
                         a: 0,
                         b: 0,
-                        k: outputs,
+                        k: g.words(outputs),
                     }],
-                    a: gradient,
-                    a_row: outputs,
+                    a: gradient.words(),
+                    a_row: g.words(outputs),
                     a_step: 1,
                     a_group: 0,
                     b: context.at(self.weights),
-                    right: Right::Panels(outputs),
+                    right: Right::Panels(g.words(outputs)),
                     c: context
-                        .at(data.buffer)
+                        .map(data.buffer)
                         .add(picture * g.input.len() + first * inputs),
                     c_row: inputs,
                     c_group: 0,
                     groups: 1,
                     rows: pixels,
                     columns: inputs,
+                    bias: std::ptr::null(),
                     accumulate: data.accumulate,
                 });
             }
-            context.isa.run(Gemm {
+            let (left, right) = match g.precision {
+                Precision::F32 => (plain.words(), gradient.words()),
+                Precision::Bf16 => {
+                    let right = values.add(self.chunks.size * inputs).words();
+                    let left = right.add(self.chunks.size / 2 * outputs);
+                    for (from, channels, to) in [(plain, inputs, left), (gradient, outputs, right)]
+                    {
+                        context.isa.run(PairPixels {
+                            from,
+                            stride: channels,
+                            channels,
+                            pixels,
+                            to,
+                            to_stride: channels,
+                        });
+                    }
+                    (left, right)
+                }
+            };
+            context.run(Gemm {
                 segments: &[Segment {
                     a: 0,
                     b: 0,
-                    k: pixels,
+                    k: g.words(pixels),
                 }],
-                a: values,
+                a: left,
                 a_row: 1,
                 a_step: inputs,
                 a_group: 0,
-                b: gradient,
+                b: right,
                 right: Right::Rows(outputs),
-                c: self.weight_slot(context, slot),
+                c: Values::floats(self.weight_slot(context, slot)),
                 c_row: outputs,
                 c_group: 0,
                 groups: 1,
                 rows: inputs,
                 columns: outputs,
+                bias: std::ptr::null(),
                 accumulate,
             });
             self.bias(context, slot, accumulate, gradient, pixels);
@@ -538,16 +591,16 @@ impl ConvolutionBackward {
         let end = (bottom.div_ceil(g.stride) as isize + high).max(last as isize);
         // SAFETY: as promised.
         unsafe {
-            let gradient = context.scratch(worker);
+            let gradient = context.scratch_map(worker);
             let rows = self.gradient_rows(self.chunks.size);
             let values = gradient.add(rows * width * outputs);
             for (index, y) in (base..end).enumerate() {
                 let row = gradient.add(index * width * outputs);
-                std::ptr::write_bytes(row, 0, width * outputs);
+                row.zero(width * outputs);
                 if y < 0 || y as usize >= g.output.height {
                     continue;
                 }
-                context.isa.run(FillGradient {
+                context.run(FillGradient {
                     gradient: self
                         .gradient
                         .pixel(context, picture, y as usize * g.output.width),
@@ -561,7 +614,7 @@ impl ConvolutionBackward {
                 });
             }
             if self.data.is_some() {
-                self.data_rows(context, picture, top, bottom, gradient, base);
+                self.data_rows(context, picture, top, bottom, gradient.words(), base);
             }
             // Gradient of the weights: the sum runs over the band's pixels.
             let above = (first * g.stride) as isize - g.padding as isize;
@@ -575,44 +628,93 @@ impl ConvolutionBackward {
                 g.padding,
                 values,
             );
+            // The first pixel of each row of the output.
+            let gradient_row = |oy: usize| (oy as isize - base) as usize * width + left;
+            let input_rows = (below - above) as usize;
+            let sides = match g.precision {
+                Precision::F32 => Sides {
+                    left: values.words(),
+                    left_row: padded_width * inputs,
+                    left_step: g.stride * inputs,
+                    right: gradient.words(),
+                    right_first: gradient_row(first),
+                    right_row: width,
+                },
+                Precision::Bf16 => {
+                    let pairs = g.output.width.div_ceil(2);
+                    let most = self.input_rows_of(self.chunks.size);
+                    let left = values.add(most * padded_width * inputs).words();
+                    let right = left.add(most * g.pair_words().0);
+                    for row in 0..input_rows {
+                        for kx in 0..g.kernel {
+                            context.isa.run(PairPixels {
+                                from: values.add((row * padded_width + kx) * inputs),
+                                stride: g.stride * inputs,
+                                channels: inputs,
+                                pixels: g.output.width,
+                                to: left.add((row * pairs * g.kernel + kx) * inputs),
+                                to_stride: g.kernel * inputs,
+                            });
+                        }
+                    }
+                    for oy in first..last {
+                        context.isa.run(PairPixels {
+                            from: gradient.add(gradient_row(oy) * outputs),
+                            stride: outputs,
+                            channels: outputs,
+                            pixels: g.output.width,
+                            to: right.add((oy - first) * pairs * outputs),
+                            to_stride: outputs,
+                        });
+                    }
+                    Sides {
+                        left,
+                        left_row: pairs * g.kernel * inputs,
+                        left_step: g.kernel * inputs,
+                        right,
+                        right_first: 0,
+                        right_row: pairs,
+                    }
+                }
+            };
             let run = g.kernel * inputs;
             for ky in 0..g.kernel {
-                let segments: Vec<Segment> = (first..last)
-                    .map(|oy| Segment {
-                        a: ((oy - first) * g.stride + ky) * padded_width * inputs,
-                        b: (oy as isize - base) as usize * width + left,
-                        k: g.output.width,
+                let segments: Vec<Segment> = (0..last - first)
+                    .map(|row| Segment {
+                        a: (row * g.stride + ky) * sides.left_row,
+                        b: sides.right_first + row * sides.right_row,
+                        k: g.words(g.output.width),
                     })
                     .collect();
-                context.isa.run(Gemm {
+                context.run(Gemm {
                     segments: &segments,
-                    a: values,
+                    a: sides.left,
                     a_row: 1,
-                    a_step: g.stride * inputs,
+                    a_step: sides.left_step,
                     a_group: 0,
-                    b: gradient,
+                    b: sides.right,
                     right: Right::Rows(outputs),
-                    c: self.weight_slot(context, slot).add(ky * run * outputs),
+                    c: Values::floats(self.weight_slot(context, slot).add(ky * run * outputs)),
                     c_row: outputs,
                     c_group: 0,
                     groups: 1,
                     rows: run,
                     columns: outputs,
+                    bias: std::ptr::null(),
                     accumulate,
                 });
             }
             for oy in first..last {
-                let row = (oy as isize - base) as usize * width + left;
                 let more = accumulate || oy > first;
-                self.bias(
-                    context,
-                    slot,
-                    more,
-                    gradient.add(row * outputs),
-                    g.output.width,
-                );
+                let row = gradient.add(gradient_row(oy) * outputs);
+                self.bias(context, slot, more, row, g.output.width);
             }
         }
+    }
+
+    /// Input rows that so many output rows read.
+    fn input_rows_of(&self, outputs: usize) -> usize {
+        (outputs - 1) * self.geometry.stride + self.geometry.kernel
     }
 
     /// Input rows whose gradient a chunk of output rows makes.
@@ -665,16 +767,16 @@ impl ConvolutionBackward {
                     for (kx, dx) in taps(phase_x).collect::<Vec<_>>().into_iter().rev() {
                         let column = (left as isize + dx) as usize;
                         let segment = Segment {
-                            a: (row + column) * outputs,
-                            b: (ky * k + k - 1 - kx) * outputs,
-                            k: outputs,
+                            a: g.words((row + column) * outputs),
+                            b: g.words((ky * k + k - 1 - kx) * outputs),
+                            k: g.words(outputs),
                         };
                         // Neighbouring taps of a row make one run.
                         match segments.last_mut() {
                             Some(Segment { a, b, k })
                                 if *a + *k == segment.a && *b + *k == segment.b =>
                             {
-                                *k += outputs;
+                                *k += segment.k;
                             }
                             _ => segments.push(segment),
                         }
@@ -684,22 +786,23 @@ impl ConvolutionBackward {
                 // an empty sum writes zeros, as it must.
                 unsafe {
                     let origin = (top + phase_y) * g.input.width + phase_x;
-                    context.isa.run(Gemm {
+                    context.run(Gemm {
                         segments: &segments,
                         a: gradient,
-                        a_row: outputs,
+                        a_row: g.words(outputs),
                         a_step: 1,
-                        a_group: width * outputs,
+                        a_group: g.words(width * outputs),
                         b: context.at(self.weights),
-                        right: Right::Panels(g.backward_rows()),
+                        right: Right::Panels(g.words(g.backward_rows())),
                         c: context
-                            .at(data.buffer)
+                            .map(data.buffer)
                             .add(picture * g.input.len() + origin * inputs),
                         c_row: s * inputs,
                         c_group: s * g.input.width * inputs,
                         groups: rows,
                         rows: columns,
                         columns: inputs,
+                        bias: std::ptr::null(),
                         accumulate: data.accumulate,
                     });
                 }
@@ -720,7 +823,7 @@ impl ConvolutionBackward {
         context: &Context<'_>,
         slot: usize,
         accumulate: bool,
-        gradient: *const f32,
+        gradient: Values,
         pixels: usize,
     ) {
         let Some(bias) = self.bias_slots else { return };
@@ -731,7 +834,7 @@ impl ConvolutionBackward {
             if !accumulate {
                 std::ptr::write_bytes(to, 0, channels);
             }
-            context.isa.run(ColumnSums {
+            context.run(ColumnSums {
                 rows: gradient,
                 stride: channels,
                 pixels,
@@ -764,9 +867,9 @@ impl ConvolutionBackward {
         // SAFETY: as promised.
         unsafe {
             let dense = context
-                .at(data.buffer)
+                .map(data.buffer)
                 .add(picture * input.len() + from * input.stride);
-            context.isa.run(Gather {
+            context.run(Gather {
                 view: self.view.pixel(context, picture, from),
                 dense,
                 pooled: gathered.zeros.at(context, picture),
@@ -811,11 +914,15 @@ impl Step for ConvolutionBackward {
     fn scratch(&self) -> usize {
         let g = &self.geometry;
         if g.is_pointwise() {
+            // With pairs of pixels everything stands there twice, at half the size.
             self.chunks.size * (g.input.stride + g.output.stride)
         } else {
-            let rows = (self.chunks.size - 1) * g.stride + g.kernel;
-            self.gradient_rows(self.chunks.size) * g.gradient_width().0 * g.output.stride
-                + rows * g.padded_width() * padded(g.input.stride)
+            let rows = self.input_rows_of(self.chunks.size);
+            let gradient = self.gradient_rows(self.chunks.size) * g.gradient_width().0;
+            let (left, right) = g.pair_words();
+            g.words(gradient * g.output.stride + rows * g.padded_width() * padded(g.input.stride))
+                + rows * left
+                + self.chunks.size * right
         }
     }
 

@@ -45,7 +45,7 @@ impl Step for Forward {
                     } else {
                         mean.add(self.channels)
                     };
-                    context.isa.run(DepthwiseForward {
+                    context.run(DepthwiseForward {
                         plane: self.plane,
                         view: self.view.pixel(context, picture, 0),
                         first,
@@ -54,7 +54,7 @@ impl Step for Forward {
                         weight_row: self.channels,
                         bias: context.at(self.bias),
                         out: context
-                            .at(self.output)
+                            .map(self.output)
                             .add(picture * pixels * self.channels),
                         out_stride: self.channels,
                         mean,
@@ -110,7 +110,7 @@ impl Step for Backward {
                 let (first, channels) = block(task % blocks, self.channels);
                 // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
                 unsafe {
-                    context.isa.run(DepthwiseBackward {
+                    context.run(DepthwiseBackward {
                         plane: self.plane,
                         gradient: self.gradient.pixel(context, picture, 0),
                         view: self.view.pixel(context, picture, 0),
@@ -118,8 +118,9 @@ impl Step for Backward {
                         channels,
                         weights: context.at(self.weights),
                         weight_row: self.channels,
-                        data: self.data.map_or(std::ptr::null_mut(), |data| {
-                            context.at(data.buffer).add(picture * self.view.shape.len())
+                        data: self.data.map(|data| {
+                            let start = picture * self.view.shape.len();
+                            context.map(data.buffer).add(start)
                         }),
                         accumulate: self.data.is_some_and(|data| data.accumulate),
                         weight_gradient: context

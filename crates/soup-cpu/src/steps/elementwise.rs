@@ -2,9 +2,10 @@
 
 use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
 use crate::kernels::statistics::ChunkStatistics;
-use crate::kernels::vector::{AddInto, MaskRelu};
-use crate::kernels::view::{Fill, FillGradient};
+use crate::kernels::vector::{Convert, MaskRelu};
+use crate::kernels::view::{Fill, FillGradient, Term};
 use crate::plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View};
+use crate::simd::Values;
 
 /// Pixels of one picture cut into runs of a fitting size.
 #[derive(Clone, Copy, Debug)]
@@ -77,43 +78,32 @@ impl Step for Sum {
                 // SAFETY: runs do not overlap; scratch holds a run.
                 unsafe {
                     let output = context
-                        .at(self.output)
+                        .map(self.output)
                         .add(picture * self.shape.len() + first * stride);
+                    // All terms but the last one are added up in single precision.
+                    let partial = context.scratch(worker);
                     for (index, term) in self.terms.iter().enumerate() {
-                        let to = if index == 0 {
-                            output
-                        } else {
-                            context.scratch(worker)
-                        };
-                        context.isa.run(Fill {
+                        let last = index + 1 == self.terms.len();
+                        context.run(Term {
                             view: term.pixel(context, picture, first),
-                            first: 0,
                             channels: stride,
                             pixels,
-                            to,
-                            to_stride: stride,
-                            to_plane: None,
-                            slope: std::ptr::null_mut(),
-                        });
-                        if index > 0 {
-                            context.isa.run(AddInto {
-                                from: to,
-                                to: output,
-                                values: pixels * stride,
-                            });
-                        }
-                    }
-                    if self.relu {
-                        // A value is its own mask.
-                        context.isa.run(MaskRelu {
-                            value: output,
-                            gradient: output,
-                            values: pixels * stride,
+                            before: if index == 0 {
+                                std::ptr::null()
+                            } else {
+                                partial.cast_const()
+                            },
+                            relu: self.relu && last,
+                            to: if last {
+                                output
+                            } else {
+                                Values::floats(partial)
+                            },
                         });
                     }
                     if let Some(statistics) = self.statistics {
                         let to = context.at(statistics).add(run * 2 * stride);
-                        context.isa.run(ChunkStatistics {
+                        context.run(ChunkStatistics {
                             raw: output,
                             stride,
                             channels: stride,
@@ -159,9 +149,9 @@ impl Step for MapStatistics {
             // SAFETY: runs lie within the map.
             unsafe {
                 let to = context.at(self.statistics).add(run * 2 * stride);
-                context.isa.run(ChunkStatistics {
+                context.run(ChunkStatistics {
                     raw: context
-                        .at(self.map)
+                        .map(self.map)
                         .add(picture * self.shape.len() + first * stride),
                     stride,
                     channels: stride,
@@ -200,9 +190,9 @@ impl Step for GradientSums {
             let gradient = self.gradient.pixel(context, picture, first);
             // SAFETY: runs lie within the maps; nothing is written but this run's sums.
             unsafe {
-                context.isa.run(Gather {
+                context.run(Gather {
                     view: gradient.view,
-                    dense: gradient.dense.cast_mut(),
+                    dense: gradient.dense,
                     pooled: gradient.pooled,
                     channels: stride,
                     pixels: last - first,
@@ -240,13 +230,13 @@ impl Step for Resolve {
         self.runs.each(context, &|_, picture, first, last, _| {
             // SAFETY: runs do not overlap.
             unsafe {
-                context.isa.run(FillGradient {
+                context.run(FillGradient {
                     gradient: self.gradient.pixel(context, picture, first),
                     first: 0,
                     channels: shape.stride,
                     pixels: last - first,
                     to: context
-                        .at(self.to)
+                        .map(self.to)
                         .add(picture * shape.len() + first * shape.stride),
                     to_stride: shape.stride,
                     to_plane: None,
@@ -286,18 +276,18 @@ impl Step for Combine {
             let at = picture * self.shape.len() + first * stride;
             // SAFETY: runs do not overlap.
             unsafe {
-                let to = context.at(self.to).add(at);
+                let to = context.map(self.to).add(at);
                 if let Some(from) = self.from {
-                    let from = context.at(from).add(at);
-                    if self.add {
-                        context.isa.run(AddInto { from, to, values });
-                    } else {
-                        std::ptr::copy_nonoverlapping(from, to, values);
-                    }
+                    context.run(Convert {
+                        from: context.map(from).add(at),
+                        to,
+                        values,
+                        add: self.add,
+                    });
                 }
                 if let Some(mask) = self.mask {
-                    context.isa.run(MaskRelu {
-                        value: context.at(mask).add(at),
+                    context.run(MaskRelu {
+                        value: context.map(mask).add(at),
                         gradient: to,
                         values,
                     });
@@ -374,37 +364,52 @@ impl Step for DropValues {
     fn run(&self, context: &Context<'_>) {
         use soup_random::{Purpose, Stream};
         let shape = &self.shape;
-        context.pool.run(context.batch, &|picture| {
-            // SAFETY: a task writes its own picture.
-            let values = unsafe {
-                let to = context.at(self.to).add(picture * shape.len());
-                if let Some(view) = &self.view {
-                    context.isa.run(Fill {
-                        view: view.pixel(context, picture, 0),
-                        first: 0,
-                        channels: shape.stride,
-                        pixels: shape.pixels(),
+        context
+            .pool
+            .run_with_worker(context.batch, &|picture, worker| {
+                // SAFETY: a task writes its own picture; scratch holds one.
+                unsafe {
+                    let scratch = context.scratch(worker);
+                    let to = context.map(self.to).add(picture * shape.len());
+                    match &self.view {
+                        Some(view) => context.run(Fill {
+                            view: view.pixel(context, picture, 0),
+                            first: 0,
+                            channels: shape.stride,
+                            pixels: shape.pixels(),
+                            to: Values::floats(scratch),
+                            to_stride: shape.stride,
+                            to_plane: None,
+                            slope: std::ptr::null_mut(),
+                        }),
+                        None => context.run(Convert {
+                            from: to,
+                            to: Values::floats(scratch),
+                            values: shape.len(),
+                            add: false,
+                        }),
+                    }
+                    let index = (self.node as u64) << 32 | picture as u64;
+                    let mut stream = Stream::new(context.seed, Purpose::Drop, context.step, index);
+                    let kept = 1.0 / (1.0 - self.rate);
+                    let values = std::slice::from_raw_parts_mut(scratch, shape.len());
+                    for pixel in values.chunks_exact_mut(shape.stride) {
+                        for value in &mut pixel[..shape.channels] {
+                            *value *= if stream.uniform() < self.rate {
+                                0.0
+                            } else {
+                                kept
+                            };
+                        }
+                    }
+                    context.run(Convert {
+                        from: Values::floats(scratch),
                         to,
-                        to_stride: shape.stride,
-                        to_plane: None,
-                        slope: std::ptr::null_mut(),
+                        values: shape.len(),
+                        add: false,
                     });
                 }
-                std::slice::from_raw_parts_mut(to, shape.len())
-            };
-            let index = (self.node as u64) << 32 | picture as u64;
-            let mut stream = Stream::new(context.seed, Purpose::Drop, context.step, index);
-            let kept = 1.0 / (1.0 - self.rate);
-            for pixel in values.chunks_exact_mut(shape.stride) {
-                for value in &mut pixel[..shape.channels] {
-                    *value *= if stream.uniform() < self.rate {
-                        0.0
-                    } else {
-                        kept
-                    };
-                }
-            }
-        });
+            });
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
@@ -412,6 +417,10 @@ impl Step for DropValues {
             view.buffers(visit);
         }
         visit(self.to);
+    }
+
+    fn scratch(&self) -> usize {
+        self.shape.len()
     }
 
     fn name(&self) -> &'static str {

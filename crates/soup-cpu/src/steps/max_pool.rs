@@ -1,7 +1,9 @@
 //! Largest value in a window, and the gradient back to where it was.
 
+use crate::kernels::vector::Convert;
 use crate::kernels::view::Fill;
 use crate::plan::{Buffer, Context, MapShape, Step, View};
+use crate::simd::Values;
 
 /// Sizes of a window.
 #[derive(Clone, Copy, Debug)]
@@ -41,22 +43,20 @@ impl Step for MaxPool {
                 // SAFETY: a task writes its own picture; scratch holds one.
                 unsafe {
                     let scratch = context.scratch(worker);
-                    context.isa.run(Fill {
+                    context.run(Fill {
                         view: self.view.pixel(context, picture, 0),
                         first: 0,
                         channels: stride,
                         pixels: input.pixels(),
-                        to: scratch,
+                        to: Values::floats(scratch),
                         to_stride: stride,
                         to_plane: None,
                         slope: std::ptr::null_mut(),
                     });
                     let values = std::slice::from_raw_parts(scratch, input.len());
                     let start = picture * self.shape.len();
-                    let output = std::slice::from_raw_parts_mut(
-                        context.at(self.output).add(start),
-                        self.shape.len(),
-                    );
+                    let output =
+                        std::slice::from_raw_parts_mut(scratch.add(input.len()), self.shape.len());
                     let places = std::slice::from_raw_parts_mut(
                         context.at(self.places).add(start).cast::<u32>(),
                         self.shape.len(),
@@ -87,6 +87,12 @@ impl Step for MaxPool {
                             }
                         }
                     }
+                    context.run(Convert {
+                        from: Values::floats(output.as_mut_ptr()),
+                        to: context.map(self.output).add(start),
+                        values: self.shape.len(),
+                        add: false,
+                    });
                 }
             });
     }
@@ -98,7 +104,7 @@ impl Step for MaxPool {
     }
 
     fn scratch(&self) -> usize {
-        self.view.shape.len()
+        self.view.shape.len() + self.shape.len()
     }
 
     fn name(&self) -> &'static str {
@@ -120,37 +126,53 @@ pub(crate) struct MaxPoolBackward {
 impl Step for MaxPoolBackward {
     fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
-        context.pool.run(context.batch, &|picture| {
-            // SAFETY: a task writes its own picture's gradient.
-            unsafe {
-                let start = picture * self.shape.len();
-                let gradient = std::slice::from_raw_parts(
-                    context.at(self.gradient).add(start),
-                    self.shape.len(),
-                );
-                let places = std::slice::from_raw_parts(
-                    context.at(self.places).add(start).cast::<u32>(),
-                    self.shape.len(),
-                );
-                let to = std::slice::from_raw_parts_mut(
-                    context.at(self.to).add(picture * self.input.len()),
-                    self.input.len(),
-                );
-                to.fill(0.0);
-                for (index, (&value, &place)) in gradient.iter().zip(places).enumerate() {
-                    let c = index % stride;
-                    if c < self.shape.channels {
-                        to[place as usize * stride + c] += value;
+        context
+            .pool
+            .run_with_worker(context.batch, &|picture, worker| {
+                // SAFETY: a task writes its own picture's gradient; scratch holds both.
+                unsafe {
+                    let start = picture * self.shape.len();
+                    let scratch = context.scratch(worker);
+                    let gradient = std::slice::from_raw_parts_mut(scratch, self.shape.len());
+                    context.run(Convert {
+                        from: context.map(self.gradient).add(start),
+                        to: Values::floats(gradient.as_mut_ptr()),
+                        values: self.shape.len(),
+                        add: false,
+                    });
+                    let places = std::slice::from_raw_parts(
+                        context.at(self.places).add(start).cast::<u32>(),
+                        self.shape.len(),
+                    );
+                    let to = std::slice::from_raw_parts_mut(
+                        scratch.add(self.shape.len()),
+                        self.input.len(),
+                    );
+                    to.fill(0.0);
+                    for (index, (&value, &place)) in gradient.iter().zip(places).enumerate() {
+                        let c = index % stride;
+                        if c < self.shape.channels {
+                            to[place as usize * stride + c] += value;
+                        }
                     }
+                    context.run(Convert {
+                        from: Values::floats(to.as_mut_ptr()),
+                        to: context.map(self.to).add(picture * self.input.len()),
+                        values: self.input.len(),
+                        add: false,
+                    });
                 }
-            }
-        });
+            });
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
         visit(self.gradient);
         visit(self.places);
         visit(self.to);
+    }
+
+    fn scratch(&self) -> usize {
+        self.shape.len() + self.input.len()
     }
 
     fn name(&self) -> &'static str {

@@ -6,5 +6,6 @@ pub(crate) mod elementwise;
 pub(crate) mod linear;
 pub(crate) mod max_pool;
 pub(crate) mod norm;
+pub(crate) mod pictures;
 pub(crate) mod pool;
 pub(crate) mod weights;

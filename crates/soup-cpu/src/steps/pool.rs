@@ -1,8 +1,9 @@
 //! Global pooling: map to vector, and back.
 
-use crate::kernels::vector::ColumnSums;
+use crate::kernels::vector::{ColumnSums, Convert};
 use crate::kernels::view::Fill;
 use crate::plan::{Buffer, Context, Step, Vector, View};
+use crate::simd::Values;
 
 /// Channels that one task pools, and pixels that it reads at a time.
 const CHANNELS: usize = 64;
@@ -33,18 +34,18 @@ impl Step for AveragePool {
                     let mut pixel = 0;
                     while pixel < shape.pixels() {
                         let pixels = PIXELS.min(shape.pixels() - pixel);
-                        context.isa.run(Fill {
+                        context.run(Fill {
                             view: self.view.pixel(context, picture, pixel),
                             first,
                             channels,
                             pixels,
-                            to: scratch,
+                            to: Values::floats(scratch),
                             to_stride: channels,
                             to_plane: None,
                             slope: std::ptr::null_mut(),
                         });
-                        context.isa.run(ColumnSums {
-                            rows: scratch,
+                        context.run(ColumnSums {
+                            rows: Values::floats(scratch),
                             stride: channels,
                             pixels,
                             channels,
@@ -98,12 +99,12 @@ unsafe fn read<'a>(
     // SAFETY: as promised.
     unsafe {
         let scratch = context.scratch(worker);
-        context.isa.run(Fill {
+        context.run(Fill {
             view: view.pixel(context, picture, 0),
             first: 0,
             channels: shape.stride,
             pixels: shape.pixels(),
-            to: scratch,
+            to: Values::floats(scratch),
             to_stride: shape.stride,
             to_plane: None,
             slope: std::ptr::null_mut(),
@@ -215,8 +216,9 @@ impl Step for LogSumExpPoolBackward {
                         self.gradient.at(context, picture),
                         shape.stride,
                     );
+                    // The scratch behind the picture's values.
                     let to = std::slice::from_raw_parts_mut(
-                        context.at(self.to).add(picture * shape.len()),
+                        context.scratch(worker).add(shape.len()),
                         shape.len(),
                     );
                     for c in 0..shape.stride {
@@ -232,6 +234,12 @@ impl Step for LogSumExpPoolBackward {
                             *to = (scale * shares.weight(f64::from(value))) as f32;
                         }
                     }
+                    context.run(Convert {
+                        from: Values::floats(to.as_mut_ptr()),
+                        to: context.map(self.to).add(picture * shape.len()),
+                        values: shape.len(),
+                        add: false,
+                    });
                 }
             });
     }
@@ -243,7 +251,7 @@ impl Step for LogSumExpPoolBackward {
     }
 
     fn scratch(&self) -> usize {
-        self.view.shape.len()
+        2 * self.view.shape.len()
     }
 
     fn name(&self) -> &'static str {

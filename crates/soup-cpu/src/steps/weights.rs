@@ -6,6 +6,7 @@ use soup_graph::Weights;
 use crate::kernels::gemm::column_blocks;
 use crate::kernels::vector::AddInto;
 use crate::plan::{Buffer, Context, Step};
+use crate::simd::{Bf16, Element, Precision};
 
 /// One convolution's weights (out, in, rows, columns) to be packed.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Packed {
     /// Kernel side.
     pub kernel: usize,
     pub layout: Layout,
+    /// Of the words of a product.
+    pub precision: Precision,
     pub to: Buffer,
 }
 
@@ -37,13 +40,14 @@ pub(crate) enum Layout {
 }
 
 impl Packed {
-    /// Values that the packed weights take.
+    /// Words that the packed weights take.
     pub(crate) fn len(&self) -> usize {
+        let taps = self.kernel * self.kernel;
         match self.layout {
-            Layout::Forward | Layout::Backward => {
-                self.kernel * self.kernel * self.stored_inputs * self.stored_outputs
-            }
-            Layout::Depthwise => self.kernel * self.kernel * self.stored_outputs,
+            Layout::Forward | Layout::Backward => self
+                .precision
+                .words(taps * self.stored_inputs * self.stored_outputs),
+            Layout::Depthwise => taps * self.stored_outputs,
             Layout::Bias => self.stored_outputs,
         }
     }
@@ -64,59 +68,75 @@ impl Packed {
     fn range(&self, (first, width): (usize, usize)) -> std::ops::Range<usize> {
         let taps = self.kernel * self.kernel;
         let rows = match self.layout {
-            Layout::Forward => taps * self.stored_inputs,
-            Layout::Backward => taps * self.stored_outputs,
+            Layout::Forward => self.precision.words(taps * self.stored_inputs),
+            Layout::Backward => self.precision.words(taps * self.stored_outputs),
             Layout::Depthwise | Layout::Bias => return 0..self.len(),
         };
         first * rows..(first + width) * rows
     }
 
     /// Packs one column block.
-    fn pack(&self, weights: &Weights, to: &mut [f32], (first, width): (usize, usize)) {
+    fn pack(&self, weights: &Weights, to: &mut [f32], block: (usize, usize)) {
         let taps = self.kernel * self.kernel;
         let source = &weights.trainable[self.offset..];
+        to.fill(0.0);
         match self.layout {
-            Layout::Bias => {
-                to.fill(0.0);
-                to[..self.outputs].copy_from_slice(&source[..self.outputs]);
-            }
+            Layout::Bias => to[..self.outputs].copy_from_slice(&source[..self.outputs]),
             Layout::Depthwise => {
-                to.fill(0.0);
                 for tap in 0..taps {
                     for c in 0..self.outputs {
                         to[tap * self.stored_outputs + c] = source[c * taps + tap];
                     }
                 }
             }
-            Layout::Forward => {
-                let used = self.outputs.saturating_sub(first).min(width);
-                for (row, line) in to.chunks_exact_mut(width).enumerate() {
-                    let (tap, input) = (row / self.stored_inputs, row % self.stored_inputs);
-                    line.fill(0.0);
-                    if input < self.inputs {
-                        let from = &source[(first * self.inputs + input) * taps + tap..];
-                        for (place, value) in line[..used]
-                            .iter_mut()
-                            .zip(from.iter().step_by(self.inputs * taps))
-                        {
-                            *place = *value;
+            Layout::Forward | Layout::Backward => match self.precision {
+                Precision::F32 => self.panel::<f32>(source, to, block),
+                Precision::Bf16 => {
+                    // SAFETY: every value of four bytes is two halves.
+                    let (_, halves, _) = unsafe { to.align_to_mut::<Bf16>() };
+                    self.panel(source, halves, block);
+                }
+            },
+        }
+    }
+
+    /// Packs one panel, whose columns are `width` outputs (or, backward, inputs) from `first` on: row by row,
+    /// neighbouring rows side by side where they share words.
+    fn panel<E: Element>(&self, source: &[f32], to: &mut [E], (first, width): (usize, usize)) {
+        let taps = self.kernel * self.kernel;
+        let shared = E::PRECISION.per_word();
+        let place =
+            |row: usize, column: usize| (row / shared * width + column) * shared + row % shared;
+        let forward = self.layout == Layout::Forward;
+        let columns = if forward { self.outputs } else { self.inputs };
+        let used = columns.saturating_sub(first).min(width);
+        if forward {
+            // Some inputs at a time, so that the rows that are written stay in the first-level cache.
+            for start in (0..self.inputs).step_by(ROWS) {
+                let inputs = start..(start + ROWS).min(self.inputs);
+                for column in 0..used {
+                    let at = ((first + column) * self.inputs + start) * taps;
+                    let run = &source[at..at + inputs.len() * taps];
+                    for (values, input) in run.chunks_exact(taps).zip(inputs.clone()) {
+                        for (tap, &value) in values.iter().enumerate() {
+                            let row = tap * self.stored_inputs + input;
+                            to[place(row, column)] = E::from_f32(value);
                         }
                     }
                 }
             }
-            Layout::Backward => {
-                let used = self.inputs.saturating_sub(first).min(width);
-                for (row, line) in to.chunks_exact_mut(width).enumerate() {
-                    let (tap, output) = (row / self.stored_outputs, row % self.stored_outputs);
-                    let (ky, kx) = (tap / self.kernel, self.kernel - 1 - tap % self.kernel);
-                    line.fill(0.0);
-                    if output < self.outputs {
-                        let at = (output * self.inputs + first) * taps + ky * self.kernel + kx;
-                        let from = &source[at.min(source.len())..];
-                        for (place, value) in line[..used].iter_mut().zip(from.iter().step_by(taps))
-                        {
-                            *place = *value;
-                        }
+        } else {
+            // The columns of the kernel from right to left.
+            let mirrored: Vec<usize> = (0..taps)
+                .map(|tap| tap + self.kernel - 1 - 2 * (tap % self.kernel))
+                .collect();
+            for output in 0..self.outputs {
+                let at = (output * self.inputs + first) * taps;
+                let run = &source[at..at + used * taps];
+                for (column, values) in run.chunks_exact(taps).enumerate() {
+                    for (&tap, &value) in mirrored.iter().zip(values) {
+                        let row = tap * self.stored_outputs + output;
+                        to[place(row, column)] = E::from_f32(value);
                     }
                 }
             }
@@ -190,7 +210,7 @@ pub(crate) struct ReduceWeights {
     pub slots: usize,
 }
 
-/// Input channels that one task reduces.
+/// Input channels that are packed, or reduced, at a time.
 const ROWS: usize = 16;
 
 impl Step for ReduceWeights {

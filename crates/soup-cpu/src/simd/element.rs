@@ -1,0 +1,246 @@
+//! What a value of a map is stored as: single precision, or its upper half.
+
+use std::marker::PhantomData;
+
+use super::{Isa, Kernel, Simd};
+
+/// How activations and gradients of activations are stored and multiplied. Parameters, their gradients, sums and the
+/// statistics of batch norms are `f32` either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// bfloat16, single precision's upper half: half the memory, and twice the speed of products where the
+    /// processor has instructions for them.
+    Bf16,
+}
+
+impl Precision {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::F32, Self::Bf16];
+
+    /// `f32` or `bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// The precision with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Bytes of a value.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
+    /// Values in a word of four bytes: what a product multiplies at a time.
+    pub(crate) fn per_word(self) -> usize {
+        4 / self.bytes()
+    }
+
+    /// Words that so many values take.
+    pub(crate) fn words(self, values: usize) -> usize {
+        values.div_ceil(self.per_word())
+    }
+}
+
+/// A value of a map.
+pub(crate) trait Element: Copy + 'static {
+    /// Its name at run time.
+    const PRECISION: Precision;
+    /// # Safety
+    /// As [`Simd::load`].
+    unsafe fn load<S: Simd>(from: *const Self) -> S::V;
+    /// # Safety
+    /// As [`Simd::store`].
+    unsafe fn store<S: Simd>(to: *mut Self, value: S::V);
+    /// `sum` and the products of the values in the words of `a` and `b`.
+    ///
+    /// # Safety
+    /// As [`Simd`].
+    unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, sum: S::V) -> S::V;
+    /// The nearest element.
+    fn from_f32(value: f32) -> Self;
+    /// Its value.
+    fn to_f32(self) -> f32;
+}
+
+impl Element for f32 {
+    const PRECISION: Precision = Precision::F32;
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const f32) -> S::V {
+        // SAFETY: as promised.
+        unsafe { S::load(from) }
+    }
+    #[inline(always)]
+    unsafe fn store<S: Simd>(to: *mut f32, value: S::V) {
+        // SAFETY: as promised.
+        unsafe { S::store(to, value) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, sum: S::V) -> S::V {
+        // SAFETY: as promised.
+        unsafe { S::mul_add(a, b, sum) }
+    }
+    #[inline(always)]
+    fn from_f32(value: f32) -> f32 {
+        value
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+/// The upper half of a single-precision number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Bf16(u16);
+
+impl Element for Bf16 {
+    const PRECISION: Precision = Precision::Bf16;
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const Self) -> S::V {
+        // SAFETY: as promised.
+        unsafe { S::load_bf16(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store<S: Simd>(to: *mut Self, value: S::V) {
+        // SAFETY: as promised.
+        unsafe { S::store_bf16(to.cast(), value) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, sum: S::V) -> S::V {
+        // SAFETY: as promised.
+        unsafe { S::dot_bf16(a, b, sum) }
+    }
+    /// To the nearest, ties to even; a number that is none stays none.
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        let bits = value.to_bits();
+        if value.is_nan() {
+            return Self((bits >> 16) as u16 | 0x40);
+        }
+        Self((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+}
+
+/// A place in a map, or in scratch that holds pixels of one: values of either precision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Values {
+    start: *mut u8,
+    precision: Precision,
+}
+
+impl Values {
+    pub(crate) fn new(start: *mut f32, precision: Precision) -> Self {
+        Self {
+            start: start.cast(),
+            precision,
+        }
+    }
+
+    /// Values in single precision.
+    pub(crate) fn floats(start: *mut f32) -> Self {
+        Self::new(start, Precision::F32)
+    }
+
+    pub(crate) fn precision(self) -> Precision {
+        self.precision
+    }
+
+    /// So many values further.
+    ///
+    /// # Safety
+    /// As [`pointer::add`].
+    #[inline(always)]
+    pub(crate) unsafe fn add(self, values: usize) -> Self {
+        Self {
+            // SAFETY: as promised.
+            start: unsafe { self.start.add(values * self.precision.bytes()) },
+            ..self
+        }
+    }
+
+    /// Zeros.
+    ///
+    /// # Safety
+    /// There must be room for them.
+    pub(crate) unsafe fn zero(self, values: usize) {
+        // SAFETY: as promised; zero is all bits zero in either precision.
+        unsafe { std::ptr::write_bytes(self.start, 0, values * self.precision.bytes()) }
+    }
+
+    /// Copies values of the same precision.
+    ///
+    /// # Safety
+    /// There must be so many values at both places, and they must not overlap.
+    pub(crate) unsafe fn copy_from(self, from: Self, values: usize) {
+        debug_assert_eq!(self.precision, from.precision);
+        let bytes = values * self.precision.bytes();
+        // SAFETY: as promised.
+        unsafe { std::ptr::copy_nonoverlapping(from.start, self.start, bytes) }
+    }
+
+    /// The words that a product reads.
+    pub(crate) fn words(self) -> *mut f32 {
+        self.start.cast()
+    }
+
+    /// The first value as what it is.
+    #[inline(always)]
+    pub(crate) fn of<E: Element>(self) -> *mut E {
+        debug_assert_eq!(self.precision, E::PRECISION);
+        self.start.cast()
+    }
+}
+
+/// A computation on maps that can be compiled for any instruction set and either element.
+pub(crate) trait MapKernel {
+    /// The body; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The processor must have `S`, maps must be of `E`, and pointers in `self` must be valid.
+    unsafe fn run<S: Simd, E: Element>(self);
+}
+
+struct On<K, E>(K, PhantomData<E>);
+
+impl<K: MapKernel, E: Element> Kernel for On<K, E> {
+    type Output = ();
+    const BF16: bool = matches!(E::PRECISION, Precision::Bf16);
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as promised by the caller.
+        unsafe { self.0.run::<S, E>() }
+    }
+}
+
+impl Isa {
+    /// As [`Isa::run`], for maps of this precision.
+    ///
+    /// # Safety
+    /// As [`Isa::run`].
+    #[inline]
+    pub(crate) unsafe fn run_on<K: MapKernel>(self, precision: Precision, kernel: K) {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            match precision {
+                Precision::F32 => self.run(On::<K, f32>(kernel, PhantomData)),
+                Precision::Bf16 => self.run(On::<K, Bf16>(kernel, PhantomData)),
+            }
+        }
+    }
+}
