@@ -624,7 +624,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             Some(_) => self.plan.pack(geometry, weight, Layout::Backward),
             None => self.plan.zeros.buffer,
         };
-        let slots = ConvolutionBackward::slots(self.plan.batch * chunks.per_picture);
+        let slots = ConvolutionBackward::slots(geometry, self.plan.batch * chunks.per_picture);
         let size = geometry.forward_rows() * geometry.output.stride;
         let weight_slots = self.plan.memory.buffer(slots * size);
         let bias_slots = bias.map(|_| self.plan.memory.buffer(slots * geometry.output.stride));

@@ -17,6 +17,9 @@ use crate::simd::{Precision, Values, padded};
 /// Words of scratch that a chunk aims at: half of a core's second-level cache.
 const SCRATCH_TARGET: usize = 128 * 1024;
 
+/// Weights above which partial sums are fewer.
+const MANY_WEIGHTS: usize = 128 * 1024;
+
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
@@ -424,9 +427,11 @@ impl ConvolutionBackward {
         Chunks::new(geometry, true)
     }
 
-    /// Partial sums for this many chunks.
-    pub(crate) fn slots(chunks: usize) -> usize {
-        chunks.min(8)
+    /// Partial sums for this many chunks: enough for as many threads, fewer where adding them up would cost
+    /// more than making them.
+    pub(crate) fn slots(geometry: &Geometry, chunks: usize) -> usize {
+        let weights = geometry.forward_rows() * geometry.output.stride;
+        chunks.min(if weights > MANY_WEIGHTS { 4 } else { 8 })
     }
 
     /// Rows of gradient scratch for a chunk of `outputs` rows.

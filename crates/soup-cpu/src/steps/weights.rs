@@ -4,7 +4,7 @@
 use soup_graph::Weights;
 
 use crate::kernels::gemm::column_blocks;
-use crate::kernels::vector::AddInto;
+use crate::kernels::vector::AddSlots;
 use crate::plan::{Buffer, Context, Step};
 use crate::simd::{Bf16, Element, Precision};
 
@@ -105,38 +105,51 @@ impl Packed {
     fn panel<E: Element>(&self, source: &[f32], to: &mut [E], (first, width): (usize, usize)) {
         let taps = self.kernel * self.kernel;
         let shared = E::PRECISION.per_word();
-        let place =
-            |row: usize, column: usize| (row / shared * width + column) * shared + row % shared;
-        let forward = self.layout == Layout::Forward;
-        let columns = if forward { self.outputs } else { self.inputs };
+        // Rows of a tap, all and stored; columns; and from one row or column to the next in the parameter.
+        let (rows, stored_rows, columns, row_step, column_step) = match self.layout {
+            Layout::Forward => (
+                self.inputs,
+                self.stored_inputs,
+                self.outputs,
+                taps,
+                self.inputs * taps,
+            ),
+            _ => (
+                self.outputs,
+                self.stored_outputs,
+                self.inputs,
+                self.inputs * taps,
+                taps,
+            ),
+        };
         let used = columns.saturating_sub(first).min(width);
-        if forward {
-            // Some inputs at a time, so that the rows that are written stay in the first-level cache.
-            for start in (0..self.inputs).step_by(ROWS) {
-                let inputs = start..(start + ROWS).min(self.inputs);
-                for column in 0..used {
-                    let at = ((first + column) * self.inputs + start) * taps;
-                    let run = &source[at..at + inputs.len() * taps];
-                    for (values, input) in run.chunks_exact(taps).zip(inputs.clone()) {
-                        for (tap, &value) in values.iter().enumerate() {
-                            let row = tap * self.stored_inputs + input;
-                            to[place(row, column)] = E::from_f32(value);
+        // Some rows of all taps at a time, so that what is read stays in the first-level cache.
+        for block in (0..rows).step_by(ROWS) {
+            for tap in 0..taps {
+                // Backward the columns of the kernel stand from right to left.
+                let place = match self.layout {
+                    Layout::Forward => tap,
+                    _ => tap + self.kernel - 1 - 2 * (tap % self.kernel),
+                };
+                for row in (block..rows.min(block + ROWS)).step_by(shared) {
+                    let start = (place * stored_rows + row) / shared * width * shared;
+                    let line = &mut to[start..start + used * shared];
+                    let at = |row: usize| &source[first * column_step + row * row_step + tap..];
+                    let low = at(row).iter().step_by(column_step);
+                    if shared == 1 {
+                        for (place, &value) in line.iter_mut().zip(low) {
+                            *place = E::from_f32(value);
                         }
-                    }
-                }
-            }
-        } else {
-            // The columns of the kernel from right to left.
-            let mirrored: Vec<usize> = (0..taps)
-                .map(|tap| tap + self.kernel - 1 - 2 * (tap % self.kernel))
-                .collect();
-            for output in 0..self.outputs {
-                let at = (output * self.inputs + first) * taps;
-                let run = &source[at..at + used * taps];
-                for (column, values) in run.chunks_exact(taps).enumerate() {
-                    for (&tap, &value) in mirrored.iter().zip(values) {
-                        let row = tap * self.stored_outputs + output;
-                        to[place(row, column)] = E::from_f32(value);
+                    } else if row + 1 < rows {
+                        let high = at(row + 1).iter().step_by(column_step);
+                        for ((pair, &low), &high) in line.chunks_exact_mut(2).zip(low).zip(high) {
+                            pair[0] = E::from_f32(low);
+                            pair[1] = E::from_f32(high);
+                        }
+                    } else {
+                        for (pair, &value) in line.chunks_exact_mut(2).zip(low) {
+                            pair[0] = E::from_f32(value);
+                        }
                     }
                 }
             }
@@ -216,27 +229,33 @@ const ROWS: usize = 16;
 impl Step for ReduceWeights {
     fn run(&self, context: &Context<'_>) {
         let slot = self.taps * self.stored_inputs * self.stored_outputs;
-        let blocks = self.inputs.div_ceil(ROWS);
-        context.pool.run(self.taps * blocks, &|task| {
-            let (tap, block) = (task / blocks, task % blocks);
+        context.pool.run(self.inputs.div_ceil(ROWS), &|block| {
             let first = block * ROWS;
             let rows = ROWS.min(self.inputs - first);
-            let start = (tap * self.stored_inputs + first) * self.stored_outputs;
             // SAFETY: tasks reduce other rows of the slots and write other gradients.
             unsafe {
-                let sum = context.at(self.from).add(start);
-                for index in 1..self.slots {
-                    context.isa.run(AddInto {
-                        from: context.at(self.from).add(index * slot + start),
-                        to: sum,
+                for tap in 0..self.taps {
+                    let start = (tap * self.stored_inputs + first) * self.stored_outputs;
+                    context.isa.run(AddSlots {
+                        to: context.at(self.from).add(start),
+                        slot,
+                        slots: self.slots,
                         values: rows * self.stored_outputs,
                     });
                 }
+                // As many outputs at a time as share cache lines of the sums.
                 let to = context.gradients.add(self.offset);
-                for output in 0..self.outputs {
-                    for row in 0..rows {
-                        let at = (output * self.inputs + first + row) * self.taps + tap;
-                        *to.add(at) += *sum.add(row * self.stored_outputs + output);
+                for block in (0..self.outputs).step_by(16) {
+                    let outputs = block..self.outputs.min(block + 16);
+                    for tap in 0..self.taps {
+                        for row in first..first + rows {
+                            let from = (tap * self.stored_inputs + row) * self.stored_outputs;
+                            let sums = context.at(self.from).add(from);
+                            for output in outputs.clone() {
+                                let at = (output * self.inputs + row) * self.taps + tap;
+                                *to.add(at) += *sums.add(output);
+                            }
+                        }
                     }
                 }
             }
