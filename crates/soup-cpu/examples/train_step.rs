@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use soup_cpu::{Options, Precision, Training};
+use soup_cpu::{Detail, Options, Precision, Training};
 use soup_graph::Weights;
 use soup_random::{Purpose, Stream};
 use soup_zoo::{ModelConfig, build};
@@ -65,8 +65,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     training.start_profile();
     step(&mut training);
-    for entry in training.profile() {
-        println!("{:>10.3?}  {:>3} x {}", entry.time, entry.count, entry.name);
+    let detail = match arguments.next().as_deref() {
+        Some("steps") => Detail::Steps,
+        _ => Detail::Kinds,
+    };
+    for entry in training.profile(detail) {
+        println!(
+            "{:>10.3?} {:>7.1} GFLOP/s {:>3} x {}",
+            entry.time,
+            2e-9 * entry.multiply_adds as f64 / entry.time.as_secs_f64(),
+            entry.count,
+            entry.name
+        );
     }
     Ok(())
 }

@@ -25,5 +25,5 @@ mod steps;
 
 pub use plan::PlanError;
 pub use pool::Pool;
-pub use runner::{Inference, Options, StepTime, Training};
+pub use runner::{Detail, Inference, Options, StepTime, Training};
 pub use simd::{Isa, Precision};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use soup_graph::{Graph, Weights};
 
 use crate::aligned::Aligned;
-use crate::plan::{Buffer, Context, Mode, Output, Plan, PlanError, lower};
+use crate::plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, lower};
 use crate::pool::Pool;
 use crate::simd::{Bf16, Element, Isa, Precision};
 
@@ -52,15 +52,26 @@ impl Options {
     }
 }
 
+/// Which steps a profile adds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// All of one kind.
+    Kinds,
+    /// All of one kind and the same shapes.
+    Steps,
+}
+
 /// Time spent in the steps of one kind.
 #[derive(Clone, Debug)]
 pub struct StepTime {
     /// What the steps do.
-    pub name: &'static str,
+    pub name: String,
     /// How many there are.
     pub count: usize,
     /// Their time together.
     pub time: Duration,
+    /// Multiplications of values with an addition each, in all of them and one run.
+    pub multiply_adds: u64,
 }
 
 /// A plan with its memory and threads.
@@ -82,8 +93,12 @@ struct Runner {
 impl Runner {
     fn new(graph: &Graph, batch: usize, mode: Mode, options: &Options) -> Result<Self, PlanError> {
         let isa = options.isa()?;
-        let plan = lower(graph, batch, mode, options.precision, isa.lanes())?;
         let pool = options.pool();
+        let machine = Machine {
+            lanes: isa.lanes(),
+            threads: pool.threads(),
+        };
+        let plan = lower(graph, batch, mode, options.precision, machine)?;
         let mut memory = Aligned::new(plan.memory.total);
         // Constants: a factor of one, and a norm that changes nothing.
         let length = plan.identity.stride;
@@ -226,19 +241,28 @@ impl Runner {
         unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), length) }
     }
 
-    fn profile(&self) -> Vec<StepTime> {
+    fn profile(&self, detail: Detail) -> Vec<StepTime> {
         let mut times: Vec<StepTime> = Vec::new();
         let durations = self.profile.iter().flatten();
         for (step, &time) in self.plan.steps.iter().zip(durations) {
-            match times.iter_mut().find(|entry| entry.name == step.name()) {
+            let multiply_adds = (step.multiply_adds() * self.plan.batch) as u64;
+            let name = match (detail, step.shapes()) {
+                (Detail::Steps, shapes) if !shapes.is_empty() => {
+                    format!("{} {shapes}", step.name())
+                }
+                _ => step.name().to_owned(),
+            };
+            match times.iter_mut().find(|entry| entry.name == name) {
                 Some(entry) => {
                     entry.count += 1;
                     entry.time += time;
+                    entry.multiply_adds += multiply_adds;
                 }
                 None => times.push(StepTime {
-                    name: step.name(),
+                    name,
                     count: 1,
                     time,
+                    multiply_adds,
                 }),
             }
         }
@@ -364,19 +388,36 @@ impl Training {
         self.runner.profile = Some(vec![Duration::ZERO; self.runner.plan.steps.len()]);
     }
 
-    /// Times by kind of step since [`Training::start_profile`], longest first.
-    pub fn profile(&self) -> Vec<StepTime> {
-        self.runner.profile()
+    /// Times by step since [`Training::start_profile`], longest first.
+    pub fn profile(&self, detail: Detail) -> Vec<StepTime> {
+        self.runner.profile(detail)
     }
 }
 
 /// A trained network: forward with running statistics.
 ///
-/// # Panics
-/// Its methods panic where weights have not the graph's length.
+/// Weights are loaded once, in the form that the kernels read, and serve any number of runs.
+///
+/// ```
+/// use soup_cpu::{Inference, Options};
+/// use soup_graph::{Builder, Convolution, ImageShape, Weights};
+///
+/// let mut net = Builder::new(ImageShape { channels: 3, height: 8, width: 8 });
+/// let x = net.convolution("conv", net.input(), Convolution::square(4, 3))?;
+/// let pooled = net.average_pool(x)?;
+/// let graph = net.finish(&[pooled]);
+///
+/// let mut inference = Inference::new(&graph, 2, &Options::default())?;
+/// inference.load(Weights::initial(&graph, 1));
+/// inference.input_mut().fill(0.5);
+/// inference.run();
+/// assert_eq!(inference.output(0).len(), 2 * 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Inference {
     runner: Runner,
+    weights: Option<Weights>,
     outputs: Vec<Vec<f32>>,
 }
 
@@ -389,6 +430,7 @@ impl Inference {
         let runner = Runner::new(graph, batch, Mode::Inference, options)?;
         Ok(Self {
             outputs: vec![Vec::new(); runner.plan.outputs.len()],
+            weights: None,
             runner,
         })
     }
@@ -403,9 +445,26 @@ impl Inference {
         self.runner.input()
     }
 
+    /// Takes the weights that the next runs compute with.
+    ///
+    /// # Panics
+    /// Where they have not the graph's length.
+    pub fn load(&mut self, weights: Weights) {
+        let steps = 0..self.runner.plan.loading;
+        self.runner
+            .run(steps, &weights, std::ptr::null_mut(), (0, 0));
+        self.weights = Some(weights);
+    }
+
     /// Runs the batch.
-    pub fn run(&mut self, weights: &Weights) {
-        let steps = 0..self.runner.plan.steps.len();
+    ///
+    /// # Panics
+    /// Where no weights were loaded.
+    pub fn run(&mut self) {
+        let Some(weights) = &self.weights else {
+            panic!("weights are loaded before a run");
+        };
+        let steps = self.runner.plan.loading..self.runner.plan.steps.len();
         self.runner
             .run(steps, weights, std::ptr::null_mut(), (0, 0));
         for (index, output) in self.outputs.iter_mut().enumerate() {
@@ -429,8 +488,8 @@ impl Inference {
         self.runner.profile = Some(vec![Duration::ZERO; self.runner.plan.steps.len()]);
     }
 
-    /// Times by kind of step since [`Inference::start_profile`], longest first.
-    pub fn profile(&self) -> Vec<StepTime> {
-        self.runner.profile()
+    /// Times by step since [`Inference::start_profile`], longest first.
+    pub fn profile(&self, detail: Detail) -> Vec<StepTime> {
+        self.runner.profile(detail)
     }
 }

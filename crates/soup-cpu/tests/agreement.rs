@@ -95,7 +95,8 @@ fn check_on(
     let expected = reference::forward(graph, &weights, &images, batch, Mode::Eval).unwrap();
     let mut inference = Inference::new(graph, batch, &options).unwrap();
     inference.input_mut().copy_from_slice(&images);
-    inference.run(&weights);
+    inference.load(weights.clone());
+    inference.run();
     for (index, id) in graph.outputs.iter().enumerate() {
         let d = difference(inference.output(index), &expected.values[id.0]);
         assert!(

@@ -133,10 +133,12 @@ impl Predictor {
             let (graph, weights) = rewrite::for_inference(&graph, &weights);
             let planned = Options {
                 pool: Some(Arc::clone(&pool)),
+                precision: notes.model.precision.into(),
                 ..Options::default()
             };
             let mut inference = Inference::new(&graph, options.batch.max(1), &planned)
                 .map_err(|error| wrong(error.to_string()))?;
+            inference.load(weights);
             let loader = Loader::new(
                 Some(examples),
                 None,
@@ -147,7 +149,7 @@ impl Predictor {
                 &pool,
             );
             let before = (number * indices.len()) as u64;
-            let scores = score(&mut inference, &weights, &loader, &slots, |done| {
+            let scores = score(&mut inference, &loader, &slots, |done| {
                 note(before + done, images);
                 !stop.load(Ordering::Relaxed)
             })?

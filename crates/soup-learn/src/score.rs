@@ -1,7 +1,6 @@
 //! Running a network over many pictures without training it.
 
 use soup_cpu::Inference;
-use soup_graph::Weights;
 
 use crate::{
     Error,
@@ -35,14 +34,13 @@ pub fn sigmoid(logit: f32) -> f32 {
     }
 }
 
-/// Runs `inference` over `slots`, batch by batch. `note` hears how many are done and says whether
+/// Runs `inference`, its weights loaded, over `slots`, batch by batch. `note` hears how many are done and says whether
 /// to go on.
 ///
 /// # Errors
 /// What the loader says. Gives `None` where `note` said to stop.
 pub fn score(
     inference: &mut Inference,
-    weights: &Weights,
     loader: &Loader<'_>,
     slots: &[Slot],
     mut note: impl FnMut(u64) -> bool,
@@ -59,7 +57,7 @@ pub fn score(
             .targets
             .resize(start + part.len() * loader.labels(), 0.0);
         loader.fill(part, 0, inference.input_mut(), &mut scores.targets[start..])?;
-        inference.run(weights);
+        inference.run();
         let outputs = inference.output(0);
         let labels = outputs.len() / batch;
         scores

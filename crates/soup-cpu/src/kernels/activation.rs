@@ -57,6 +57,8 @@ pub(crate) unsafe fn sigmoid<S: Simd, E: Element>(x: S::V) -> S::V {
 
 /// An element-wise function, known at compile time; as accurate as values stored as `E` need.
 pub(crate) trait Function: Copy {
+    /// Whether it changes nothing.
+    const PLAIN: bool = false;
     /// The function and its derivative.
     ///
     /// # Safety
@@ -88,7 +90,18 @@ macro_rules! function {
     };
 }
 
-function!(Identity, x, (x, S::splat(1.0)));
+/// No activation.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity;
+impl Function for Identity {
+    const PLAIN: bool = true;
+    #[inline(always)]
+    unsafe fn both<S: Simd, E: Element>(x: S::V) -> (S::V, S::V) {
+        // SAFETY: no pointers; the instruction set is the caller's promise.
+        unsafe { (x, S::splat(1.0)) }
+    }
+}
+
 function!(Relu, x, {
     let zero = S::splat(0.0);
     (S::max(x, zero), S::where_positive(x, S::splat(1.0), zero))

@@ -4,6 +4,9 @@
 //! cache; the raw output and its statistics (forward), or the gradients of data and weights with the
 //! sums that the next batch norm needs (backward), are made from the ring.
 
+use soup_graph::Activation;
+
+use super::activation::{Function, Identity, Silu, with_function};
 use super::view::{Fill, FillGradient, PixelGradient, PixelView};
 use crate::simd::{Element, MapKernel, Simd, Values};
 
@@ -23,6 +26,19 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
+    /// `height x width`, kernel and stride.
+    pub(crate) fn describe(&self, channels: usize) -> String {
+        format!(
+            "{channels}x{}x{} by {}/{}",
+            self.height, self.width, self.kernel, self.stride
+        )
+    }
+
+    /// Of one picture.
+    pub(crate) fn multiply_adds(&self, channels: usize) -> usize {
+        self.out_height * self.out_width * self.kernel * self.kernel * channels
+    }
+
     fn ring_rows(&self) -> usize {
         self.kernel + self.stride
     }
@@ -128,6 +144,8 @@ pub(crate) struct DepthwiseForward {
     pub weight_row: usize,
     /// One value a channel.
     pub bias: *const f32,
+    /// What the output is stored through.
+    pub activation: Option<Activation>,
     pub out: Values,
     pub out_stride: usize,
     /// Means and spreads, one a channel; null where nobody asks.
@@ -157,7 +175,16 @@ impl MapKernel for DepthwiseForward {
                     fill_row::<S, E>(&self.view, &p, &ring, next, self.first, self.channels, None);
                     next += 1;
                 }
-                by_kernel!(self, p.kernel, row, row_any, (&ring, oy));
+                match self.activation {
+                    // Compiled into the row; the others pass over it again.
+                    Some(Activation::Silu) => self.any_row::<S, E, Silu>(&ring, oy),
+                    activation => {
+                        self.any_row::<S, E, Identity>(&ring, oy);
+                        if activation.is_some() {
+                            with_function!(activation, F => self.activate::<S, E, F>(oy));
+                        }
+                    }
+                }
                 if !self.mean.is_null() {
                     self.row_sums::<S, E>(oy, sums);
                 }
@@ -201,7 +228,36 @@ unsafe fn fill_row<S: Simd, E: Element>(
 
 impl DepthwiseForward {
     #[inline(always)]
-    unsafe fn row<S: Simd, E: Element, const K: usize>(&self, ring: &Ring, oy: usize) {
+    unsafe fn any_row<S: Simd, E: Element, F: Function>(&self, ring: &Ring, oy: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            match self.plane.kernel {
+                3 => self.row::<S, E, F, 3>(ring, oy),
+                5 => self.row::<S, E, F, 5>(ring, oy),
+                _ => self.row_any::<S, E, F>(ring, oy),
+            }
+        }
+    }
+
+    /// Takes a stored row through an activation.
+    #[inline(always)]
+    unsafe fn activate<S: Simd, E: Element, F: Function>(&self, oy: usize) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let out = self.out.of::<E>();
+            let out = out.add(oy * p.out_width * self.out_stride + self.first);
+            for ox in 0..p.out_width {
+                for c in (0..self.channels).step_by(S::LANES) {
+                    let place = out.add(ox * self.out_stride + c);
+                    E::store::<S>(place, F::value::<S, E>(E::load::<S>(place)));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn row<S: Simd, E: Element, F: Function, const K: usize>(&self, ring: &Ring, oy: usize) {
         // SAFETY: as for the kernel.
         unsafe {
             let p = &self.plane;
@@ -238,7 +294,8 @@ impl DepthwiseForward {
                             }
                         }
                     }
-                    E::store::<S>(out.add(ox * self.out_stride + c), S::add(sum, second));
+                    let value = F::value::<S, E>(S::add(sum, second));
+                    E::store::<S>(out.add(ox * self.out_stride + c), value);
                 }
                 c += S::LANES;
             }
@@ -246,7 +303,7 @@ impl DepthwiseForward {
     }
 
     #[inline(always)]
-    unsafe fn row_any<S: Simd, E: Element>(&self, ring: &Ring, oy: usize) {
+    unsafe fn row_any<S: Simd, E: Element, F: Function>(&self, ring: &Ring, oy: usize) {
         // SAFETY: as for the kernel.
         unsafe {
             let p = &self.plane;
@@ -267,7 +324,7 @@ impl DepthwiseForward {
                             sum = S::mul_add(S::load(x), S::load(w), sum);
                         }
                     }
-                    E::store::<S>(out.add(ox * self.out_stride + c), sum);
+                    E::store::<S>(out.add(ox * self.out_stride + c), F::value::<S, E>(sum));
                     c += S::LANES;
                 }
             }

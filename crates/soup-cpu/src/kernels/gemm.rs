@@ -8,6 +8,9 @@
 //! Both sides are of *words*: single values, or two bfloat16 values that stand next to each other in
 //! the sum, which one instruction multiplies and adds.
 
+use soup_graph::Activation;
+
+use super::activation::{Function, Identity, Silu, with_function};
 use crate::simd::{Element, MapKernel, Simd, Values};
 
 /// One run of the sum: `k` steps from offset `a` on the left and row `b` on the right.
@@ -78,6 +81,8 @@ pub(crate) struct Gemm<'a> {
     pub bias: *const f32,
     /// Whether the result is added to what is there (then there is no bias).
     pub accumulate: bool,
+    /// What the result goes through before it is stored in the maps' own precision.
+    pub activation: Option<Activation>,
 }
 
 impl MapKernel for Gemm<'_> {
@@ -85,10 +90,18 @@ impl MapKernel for Gemm<'_> {
     unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises that all offsets stay within the three matrices.
         unsafe {
-            if self.c.precision() == E::PRECISION {
-                self.product::<S, E, E>();
-            } else {
-                self.product::<S, E, f32>();
+            if self.c.precision() != E::PRECISION {
+                self.product::<S, E, f32, Identity>();
+                return;
+            }
+            match self.activation {
+                // These two are compiled into the tiles, the others pass over the result again.
+                Some(Activation::Silu) => self.product::<S, E, E, Silu>(),
+                None | Some(Activation::Relu) => self.product::<S, E, E, Identity>(),
+                activation => {
+                    self.product::<S, E, E, Identity>();
+                    with_function!(activation, F => self.activate::<S, E, F>());
+                }
             }
         }
     }
@@ -96,7 +109,7 @@ impl MapKernel for Gemm<'_> {
 
 impl Gemm<'_> {
     #[inline(always)]
-    unsafe fn product<S: Simd, E: Element, T: Element>(&self) {
+    unsafe fn product<S: Simd, E: Element, T: Element, F: Function>(&self) {
         // SAFETY: as for the kernel.
         unsafe {
             for (first, width) in column_blocks(self.columns / S::LANES) {
@@ -114,9 +127,9 @@ impl Gemm<'_> {
                     let a = self.a.add(group * self.a_group);
                     let c = self.c.of::<T>().add(group * self.c_group + column);
                     match width {
-                        1 => self.rows::<S, E, T, 1>(a, b, b_row, bias, c),
-                        2 => self.rows::<S, E, T, 2>(a, b, b_row, bias, c),
-                        _ => self.rows::<S, E, T, 3>(a, b, b_row, bias, c),
+                        1 => self.rows::<S, E, T, F, 1>(a, b, b_row, bias, c),
+                        2 => self.rows::<S, E, T, F, 2>(a, b, b_row, bias, c),
+                        _ => self.rows::<S, E, T, F, 3>(a, b, b_row, bias, c),
                     }
                 }
             }
@@ -126,7 +139,7 @@ impl Gemm<'_> {
     /// All rows of a group, in tiles of eight, which with three vectors take 24 of 32 registers, or of four where
     /// there are 16.
     #[inline(always)]
-    unsafe fn rows<S: Simd, E: Element, T: Element, const N: usize>(
+    unsafe fn rows<S: Simd, E: Element, T: Element, F: Function, const N: usize>(
         &self,
         a: *const f32,
         b: *const f32,
@@ -140,28 +153,28 @@ impl Gemm<'_> {
             if S::LANES == 16 {
                 while row + 8 <= self.rows {
                     let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
-                    self.tile::<S, E, T, 8, N>(a, b, b_row, bias, c);
+                    self.tile::<S, E, T, F, 8, N>(a, b, b_row, bias, c);
                     row += 8;
                 }
             }
             while row + 4 <= self.rows {
                 let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
-                self.tile::<S, E, T, 4, N>(a, b, b_row, bias, c);
+                self.tile::<S, E, T, F, 4, N>(a, b, b_row, bias, c);
                 row += 4;
             }
             let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
             match self.rows - row {
                 0 => {}
-                1 => self.tile::<S, E, T, 1, N>(a, b, b_row, bias, c),
-                2 => self.tile::<S, E, T, 2, N>(a, b, b_row, bias, c),
-                _ => self.tile::<S, E, T, 3, N>(a, b, b_row, bias, c),
+                1 => self.tile::<S, E, T, F, 1, N>(a, b, b_row, bias, c),
+                2 => self.tile::<S, E, T, F, 2, N>(a, b, b_row, bias, c),
+                _ => self.tile::<S, E, T, F, 3, N>(a, b, b_row, bias, c),
             }
         }
     }
 
     /// `M` rows by `N` vectors, held in registers over the whole sum.
     #[inline(always)]
-    unsafe fn tile<S: Simd, E: Element, T: Element, const M: usize, const N: usize>(
+    unsafe fn tile<S: Simd, E: Element, T: Element, F: Function, const M: usize, const N: usize>(
         &self,
         a: *const f32,
         b: *const f32,
@@ -203,9 +216,53 @@ impl Gemm<'_> {
                     right = right.add(b_row);
                 }
             }
+            // Identity and rectifier are one: the largest of a value and the floor.
+            let floor = S::splat(match self.activation {
+                Some(Activation::Relu) => 0.0,
+                _ => f32::NEG_INFINITY,
+            });
+            if F::PLAIN {
+                for m in 0..M {
+                    for n in 0..N {
+                        let value = S::max(sums[m][n], floor);
+                        T::store::<S>(c.add(m * self.c_row + n * S::LANES), value);
+                    }
+                }
+                return;
+            }
+            // By way of memory: so long a loop is not unrolled, and sums that a loop picks from are no registers.
+            let mut raw = [[S::splat(0.0); N]; M];
             for m in 0..M {
                 for n in 0..N {
-                    T::store::<S>(c.add(m * self.c_row + n * S::LANES), sums[m][n]);
+                    S::store(
+                        raw.as_mut_ptr().cast::<S::V>().add(m * N + n).cast(),
+                        sums[m][n],
+                    );
+                }
+            }
+            let raw = std::hint::black_box(raw.as_ptr()).cast::<S::V>();
+            for m in 0..M {
+                for n in 0..N {
+                    let value = F::value::<S, E>(S::load(raw.add(m * N + n).cast()));
+                    T::store::<S>(c.add(m * self.c_row + n * S::LANES), value);
+                }
+            }
+        }
+    }
+
+    /// Takes the stored result through an activation.
+    #[inline(always)]
+    unsafe fn activate<S: Simd, T: Element, F: Function>(&self) {
+        // SAFETY: as for the whole product.
+        unsafe {
+            for group in 0..self.groups {
+                for row in 0..self.rows {
+                    let start = group * self.c_group + row * self.c_row;
+                    let c = self.c.of::<T>().add(start);
+                    for column in (0..self.columns).step_by(S::LANES) {
+                        let place = c.add(column);
+                        T::store::<S>(place, F::value::<S, T>(T::load::<S>(place)));
+                    }
                 }
             }
         }
@@ -319,6 +376,7 @@ mod tests {
             columns,
             bias: std::ptr::null(),
             accumulate,
+            activation: None,
         };
         // SAFETY: the instruction set is available and the matrices have the stated sizes.
         unsafe { isa.run_on(Precision::F32, gemm) };

@@ -5,7 +5,7 @@
 //! applies them on the way in. Where the pattern does not fit (a second activation, a factor read
 //! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use soup_graph::{Activation, Convolution, Graph, Node, NodeId, Op, ParameterId, Shape};
 use thiserror::Error;
@@ -191,8 +191,13 @@ pub(super) struct Lowering<'g> {
     pub batch: usize,
     pub mode: Mode,
     pub precision: Precision,
+    pub machine: Machine,
+    /// Nodes whose values are stored as the activation that alone reads them makes them.
+    activated: BTreeSet<NodeId>,
     pub memory: Memory,
     pub steps: Vec<Box<dyn Step>>,
+    /// Steps that depend on the weights alone.
+    loading: Vec<Box<dyn Step>>,
     pub records: Vec<Record>,
     pub maps: Vec<Map>,
     pub norms: Vec<NormInfo>,
@@ -210,13 +215,21 @@ pub(super) struct Lowering<'g> {
     uses: Vec<usize>,
 }
 
+/// What runs the plan. Only inference is cut by the number of threads: there no sum depends on how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// Values in a vector.
+    pub lanes: usize,
+    pub threads: usize,
+}
+
 /// Plans a graph.
 pub(crate) fn lower(
     graph: &Graph,
     batch: usize,
     mode: Mode,
     precision: Precision,
-    lanes: usize,
+    machine: Machine,
 ) -> Result<Plan, PlanError> {
     if batch == 0 {
         return Err(PlanError::EmptyBatch);
@@ -243,8 +256,11 @@ pub(crate) fn lower(
         batch,
         mode,
         precision,
+        machine,
+        activated: BTreeSet::new(),
         memory,
         steps: Vec::new(),
+        loading: Vec::new(),
         records: Vec::new(),
         maps: Vec::new(),
         norms: Vec::new(),
@@ -271,11 +287,11 @@ pub(crate) fn lower(
         let value = lowering.node(index)?;
         lowering.values.push(value);
     }
-    Ok(lowering.finish(lanes))
+    Ok(lowering.finish())
 }
 
 impl Lowering<'_> {
-    fn finish(mut self, lanes: usize) -> Plan {
+    fn finish(mut self) -> Plan {
         let outputs: Vec<Value> = self
             .graph
             .outputs
@@ -286,7 +302,8 @@ impl Lowering<'_> {
             .into_iter()
             .map(|value| self.stored(value))
             .collect();
-        let forward = self.steps.len() + 1;
+        let loading = self.loading.len() + 1;
+        let forward = self.steps.len() + loading;
         let mut plan_outputs: Vec<Output> =
             outputs.iter().map(|&value| self.output(value)).collect();
         for output in &plan_outputs {
@@ -299,8 +316,16 @@ impl Lowering<'_> {
             }
         }
         let packed = std::mem::take(&mut self.packed);
+        if self.mode == Mode::Inference {
+            // They stay from run to run.
+            for entry in &packed {
+                self.memory.pin(entry.to);
+            }
+        }
+        let pack: Box<dyn Step> = Box::new(PackWeights::new(packed, self.machine.lanes));
+        let loading_steps = std::mem::take(&mut self.loading);
         self.steps
-            .insert(0, Box::new(PackWeights::new(packed, lanes)));
+            .splice(0..0, std::iter::once(pack).chain(loading_steps));
         let norms = self
             .norms
             .iter()
@@ -320,6 +345,7 @@ impl Lowering<'_> {
             outputs: plan_outputs,
             norms,
             forward,
+            loading,
             scratch: scratch.unwrap_or(0),
             steps: self.steps,
             memory: self.memory,
@@ -462,6 +488,19 @@ impl Lowering<'_> {
             (Op::AveragePool, Some(Value::Map(lazy))) => {
                 let input = self.ungated(lazy);
                 self.read(&input, true);
+                let map = self.maps[input.map.0];
+                if let (Mode::Inference, Some(buffer)) = (self.mode, map.statistics)
+                    && input == Lazy::stored(input.map)
+                {
+                    // The convolution before has taken the means while it wrote the map.
+                    let place = Vector {
+                        buffer,
+                        stride: 2 * map.shape.stride,
+                    };
+                    let length = node.shape.len();
+                    self.vectors.push(VectorInfo { place, length });
+                    return Ok(Value::Vector(VectorId(self.vectors.len() - 1)));
+                }
                 let output = self.vector(node.shape.len());
                 self.steps.push(Box::new(AveragePool {
                     view: self.view(&input),
@@ -545,12 +584,10 @@ impl Lowering<'_> {
                         Value::Vector(_) => None,
                     })
                     .collect();
-                // A rectifier that alone reads the sum is stored with it.
-                let relu = self.uses[index] == 1
-                    && self.graph.nodes.iter().any(|reader| {
-                        reader.op == Op::Activation(Activation::Relu)
-                            && reader.inputs == [NodeId(index)]
-                    });
+                let relu = self.only_activation(index) == Some(Activation::Relu);
+                if relu {
+                    self.activated.insert(NodeId(index));
+                }
                 Value::Map(Lazy::stored(self.sum(terms, relu)))
             }
             (Op::Linear { weight, bias }, Some(Value::Vector(input))) => {
@@ -649,6 +686,27 @@ impl Lowering<'_> {
         })
     }
 
+    /// The activation that alone reads a node.
+    fn only_activation(&self, index: usize) -> Option<Activation> {
+        let mut readers = self.graph.nodes.iter();
+        let reader = readers.find(|reader| reader.inputs.contains(&NodeId(index)))?;
+        match reader.op {
+            Op::Activation(activation) if self.uses[index] == 1 => Some(activation),
+            _ => None,
+        }
+    }
+
+    /// The activation that a convolution's output is stored through: in inference the one that alone reads it.
+    fn stored_activation(&mut self) -> Option<Activation> {
+        let index = self.values.len();
+        if self.mode == Mode::Training {
+            return None;
+        }
+        let activation = self.only_activation(index)?;
+        self.activated.insert(NodeId(index));
+        Some(activation)
+    }
+
     fn convolution(
         &mut self,
         node: &Node,
@@ -677,12 +735,22 @@ impl Lowering<'_> {
         };
         let packed = self.pack(&geometry, weight, layout);
         let packed_bias = bias.map(|bias| self.pack(&geometry, bias, Layout::Bias));
+        let activation = self.stored_activation();
+        let Machine { lanes, threads } = self.machine;
         if depthwise {
-            let statistics = self.statistics(output, &[shape.pixels()]);
+            let statistics = match self.mode {
+                Mode::Training => self.statistics(output, &[shape.pixels()]),
+                Mode::Inference => self.means(output),
+            };
             self.steps.push(Box::new(depthwise::Forward {
                 plane: geometry.plane(),
                 view,
                 channels: shape.stride,
+                block: match self.mode {
+                    Mode::Training => depthwise::BLOCK,
+                    Mode::Inference => depthwise::Forward::block(shape.stride, self.batch, threads),
+                },
+                activation,
                 weights: packed,
                 bias: packed_bias.unwrap_or(self.zeros.buffer),
                 output: self.maps[output.0].buffer,
@@ -705,6 +773,13 @@ impl Lowering<'_> {
                 view,
                 weights: packed,
                 bias: packed_bias,
+                activation,
+                parts: match self.mode {
+                    Mode::Training => 1,
+                    Mode::Inference => {
+                        ConvolutionForward::parts(&geometry, self.batch, threads, lanes)
+                    }
+                },
                 output: self.maps[output.0].buffer,
                 statistics,
             }));
@@ -751,6 +826,28 @@ impl Lowering<'_> {
         let buffer = self.memory.buffer(self.batch * pixels.len() * 2 * stride);
         self.maps[map.0].statistics = Some(buffer);
         Some(buffer)
+    }
+
+    /// Room for the means of a map that an average pool reads as it is stored.
+    fn means(&mut self, map: MapId) -> Option<Buffer> {
+        let node = NodeId(self.values.len());
+        // Its activation, where that is stored with it, is the node that the pool reads.
+        let is_read = |id: NodeId| {
+            let mut nodes = self.graph.nodes.iter();
+            nodes.any(|node| node.op == Op::AveragePool && node.inputs == [id])
+        };
+        let nodes = self.graph.nodes.iter().enumerate();
+        let pooled = is_read(node)
+            || self.activated.contains(&node)
+                && nodes
+                    .filter(|(_, reader)| reader.inputs == [node])
+                    .any(|(reader, _)| is_read(NodeId(reader)));
+        pooled.then(|| {
+            let stride = self.maps[map.0].shape.stride;
+            let buffer = self.memory.buffer(self.batch * 2 * stride);
+            self.maps[map.0].statistics = Some(buffer);
+            buffer
+        })
     }
 
     /// Whether the node that is being lowered is read by a batch norm.
@@ -818,7 +915,7 @@ impl Lowering<'_> {
             variance: self.offset(variance),
         };
         if self.mode == Mode::Inference {
-            self.steps.push(Box::new(RunningCoefficients {
+            self.loading.push(Box::new(RunningCoefficients {
                 norm: rows,
                 parameters,
             }));
@@ -866,11 +963,7 @@ impl Lowering<'_> {
     }
 
     fn activation(&mut self, input: NodeId, lazy: Lazy, activation: Activation) -> Lazy {
-        // The sum before has rectified already (see `Op::Add` above).
-        if activation == Activation::Relu
-            && self.graph.node(input).op == Op::Add
-            && self.uses[input.0] == 1
-        {
+        if self.activated.contains(&input) {
             return lazy;
         }
         let lazy = if lazy.activation.is_some() || lazy.gate.is_some() {

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use soup_graph::Weights;
 
 pub use forward::PlanError;
-pub(crate) use forward::lower;
+pub(crate) use forward::{Machine, lower};
 pub(crate) use memory::{Buffer, Memory};
 pub(crate) use view::{Gradient, MapShape, Norm, Vector, View};
 
@@ -33,8 +33,9 @@ pub(crate) struct Plan {
     pub memory: Memory,
     /// Forward steps, then backward steps.
     pub steps: Vec<Box<dyn Step>>,
-    /// Number of forward steps.
+    /// Number of forward steps, and of those at their start that depend on the weights alone.
     pub forward: usize,
+    pub loading: usize,
     pub input: Buffer,
     pub outputs: Vec<Output>,
     pub norms: Vec<NormPlan>,
@@ -84,6 +85,14 @@ pub(crate) trait Step: Debug + Send + Sync {
     }
     /// Name for a profile.
     fn name(&self) -> &'static str;
+    /// Shapes, for a profile of single steps; empty where the name says enough.
+    fn shapes(&self) -> String {
+        String::new()
+    }
+    /// Multiplications of values with an addition each, for one picture.
+    fn multiply_adds(&self) -> usize {
+        0
+    }
 }
 
 /// What a step runs with.

@@ -5,9 +5,11 @@
 //! output's statistics are taken while it is still in cache. Backward: the raw gradient and the
 //! input are made in scratch once and feed the gradients of data and weights at once.
 
+use soup_graph::Activation;
+
 use crate::kernels::depthwise::Plane;
 use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
-use crate::kernels::gemm::{Gemm, Right, Segment};
+use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
 use crate::kernels::statistics::ChunkStatistics;
 use crate::kernels::vector::{ColumnSums, PairPixels};
 use crate::kernels::view::{Fill, FillGradient, PixelView};
@@ -32,6 +34,21 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// `channels x height x width`, kernel and stride, channels out.
+    pub(crate) fn describe(&self) -> String {
+        let (input, output) = (&self.input, &self.output);
+        format!(
+            "{}x{}x{} by {}/{} to {}",
+            input.channels, input.height, input.width, self.kernel, self.stride, output.channels
+        )
+    }
+
+    /// Of one picture.
+    fn multiply_adds(&self) -> usize {
+        let taps = self.kernel * self.kernel;
+        self.output.pixels() * taps * self.input.channels * self.output.channels
+    }
+
     /// Words that so many values take: channels are padded to whole words.
     fn words(&self, values: usize) -> usize {
         self.precision.words(values)
@@ -244,6 +261,10 @@ pub(crate) struct ConvolutionForward {
     pub weights: Buffer,
     /// One value a stored output channel.
     pub bias: Option<Buffer>,
+    /// What the output is stored through.
+    pub activation: Option<Activation>,
+    /// Parts that the output's channels are cut into, each a task; one where statistics are taken.
+    pub parts: usize,
     pub output: Buffer,
     /// Mean and spread of every chunk, each a row of stored channels.
     pub statistics: Option<Buffer>,
@@ -252,6 +273,14 @@ pub(crate) struct ConvolutionForward {
 impl ConvolutionForward {
     pub(crate) fn chunks(geometry: &Geometry) -> Chunks {
         Chunks::new(geometry, false)
+    }
+
+    /// Parts of the output's channels, so that a batch has tasks for so many threads. Each part reads its own
+    /// weights, all parts read the same pixels.
+    pub(crate) fn parts(geometry: &Geometry, batch: usize, threads: usize, lanes: usize) -> usize {
+        let tasks = batch * Self::chunks(geometry).per_picture;
+        let blocks = column_blocks(geometry.output.stride / lanes).count();
+        (2 * threads).div_ceil(tasks).clamp(1, blocks)
     }
 
     fn segments(&self) -> Vec<Segment> {
@@ -272,74 +301,89 @@ impl Step for ConvolutionForward {
         let g = &self.geometry;
         let segments = self.segments();
         let channels = g.output.stride;
+        let blocks: Vec<(usize, usize)> = column_blocks(channels / context.isa.lanes()).collect();
         let tasks = context.batch * self.chunks.per_picture;
-        context.pool.run_with_worker(tasks, &|task, worker| {
-            let picture = task / self.chunks.per_picture;
-            let (first, last) = self.chunks.range(task % self.chunks.per_picture);
-            let scratch = context.scratch_map(worker);
-            let pixels = (last - first) * self.chunks.row;
-            // SAFETY: chunks of one output do not overlap; scratch is the worker's own and as large as
-            // `scratch()` says; all offsets follow from the geometry that the buffers were made for.
-            unsafe {
-                let output = context
-                    .map(self.output)
-                    .add(picture * g.output.len() + first * self.chunks.row * channels);
-                let mut gemm = Gemm {
-                    segments: &segments,
-                    a: scratch.words(),
-                    a_row: g.words(g.stride * g.input.stride),
-                    a_step: 1,
-                    a_group: g.words(g.stride * g.padded_width() * g.input.stride),
-                    b: context.at(self.weights),
-                    right: Right::Panels(g.words(g.forward_rows())),
-                    c: output,
-                    c_row: channels,
-                    c_group: g.output.width * channels,
-                    groups: last - first,
-                    rows: g.output.width,
-                    columns: channels,
-                    bias: self
-                        .bias
-                        .map_or(std::ptr::null(), |bias| context.at(bias).cast_const()),
-                    accumulate: false,
+        context
+            .pool
+            .run_with_worker(tasks * self.parts, &|task, worker| {
+                let (task, part) = (task / self.parts, task % self.parts);
+                let picture = task / self.chunks.per_picture;
+                let (first, last) = self.chunks.range(task % self.chunks.per_picture);
+                let scratch = context.scratch_map(worker);
+                let pixels = (last - first) * self.chunks.row;
+                let cut = |part: usize| {
+                    let block = part * blocks.len() / self.parts;
+                    let column = blocks
+                        .get(block)
+                        .map(|&(first, _)| first * context.isa.lanes());
+                    column.unwrap_or(channels)
                 };
-                if g.is_pointwise() {
-                    let source = self.view.pixel(context, picture, first);
-                    if self.view.plain {
-                        gemm.a = source.raw.words();
+                let (column, end) = (cut(part), cut(part + 1));
+                // SAFETY: chunks and parts of one output do not overlap; scratch is the worker's own and as large as
+                // `scratch()` says; all offsets follow from the geometry that the buffers were made for.
+                unsafe {
+                    let output = context
+                        .map(self.output)
+                        .add(picture * g.output.len() + first * self.chunks.row * channels);
+                    let rows = g.words(g.forward_rows());
+                    let mut gemm = Gemm {
+                        segments: &segments,
+                        a: scratch.words(),
+                        a_row: g.words(g.stride * g.input.stride),
+                        a_step: 1,
+                        a_group: g.words(g.stride * g.padded_width() * g.input.stride),
+                        b: context.at(self.weights).add(column * rows),
+                        right: Right::Panels(rows),
+                        c: output.add(column),
+                        c_row: channels,
+                        c_group: g.output.width * channels,
+                        groups: last - first,
+                        rows: g.output.width,
+                        columns: end - column,
+                        bias: self.bias.map_or(std::ptr::null(), |bias| {
+                            context.at(bias).add(column).cast_const()
+                        }),
+                        accumulate: false,
+                        activation: self.activation,
+                    };
+                    if g.is_pointwise() {
+                        let source = self.view.pixel(context, picture, first);
+                        if self.view.plain {
+                            gemm.a = source.raw.words();
+                        } else {
+                            fill_pixels(context, &self.view, source, pixels, scratch);
+                        }
+                        gemm.groups = 1;
+                        gemm.rows = pixels;
                     } else {
-                        fill_pixels(context, &self.view, source, pixels, scratch);
+                        let top = (first * g.stride) as isize - g.padding as isize;
+                        let bottom =
+                            ((last - 1) * g.stride + g.kernel) as isize - g.padding as isize;
+                        let width = g.padded_width();
+                        fill_rows(
+                            context,
+                            &self.view,
+                            picture,
+                            top..bottom,
+                            width,
+                            g.padding,
+                            scratch,
+                        );
                     }
-                    gemm.groups = 1;
-                    gemm.rows = pixels;
-                } else {
-                    let top = (first * g.stride) as isize - g.padding as isize;
-                    let bottom = ((last - 1) * g.stride + g.kernel) as isize - g.padding as isize;
-                    let width = g.padded_width();
-                    fill_rows(
-                        context,
-                        &self.view,
-                        picture,
-                        top..bottom,
-                        width,
-                        g.padding,
-                        scratch,
-                    );
+                    context.run(gemm);
+                    if let Some(statistics) = self.statistics {
+                        let to = context.at(statistics).add(task * 2 * channels);
+                        context.run(ChunkStatistics {
+                            raw: output,
+                            stride: channels,
+                            channels,
+                            pixels,
+                            mean: to,
+                            spread: to.add(channels),
+                        });
+                    }
                 }
-                context.run(gemm);
-                if let Some(statistics) = self.statistics {
-                    let to = context.at(statistics).add(task * 2 * channels);
-                    context.run(ChunkStatistics {
-                        raw: output,
-                        stride: channels,
-                        channels,
-                        pixels,
-                        mean: to,
-                        spread: to.add(channels),
-                    });
-                }
-            }
-        });
+            });
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
@@ -367,6 +411,14 @@ impl Step for ConvolutionForward {
         } else {
             "convolution forward"
         }
+    }
+
+    fn shapes(&self) -> String {
+        self.geometry.describe()
+    }
+
+    fn multiply_adds(&self) -> usize {
+        self.geometry.multiply_adds()
     }
 }
 
@@ -526,6 +578,7 @@ impl ConvolutionBackward {
                     columns: inputs,
                     bias: std::ptr::null(),
                     accumulate: data.accumulate,
+                    activation: None,
                 });
             }
             let (left, right) = match g.precision {
@@ -567,6 +620,7 @@ impl ConvolutionBackward {
                 columns: outputs,
                 bias: std::ptr::null(),
                 accumulate,
+                activation: None,
             });
             self.bias(context, slot, accumulate, gradient, pixels);
         }
@@ -707,6 +761,7 @@ impl ConvolutionBackward {
                     columns: outputs,
                     bias: std::ptr::null(),
                     accumulate,
+                    activation: None,
                 });
             }
             for oy in first..last {
@@ -809,6 +864,7 @@ impl ConvolutionBackward {
                         columns: inputs,
                         bias: std::ptr::null(),
                         accumulate: data.accumulate,
+                        activation: None,
                     });
                 }
             }
@@ -937,5 +993,14 @@ impl Step for ConvolutionBackward {
         } else {
             "convolution backward"
         }
+    }
+
+    fn shapes(&self) -> String {
+        self.geometry.describe()
+    }
+
+    fn multiply_adds(&self) -> usize {
+        let gradients = 1 + usize::from(self.data.is_some());
+        gradients * self.geometry.multiply_adds()
     }
 }

@@ -1,13 +1,17 @@
 //! Depthwise convolution: one task a picture and block of channels.
 
-use crate::kernels::depthwise::{BLOCK, DepthwiseBackward, DepthwiseForward, Plane};
+use soup_graph::Activation;
+
+pub(crate) use crate::kernels::depthwise::BLOCK;
+use crate::kernels::depthwise::{DepthwiseBackward, DepthwiseForward, Plane};
 use crate::plan::{Buffer, Context, Gradient, Step, View};
+use crate::simd::padded;
 use crate::steps::convolution::Data;
 
 /// First channel and number of channels of a block.
-fn block(index: usize, channels: usize) -> (usize, usize) {
-    let first = index * BLOCK;
-    (first, BLOCK.min(channels - first))
+fn block(index: usize, size: usize, channels: usize) -> (usize, usize) {
+    let first = index * size;
+    (first, size.min(channels - first))
 }
 
 /// Forward depthwise convolution.
@@ -17,6 +21,10 @@ pub(crate) struct Forward {
     pub view: View,
     /// Stored channels.
     pub channels: usize,
+    /// Channels of a task, at most [`BLOCK`].
+    pub block: usize,
+    /// What the output is stored through.
+    pub activation: Option<Activation>,
     /// Weights, one row of stored channels a tap.
     pub weights: Buffer,
     /// One value a stored channel.
@@ -26,15 +34,23 @@ pub(crate) struct Forward {
     pub statistics: Option<Buffer>,
 }
 
+impl Forward {
+    /// Channels of a task, so that a batch has tasks for so many threads.
+    pub(crate) fn block(channels: usize, batch: usize, threads: usize) -> usize {
+        let tasks = (2 * threads).div_ceil(batch);
+        padded(channels.div_ceil(tasks)).min(BLOCK)
+    }
+}
+
 impl Step for Forward {
     fn run(&self, context: &Context<'_>) {
-        let blocks = self.channels.div_ceil(BLOCK);
+        let blocks = self.channels.div_ceil(self.block);
         let pixels = self.plane.out_height * self.plane.out_width;
         context
             .pool
             .run_with_worker(context.batch * blocks, &|task, worker| {
                 let picture = task / blocks;
-                let (first, channels) = block(task % blocks, self.channels);
+                let (first, channels) = block(task % blocks, self.block, self.channels);
                 // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
                 unsafe {
                     let mean = self.statistics.map_or(std::ptr::null_mut(), |buffer| {
@@ -53,6 +69,7 @@ impl Step for Forward {
                         weights: context.at(self.weights),
                         weight_row: self.channels,
                         bias: context.at(self.bias),
+                        activation: self.activation,
                         out: context
                             .map(self.output)
                             .add(picture * pixels * self.channels),
@@ -79,6 +96,14 @@ impl Step for Forward {
 
     fn name(&self) -> &'static str {
         "depthwise forward"
+    }
+
+    fn shapes(&self) -> String {
+        self.plane.describe(self.channels)
+    }
+
+    fn multiply_adds(&self) -> usize {
+        self.plane.multiply_adds(self.channels)
     }
 }
 
@@ -107,7 +132,7 @@ impl Step for Backward {
             .pool
             .run_with_worker(context.batch * blocks, &|task, worker| {
                 let picture = task / blocks;
-                let (first, channels) = block(task % blocks, self.channels);
+                let (first, channels) = block(task % blocks, BLOCK, self.channels);
                 // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
                 unsafe {
                     context.run(DepthwiseBackward {
@@ -155,5 +180,13 @@ impl Step for Backward {
 
     fn name(&self) -> &'static str {
         "depthwise backward"
+    }
+
+    fn shapes(&self) -> String {
+        self.plane.describe(self.channels)
+    }
+
+    fn multiply_adds(&self) -> usize {
+        (1 + usize::from(self.data.is_some())) * self.plane.multiply_adds(self.channels)
     }
 }

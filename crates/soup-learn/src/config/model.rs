@@ -7,6 +7,28 @@ use soup_zoo::{Head, ZooError};
 
 use crate::setting::{InvalidSetting, require};
 
+/// How activations and their gradients are stored and multiplied; parameters, statistics and sums are
+/// single precision either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// bfloat16: half the memory, and faster where the processor multiplies it (AVX-512 BF16). Other processors run
+    /// it too, slower than single precision.
+    Bf16,
+}
+
+impl From<Precision> for soup_cpu::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// The section `[model]`. The size and the channels of the input follow from `[[transforms]]`, the
 /// number of labels from the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +50,8 @@ pub struct ModelConfig {
     /// Share of pictures for which the last residual branch is dropped in training; earlier
     /// branches less.
     pub drop_path: f32,
+    /// How the engine stores and multiplies what it computes, in training and in prediction.
+    pub precision: Precision,
     /// Weights to begin with: a safetensors file with timm's names; empty begins with random ones.
     pub weights: String,
 }
@@ -42,6 +66,7 @@ impl Default for ModelConfig {
             context: false,
             dropout: 0.0,
             drop_path: 0.0,
+            precision: Precision::F32,
             weights: String::new(),
         }
     }

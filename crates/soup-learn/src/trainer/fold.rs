@@ -130,6 +130,7 @@ impl Fold<'_> {
     fn engines(&self) -> Result<Engines, Error> {
         let options = Options {
             pool: Some(Arc::clone(self.pool)),
+            precision: self.config.model.precision.into(),
             ..Options::default()
         };
         let wrong = |error: soup_cpu::PlanError| Error::Model {
@@ -563,21 +564,16 @@ impl Work<'_> {
         let fold = self.fold;
         let slots = fold.data.held_out_slots(fold.fold);
         let (_, weights) = rewrite::for_inference(fold.graph, self.state.judged());
+        self.engines.inference.load(weights);
         let (progress, images) = (&mut self.progress, slots.len() as u64);
-        let scores = score(
-            &mut self.engines.inference,
-            &weights,
-            &self.judge,
-            &slots,
-            |done| {
-                progress.event(&Event::Evaluating {
-                    fold: fold.fold,
-                    done,
-                    images,
-                });
-                !fold.stop.load(Ordering::Relaxed)
-            },
-        )?;
+        let scores = score(&mut self.engines.inference, &self.judge, &slots, |done| {
+            progress.event(&Event::Evaluating {
+                fold: fold.fold,
+                done,
+                images,
+            });
+            !fold.stop.load(Ordering::Relaxed)
+        })?;
         scores.ok_or_else(|| self.interrupt())
     }
 

@@ -109,7 +109,8 @@ impl Runner for Engine {
     fn logits(&self, graph: &Graph, weights: &Weights, images: &[f32], batch: usize) -> Vec<f64> {
         let mut inference = Inference::new(graph, batch, &self.options()).unwrap();
         inference.input_mut().copy_from_slice(images);
-        inference.run(weights);
+        inference.load(weights.clone());
+        inference.run();
         widen(inference.output(0))
     }
 
