@@ -12,3 +12,4 @@ pub(crate) mod gemm;
 pub(crate) mod statistics;
 pub(crate) mod vector;
 pub(crate) mod view;
+pub(crate) mod winograd;

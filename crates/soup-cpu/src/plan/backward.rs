@@ -17,7 +17,7 @@ use crate::steps::linear::{Elementwise, LinearBackward, Rule};
 use crate::steps::max_pool::MaxPoolBackward;
 use crate::steps::norm::{GateGradient, GatheredSums, NormGradient};
 use crate::steps::pool::LogSumExpPoolBackward;
-use crate::steps::weights::{Layout, ReduceWeights};
+use crate::steps::weights::{ReduceFilterWeights, ReduceWeights};
 
 /// What is known of the gradient of a value.
 #[derive(Clone, Copy, Debug)]
@@ -621,11 +621,11 @@ impl<'l, 'g> Backward<'l, 'g> {
             });
         }
         let weights = match data {
-            Some(_) => self.plan.pack(geometry, weight, Layout::Backward),
+            Some(_) => self.plan.pack(geometry, weight, geometry.layouts()[1]),
             None => self.plan.zeros.buffer,
         };
         let slots = ConvolutionBackward::slots(geometry, self.plan.batch * chunks.per_picture);
-        let size = geometry.forward_rows() * geometry.output.stride;
+        let size = geometry.slot_rows() * geometry.output.stride;
         let weight_slots = self.plan.memory.buffer(slots * size);
         let bias_slots = bias.map(|_| self.plan.memory.buffer(slots * geometry.output.stride));
         self.plan.steps.push(Box::new(ConvolutionBackward {
@@ -649,14 +649,27 @@ impl<'l, 'g> Backward<'l, 'g> {
                 per_picture: g.per_picture,
             }),
         );
-        let taps = geometry.kernel * geometry.kernel;
-        self.reduce(
-            geometry,
-            weight,
-            [geometry.input.channels, geometry.input.stride, taps],
-            weight_slots,
-            slots,
-        );
+        if geometry.is_winograd() {
+            let offset = self.plan.offset(weight);
+            self.plan.steps.push(Box::new(ReduceFilterWeights {
+                offset,
+                inputs: geometry.input.channels,
+                outputs: geometry.output.channels,
+                stored_inputs: geometry.input.stride,
+                stored_outputs: geometry.output.stride,
+                from: weight_slots,
+                slots,
+            }));
+        } else {
+            let taps = geometry.kernel * geometry.kernel;
+            self.reduce(
+                geometry,
+                weight,
+                [geometry.input.channels, geometry.input.stride, taps],
+                weight_slots,
+                slots,
+            );
+        }
         if let (Some(bias), Some(bias_slots)) = (bias, bias_slots) {
             self.reduce(geometry, bias, [1, 1, 1], bias_slots, slots);
         }

@@ -731,7 +731,7 @@ impl Lowering<'_> {
         let layout = if depthwise {
             Layout::Depthwise
         } else {
-            Layout::Forward
+            geometry.layouts()[0]
         };
         let packed = self.pack(&geometry, weight, layout);
         let packed_bias = bias.map(|bias| self.pack(&geometry, bias, Layout::Bias));
@@ -765,7 +765,7 @@ impl Lowering<'_> {
                 bias,
             });
         } else {
-            let chunks = ConvolutionForward::chunks(&geometry);
+            let chunks = geometry.forward_chunks();
             let statistics = self.statistics(output, &chunks.pixels());
             self.steps.push(Box::new(ConvolutionForward {
                 geometry,
@@ -941,7 +941,7 @@ impl Lowering<'_> {
         let producer = self.records.iter().find_map(|record| match record {
             Record::Convolution {
                 output, geometry, ..
-            } if *output == id => Some(ConvolutionForward::chunks(geometry).pixels()),
+            } if *output == id => Some(geometry.forward_chunks().pixels()),
             Record::Depthwise { output, .. } if *output == id => Some(vec![map.shape.pixels()]),
             Record::Sum { output, .. } if *output == id => Some(Runs::new(&map.shape).lengths()),
             _ => None,

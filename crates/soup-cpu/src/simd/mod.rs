@@ -146,6 +146,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn store_bf16(to: *mut u16, value: Self::V);
     /// Words of two upper halves: `low` in the lower, `high` in the upper half.
     unsafe fn pair_bf16(low: *const u16, high: *const u16) -> Self::V;
+    /// Stores words of the nearest upper halves of `low` and `high`.
+    unsafe fn store_pair_bf16(to: *mut f32, low: Self::V, high: Self::V);
     /// `sum + low(a) low(b) + high(a) high(b)` for words of two upper halves; the order and the rounding of the two
     /// sums differ between instruction sets.
     unsafe fn dot_bf16(a: Self::V, b: Self::V, sum: Self::V) -> Self::V;

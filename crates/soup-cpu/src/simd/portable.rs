@@ -64,6 +64,16 @@ impl Simd for Portable {
         out
     }
     #[inline(always)]
+    unsafe fn store_pair_bf16(to: *mut f32, low: Self::V, high: Self::V) {
+        let mut halves = [Bf16::from_f32(0.0); 2 * LANES];
+        for lane in 0..LANES {
+            halves[2 * lane] = Bf16::from_f32(low[lane]);
+            halves[2 * lane + 1] = Bf16::from_f32(high[lane]);
+        }
+        // SAFETY: the caller promises room for LANES words at `to`.
+        unsafe { to.cast::<[Bf16; 2 * LANES]>().write_unaligned(halves) }
+    }
+    #[inline(always)]
     unsafe fn dot_bf16(a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
         let low = |x: f32| f32::from_bits(x.to_bits() << 16);
         let high = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);

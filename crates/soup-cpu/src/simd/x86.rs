@@ -83,6 +83,15 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn store_pair_bf16(to: *mut f32, low: __m256, high: __m256) {
+        let mut halves = [[0u16; 8]; 2];
+        unsafe {
+            Self::store_bf16(halves[0].as_mut_ptr(), low);
+            Self::store_bf16(halves[1].as_mut_ptr(), high);
+            Self::store(to, Self::pair_bf16(halves[0].as_ptr(), halves[1].as_ptr()));
+        }
+    }
+    #[inline(always)]
     unsafe fn dot_bf16(a: __m256, b: __m256, sum: __m256) -> __m256 {
         unsafe {
             let low = |x| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(x)));
@@ -208,6 +217,28 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
             let low = _mm512_cvtepu16_epi32(_mm256_loadu_si256(low.cast()));
             let high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(high.cast()));
             _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32::<16>(high)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_pair_bf16(to: *mut f32, low: __m512, high: __m512) {
+        if BF16 {
+            unsafe {
+                let halves =
+                    std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                #[rustfmt::skip]
+                let order = _mm512_set_epi16(
+                    31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
+                    23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0,
+                );
+                _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi16(order, halves));
+            }
+            return;
+        }
+        let mut halves = [[0u16; 16]; 2];
+        unsafe {
+            Self::store_bf16(halves[0].as_mut_ptr(), low);
+            Self::store_bf16(halves[1].as_mut_ptr(), high);
+            Self::store(to, Self::pair_bf16(halves[0].as_ptr(), halves[1].as_ptr()));
         }
     }
     #[inline(always)]

@@ -13,11 +13,19 @@ use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
 use crate::kernels::statistics::ChunkStatistics;
 use crate::kernels::vector::{ColumnSums, PairPixels};
 use crate::kernels::view::{Fill, FillGradient, PixelView};
+use crate::kernels::winograd::POSITIONS;
 use crate::plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View};
 use crate::simd::{Precision, Values, padded};
+use crate::steps::weights::Layout;
+use crate::steps::winograd;
 
 /// Words of scratch that a chunk aims at: half of a core's second-level cache.
 const SCRATCH_TARGET: usize = 128 * 1024;
+
+/// Stored channels from which on tiles are used.
+const WINOGRAD_CHANNELS: usize = 32;
+/// Words of scratch that a backward chunk of tiles aims at: more tiles share one pass over the partial gradients.
+const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
 
 /// Weights above which partial sums are fewer.
 const MANY_WEIGHTS: usize = 128 * 1024;
@@ -56,6 +64,36 @@ impl Geometry {
 
     fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
+    }
+
+    /// Whether products of tiles serve: they take less than half of the multiplications, but every tile is
+    /// transformed, which few channels do not pay for.
+    pub(crate) fn is_winograd(&self) -> bool {
+        (self.kernel, self.stride, self.padding) == (3, 1, 1)
+            && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS
+    }
+
+    /// How a forward convolution is cut.
+    pub(crate) fn forward_chunks(&self) -> Chunks {
+        Chunks::new(self, false)
+    }
+
+    /// How weights are packed for the output and for the gradient of the input.
+    pub(crate) fn layouts(&self) -> [Layout; 2] {
+        if self.is_winograd() {
+            [Layout::ForwardFilters, Layout::BackwardFilters]
+        } else {
+            [Layout::Forward, Layout::Backward]
+        }
+    }
+
+    /// Rows of a partial gradient of the weights, as the products make it.
+    pub(crate) fn slot_rows(&self) -> usize {
+        if self.is_winograd() {
+            POSITIONS * self.input.stride
+        } else {
+            self.forward_rows()
+        }
     }
 
     /// The same for a depthwise kernel.
@@ -137,7 +175,16 @@ pub(crate) struct Chunks {
 impl Chunks {
     fn new(geometry: &Geometry, backward: bool) -> Self {
         let (input, output) = (geometry.input, geometry.output);
-        let (length, row, wanted) = if geometry.is_pointwise() {
+        let (length, row, wanted) = if geometry.is_winograd() {
+            let target = if backward {
+                TILES_TARGET
+            } else {
+                SCRATCH_TARGET
+            };
+            let tiles = target / winograd::tile_words(geometry, backward);
+            let rows = 2 * (tiles / output.width.div_ceil(2)).max(1);
+            (output.height, output.width, rows)
+        } else if geometry.is_pointwise() {
             let values = input.stride + output.stride;
             let size = (SCRATCH_TARGET / values).clamp(32, 1024);
             (output.pixels(), 1, size)
@@ -155,8 +202,10 @@ impl Chunks {
         };
         let per_picture = length.div_ceil(wanted);
         let mut size = length.div_ceil(per_picture);
-        if row == 1 {
+        if geometry.is_pointwise() {
             size = size.next_multiple_of(8);
+        } else if geometry.is_winograd() {
+            size = size.next_multiple_of(2);
         }
         Self {
             length,
@@ -187,7 +236,7 @@ impl Chunks {
 ///
 /// # Safety
 /// `to` must have room for the rows.
-unsafe fn fill_rows(
+pub(super) unsafe fn fill_rows(
     context: &Context<'_>,
     view: &View,
     picture: usize,
@@ -271,16 +320,39 @@ pub(crate) struct ConvolutionForward {
 }
 
 impl ConvolutionForward {
-    pub(crate) fn chunks(geometry: &Geometry) -> Chunks {
-        Chunks::new(geometry, false)
-    }
-
     /// Parts of the output's channels, so that a batch has tasks for so many threads. Each part reads its own
     /// weights, all parts read the same pixels.
     pub(crate) fn parts(geometry: &Geometry, batch: usize, threads: usize, lanes: usize) -> usize {
-        let tasks = batch * Self::chunks(geometry).per_picture;
+        let tasks = batch * geometry.forward_chunks().per_picture;
         let blocks = column_blocks(geometry.output.stride / lanes).count();
         (2 * threads).div_ceil(tasks).clamp(1, blocks)
+    }
+
+    /// # Safety
+    /// The chunk's output is written.
+    unsafe fn take_statistics(
+        &self,
+        context: &Context<'_>,
+        task: usize,
+        output: Values,
+        pixels: usize,
+    ) {
+        let Some(statistics) = self.statistics else {
+            return;
+        };
+        let channels = self.geometry.output.stride;
+        // SAFETY: as promised; every chunk has its two rows.
+        unsafe {
+            let to = context.at(statistics).add(task * 2 * channels);
+            context.run(ChunkStatistics {
+                raw: output,
+                stride: channels,
+                channels,
+                pixels,
+                mean: to,
+                spread: to.add(channels),
+            });
+        }
     }
 
     fn segments(&self) -> Vec<Segment> {
@@ -325,6 +397,12 @@ impl Step for ConvolutionForward {
                     let output = context
                         .map(self.output)
                         .add(picture * g.output.len() + first * self.chunks.row * channels);
+                    if g.is_winograd() {
+                        let (rows, columns) = ((first, last), (column, end));
+                        winograd::forward(self, context, picture, rows, columns, scratch);
+                        self.take_statistics(context, task, output, pixels);
+                        return;
+                    }
                     let rows = g.words(g.forward_rows());
                     let mut gemm = Gemm {
                         segments: &segments,
@@ -371,17 +449,7 @@ impl Step for ConvolutionForward {
                         );
                     }
                     context.run(gemm);
-                    if let Some(statistics) = self.statistics {
-                        let to = context.at(statistics).add(task * 2 * channels);
-                        context.run(ChunkStatistics {
-                            raw: output,
-                            stride: channels,
-                            channels,
-                            pixels,
-                            mean: to,
-                            spread: to.add(channels),
-                        });
-                    }
+                    self.take_statistics(context, task, output, pixels);
                 }
             });
     }
@@ -396,6 +464,9 @@ impl Step for ConvolutionForward {
 
     fn scratch(&self) -> usize {
         let g = &self.geometry;
+        if g.is_winograd() {
+            return winograd::forward_scratch(g, self.chunks.size);
+        }
         let values = if g.is_pointwise() {
             self.chunks.size * g.input.stride
         } else {
@@ -408,6 +479,8 @@ impl Step for ConvolutionForward {
     fn name(&self) -> &'static str {
         if self.geometry.is_pointwise() {
             "pointwise forward"
+        } else if self.geometry.is_winograd() {
+            "3x3 forward"
         } else {
             "convolution forward"
         }
@@ -509,7 +582,11 @@ impl ConvolutionBackward {
         let (first, last) = self.chunks.range(task % self.chunks.per_picture);
         // SAFETY: as promised.
         unsafe {
-            if self.geometry.is_pointwise() {
+            if self.geometry.is_winograd() {
+                let scratch = context.scratch_map(worker);
+                let rows = (first, last);
+                winograd::backward(self, context, picture, rows, scratch, slot, accumulate);
+            } else if self.geometry.is_pointwise() {
                 self.pointwise(context, picture, first, last, worker, slot, accumulate);
             } else {
                 self.band(context, picture, first, last, worker, slot, accumulate);
@@ -871,15 +948,15 @@ impl ConvolutionBackward {
         }
     }
 
-    fn weight_slot(&self, context: &Context<'_>, slot: usize) -> *mut f32 {
-        let size = self.geometry.forward_rows() * self.geometry.output.stride;
+    pub(super) fn weight_slot(&self, context: &Context<'_>, slot: usize) -> *mut f32 {
+        let size = self.geometry.slot_rows() * self.geometry.output.stride;
         // SAFETY: the buffer holds `slots` of this size.
         unsafe { context.at(self.weight_slots).add(slot * size) }
     }
 
     /// # Safety
     /// As [`ConvolutionBackward::chunk`]; `gradient` has `pixels` pixels.
-    unsafe fn bias(
+    pub(super) unsafe fn bias(
         &self,
         context: &Context<'_>,
         slot: usize,
@@ -974,6 +1051,9 @@ impl Step for ConvolutionBackward {
 
     fn scratch(&self) -> usize {
         let g = &self.geometry;
+        if g.is_winograd() {
+            return winograd::backward_scratch(g, self.chunks.size);
+        }
         if g.is_pointwise() {
             // With pairs of pixels everything stands there twice, at half the size.
             self.chunks.size * (g.input.stride + g.output.stride)
@@ -990,6 +1070,8 @@ impl Step for ConvolutionBackward {
     fn name(&self) -> &'static str {
         if self.geometry.is_pointwise() {
             "pointwise backward"
+        } else if self.geometry.is_winograd() {
+            "3x3 backward"
         } else {
             "convolution backward"
         }

@@ -1,12 +1,11 @@
 //! Between the parameters' own layout (PyTorch's) and the engine's: packing before a run, reducing
 //! partial gradients after it.
 
-use soup_graph::Weights;
-
 use crate::kernels::gemm::column_blocks;
 use crate::kernels::vector::AddSlots;
+use crate::kernels::winograd::{POSITIONS, PackFilters, ReduceFilters};
 use crate::plan::{Buffer, Context, Step};
-use crate::simd::{Bf16, Element, Precision};
+use crate::simd::{Bf16, Element, Precision, Values};
 
 /// One convolution's weights (out, in, rows, columns) to be packed.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +32,9 @@ pub(crate) enum Layout {
     Forward,
     /// Rows: tap (columns of the kernel from right to left), output; columns: inputs, in panels.
     Backward,
+    /// As forward and backward, with the combinations of 3x3 filters that Winograd's products read for taps.
+    ForwardFilters,
+    BackwardFilters,
     /// One row of channels a tap.
     Depthwise,
     /// A bias: one row of outputs.
@@ -40,24 +42,37 @@ pub(crate) enum Layout {
 }
 
 impl Packed {
+    /// Rows for every stored channel.
+    fn taps(&self) -> usize {
+        match self.layout {
+            Layout::ForwardFilters | Layout::BackwardFilters => POSITIONS,
+            _ => self.kernel * self.kernel,
+        }
+    }
+
+    /// Whether columns are outputs.
+    fn is_forward(&self) -> bool {
+        matches!(self.layout, Layout::Forward | Layout::ForwardFilters)
+    }
+
     /// Words that the packed weights take.
     pub(crate) fn len(&self) -> usize {
-        let taps = self.kernel * self.kernel;
+        let taps = self.taps();
         match self.layout {
-            Layout::Forward | Layout::Backward => self
-                .precision
-                .words(taps * self.stored_inputs * self.stored_outputs),
             Layout::Depthwise => taps * self.stored_outputs,
             Layout::Bias => self.stored_outputs,
+            _ => self
+                .precision
+                .words(taps * self.stored_inputs * self.stored_outputs),
         }
     }
 
     /// Column blocks that can be packed apart.
     fn blocks(&self, lanes: usize) -> Vec<(usize, usize)> {
         let columns = match self.layout {
-            Layout::Forward => self.stored_outputs,
-            Layout::Backward => self.stored_inputs,
             Layout::Depthwise | Layout::Bias => return vec![(0, 0)],
+            _ if self.is_forward() => self.stored_outputs,
+            _ => self.stored_inputs,
         };
         column_blocks(columns / lanes)
             .map(|(first, width)| (first * lanes, width * lanes))
@@ -66,19 +81,19 @@ impl Packed {
 
     /// Where a column block stands in the packed weights.
     fn range(&self, (first, width): (usize, usize)) -> std::ops::Range<usize> {
-        let taps = self.kernel * self.kernel;
         let rows = match self.layout {
-            Layout::Forward => self.precision.words(taps * self.stored_inputs),
-            Layout::Backward => self.precision.words(taps * self.stored_outputs),
             Layout::Depthwise | Layout::Bias => return 0..self.len(),
+            _ if self.is_forward() => self.stored_inputs,
+            _ => self.stored_outputs,
         };
+        let rows = self.precision.words(self.taps() * rows);
         first * rows..(first + width) * rows
     }
 
     /// Packs one column block.
-    fn pack(&self, weights: &Weights, to: &mut [f32], block: (usize, usize)) {
+    fn pack(&self, context: &Context<'_>, to: &mut [f32], block: (usize, usize)) {
         let taps = self.kernel * self.kernel;
-        let source = &weights.trainable[self.offset..];
+        let source = &context.weights.trainable[self.offset..];
         to.fill(0.0);
         match self.layout {
             Layout::Bias => to[..self.outputs].copy_from_slice(&source[..self.outputs]),
@@ -87,6 +102,28 @@ impl Packed {
                     for c in 0..self.outputs {
                         to[tap * self.stored_outputs + c] = source[c * taps + tap];
                     }
+                }
+            }
+            Layout::ForwardFilters | Layout::BackwardFilters => {
+                let lines = self.lines();
+                let (first, width) = block;
+                let first_filter = &source[first.min(lines.columns - 1) * lines.column_step..];
+                // SAFETY: the steps of `lines` stay within the parameter, and the panel is `to`.
+                unsafe {
+                    context.isa.run_on(
+                        self.precision,
+                        PackFilters {
+                            from: first_filter.as_ptr(),
+                            row_step: lines.row_step,
+                            column_step: lines.column_step,
+                            rows: lines.rows,
+                            columns: lines.columns.saturating_sub(first).min(width),
+                            stored_rows: lines.stored_rows,
+                            width,
+                            turned: !self.is_forward(),
+                            to: Values::new(to.as_mut_ptr(), self.precision),
+                        },
+                    );
                 }
             }
             Layout::Forward | Layout::Backward => match self.precision {
@@ -100,28 +137,39 @@ impl Packed {
         }
     }
 
+    fn lines(&self) -> Lines {
+        let taps = self.kernel * self.kernel;
+        if self.is_forward() {
+            Lines {
+                rows: self.inputs,
+                stored_rows: self.stored_inputs,
+                columns: self.outputs,
+                row_step: taps,
+                column_step: self.inputs * taps,
+            }
+        } else {
+            Lines {
+                rows: self.outputs,
+                stored_rows: self.stored_outputs,
+                columns: self.inputs,
+                row_step: self.inputs * taps,
+                column_step: taps,
+            }
+        }
+    }
+
     /// Packs one panel, whose columns are `width` outputs (or, backward, inputs) from `first` on: row by row,
     /// neighbouring rows side by side where they share words.
     fn panel<E: Element>(&self, source: &[f32], to: &mut [E], (first, width): (usize, usize)) {
         let taps = self.kernel * self.kernel;
         let shared = E::PRECISION.per_word();
-        // Rows of a tap, all and stored; columns; and from one row or column to the next in the parameter.
-        let (rows, stored_rows, columns, row_step, column_step) = match self.layout {
-            Layout::Forward => (
-                self.inputs,
-                self.stored_inputs,
-                self.outputs,
-                taps,
-                self.inputs * taps,
-            ),
-            _ => (
-                self.outputs,
-                self.stored_outputs,
-                self.inputs,
-                self.inputs * taps,
-                taps,
-            ),
-        };
+        let Lines {
+            rows,
+            stored_rows,
+            columns,
+            row_step,
+            column_step,
+        } = self.lines();
         let used = columns.saturating_sub(first).min(width);
         // Some rows of all taps at a time, so that what is read stays in the first-level cache.
         for block in (0..rows).step_by(ROWS) {
@@ -155,6 +203,15 @@ impl Packed {
             }
         }
     }
+}
+
+/// Rows of a tap, all and stored, and columns of packed weights; and from one to the next in the parameter.
+struct Lines {
+    rows: usize,
+    stored_rows: usize,
+    columns: usize,
+    row_step: usize,
+    column_step: usize,
 }
 
 /// Packs all weights of a plan.
@@ -191,7 +248,7 @@ impl Step for PackWeights {
             let to = unsafe {
                 std::slice::from_raw_parts_mut(context.at(entry.to).add(range.start), range.len())
             };
-            entry.pack(context.weights, to, block);
+            entry.pack(context, to, block);
         });
     }
 
@@ -258,6 +315,48 @@ impl Step for ReduceWeights {
                         }
                     }
                 }
+            }
+        });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        visit(self.from);
+    }
+
+    fn name(&self) -> &'static str {
+        "reduce weight gradients"
+    }
+}
+
+/// Adds partial gradients of the combinations of 3x3 filters and makes those of the filters of them.
+#[derive(Debug)]
+pub(crate) struct ReduceFilterWeights {
+    /// Gradient of the first weight.
+    pub offset: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub stored_inputs: usize,
+    pub stored_outputs: usize,
+    /// `slots` times position, stored input, stored outputs.
+    pub from: Buffer,
+    pub slots: usize,
+}
+
+impl Step for ReduceFilterWeights {
+    fn run(&self, context: &Context<'_>) {
+        context.pool.run(self.inputs, &|input| {
+            // SAFETY: tasks write the gradients of other inputs' filters.
+            unsafe {
+                context.isa.run(ReduceFilters {
+                    from: context.at(self.from),
+                    slots: self.slots,
+                    stored_rows: self.stored_inputs,
+                    stored_columns: self.stored_outputs,
+                    row: input,
+                    columns: self.outputs,
+                    to: context.gradients.add(self.offset + input * 9),
+                    to_step: self.inputs * 9,
+                });
             }
         });
     }

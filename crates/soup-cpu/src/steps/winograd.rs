@@ -1,0 +1,345 @@
+//! The chunks of a 3x3 convolution at stride 1 as products of tiles (see [`crate::kernels::winograd`]).
+
+use soup_graph::Activation;
+
+use super::convolution::{ConvolutionBackward, ConvolutionForward, Geometry, fill_rows};
+use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
+use crate::kernels::view::FillGradient;
+use crate::kernels::winograd::{Outputs, POSITIONS, Side, Transform};
+use crate::plan::Context;
+use crate::simd::{Precision, Values};
+
+/// Widest column block, in values: three of the widest vectors.
+const BLOCK: usize = 48;
+
+/// The tiles of a chunk of output rows.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    rows: usize,
+    columns: usize,
+}
+
+impl Grid {
+    fn new(geometry: &Geometry, output_rows: usize) -> Self {
+        Self {
+            rows: output_rows.div_ceil(2),
+            columns: geometry.output.width.div_ceil(2),
+        }
+    }
+
+    fn tiles(self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Pixels of the padded rows that the tiles overlap, and of one of them.
+    fn padded(self) -> (usize, usize) {
+        let width = 2 * self.columns + 2;
+        ((2 * self.rows + 2) * width, width)
+    }
+
+    /// Words of all positions of tiles of `channels` that are paired for a sum over tiles.
+    fn paired(self, channels: usize, precision: Precision) -> usize {
+        POSITIONS * precision.words(self.tiles()) * channels
+    }
+
+    fn products(self) -> usize {
+        POSITIONS * self.tiles() * BLOCK
+    }
+}
+
+/// Words of scratch that a tile takes, about.
+pub(super) fn tile_words(geometry: &Geometry, backward: bool) -> usize {
+    let (input, output) = (geometry.input.stride, geometry.output.stride);
+    if backward {
+        POSITIONS * geometry.precision.words(input + output)
+    } else {
+        POSITIONS * (geometry.precision.words(input) + BLOCK)
+    }
+}
+
+/// Words of scratch for a forward chunk of so many output rows.
+pub(super) fn forward_scratch(geometry: &Geometry, rows: usize) -> usize {
+    let grid = Grid::new(geometry, rows);
+    let pixels = grid.padded().0 + POSITIONS * grid.tiles();
+    geometry.precision.words(pixels * geometry.input.stride) + grid.products()
+}
+
+/// Words of scratch for a backward chunk of so many output rows.
+pub(super) fn backward_scratch(geometry: &Geometry, rows: usize) -> usize {
+    let grid = Grid::new(geometry, rows);
+    let (input, output) = (geometry.input.stride, geometry.output.stride);
+    let precision = geometry.precision;
+    let data = precision.words(POSITIONS * grid.tiles() * output) + grid.products();
+    let weights = grid.paired(input, precision) + grid.paired(output, precision);
+    precision.words(grid.padded().0 * (input + output)) + data.max(weights)
+}
+
+/// Products of all positions of transformed tiles and packed filters, and the outputs of the tiles.
+struct Products {
+    grid: Grid,
+    precision: Precision,
+    /// Transformed tiles of `inputs` channels.
+    tiles: Values,
+    inputs: usize,
+    filters: *const f32,
+    /// Room for the products of a column block.
+    products: *mut f32,
+    /// Columns `first..last`.
+    columns: (usize, usize),
+    bias: *const f32,
+    activation: Option<Activation>,
+    accumulate: bool,
+    /// First pixel and its stride; rows and columns of pixels.
+    to: Values,
+    stride: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Products {
+    /// # Safety
+    /// Buffers must be of these sizes.
+    unsafe fn run(&self, context: &Context<'_>) {
+        let lanes = context.isa.lanes();
+        let words = self.precision.words(self.inputs);
+        let tiles = self.grid.tiles();
+        let (start, end) = self.columns;
+        for (first, width) in column_blocks((end - start) / lanes) {
+            let (column, width) = (start + first * lanes, width * lanes);
+            // SAFETY: as promised.
+            unsafe {
+                let panel = self.filters.add(column * POSITIONS * words);
+                for position in 0..POSITIONS {
+                    context.run(Gemm {
+                        segments: &[Segment {
+                            a: 0,
+                            b: 0,
+                            k: words,
+                        }],
+                        a: self.tiles.add(position * tiles * self.inputs).words(),
+                        a_row: words,
+                        a_step: 1,
+                        a_group: 0,
+                        b: panel.add(position * words * width),
+                        right: Right::Panels(words),
+                        c: Values::floats(self.products.add(position * tiles * width)),
+                        c_row: width,
+                        c_group: 0,
+                        groups: 1,
+                        rows: tiles,
+                        columns: width,
+                        bias: std::ptr::null(),
+                        accumulate: false,
+                        activation: None,
+                    });
+                }
+                context.run(Outputs {
+                    from: self.products,
+                    columns: width,
+                    tile_rows: self.grid.rows,
+                    tile_columns: self.grid.columns,
+                    bias: if self.bias.is_null() {
+                        self.bias
+                    } else {
+                        self.bias.add(column)
+                    },
+                    activation: self.activation,
+                    accumulate: self.accumulate,
+                    to: self.to.add(column),
+                    to_pixel: self.stride,
+                    to_row: self.width * self.stride,
+                    height: self.height,
+                    width: self.width,
+                });
+            }
+        }
+    }
+}
+
+/// Output rows `first..last`, channels `columns.0..columns.1`, of one picture.
+///
+/// # Safety
+/// As [`crate::plan::Step::run`]; scratch is the worker's own.
+pub(super) unsafe fn forward(
+    step: &ConvolutionForward,
+    context: &Context<'_>,
+    picture: usize,
+    (first, last): (usize, usize),
+    columns: (usize, usize),
+    scratch: Values,
+) {
+    let g = &step.geometry;
+    let grid = Grid::new(g, last - first);
+    let (pixels, width) = grid.padded();
+    let inputs = g.input.stride;
+    // SAFETY: as promised; scratch is as large as `forward_scratch` says.
+    unsafe {
+        let tiles = scratch.add(pixels * inputs);
+        let products = tiles.add(POSITIONS * grid.tiles() * inputs).words();
+        let top = first as isize - 1;
+        let rows = top..top + 2 * grid.rows as isize + 2;
+        fill_rows(context, &step.view, picture, rows, width, 1, scratch);
+        context.run(Transform {
+            side: Side::Input,
+            from: scratch,
+            row: width * inputs,
+            channels: inputs,
+            tile_rows: grid.rows,
+            tile_columns: grid.columns,
+            to: tiles,
+            paired: false,
+        });
+        let start = picture * g.output.len() + first * g.output.width * g.output.stride;
+        Products {
+            grid,
+            precision: g.precision,
+            tiles,
+            inputs,
+            filters: context.at(step.weights),
+            products,
+            columns,
+            bias: step
+                .bias
+                .map_or(std::ptr::null(), |bias| context.at(bias).cast_const()),
+            activation: step.activation,
+            accumulate: false,
+            to: context.map(step.output).add(start),
+            stride: g.output.stride,
+            height: last - first,
+            width: g.output.width,
+        }
+        .run(context);
+    }
+}
+
+/// Gradients that output rows `first..last` of one picture give.
+///
+/// # Safety
+/// As [`crate::plan::Step::run`]; scratch is the worker's own and `slot` is written by this task alone.
+pub(super) unsafe fn backward(
+    step: &ConvolutionBackward,
+    context: &Context<'_>,
+    picture: usize,
+    (first, last): (usize, usize),
+    scratch: Values,
+    slot: usize,
+    accumulate: bool,
+) {
+    let g = &step.geometry;
+    let grid = Grid::new(g, last - first);
+    let (pixels, width) = grid.padded();
+    let (inputs, outputs) = (g.input.stride, g.output.stride);
+    let rows = first as isize - 1..(first + 2 * grid.rows + 1) as isize;
+    // SAFETY: as promised; scratch is as large as `backward_scratch` says.
+    unsafe {
+        let gradient = scratch;
+        let values = gradient.add(pixels * outputs);
+        let room = values.add(pixels * inputs);
+        for (index, y) in rows.clone().enumerate() {
+            let row = gradient.add(index * width * outputs);
+            row.zero(width * outputs);
+            if y < 0 || y as usize >= g.output.height {
+                continue;
+            }
+            context.run(FillGradient {
+                gradient: step
+                    .gradient
+                    .pixel(context, picture, y as usize * g.output.width),
+                first: 0,
+                channels: outputs,
+                pixels: g.output.width,
+                to: row.add(outputs),
+                to_stride: outputs,
+                to_plane: None,
+                accumulate: false,
+            });
+        }
+        if let Some(data) = step.data {
+            context.run(Transform {
+                side: Side::Input,
+                from: gradient,
+                row: width * outputs,
+                channels: outputs,
+                tile_rows: grid.rows,
+                tile_columns: grid.columns,
+                to: room,
+                paired: false,
+            });
+            let start = picture * g.input.len() + first * g.input.width * inputs;
+            Products {
+                grid,
+                precision: g.precision,
+                tiles: room,
+                inputs: outputs,
+                filters: context.at(step.weights),
+                products: room.add(POSITIONS * grid.tiles() * outputs).words(),
+                columns: (0, inputs),
+                bias: std::ptr::null(),
+                activation: None,
+                accumulate: data.accumulate,
+                to: context.map(data.buffer).add(start),
+                stride: inputs,
+                height: last - first,
+                width: g.input.width,
+            }
+            .run(context);
+        }
+        fill_rows(context, &step.view, picture, rows, width, 1, values);
+        let left = room.words();
+        let right = left.add(grid.paired(inputs, g.precision));
+        for (side, from, channels, to) in [
+            (Side::Input, values, inputs, left),
+            // The first pixel of the first row, after the padding.
+            (
+                Side::Gradient,
+                gradient.add((width + 1) * outputs),
+                outputs,
+                right,
+            ),
+        ] {
+            context.run(Transform {
+                side,
+                from,
+                row: width * channels,
+                channels,
+                tile_rows: grid.rows,
+                tile_columns: grid.columns,
+                to: Values::new(to, g.precision),
+                paired: true,
+            });
+        }
+        let pairs = g.precision.words(grid.tiles());
+        for position in 0..POSITIONS {
+            context.run(Gemm {
+                segments: &[Segment {
+                    a: 0,
+                    b: 0,
+                    k: pairs,
+                }],
+                a: left.add(position * pairs * inputs),
+                a_row: 1,
+                a_step: inputs,
+                a_group: 0,
+                b: right.add(position * pairs * outputs),
+                right: Right::Rows(outputs),
+                c: Values::floats(
+                    step.weight_slot(context, slot)
+                        .add(position * inputs * outputs),
+                ),
+                c_row: outputs,
+                c_group: 0,
+                groups: 1,
+                rows: inputs,
+                columns: outputs,
+                bias: std::ptr::null(),
+                accumulate,
+                activation: None,
+            });
+        }
+        for oy in first..last {
+            let row = gradient.add(((oy - first + 1) * width + 1) * outputs);
+            let more = accumulate || oy > first;
+            step.bias(context, slot, more, row, g.output.width);
+        }
+    }
+}
