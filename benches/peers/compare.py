@@ -1,7 +1,6 @@
 """Runs both sides of every work in turns; called by `run`, which see."""
 
 import argparse
-import csv
 import datetime
 import os
 import statistics
@@ -131,11 +130,9 @@ def main():
     for work in arguments.only:
         print(work.name, file=sys.stderr)
         details.append(measure(work, arguments))
-    rows = [report.COLUMNS, *([detail[column] for column in report.COLUMNS] for detail in details)]
-    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    report.print_rows(sys.stdout, details)
     if arguments.csv:
-        with open(arguments.csv, "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+        report.write_rows(arguments.csv, details)
         record = report.record(begun, arguments, details)
         paths = report.keep(record, begun)
         print(f"written: {arguments.csv}, {', '.join(map(str, paths))}", file=sys.stderr)

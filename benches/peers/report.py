@@ -5,11 +5,13 @@
 prints the page of one record, or of several that share machine and versions.
 """
 
+import csv
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -90,21 +92,18 @@ def versions():
 
     return {
         "alphabet-soup": said("git", "describe", "--always", "--dirty"),
-        "rustc": said("rustc", "--version"),
+        "rustc": said("rustc", "--version").removeprefix("rustc "),
         "python": platform.python_version(),
     } | {package: importlib.metadata.version(package) for package in PACKAGES}
 
 
 def record(begun, arguments, details):
-    words, command = iter(sys.argv[1:]), ["benches/peers/run"]
-    for word in words:
-        if word == "--ours":
-            next(words)
-        else:
-            command.append(word)
+    words = sys.argv[1:]
+    at = words.index("--ours")
+    del words[at : at + 2]
     return {
         "date": begun.isoformat(timespec="seconds"),
-        "command": " ".join(command),
+        "command": shlex.join(["benches/peers/run", *words]),
         "machine": machine(),
         "versions": versions(),
         "threads": arguments.threads,
@@ -115,14 +114,25 @@ def record(begun, arguments, details):
 
 
 def keep(record, begun):
-    """Writes the record and its page into benches/results/."""
+    """Writes the record, its rows and its page into benches/results/."""
     results = ROOT / "benches" / "results"
     results.mkdir(exist_ok=True)
     stem = results / f"{begun:%Y-%m-%d-%H%M}-peers"
-    written = [stem.with_suffix(".json"), stem.with_suffix(".md")]
-    written[0].write_text(json.dumps(record, indent=1) + "\n")
-    written[1].write_text(page([record]))
-    return [path.relative_to(ROOT) for path in written]
+    record_file, rows_file, page_file = [stem.with_suffix(suffix) for suffix in (".json", ".csv", ".md")]
+    record_file.write_text(json.dumps(record, indent=1) + "\n")
+    write_rows(rows_file, record["works"])
+    page_file.write_text(page([record]))
+    return [path.relative_to(ROOT) for path in (record_file, rows_file, page_file)]
+
+
+def write_rows(path, details):
+    with open(path, "w", newline="") as file:
+        print_rows(file, details)
+
+
+def print_rows(file, details):
+    rows = [[detail[column] for column in COLUMNS] for detail in details]
+    csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
 def cell(side):
