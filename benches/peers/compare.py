@@ -58,6 +58,8 @@ def start_afresh(work, team, arguments):
             first = finished.setdefault(side.name, side)
             first.refused = first.refused or side.refused
             first.values.append(side.value)
+            if side is not first:
+                first.plan_seconds += side.plan_seconds
     return list(finished.values())
 
 
@@ -100,13 +102,16 @@ def parse():
 
     parser.add_argument("--only", metavar="NAME,...", type=selected, default=list(works.works().values()), help="works; * and ? stand for any letters")
     parser.add_argument("--modes", metavar="MODE,...", type=modes, default=MODES, help=f"of the peers: {', '.join(MODES)}; PyTorch's training steps always run eager, which is what is compared with")
-    parser.add_argument("--precision", choices=[*sides.PRECISIONS, "best"], default="best", help="of ours (default best: all, of which the best counts)")
+    parser.add_argument("--precision", choices=["f32", "bf16", "best"], default="best", help="of ours (default best: all, of which the best counts)")
     parser.add_argument("--repeats", metavar="N", type=count, default=9, help="turns of each side (default 9); medians are taken over them")
     parser.add_argument("--steps", metavar="N", type=count, default=5, help=f"steps in a turn (default 5); inference answers {works.PICTURES} pictures for each")
     parser.add_argument("--threads", metavar="N", type=count, default=2, help="of each side (default 2)")
     parser.add_argument("--csv", metavar="FILE", help="write the rows there, and everything measured with a page of it into benches/results/")
     parser.add_argument("--ours", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+
+    if arguments.precision not in [*sides.PRECISIONS, "best"]:
+        parser.error(f"the engine does not compute in {arguments.precision}; it does in {', '.join(sides.PRECISIONS)}")
 
     def modes_of(work):
         chosen = [mode for mode in work.modes if mode in arguments.modes or (mode == "eager" and not work.infers)]
@@ -126,16 +131,23 @@ def main():
     if arguments.csv:
         # Before the measurement: a place that cannot be written must not cost one.
         os.makedirs(os.path.dirname(os.path.abspath(arguments.csv)), exist_ok=True)
-    details = []
-    for work in arguments.only:
-        print(work.name, file=sys.stderr)
-        details.append(measure(work, arguments))
+    details, status = [], None
+    try:
+        for work in arguments.only:
+            print(work.name, file=sys.stderr)
+            details.append(measure(work, arguments))
+    except KeyboardInterrupt:
+        status = "interrupted"
+    except SystemExit as failure:
+        status = failure.code
+    # What was measured before is kept.
     report.print_rows(sys.stdout, details)
     if arguments.csv:
         report.write_rows(arguments.csv, details)
         record = report.record(begun, arguments, details)
         paths = report.keep(record, begun)
         print(f"written: {arguments.csv}, {', '.join(map(str, paths))}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ every runtime. A call goes from the pictures in an array to the logits in an arr
 import json
 import pathlib
 import sys
+import warnings
 
 import numpy as np
 
@@ -55,7 +56,10 @@ def make(model, side, batch, labels, folder):
     with torch.inference_mode():
         net(pictures).numpy().tofile(folder / "logits.f32")
     names = {"input_names": ["pictures"], "output_names": ["logits"]}
-    torch.onnx.export(merged(net), (pictures,), folder / "model.onnx", dynamo=False, **names)
+    with warnings.catch_warnings():
+        # The newer exporter wants another package for the same network.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(merged(net), (pictures,), folder / "model.onnx", dynamo=False, **names)
 
 
 def with_torch(model, side, batch, labels, folder, threads, mode):

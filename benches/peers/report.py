@@ -39,29 +39,27 @@ def row(work, measured):
     for name, median in medians.items():
         values = next(side.values for side in measured if side.name == name)
         print(f"  {name:14} {shown(median):>8} {work.unit} ({shown(min(values))} to {shown(max(values))})", file=sys.stderr)
-    best = {}
-    for who, ours in (("ours", True), ("the peer", False)):
-        accepted = [side.name for side in measured if side.ours == ours and not side.refused]
-        if not accepted:
-            sys.exit(f"error: {work.name}: no mode of {who} computes what PyTorch's eager float32 does; there is nothing to compare")
-        best[who] = work.best({name: medians[name] for name in accepted})
-    ours, peer = medians[best["ours"]], medians[best["the peer"]]
+    ours_mode, peer_mode = (
+        work.best({side.name: medians[side.name] for side in measured if side.ours == ours and not side.refused})
+        for ours in (True, False)
+    )
+    ours, peer = medians[ours_mode], medians[peer_mode]
     return {
         "work": work.name,
         "ours": shown(ours),
         "peer": shown(peer),
-        "peer_mode": best["the peer"],
+        "peer_mode": peer_mode,
         "ratio": f"{work.ratio(ours, peer):.3f}",
         "kind": work.kind,
         "runtime": work.runtime,
         "unit": work.unit,
-        "ours_mode": best["ours"],
+        "ours_mode": ours_mode,
         "sides": {
             side.name: {
                 "values": side.values,
                 "apart": side.apart,
                 **({"losses": side.losses} if side.losses else {}),
-                **({"plan_seconds": side.plan_seconds} if side.plan_seconds else {}),
+                **({"plan_seconds": statistics.median(side.plan_seconds)} if side.plan_seconds else {}),
                 **({"refused": side.refused} if side.refused else {}),
             }
             for side in measured

@@ -42,7 +42,7 @@ class Side:
         )
         first = self.answer()
         self.start_seconds = time.perf_counter() - begun
-        self.plan_seconds = first.get("plan_seconds")
+        self.plan_seconds = [first["plan_seconds"]] if "plan_seconds" in first else []
         self.logits = first["logits"]
         self.losses = [first["loss"]] + [self.answer()["loss"] for _ in range(losses - 1)] if losses else []
 
@@ -73,7 +73,8 @@ class Team:
         self.ours = str(pathlib.Path(arguments.ours) / ("peer_infer" if work.infers else "peer_step"))
         wanted = PRECISIONS if arguments.precision == "best" else [arguments.precision]
         self.names = [f"ours {precision}" for precision in wanted] + arguments.modes_of(work)
-        subprocess.run([*self.peer, "make", *work.words(folder)], check=True)
+        if subprocess.run([*self.peer, "make", *work.words(folder)]).returncode:
+            sys.exit(f"error: {script.name} could not make {work.name}; what it said is above")
 
     def start(self, name):
         threads = str(self.arguments.threads)
@@ -105,7 +106,7 @@ def apart(values, expected):
 
 
 def check(sides, expected):
-    """Refuses sides that compute something else: ours and float32 end the run, a half-precision mode is left out."""
+    """Refuses sides that compute something else. Ends the run where ours does so in float32, or where nothing is left."""
     logits, losses = expected
     for side in sides:
         side.apart = {"logits": apart(side.logits, logits)}
@@ -114,9 +115,15 @@ def check(sides, expected):
             relative = [math.nan if a is None else abs(a - b) / abs(b) for a, b in zip(side.losses, losses)]
             side.apart |= {"first loss": relative[0], "later losses": max(relative[1:])}
             bounds |= dict(zip(["first loss", "later losses"], HALF_LOSSES if side.half else LOSSES))
+        # Not "greater": nothing is greater than NaN or less.
         wrong = [f"{what} {side.apart[what]:.1e} apart, bound {bound:.0e}" for what, bound in bounds.items() if not side.apart[what] <= bound]
         text = ", ".join(f"{what} {value:.1e}" for what, value in side.apart.items())
         print(f"  {side.name:14} apart from PyTorch's eager float32: {text}", file=sys.stderr)
         if wrong:
             side.refused = "; ".join(wrong)
             print(f"  {side.name:14} refused, not timed: {side.refused}", file=sys.stderr)
+            if side.ours and not side.half:
+                sys.exit(f"error: {side.name} and PyTorch do not compute the same; nothing was timed")
+    for who, ours in (("ours", True), ("the peer", False)):
+        if all(side.refused for side in sides if side.ours == ours):
+            sys.exit(f"error: no mode of {who} computes what PyTorch's eager float32 does; nothing was timed")

@@ -22,8 +22,9 @@ class Work:
 
     @property
     def name(self):
-        peer = f"-{self.runtime}" if self.kind == "infer" else ""
-        return f"{self.kind}-{self.model}-{self.side}-b{self.batch}{peer}"
+        task = self.kind if self.kind in ("train", "infer") else f"{self.kind}-train"
+        peer = f"-{self.runtime}" if self.infers else ""
+        return f"{task}-{self.model}-{self.side}-b{self.batch}{peer}"
 
     @property
     def unit(self):
