@@ -127,7 +127,7 @@ def parse():
 
 def main():
     arguments = parse()
-    begun = datetime.datetime.now().astimezone()
+    begun, load = datetime.datetime.now().astimezone(), os.getloadavg()[0]
     if arguments.csv:
         # Before the measurement: a place that cannot be written must not cost one.
         os.makedirs(os.path.dirname(os.path.abspath(arguments.csv)), exist_ok=True)
@@ -144,7 +144,7 @@ def main():
     report.print_rows(sys.stdout, details)
     if arguments.csv:
         report.write_rows(arguments.csv, details)
-        record = report.record(begun, arguments, details)
+        record = report.record(begun, load, arguments, details)
         paths = report.keep(record, begun)
         print(f"written: {arguments.csv}, {', '.join(map(str, paths))}", file=sys.stderr)
     sys.exit(status)

@@ -95,7 +95,7 @@ def versions():
     } | {package: importlib.metadata.version(package) for package in PACKAGES}
 
 
-def record(begun, arguments, details):
+def record(begun, load, arguments, details):
     words = sys.argv[1:]
     at = words.index("--ours")
     del words[at : at + 2]
@@ -104,6 +104,7 @@ def record(begun, arguments, details):
         "command": shlex.join(["benches/peers/run", *words]),
         "machine": machine(),
         "versions": versions(),
+        "load": load,
         "threads": arguments.threads,
         "repeats": arguments.repeats,
         "steps_in_a_turn": arguments.steps,
@@ -168,7 +169,7 @@ def page(records):
     lines += [f"`{record['command']}`  " for record in records]
     lines.append(
         f"\n{machine['cores']} cores of an {machine['processor']} (family/model {machine['family']}, {', '.join(machine['features'])}), "
-        f"{first['threads']} threads each, in turns, nothing else running. "
+        f"{first['threads']} threads each, in turns, load average before {first['load']:.1f}. "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ". Medians (lowest to highest); images/s is better high; ms, MiB and s are better low; a ratio above 1 means that ours is better.\n"
     )
