@@ -141,8 +141,9 @@ def main():
     except SystemExit as failure:
         status = failure.code
     # What was measured before is kept.
-    report.print_rows(sys.stdout, details)
-    if arguments.csv:
+    if details:
+        report.print_rows(sys.stdout, details)
+    if details and arguments.csv:
         report.write_rows(arguments.csv, details)
         record = report.record(begun, load, arguments, details)
         paths = report.keep(record, begun)
