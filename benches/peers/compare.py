@@ -1,211 +1,154 @@
 """Runs both sides of every work in turns; called by `run`, which see."""
 
 import argparse
-import csv
 import datetime
-import importlib.metadata
-import json
 import os
-import pathlib
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-LABELS = 26
-# name: network, side, batch
-WORKS = {
-    "train-b0-256-b8": ("efficientnet_b0", 256, 8),
-    "train-repvgg-a0-256-b8": ("repvgg_a0", 256, 8),
-}
-MODES = ["eager", "bf16", "compile", "compile-bf16"]
-# Without these glibc gives every large tensor back to the kernel after each use, and PyTorch spends its time on page
-# faults.
-MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": "8589934592",
-    "MALLOC_TRIM_THRESHOLD_": "34359738368",
-    "MALLOC_TOP_PAD_": "268435456",
-}
-# Largest relative difference of the losses from those of PyTorch's eager float32: the first step checks the forward
-# half, the two after it gradients, Adam and all. These grow apart by rounding: Adam's first step is a sign.
-FIRST_LOSS, LATER_LOSS = 1e-5, 1e-3
-COLUMNS = ["work", "ours", "peer", "peer_mode", "ratio"]
+import report
+import sides
+import works
+
+MODES = sorted({mode for work in works.works().values() for mode in work.modes})
 
 
-class Side:
-    """A process that takes training steps on demand."""
-
-    def __init__(self, name, command, environment):
-        self.name = name
-        self.speeds = []
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
-        )
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"error: {self.name} ended with status {self.process.wait()}; what it said is above")
-        return json.loads(line)
-
-    def steps(self, count):
-        self.process.stdin.write(f"{count}\n")
-        self.process.stdin.flush()
-        return self.answer()["seconds"]
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
+def take_turns(work, team, arguments):
+    """Speeds or times of a call; every side is asked in every round."""
+    running = [team.start(name) for name in team.names]
+    sides.check(running, team.expected(running))
+    timed = [side for side in running if not side.refused]
+    calls = work.calls(arguments.steps)
+    for side in timed:
+        side.turn(calls)
+    for repeat in range(arguments.repeats):
+        # Another order each time, so that nobody always comes after the same one.
+        start = repeat % len(timed)
+        for side in timed[start:] + timed[:start]:
+            # The threads of the one before spin for a moment before they sleep.
+            time.sleep(0.3)
+            seconds = side.turn(calls)["seconds"]
+            if work.unit == "ms":
+                side.values.append(1e3 * statistics.median(seconds))
+            else:
+                side.values.append(work.batch * len(seconds) / sum(seconds))
+    for side in running:
+        side.end()
+    return running
 
 
-def difference(losses, expected):
-    return [abs(a - b) / abs(b) for a, b in zip(losses, expected)]
-
-
-def check(losses):
-    """Refuses to time sides that compute different things."""
-    expected = losses["eager"]
-    for name, values in losses.items():
-        apart = difference(values, expected)
-        text = ", ".join(f"{value:.6f}" for value in values)
-        print(f"  {name:12} losses of the first steps {text}; from eager {apart[0]:.1e}, {max(apart[1:]):.1e}", file=sys.stderr)
-        if "bf16" in name:
-            continue
-        if not (apart[0] <= FIRST_LOSS and max(apart[1:]) <= LATER_LOSS):
-            sys.exit(f"error: {name} and PyTorch do not compute the same; nothing was timed")
+def start_afresh(work, team, arguments):
+    """What only a new process shows: peak memory, or seconds from its start to the end of the first step."""
+    finished = {}
+    for _ in range(1 if work.kind == "memory" else arguments.repeats):
+        running = []
+        # One at a time: together they may not fit, and they would slow each other down.
+        for name in team.names:
+            side = team.start(name)
+            peak = side.turn(1)["peak_bytes"] if work.kind == "memory" else None
+            side.end()
+            if work.kind == "memory" and peak is None:
+                sys.exit("error: this system does not tell a process its peak memory (VmHWM in /proc/self/status)")
+            side.value = side.start_seconds if work.kind == "start" else peak / 2**20
+            running.append(side)
+        sides.check(running, team.expected(running))
+        for side in running:
+            first = finished.setdefault(side.name, side)
+            first.refused = first.refused or side.refused
+            first.values.append(side.value)
+            if side is not first:
+                first.plan_seconds += side.plan_seconds
+    return list(finished.values())
 
 
 def measure(work, arguments):
-    model, side, batch = WORKS[work]
     with tempfile.TemporaryDirectory() as folder:
-        words = [model, str(side), str(batch), str(LABELS), folder]
-        peer = [sys.executable, str(HERE / "peer_step.py")]
-        subprocess.run([*peer, "make", *words], check=True)
-        threads = str(arguments.threads)
-        ours = Side("ours", [arguments.ours, *words, threads], {})
-        sides, losses = [ours], {"ours": ours.answer()["losses"]}
-        for mode in arguments.modes:
-            environment = MALLOC | {"OMP_NUM_THREADS": threads}
-            sides.append(Side(mode, [*peer, "run", *words, threads, mode], environment))
-            # One starts after the other: compiling wants all cores.
-            losses[mode] = sides[-1].answer()["losses"]
-        check(losses)
-        for side in sides:
-            side.steps(2)
-        for repeat in range(arguments.repeats):
-            # Another order each time, so that nobody always comes after the same one.
-            start = repeat % len(sides)
-            for side in sides[start:] + sides[:start]:
-                # The threads of the one before spin for a moment before they sleep.
-                time.sleep(0.3)
-                seconds = side.steps(arguments.steps)
-                side.speeds.append(batch * len(seconds) / sum(seconds))
-        for side in sides:
-            side.end()
-    speeds = {side.name: side.speeds for side in sides}
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
-    for name, values in speeds.items():
-        spread = f"{min(values):.1f} to {max(values):.1f}"
-        print(f"  {name:12} {medians[name]:7.2f} images/s ({spread})", file=sys.stderr)
-    mode = max(arguments.modes, key=medians.get)
-    row = [work, f"{medians['ours']:.2f}", f"{medians[mode]:.2f}", mode, f"{medians['ours'] / medians[mode]:.3f}"]
-    return row, {"work": work, "images_per_second": speeds, "losses": losses}
-
-
-def machine():
-    name = platform.processor() or platform.machine()
-    information = pathlib.Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
-    return {"processor": name, "cores": os.cpu_count(), "system": platform.platform()}
-
-
-def versions():
-    def said(*command):
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-    packages = ["torch", "timm", "safetensors", "numpy"]
-    return {
-        "alphabet-soup": said("git", "describe", "--always", "--dirty"),
-        "rustc": said("rustc", "--version"),
-        "python": platform.python_version(),
-    } | {package: importlib.metadata.version(package) for package in packages}
+        team = sides.Team(work, arguments, folder)
+        run = take_turns if work.kind in ("train", "infer") else start_afresh
+        measured = run(work, team, arguments)
+    return report.row(work, measured)
 
 
 def parse():
     parser = argparse.ArgumentParser(
         prog="benches/peers/run",
-        description="Training steps a second of alphabet-soup and of PyTorch, in turns: forward, loss, backward, "
-        "batch-norm statistics, Adam. Prints one row a work against PyTorch's fastest mode, in images/s; a ratio above 1 "
-        "means that alphabet-soup is faster.",
+        description="alphabet-soup and its peers on the same work, in turns. Prints one row a work against the peer's best "
+        "mode; a ratio above 1 means that alphabet-soup is better. The columns `ours` and `peer` are images/s for train-* "
+        "(forward, loss, backward, batch-norm statistics, Adam) and for infer-*-b32-*, milliseconds of a call for "
+        "infer-*-b1-*, MiB of peak resident memory for memory-*, and seconds from the start of the process to the end of "
+        "the first step for start-*.",
+        epilog="works: " + ", ".join(works.works()),
     )
 
-    def names(known):
-        def split(text):
-            wanted = text.split(",")
-            for name in wanted:
-                if name not in known:
-                    raise argparse.ArgumentTypeError(f"unknown: {name}; known are {', '.join(known)}")
-            return wanted
+    def selected(text):
+        try:
+            return works.select(text.split(","))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
 
-        return split
+    def modes(text):
+        wanted = text.split(",")
+        for name in wanted:
+            if name not in MODES:
+                raise argparse.ArgumentTypeError(f"unknown: {name}; known are {', '.join(MODES)}")
+        return wanted
 
     def count(text):
         if not text.isdecimal() or int(text) == 0:
             raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
         return int(text)
 
-    parser.add_argument("--only", metavar="NAME,...", type=names(WORKS), default=list(WORKS), help=f"works: {', '.join(WORKS)}")
-    parser.add_argument("--modes", metavar="MODE,...", type=names(MODES), default=MODES, help=f"of PyTorch: {', '.join(MODES)}; eager is always run")
+    parser.add_argument("--only", metavar="NAME,...", type=selected, default=list(works.works().values()), help="works; * and ? stand for any letters")
+    parser.add_argument("--modes", metavar="MODE,...", type=modes, default=MODES, help=f"of the peers: {', '.join(MODES)}; PyTorch's training steps always run eager, which is what is compared with")
+    parser.add_argument("--precision", choices=["f32", "bf16", "best"], default="best", help="of ours (default best: all, of which the best counts)")
     parser.add_argument("--repeats", metavar="N", type=count, default=9, help="turns of each side (default 9); medians are taken over them")
-    parser.add_argument("--steps", metavar="N", type=count, default=5, help="steps in a turn (default 5)")
+    parser.add_argument("--steps", metavar="N", type=count, default=5, help=f"steps in a turn (default 5); inference answers {works.PICTURES} pictures for each")
     parser.add_argument("--threads", metavar="N", type=count, default=2, help="of each side (default 2)")
-    parser.add_argument("--csv", metavar="FILE", help="write the rows there, and everything measured into benches/results/")
-    parser.add_argument("--ours", help=argparse.SUPPRESS)
+    parser.add_argument("--csv", metavar="FILE", help="write the rows there, and everything measured with a page of it into benches/results/")
+    parser.add_argument("--ours", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if "eager" not in arguments.modes:
-        arguments.modes = ["eager", *arguments.modes]
+
+    if arguments.precision not in [*sides.PRECISIONS, "best"]:
+        parser.error(f"the engine does not compute in {arguments.precision}; it does in {', '.join(sides.PRECISIONS)}")
+
+    def modes_of(work):
+        chosen = [mode for mode in work.modes if mode in arguments.modes or (mode == "eager" and not work.infers)]
+        if not chosen:
+            parser.error(f"{work.name} has none of the modes given; it has {', '.join(work.modes)}")
+        return chosen
+
+    arguments.modes_of = modes_of
+    for work in arguments.only:
+        modes_of(work)
     return arguments
 
 
 def main():
     arguments = parse()
-    begun = datetime.datetime.now().astimezone()
+    begun, load = datetime.datetime.now().astimezone(), os.getloadavg()[0]
     if arguments.csv:
         # Before the measurement: a place that cannot be written must not cost one.
         os.makedirs(os.path.dirname(os.path.abspath(arguments.csv)), exist_ok=True)
-    rows, details = [], []
-    for work in arguments.only:
-        print(work, file=sys.stderr)
-        row, detail = measure(work, arguments)
-        rows.append(row)
-        details.append(detail)
-    csv.writer(sys.stdout, lineterminator="\n").writerows([COLUMNS, *rows])
-    if arguments.csv:
-        with open(arguments.csv, "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
-        record = {
-            "date": begun.isoformat(timespec="seconds"),
-            "command": " ".join(["benches/peers/run", *sys.argv[3:]]),
-            "machine": machine(),
-            "versions": versions(),
-            "threads": arguments.threads,
-            "steps_in_a_turn": arguments.steps,
-            "rows": [dict(zip(COLUMNS, row)) for row in rows],
-            "works": details,
-        }
-        results = HERE.parent / "results"
-        results.mkdir(exist_ok=True)
-        path = results / f"{begun:%Y-%m-%d-%H%M}-peers.json"
-        path.write_text(json.dumps(record, indent=1) + "\n")
-        print(f"written: {arguments.csv}, {path}", file=sys.stderr)
+    details, status = [], None
+    try:
+        for work in arguments.only:
+            print(work.name, file=sys.stderr)
+            details.append(measure(work, arguments))
+    except KeyboardInterrupt:
+        status = "interrupted"
+    except SystemExit as failure:
+        status = failure.code
+    # What was measured before is kept.
+    if details:
+        report.print_rows(sys.stdout, details)
+    if details and arguments.csv:
+        report.write_rows(arguments.csv, details)
+        record = report.record(begun, load, arguments, details)
+        paths = report.keep(record, begun)
+        print(f"written: {arguments.csv}, {', '.join(map(str, paths))}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

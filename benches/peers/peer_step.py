@@ -4,34 +4,28 @@
     peer_step.py run MODEL SIDE BATCH LABELS DIR THREADS MODE
 
 `make` writes fresh weights of timm's model, a batch of pictures and its labels into DIR. `run` loads them, takes three
-steps and prints their losses; then, for each number of steps that comes on standard input, it takes that many and
-prints the seconds of each. crates/soup-learn/examples/peer_step.rs is the other side and speaks the same way.
+steps and prints the loss of each and the logits of the first; then it answers turns, which peer.py says. The other side,
+crates/soup-learn/examples/peer_step.rs, speaks the same way.
 """
 
 import json
 import pathlib
 import sys
-import time
 
 import numpy as np
 import safetensors.torch
-import timm
 import torch
 
-CHANNELS = 3
+import peer
+
 CHECKED = 3
-
-
-def create(model, labels):
-    # No dropping: both sides must compute the same.
-    return timm.create_model(model, num_classes=labels, in_chans=CHANNELS, drop_rate=0.0, drop_path_rate=0.0)
 
 
 def make(model, side, batch, labels, folder):
     torch.manual_seed(1)
-    safetensors.torch.save_file(create(model, labels).state_dict(), folder / "weights.safetensors")
+    safetensors.torch.save_file(peer.create(model, labels).state_dict(), folder / "weights.safetensors")
     random = np.random.default_rng(1)
-    random.standard_normal((batch, side, side, CHANNELS), np.float32).tofile(folder / "pictures.f32")
+    random.standard_normal((batch, side, side, peer.CHANNELS), np.float32).tofile(folder / "pictures.f32")
     random.integers(0, 2, (batch, labels)).astype(np.float32).tofile(folder / "labels.f32")
 
 
@@ -47,17 +41,14 @@ def thin_out_before(convolution):
 
 def run(model, side, batch, labels, folder, threads, mode):
     torch.set_num_threads(threads)
-    net = create(model, labels)
-    net.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
-    net = net.to(memory_format=torch.channels_last).train()
+    net = peer.load(model, labels, folder).to(memory_format=torch.channels_last).train()
     for module in net.modules():
         if isinstance(module, torch.nn.Conv2d) and (module.kernel_size, module.stride) == ((1, 1), (2, 2)):
             # RepVGG's stem: on an AMD EPYC (Zen 5) PyTorch 2.15 corrupts its heap in this convolution's
             # channels-last backward and dies.
-            if module.in_channels == CHANNELS:
+            if module.in_channels == peer.CHANNELS:
                 thin_out_before(module)
-    pictures = np.fromfile(folder / "pictures.f32", np.float32).reshape(batch, side, side, CHANNELS)
-    pictures = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(memory_format=torch.channels_last)
+    pictures = torch.from_numpy(peer.pictures(folder, batch, side)).to(memory_format=torch.channels_last)
     targets = torch.from_numpy(np.fromfile(folder / "labels.f32", np.float32).reshape(batch, labels))
     adam = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     criterion = torch.nn.BCEWithLogitsLoss()
@@ -70,16 +61,13 @@ def run(model, side, batch, labels, folder, threads, mode):
         loss = criterion(logits.float(), targets)
         loss.backward()
         adam.step()
-        return loss.item()
+        return loss.item(), logits
 
-    print(json.dumps({"losses": [step() for _ in range(CHECKED)]}), flush=True)
-    for line in sys.stdin:
-        seconds = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps({"seconds": seconds}), flush=True)
+    for index in range(CHECKED):
+        loss, logits = step()
+        said = {"logits": logits.detach().float().flatten().tolist()} if index == 0 else {}
+        print(json.dumps({"loss": loss} | said), flush=True)
+    peer.answer_turns(step)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,28 @@
-//! Our side of `benches/peers/run`: training steps on demand.
+//! Our side of the training works of `benches/peers/run`: steps on demand.
 //!
 //! ```text
-//! peer_step MODEL SIDE BATCH LABELS DIR THREADS
+//! peer_step MODEL SIDE BATCH LABELS DIR THREADS PRECISION
 //! ```
 //!
 //! Loads `weights.safetensors`, `pictures.f32` (pictures, rows, columns, channels) and `labels.f32`
-//! from DIR, takes three steps and prints their losses; then, for each number of steps that comes
-//! on standard input, it takes that many and prints the seconds of each. A step is what the trainer
-//! does: forward, loss, backward, batch-norm statistics, Adam.
+//! from DIR, takes three steps and prints the loss of each, with the first the logits and the seconds
+//! that planning took; then, for each number of steps that comes on standard input, it takes that many
+//! and prints the seconds of each. A step is what the trainer does: forward, loss, backward, batch-norm
+//! statistics, Adam.
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
+mod peer;
+
 use std::error::Error;
-use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use soup_cpu::{Options, Pool, Training};
+use serde_json::json;
+use soup_cpu::{Pool, Training};
 use soup_graph::{Weights, safetensors};
 use soup_learn::losses::Loss;
 use soup_learn::optimizers::{Adam, Optimizer, OptimizerState};
-use soup_zoo::{ModelConfig, build};
 
 const CHECKED: usize = 3;
 const RATE: f32 = 1e-3;
@@ -64,68 +66,47 @@ impl Trainer {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, side, batch, labels, folder, threads] = arguments.as_slice() else {
-        return Err("usage: peer_step MODEL SIDE BATCH LABELS DIR THREADS".into());
+    let [model, side, batch, labels, folder, threads, precision] = arguments.as_slice() else {
+        return Err("usage: peer_step MODEL SIDE BATCH LABELS DIR THREADS PRECISION".into());
     };
     let (side, batch, labels): (usize, usize, usize) =
         (side.parse()?, batch.parse()?, labels.parse()?);
     let folder = Path::new(folder);
-    let graph = build(&ModelConfig {
-        name: model.clone(),
-        channels: 3,
-        height: side,
-        width: side,
-        labels,
-        // No dropping: both sides must compute the same.
-        dropout: 0.0,
-        drop_path: 0.0,
-        ..ModelConfig::default()
-    })?;
+    let graph = peer::network(model, side, labels)?;
+    let weights = safetensors::load(&folder.join("weights.safetensors"), &graph)?;
+    let targets = peer::read(&folder.join("labels.f32"), batch * labels)?;
+    let pictures = peer::read(
+        &folder.join("pictures.f32"),
+        batch * side * side * peer::CHANNELS,
+    )?;
+
+    let start = Instant::now();
     let pool = Arc::new(Pool::new(threads.parse()?));
-    let options = Options {
-        pool: Some(Arc::clone(&pool)),
-        ..Options::default()
-    };
+    let options = peer::options(&pool, precision)?;
     let optimizer = Optimizer::Adam(Adam::default());
     let len = graph.trainable_len();
     let mut trainer = Trainer {
         pool,
         training: Training::new(&graph, batch, &options)?,
-        weights: safetensors::load(&folder.join("weights.safetensors"), &graph)?,
+        weights,
         adam: OptimizerState::new(&optimizer, len, &optimizer.decays(&graph))?,
         loss: Loss::default(),
         labels,
-        targets: read(&folder.join("labels.f32"), batch * labels)?,
+        targets,
         slope: vec![0.0; batch * labels],
         gradients: vec![0.0; len],
     };
-    let input = trainer.training.input_mut();
-    input.copy_from_slice(&read(&folder.join("pictures.f32"), input.len())?);
+    let plan_seconds = start.elapsed().as_secs_f64();
+    trainer.training.input_mut().copy_from_slice(&pictures);
+    drop(pictures);
 
-    let losses: Vec<f64> = (0..CHECKED).map(|_| trainer.step()).collect();
-    println!("{{\"losses\": {losses:?}}}");
-    stdout().flush()?;
-    for line in stdin().lock().lines() {
-        let seconds: Vec<f64> = (0..line?.trim().parse::<usize>()?)
-            .map(|_| {
-                let start = Instant::now();
-                trainer.step();
-                start.elapsed().as_secs_f64()
-            })
-            .collect();
-        println!("{{\"seconds\": {seconds:?}}}");
-        stdout().flush()?;
+    let loss = trainer.step();
+    let logits = trainer.training.output(0);
+    peer::say(&json!({"loss": loss, "logits": logits, "plan_seconds": plan_seconds}))?;
+    for _ in 1..CHECKED {
+        peer::say(&json!({"loss": trainer.step()}))?;
     }
-    Ok(())
-}
-
-/// A file of little-endian floats.
-fn read(path: &Path, len: usize) -> Result<Vec<f32>, Box<dyn Error>> {
-    let bytes = std::fs::read(path)?;
-    let (chunks, rest) = bytes.as_chunks::<4>();
-    if chunks.len() != len || !rest.is_empty() {
-        let (path, found) = (path.display(), bytes.len());
-        return Err(format!("{path}: {found} bytes for {len} values").into());
-    }
-    Ok(chunks.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    peer::answer_turns(|| {
+        trainer.step();
+    })
 }
