@@ -11,7 +11,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 # In which the engine computes; peer_step.rs and peer_infer.rs name them in peer/mod.rs.
-PRECISIONS = ["f32"]
+PRECISIONS = ["f32", "bf16"]
 # Without these glibc gives every large tensor back to the kernel after each use, and PyTorch spends its time on page
 # faults.
 KEEP_MEMORY = {

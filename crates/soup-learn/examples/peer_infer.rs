@@ -37,9 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = Arc::new(Pool::new(threads.parse()?));
     let options = peer::options(&pool, precision)?;
     let mut inference = Inference::new(&graph, batch, &options)?;
+    inference.load(weights);
     let mut call = || {
         inference.input_mut().copy_from_slice(&pictures);
-        inference.run(&weights);
+        inference.run();
         inference.output(0).to_vec()
     };
     peer::say(&json!({"logits": call()}))?;

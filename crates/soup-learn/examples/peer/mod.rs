@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use soup_cpu::{Options, Pool};
+use soup_cpu::{Options, Pool, Precision};
 use soup_graph::Graph;
 use soup_zoo::{ModelConfig, build};
 
@@ -30,14 +30,13 @@ pub fn network(name: &str, side: usize, labels: usize) -> Result<Graph, Box<dyn 
 
 /// How the engine runs: on these threads, in this precision.
 pub fn options(pool: &Arc<Pool>, precision: &str) -> Result<Options, Box<dyn Error>> {
-    let options = Options {
+    let precision = Precision::from_name(precision)
+        .ok_or_else(|| format!("precision {precision}: f32 and bf16 are known"))?;
+    Ok(Options {
         pool: Some(Arc::clone(pool)),
+        precision,
         ..Options::default()
-    };
-    match precision {
-        "f32" => Ok(options),
-        _ => Err(format!("precision {precision}: the engine computes in f32 only").into()),
-    }
+    })
 }
 
 /// A file of little-endian floats.
