@@ -34,6 +34,8 @@ pub(crate) struct Transform {
     pub tile_columns: usize,
     /// `POSITIONS` times tiles times channels.
     pub to: Values,
+    /// From one position to the next: values, or words where tiles are paired.
+    pub plane: usize,
     /// Whether words pair neighbouring tiles, the last of an odd number with zeros.
     pub paired: bool,
 }
@@ -140,7 +142,6 @@ impl Transform {
                 self.from.of::<E>().add(at).cast_const()
             };
             if self.paired && E::PRECISION == Precision::Bf16 {
-                let plane = tiles.div_ceil(2) * self.channels;
                 for pair in 0..tiles.div_ceil(2) {
                     let to = self.to.words().add(pair * self.channels);
                     for c in (0..self.channels).step_by(S::LANES) {
@@ -151,19 +152,18 @@ impl Transform {
                             [S::splat(0.0); POSITIONS]
                         };
                         for p in 0..POSITIONS {
-                            S::store_pair_bf16(to.add(p * plane + c), low[p], high[p]);
+                            S::store_pair_bf16(to.add(p * self.plane + c), low[p], high[p]);
                         }
                     }
                 }
                 return;
             }
-            let plane = tiles * self.channels;
             for tile in 0..tiles {
                 let to = self.to.of::<E>().add(tile * self.channels);
                 for c in (0..self.channels).step_by(S::LANES) {
                     let out = T::transform::<S, E>(from(tile, c), self.row, self.channels);
                     for p in 0..POSITIONS {
-                        E::store::<S>(to.add(p * plane + c), out[p]);
+                        E::store::<S>(to.add(p * self.plane + c), out[p]);
                     }
                 }
             }

@@ -18,6 +18,7 @@ use crate::steps::max_pool::MaxPoolBackward;
 use crate::steps::norm::{GateGradient, GatheredSums, NormGradient};
 use crate::steps::pool::LogSumExpPoolBackward;
 use crate::steps::weights::{ReduceFilterWeights, ReduceWeights};
+use crate::steps::winograd::Group;
 
 /// What is known of the gradient of a value.
 #[derive(Clone, Copy, Debug)]
@@ -624,10 +625,25 @@ impl<'l, 'g> Backward<'l, 'g> {
             Some(_) => self.plan.pack(geometry, weight, geometry.layouts()[1]),
             None => self.plan.zeros.buffer,
         };
-        let slots = ConvolutionBackward::slots(geometry, self.plan.batch * chunks.per_picture);
+        let tasks = self.plan.batch * chunks.per_picture;
+        let group = geometry
+            .is_winograd()
+            .then(|| Group::new(geometry, chunks.size, tasks));
+        // Products of tiles have one sum, and a partial gradient of the bias for every chunk.
+        let (slots, biases) = match group {
+            Some(_) => (1, tasks),
+            None => {
+                let slots = ConvolutionBackward::slots(geometry, tasks);
+                (slots, slots)
+            }
+        };
+        let tiles = match &group {
+            Some(group) => self.plan.memory.buffer(group.words()),
+            None => self.plan.zeros.buffer,
+        };
         let size = geometry.slot_rows() * geometry.output.stride;
         let weight_slots = self.plan.memory.buffer(slots * size);
-        let bias_slots = bias.map(|_| self.plan.memory.buffer(slots * geometry.output.stride));
+        let bias_slots = bias.map(|_| self.plan.memory.buffer(biases * geometry.output.stride));
         self.plan.steps.push(Box::new(ConvolutionBackward {
             geometry: *geometry,
             chunks,
@@ -637,6 +653,8 @@ impl<'l, 'g> Backward<'l, 'g> {
             data,
             gathered,
             weight_slots,
+            tiles,
+            group,
             bias_slots,
             slots,
         }));
@@ -671,7 +689,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             );
         }
         if let (Some(bias), Some(bias_slots)) = (bias, bias_slots) {
-            self.reduce(geometry, bias, [1, 1, 1], bias_slots, slots);
+            self.reduce(geometry, bias, [1, 1, 1], bias_slots, biases);
         }
     }
 

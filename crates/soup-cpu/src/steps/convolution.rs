@@ -165,7 +165,7 @@ pub(crate) struct Chunks {
     /// Output rows (or pixels, for 1x1) of one picture.
     length: usize,
     /// Rows or pixels in a chunk but the last.
-    size: usize,
+    pub size: usize,
     /// Pixels in a row (1 for 1x1).
     row: usize,
     /// Chunks of one picture.
@@ -215,7 +215,7 @@ impl Chunks {
         }
     }
 
-    fn range(&self, chunk: usize) -> (usize, usize) {
+    pub(super) fn range(&self, chunk: usize) -> (usize, usize) {
         let first = chunk * self.size;
         (first, (first + self.size).min(self.length))
     }
@@ -541,6 +541,9 @@ pub(crate) struct ConvolutionBackward {
     pub gathered: Option<Gathered>,
     /// Partial gradients of the weights: `slots` times `forward_rows` rows of stored output channels.
     pub weight_slots: Buffer,
+    /// Transformed tiles, where the convolution is a product of tiles.
+    pub tiles: Buffer,
+    pub group: Option<winograd::Group>,
     /// Partial gradients of the bias.
     pub bias_slots: Option<Buffer>,
     /// Number of partial sums; each is made by one task in a fixed order.
@@ -582,11 +585,7 @@ impl ConvolutionBackward {
         let (first, last) = self.chunks.range(task % self.chunks.per_picture);
         // SAFETY: as promised.
         unsafe {
-            if self.geometry.is_winograd() {
-                let scratch = context.scratch_map(worker);
-                let rows = (first, last);
-                winograd::backward(self, context, picture, rows, scratch, slot, accumulate);
-            } else if self.geometry.is_pointwise() {
+            if self.geometry.is_pointwise() {
                 self.pointwise(context, picture, first, last, worker, slot, accumulate);
             } else {
                 self.band(context, picture, first, last, worker, slot, accumulate);
@@ -984,7 +983,7 @@ impl ConvolutionBackward {
 
     /// # Safety
     /// As [`ConvolutionBackward::chunk`]; the chunk's gradient of the data is written.
-    unsafe fn gather(
+    pub(super) unsafe fn gather(
         &self,
         context: &Context<'_>,
         task: usize,
@@ -1026,6 +1025,10 @@ impl ConvolutionBackward {
 
 impl Step for ConvolutionBackward {
     fn run(&self, context: &Context<'_>) {
+        if let Some(group) = &self.group {
+            winograd::backward(self, context, group);
+            return;
+        }
         let tasks = context.batch * self.chunks.per_picture;
         context.pool.run_with_worker(self.slots, &|slot, worker| {
             let from = slot * tasks / self.slots;
@@ -1041,6 +1044,7 @@ impl Step for ConvolutionBackward {
         self.gradient.buffers(visit);
         self.view.buffers(visit);
         visit(self.weights);
+        visit(self.tiles);
         visit(self.weight_slots);
         self.bias_slots.into_iter().for_each(&mut *visit);
         self.data.into_iter().for_each(|data| visit(data.buffer));

@@ -9,4 +9,4 @@ pub(crate) mod norm;
 pub(crate) mod pictures;
 pub(crate) mod pool;
 pub(crate) mod weights;
-mod winograd;
+pub(crate) mod winograd;

@@ -37,11 +37,6 @@ impl Grid {
         ((2 * self.rows + 2) * width, width)
     }
 
-    /// Words of all positions of tiles of `channels` that are paired for a sum over tiles.
-    fn paired(self, channels: usize, precision: Precision) -> usize {
-        POSITIONS * precision.words(self.tiles()) * channels
-    }
-
     fn products(self) -> usize {
         POSITIONS * self.tiles() * BLOCK
     }
@@ -70,8 +65,53 @@ pub(super) fn backward_scratch(geometry: &Geometry, rows: usize) -> usize {
     let (input, output) = (geometry.input.stride, geometry.output.stride);
     let precision = geometry.precision;
     let data = precision.words(POSITIONS * grid.tiles() * output) + grid.products();
-    let weights = grid.paired(input, precision) + grid.paired(output, precision);
-    precision.words(grid.padded().0 * (input + output)) + data.max(weights)
+    precision.words(grid.padded().0 * (input + output)) + data
+}
+
+/// Words of transformed tiles that stand in memory at once: a quarter of a usual last-level cache.
+const GROUP: usize = 2 << 20;
+/// Rows of the gradient of the filters that one task makes.
+const ROWS: usize = 96;
+
+/// The transformed tiles of some chunks, from which the gradient of the filters is made in one go: each chunk
+/// transforms its own, then each position is one product over all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    /// Chunks.
+    pub size: usize,
+    /// Pairs of tiles (tiles, in single precision) of a whole chunk.
+    pairs: usize,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl Group {
+    pub(crate) fn new(geometry: &Geometry, rows: usize, chunks: usize) -> Self {
+        let pairs = geometry.precision.words(Grid::new(geometry, rows).tiles());
+        let (inputs, outputs) = (geometry.input.stride, geometry.output.stride);
+        let words = POSITIONS * pairs * (inputs + outputs);
+        Self {
+            size: (GROUP / words).max(4).min(chunks),
+            pairs,
+            inputs,
+            outputs,
+        }
+    }
+
+    /// Words of all tiles.
+    pub(crate) fn words(&self) -> usize {
+        POSITIONS * self.size * self.pairs * (self.inputs + self.outputs)
+    }
+
+    /// Words from one position to the next, for the input's channels or the output's.
+    fn plane(&self, channels: usize) -> usize {
+        self.size * self.pairs * channels
+    }
+
+    /// Where the output's tiles start.
+    fn outputs_start(&self) -> usize {
+        POSITIONS * self.plane(self.inputs)
+    }
 }
 
 /// Products of all positions of transformed tiles and packed filters, and the outputs of the tiles.
@@ -187,6 +227,7 @@ pub(super) unsafe fn forward(
             tile_rows: grid.rows,
             tile_columns: grid.columns,
             to: tiles,
+            plane: grid.tiles() * inputs,
             paired: false,
         });
         let start = picture * g.output.len() + first * g.output.width * g.output.stride;
@@ -212,19 +253,78 @@ pub(super) unsafe fn forward(
     }
 }
 
-/// Gradients that output rows `first..last` of one picture give.
+/// All gradients of a convolution, group by group of its chunks.
+pub(super) fn backward(step: &ConvolutionBackward, context: &Context<'_>, group: &Group) {
+    let g = &step.geometry;
+    let tasks = context.batch * step.chunks.per_picture;
+    for start in (0..tasks).step_by(group.size) {
+        let chunks = start..tasks.min(start + group.size);
+        context
+            .pool
+            .run_with_worker(chunks.len(), &|index, worker| {
+                let task = start + index;
+                // SAFETY: chunks of one gradient do not overlap, and each has its own place in the group.
+                unsafe { backward_chunk(step, context, group, task, index, worker) };
+            });
+        let segments: Vec<Segment> = chunks
+            .clone()
+            .enumerate()
+            .map(|(index, task)| {
+                let (first, last) = step.chunks.range(task % step.chunks.per_picture);
+                Segment {
+                    a: index * group.pairs * group.inputs,
+                    b: index * group.pairs,
+                    k: g.precision.words(Grid::new(g, last - first).tiles()),
+                }
+            })
+            .collect();
+        let blocks = group.inputs.div_ceil(ROWS);
+        context.pool.run(POSITIONS * blocks, &|task| {
+            let (position, row) = (task / blocks, task % blocks * ROWS);
+            // SAFETY: tasks write other rows of the gradient; all chunks of the group are transformed.
+            unsafe {
+                let tiles = context.at(step.tiles);
+                let left = tiles.add(position * group.plane(group.inputs) + row);
+                let right = tiles.add(group.outputs_start());
+                let to = step.weight_slot(context, 0);
+                context.run(Gemm {
+                    segments: &segments,
+                    a: left,
+                    a_row: 1,
+                    a_step: group.inputs,
+                    a_group: 0,
+                    b: right.add(position * group.plane(group.outputs)),
+                    right: Right::Rows(group.outputs),
+                    c: Values::floats(to.add((position * group.inputs + row) * group.outputs)),
+                    c_row: group.outputs,
+                    c_group: 0,
+                    groups: 1,
+                    rows: ROWS.min(group.inputs - row),
+                    columns: group.outputs,
+                    bias: std::ptr::null(),
+                    accumulate: start > 0,
+                    activation: None,
+                });
+            }
+        });
+    }
+}
+
+/// The gradient of the input that a chunk gives, and its transformed tiles at place `index` of the group.
 ///
 /// # Safety
-/// As [`crate::plan::Step::run`]; scratch is the worker's own and `slot` is written by this task alone.
-pub(super) unsafe fn backward(
+/// As [`crate::plan::Step::run`].
+unsafe fn backward_chunk(
     step: &ConvolutionBackward,
     context: &Context<'_>,
-    picture: usize,
-    (first, last): (usize, usize),
-    scratch: Values,
-    slot: usize,
-    accumulate: bool,
+    group: &Group,
+    task: usize,
+    index: usize,
+    worker: usize,
 ) {
+    let picture = task / step.chunks.per_picture;
+    let (first, last) = step.chunks.range(task % step.chunks.per_picture);
+    let scratch = context.scratch_map(worker);
     let g = &step.geometry;
     let grid = Grid::new(g, last - first);
     let (pixels, width) = grid.padded();
@@ -263,6 +363,7 @@ pub(super) unsafe fn backward(
                 tile_rows: grid.rows,
                 tile_columns: grid.columns,
                 to: room,
+                plane: grid.tiles() * outputs,
                 paired: false,
             });
             let start = picture * g.input.len() + first * g.input.width * inputs;
@@ -285,8 +386,10 @@ pub(super) unsafe fn backward(
             .run(context);
         }
         fill_rows(context, &step.view, picture, rows, width, 1, values);
-        let left = room.words();
-        let right = left.add(grid.paired(inputs, g.precision));
+        let left = context.at(step.tiles).add(index * group.pairs * inputs);
+        let right = context
+            .at(step.tiles)
+            .add(group.outputs_start() + index * group.pairs * outputs);
         for (side, from, channels, to) in [
             (Side::Input, values, inputs, left),
             // The first pixel of the first row, after the padding.
@@ -305,41 +408,14 @@ pub(super) unsafe fn backward(
                 tile_rows: grid.rows,
                 tile_columns: grid.columns,
                 to: Values::new(to, g.precision),
+                plane: group.plane(channels),
                 paired: true,
-            });
-        }
-        let pairs = g.precision.words(grid.tiles());
-        for position in 0..POSITIONS {
-            context.run(Gemm {
-                segments: &[Segment {
-                    a: 0,
-                    b: 0,
-                    k: pairs,
-                }],
-                a: left.add(position * pairs * inputs),
-                a_row: 1,
-                a_step: inputs,
-                a_group: 0,
-                b: right.add(position * pairs * outputs),
-                right: Right::Rows(outputs),
-                c: Values::floats(
-                    step.weight_slot(context, slot)
-                        .add(position * inputs * outputs),
-                ),
-                c_row: outputs,
-                c_group: 0,
-                groups: 1,
-                rows: inputs,
-                columns: outputs,
-                bias: std::ptr::null(),
-                accumulate,
-                activation: None,
             });
         }
         for oy in first..last {
             let row = gradient.add(((oy - first + 1) * width + 1) * outputs);
-            let more = accumulate || oy > first;
-            step.bias(context, slot, more, row, g.output.width);
+            step.bias(context, task, oy > first, row, g.output.width);
         }
+        step.gather(context, task, picture, first, last);
     }
 }
