@@ -44,7 +44,7 @@ impl Resize {
     }
 
     /// Height and width that come out, by torchvision's rule (the longer side is rounded down).
-    fn target(&self, height: usize, width: usize) -> Result<[usize; 2], String> {
+    pub(super) fn target(&self, height: usize, width: usize) -> Result<[usize; 2], String> {
         let short = match (self.size, self.max_size) {
             (Size::HeightWidth(_), Some(_)) => {
                 return Err("`max_size` goes with a `size` of one number only".into());
@@ -78,7 +78,7 @@ impl Resize {
         })
     }
 
-    fn method(&self) -> Method {
+    pub(super) fn method(&self) -> Method {
         match self.interpolation {
             Interpolation::Nearest => Method::Nearest,
             Interpolation::NearestExact => Method::NearestExact,
@@ -149,6 +149,14 @@ impl Method {
             }
         }
     }
+}
+
+/// The input position of every output position, for the methods that only pick.
+pub(super) fn nearest(method: Method, input: usize, output: usize) -> Option<Vec<usize>> {
+    let picks = matches!(method, Method::Nearest | Method::NearestExact);
+    let mut window = Vec::new();
+    let places = (0..output).map(|position| method.window(position, input, output, &mut window));
+    picks.then(|| places.collect())
 }
 
 /// For every output position along an axis: the first input position and `taps` weights.
