@@ -232,7 +232,7 @@ fn every_header_that_cannot_be_is_named() {
         (|m| m["members"] = json!([]), "it holds no network"),
         (
             |m| m["picture"]["channels"] = json!(3),
-            "its network 0: transform 1 (normalize)",
+            "has shape [8, 1, 3, 3] where the network needs [8, 3, 3, 3]",
         ),
         (
             |m| m["picture"]["height"] = json!(0),

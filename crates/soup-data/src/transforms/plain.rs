@@ -2,6 +2,7 @@
 //! another language.
 
 use super::picture::Form;
+use super::resize::Method;
 use super::{Fill, PaddingMode, Resize, Transform, center_crop, normalize, resize, to_grey};
 
 /// A step on pictures of one shape, whose values are floats: the bytes to begin with.
@@ -27,8 +28,15 @@ pub enum Plain {
         height: usize,
         /// Columns that come out.
         width: usize,
-        /// Whether a side that becomes smaller is a weighted mean of all pixels it covers.
-        antialias: bool,
+    },
+    /// Every channel is `rows x channel x transposed columns`: a weighted mean of the pixels that a
+    /// smaller picture's pixel covers. Runtimes do not agree on what averaging resizing is, products
+    /// of matrices they do.
+    Weigh {
+        /// For every row a weight for each row of the picture before.
+        rows: Vec<Vec<f32>>,
+        /// For every column a weight for each column of the picture before.
+        columns: Vec<Vec<f32>>,
     },
     /// Each channel is this one of the channels before.
     Channels(Vec<usize>),
@@ -113,23 +121,23 @@ impl Transform {
 impl Resize {
     fn plain(&self, before: Form) -> Vec<Plain> {
         let (old_height, old_width) = (before.shape.height, before.shape.width);
-        match self.target(old_height, old_width) {
-            Ok([height, width]) if [height, width] != [old_height, old_width] => {
-                vec![match resize::nearest(self.method(), old_height, height) {
-                    Some(rows) => Plain::Pick {
-                        rows,
-                        columns: resize::nearest(self.method(), old_width, width)
-                            .unwrap_or_default(),
-                    },
-                    None => Plain::Resize {
-                        height,
-                        width,
-                        antialias: self.antialias && (height < old_height || width < old_width),
-                    },
-                }]
-            }
-            _ => Vec::new(),
-        }
+        let [height, width] = match self.target(old_height, old_width) {
+            Ok(target) if target != [old_height, old_width] => target,
+            _ => return Vec::new(),
+        };
+        let method = self.method();
+        let shrinks = height < old_height || width < old_width;
+        vec![match method {
+            Method::Nearest | Method::NearestExact => Plain::Pick {
+                rows: resize::nearest(method, old_height, height),
+                columns: resize::nearest(method, old_width, width),
+            },
+            Method::Antialias if shrinks => Plain::Weigh {
+                rows: resize::matrix(method, old_height, height),
+                columns: resize::matrix(method, old_width, width),
+            },
+            Method::Antialias | Method::Bilinear => Plain::Resize { height, width },
+        }]
     }
 }
 

@@ -151,12 +151,21 @@ impl Method {
     }
 }
 
-/// The input position of every output position, for the methods that only pick.
-pub(super) fn nearest(method: Method, input: usize, output: usize) -> Option<Vec<usize>> {
-    let picks = matches!(method, Method::Nearest | Method::NearestExact);
-    let mut window = Vec::new();
-    let places = (0..output).map(|position| method.window(position, input, output, &mut window));
-    picks.then(|| places.collect())
+/// The input position that each output position reads first: the only one, for the methods that
+/// pick.
+pub(super) fn nearest(method: Method, input: usize, output: usize) -> Vec<usize> {
+    Axis::new(method, input, output).starts
+}
+
+/// The weights of all input positions for every output position.
+pub(super) fn matrix(method: Method, input: usize, output: usize) -> Vec<Vec<f32>> {
+    let axis = Axis::new(method, input, output);
+    let rows = axis.positions().map(|(start, weights)| {
+        let mut row = vec![0.0; input];
+        row[start..start + weights.len()].copy_from_slice(weights);
+        row
+    });
+    rows.collect()
 }
 
 /// For every output position along an axis: the first input position and `taps` weights.

@@ -35,8 +35,8 @@ use thiserror::Error;
 
 pub use writer::{Attribute, Element, Value, Writer};
 
-/// The operator set that is written. 18 is the first in which `Resize` can average what it leaves
-/// out; ONNX Runtime has it since 1.14 (2023), OpenVINO since 2023.0.
+/// The operator set that is written. 18 is the first in which `Resize` leaves the first two axes
+/// alone by itself; ONNX Runtime has it since 1.14 (2023), OpenVINO since 2023.0.
 pub const OPERATOR_SET: i64 = 18;
 
 /// The version of the file format that goes with [`OPERATOR_SET`].

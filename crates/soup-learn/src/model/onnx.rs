@@ -190,13 +190,9 @@ fn transform(onnx: &mut Writer, name: &str, step: &Plain, x: &Value) -> Value {
             let framed = onnx.add_node(&of("frame"), "Pad", &[&below, &sides], &[]);
             onnx.add_node(&of("filled"), "Add", &[&framed, &fill], &[])
         }
-        Plain::Resize {
-            height,
-            width,
-            antialias,
-        } => {
+        Plain::Resize { height, width } => {
             let size = onnx.integers(&of("size"), &[*height as i64, *width as i64]);
-            let mut settings = vec![
+            let settings = [
                 ("mode", Attribute::Word("linear")),
                 (
                     "coordinate_transformation_mode",
@@ -204,16 +200,20 @@ fn transform(onnx: &mut Writer, name: &str, step: &Plain, x: &Value) -> Value {
                 ),
                 ("axes", Attribute::Integers(&[2, 3])),
             ];
-            if *antialias {
-                settings.push(("antialias", Attribute::Integer(1)));
-            }
             let none = Writer::absent();
-            onnx.add_node(
-                &of("resize"),
-                "Resize",
-                &[x, &none, &none, &size],
-                &settings,
-            )
+            let read = [x, &none, &none, &size];
+            onnx.add_node(&of("resize"), "Resize", &read, &settings)
+        }
+        Plain::Weigh { rows, columns } => {
+            let shape = [rows.len(), rows[0].len()];
+            let rows = onnx.floats(&of("rows"), &shape, &rows.concat());
+            // Transposed here, as it is the right factor.
+            let shape = [columns[0].len(), columns.len()];
+            let transposed = (0..shape[0]).flat_map(|from| columns.iter().map(move |to| to[from]));
+            let transposed: Vec<f32> = transposed.collect();
+            let columns = onnx.floats(&of("columns"), &shape, &transposed);
+            let weighed = onnx.add_node(&of("weighed"), "MatMul", &[&rows, x], &[]);
+            onnx.add_node(&of("resized"), "MatMul", &[&weighed, &columns], &[])
         }
         Plain::Mix(factors) => {
             let factors = onnx.floats(&of("factors"), &[1, factors.len(), 1, 1], factors);

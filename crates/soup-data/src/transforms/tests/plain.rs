@@ -53,18 +53,26 @@ impl Array {
             Plain::Resize {
                 height: to_height,
                 width: to_width,
-                antialias,
             } => Self::filled(shape(*to_height, *to_width, channels), |r, c, k| {
-                let rows = taps(r, height, *to_height, *antialias);
-                let columns = taps(c, width, *to_width, *antialias);
                 let mut sum = 0.0;
-                for (row, by_row) in &rows {
-                    for (column, by_column) in &columns {
-                        sum += by_row * by_column * f64::from(self.at(*row, *column, k));
+                for (row, by_row) in taps(r, height, *to_height) {
+                    for (column, by_column) in taps(c, width, *to_width) {
+                        sum += by_row * by_column * f64::from(self.at(row, column, k));
                     }
                 }
                 sum as f32
             }),
+            Plain::Weigh { rows, columns } => {
+                Self::filled(shape(rows.len(), columns.len(), channels), |r, c, k| {
+                    let mut sum = 0.0;
+                    for (row, by_row) in rows[r].iter().enumerate() {
+                        for (column, by_column) in columns[c].iter().enumerate() {
+                            sum += by_row * by_column * self.at(row, column, k);
+                        }
+                    }
+                    sum
+                })
+            }
             Plain::Channels(from) => Self::filled(shape(height, width, from.len()), |r, c, k| {
                 self.at(r, c, from[k])
             }),
@@ -83,31 +91,17 @@ impl Array {
     }
 }
 
-/// Input positions and weights of an output position, by the definition of linear interpolation:
-/// a tent as wide as a pixel, or as the pixels that one output covers.
-fn taps(position: usize, input: usize, output: usize, antialias: bool) -> Vec<(usize, f64)> {
-    let ratio = input as f64 / output as f64;
-    let reach = if antialias { ratio.max(1.0) } else { 1.0 };
-    let centre = (position as f64 + 0.5) * ratio - 0.5;
-    let tent = |at: i64| (1.0 - (at as f64 - centre).abs() / reach).max(0.0);
-    let first = (centre - reach).floor() as i64;
-    let last = (centre + reach).ceil() as i64;
-    let all = (first..=last).map(|at| (at, tent(at)));
-    let kept: Vec<(usize, f64)> = match antialias {
-        // What falls outside is left out, the rest made to sum to one.
-        true => all
-            .filter(|(at, _)| (0..input as i64).contains(at))
-            .map(|(at, w)| (at as usize, w))
-            .collect(),
-        // What falls outside is the border.
-        false => all
-            .map(|(at, w)| (at.clamp(0, input as i64 - 1) as usize, w))
-            .collect(),
-    };
-    let sum: f64 = kept.iter().map(|(_, weight)| weight).sum();
-    kept.into_iter()
-        .map(|(at, weight)| (at, weight / sum))
-        .collect()
+/// Input positions and weights of an output position, by the definition of linear interpolation: a
+/// tent as wide as a pixel; what falls outside is the border.
+fn taps(position: usize, input: usize, output: usize) -> Vec<(usize, f64)> {
+    let centre = (position as f64 + 0.5) * input as f64 / output as f64 - 0.5;
+    let first = centre.floor() as i64;
+    let tent = |at: i64| 1.0 - (at as f64 - centre).abs();
+    let inside = |at: i64| at.clamp(0, input as i64 - 1) as usize;
+    vec![
+        (inside(first), tent(first)),
+        (inside(first + 1), tent(first + 1)),
+    ]
 }
 
 #[test]
