@@ -10,7 +10,7 @@ const TINY: &str = "--preset quick folds.k=2 model.name=soup_nano train.batch=8 
 
 fn trained(test: &str) -> Place {
     let place = Place::new(test);
-    place.json("compose --count 16 --seed 3 --out set compose.width=32 compose.height=40 compose.side=[8,20]");
+    place.json("compose --count 16 --seed 3 --out set compose.width=64 compose.height=72 compose.side=[8,20]");
     place.json("pack --data set --out pack");
     place.json(&format!("train {TINY} --data pack --out run"));
     place
@@ -21,7 +21,7 @@ fn a_model_file_answers_as_its_run_does() {
     let place = trained("export");
     let facts = place.json("export run --out model.soup");
     assert_eq!(facts["networks"].as_array().unwrap().len(), 2);
-    assert_eq!(facts["picture"], serde_json::json!([40, 32, 1]));
+    assert_eq!(facts["picture"], serde_json::json!([72, 64, 1]));
     assert!(facts["networks"][1]["valid_accuracy"].as_f64().unwrap() > 0.3);
     place.json("export run --out again.soup");
     let bytes = |name: &str| fs::read(place.path(name)).unwrap();
@@ -56,7 +56,7 @@ fn a_model_file_answers_as_its_run_does() {
         .soup("export run --fold 0 --out model.soup --threshold 0.4,a=0.6")
         .stdout;
     assert!(
-        text.contains("1 networks, 26 labels, pictures of 32x40 grey as model.soup"),
+        text.contains("1 networks, 26 labels, pictures of 64x72 grey as model.soup"),
         "{text}"
     );
     assert!(text.contains("next: soup predict model.soup"), "{text}");
@@ -89,9 +89,9 @@ fn what_cannot_be_exported_is_named() {
         (2, "export plain --out m.onnx --maps"),
         (2, "export run --out m.soup --threshold 0.5,aa=0.1"),
         (2, "export run --out m.soup --picture 256"),
-        (2, "export run --out m.soup --picture 40x32x5"),
-        (3, "export run --out m.soup --picture 40x32x3"),
-        (1, "export model.soup --out m.onnx --picture 40x32x3"),
+        (2, "export run --out m.soup --picture 72x64x5"),
+        (3, "export run --out m.soup --picture 72x64x3"),
+        (1, "export model.soup --out m.onnx --picture 72x64x3"),
         (1, "export run --out nowhere/m.soup"),
         (3, "predict nothing.soup --images set --out o.csv"),
         (3, "predict half.soup --images set --out o.csv"),
