@@ -42,6 +42,7 @@ The way of a picture:
   soup evaluate runs/first
   soup predict  runs/first --images test/ --out probs.csv
   soup submit   probs.csv --sample sample_submission.csv --out submission.csv
+Into production: soup export runs/first --out model.soup
 All of it on pictures that the program makes itself: soup quickstart
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad data, 4 interrupted (the same command resumes).
@@ -57,6 +58,7 @@ enum Verb {
     Train(verbs::train::Arguments),
     Evaluate(verbs::evaluate::Arguments),
     Predict(verbs::predict::Arguments),
+    Export(verbs::export::Arguments),
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
     Models(verbs::models::Arguments),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Verb::Train(verb) => verbs::train::run(verb, console),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb, console),
         Verb::Predict(verb) => verbs::predict::run(verb, console),
+        Verb::Export(verb) => verbs::export::run(verb),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),
         Verb::Models(verb) => verbs::models::run(verb),

@@ -20,12 +20,15 @@
 //! ```
 
 mod builder;
+mod description;
+pub mod onnx;
 mod op;
 pub mod rewrite;
 pub mod safetensors;
 mod weights;
 
 pub use builder::{Builder, GraphError};
+pub use description::Description;
 pub use op::{Activation, Convolution, ImageShape, Op, Shape};
 pub use weights::{Initial, Parameter, Role, Weights};
 

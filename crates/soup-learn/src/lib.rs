@@ -8,6 +8,7 @@ mod error;
 pub mod losses;
 mod memory;
 pub mod metrics;
+pub mod model;
 pub mod npy;
 pub mod optimizers;
 pub mod predictor;

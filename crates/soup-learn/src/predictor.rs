@@ -1,6 +1,7 @@
 //! Probabilities of pictures by trained models.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -9,21 +10,61 @@ use std::{
 };
 
 use soup_cpu::{Inference, Options, Pool};
-use soup_data::Examples;
-use soup_graph::{rewrite, safetensors};
+use soup_data::{Examples, PictureShape};
+use soup_graph::safetensors::Archive;
 
 use crate::{
     Error,
     batches::{Loader, Slot},
+    model::{self, Member, Model},
     runs::RunDirectory,
-    score::{score, sigmoid},
+    score::score,
     trainer::notes::Notes,
 };
 
-/// Models that answer together: the mean of their probabilities.
+/// Networks that answer together: the mean of their probabilities.
 #[derive(Clone, Debug)]
 pub struct Predictor {
-    models: Vec<(PathBuf, Notes)>,
+    label_names: Vec<String>,
+    networks: Vec<Network>,
+    /// The one `model.soup` that was named, where nothing else was.
+    thresholds: Option<Vec<f32>>,
+}
+
+/// A network and the file that it lies in.
+#[derive(Clone, Debug)]
+struct Network {
+    file: PathBuf,
+    /// The pictures that it was made for, where the file says.
+    picture: Option<PictureShape>,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// As training left it: built and read when its turn comes.
+    Trained(Box<Notes>),
+    /// As a `model.soup` holds it.
+    Exported(Box<Member>),
+}
+
+impl Network {
+    /// Ready for pictures of this shape.
+    fn member(&self, picture: PictureShape) -> Result<Cow<'_, Member>, Error> {
+        match &self.source {
+            Source::Trained(notes) => Member::trained(&self.file, notes, picture).map(Cow::Owned),
+            Source::Exported(member) => {
+                let graph = member.graph_for(picture)?;
+                if graph == member.graph {
+                    return Ok(Cow::Borrowed(member));
+                }
+                Ok(Cow::Owned(Member {
+                    graph,
+                    ..Member::clone(member)
+                }))
+            }
+        }
+    }
 }
 
 /// How a prediction is made.
@@ -45,20 +86,24 @@ impl Default for PredictOptions {
 }
 
 impl Predictor {
-    /// Opens runs (their folds that are trained, or those of `folds`) and model files, in any
-    /// number.
+    /// Opens runs (their folds that are trained, or those of `folds`), model files and `model.soup`s,
+    /// in any number.
     ///
     /// # Errors
-    /// [`Error::Format`] where a path is neither, [`Error::Mismatch`] where a fold that was asked
-    /// for has no model or two models have other labels.
+    /// [`Error::Format`] where a path is none of them, [`Error::Mismatch`] where a fold that was
+    /// asked for has no model or two networks have other labels.
     pub fn open(paths: &[PathBuf], folds: Option<&[usize]>) -> Result<Self, Error> {
-        let mut models: Vec<(PathBuf, Notes)> = Vec::new();
+        let mut all = Self {
+            label_names: Vec::new(),
+            networks: Vec::new(),
+            thresholds: None,
+        };
         for path in paths {
             if !path.exists() {
                 return Err(Error::format(
                     path,
-                    "there is no such run or model file; name a run that soup train wrote, or a \
-                     model.safetensors",
+                    "there is no such run or model file; name a run that soup train wrote, a \
+                     model.safetensors or a model.soup",
                 ));
             }
             let files = if path.is_dir() {
@@ -67,33 +112,137 @@ impl Predictor {
                 vec![path.clone()]
             };
             for file in files {
-                let notes = Notes::read(&file)?;
-                if let Some((first, known)) = models.first()
-                    && known.label_names != notes.label_names
-                {
-                    return Err(Error::Mismatch(format!(
-                        "{} and {} have other labels and cannot answer together",
-                        first.display(),
-                        file.display()
-                    )));
-                }
-                models.push((file, notes));
+                all.add(file)?;
             }
         }
-        if models.is_empty() {
-            return Err(Error::Mismatch("no model was named".to_owned()));
+        match all.networks.is_empty() {
+            true => Err(Error::Mismatch("no model was named".to_owned())),
+            false => Ok(all),
         }
-        Ok(Self { models })
+    }
+
+    fn add(&mut self, file: PathBuf) -> Result<(), Error> {
+        let archive = Archive::open(&file)?;
+        let metadata = archive.metadata()?;
+        let (label_names, mut thresholds) = if model::is_model(&metadata) {
+            let model = Model::of(&file, &archive, &metadata)?;
+            let networks = model.members.into_iter().map(|member| Network {
+                file: file.clone(),
+                picture: Some(model.picture),
+                source: Source::Exported(Box::new(member)),
+            });
+            self.networks.extend(networks);
+            (model.label_names, Some(model.thresholds))
+        } else {
+            let notes = Notes::of(&file, &metadata)?;
+            let label_names = notes.label_names.clone();
+            self.networks.push(Network {
+                file: file.clone(),
+                picture: notes.picture,
+                source: Source::Trained(Box::new(notes)),
+            });
+            (label_names, None)
+        };
+        if self.label_names.is_empty() {
+            self.label_names = label_names;
+        } else if self.label_names != label_names {
+            return Err(Error::Mismatch(format!(
+                "{} and {} have other labels and cannot answer together",
+                self.networks[0].file.display(),
+                file.display()
+            )));
+        } else {
+            // Thresholds belong to the answers of the one file that they came with.
+            thresholds = None;
+        }
+        self.thresholds = thresholds;
+        Ok(())
     }
 
     /// Names of the labels, in the order of the columns.
     pub fn label_names(&self) -> &[String] {
-        &self.models[0].1.label_names
+        &self.label_names
     }
 
-    /// The model files that answer.
+    /// The file of each network that answers.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.models.iter().map(|(file, _)| file.as_path())
+        self.networks.iter().map(|network| network.file.as_path())
+    }
+
+    /// All networks as one model for pictures of this shape, or of the shape that they were trained
+    /// on. Thresholds are those of the one `model.soup` that was opened, else 0.5.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where no shape is given and the files name none or several, and
+    /// everything that reading the networks reports.
+    pub fn model(&self, picture: Option<PictureShape>) -> Result<Model, Error> {
+        let picture = match picture {
+            Some(picture) => picture,
+            None => self.picture()?,
+        };
+        let members = self.networks.iter();
+        let members = members.map(|network| Ok(network.member(picture)?.into_owned()));
+        let thresholds = self.thresholds.clone();
+        Ok(Model {
+            members: members.collect::<Result<_, Error>>()?,
+            picture,
+            thresholds: thresholds.unwrap_or_else(|| vec![0.5; self.label_names.len()]),
+            label_names: self.label_names.clone(),
+        })
+    }
+
+    /// The bytes of the one file of weights that was opened, under timm's names as training left
+    /// them.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where there are several networks, or one whose weights were made for
+    /// inference, [`Error::File`].
+    pub fn trained_weights(&self) -> Result<Vec<u8>, Error> {
+        match &self.networks[..] {
+            [
+                Network {
+                    file,
+                    source: Source::Trained(_),
+                    ..
+                },
+            ] => std::fs::read(file).map_err(Error::file(file, "read")),
+            [network] => Err(Error::Mismatch(format!(
+                "{} holds weights made for inference, which no longer have timm's names; name the run \
+                 that it came from",
+                network.file.display()
+            ))),
+            networks => Err(Error::Mismatch(format!(
+                "a safetensors file holds one network, and {} were named; choose one run and one fold",
+                networks.len()
+            ))),
+        }
+    }
+
+    /// The one shape of pictures that all networks were made for.
+    fn picture(&self) -> Result<PictureShape, Error> {
+        let mut found: Option<(&Network, PictureShape)> = None;
+        for network in &self.networks {
+            let file = network.file.display();
+            match (network.picture, found) {
+                (None, _) => {
+                    return Err(Error::Mismatch(format!(
+                        "{file} does not say which pictures it was trained on; give their size (--picture 256x256x1)"
+                    )));
+                }
+                (Some(picture), Some((first, other))) if picture != other => {
+                    return Err(Error::Mismatch(format!(
+                        "{} was trained on pictures of {other}, {file} on {picture}; give the size \
+                         that all of them are to read (--picture)",
+                        first.file.display()
+                    )));
+                }
+                (Some(picture), _) => found = Some((network, picture)),
+            }
+        }
+        match found {
+            Some((_, picture)) => Ok(picture),
+            None => Err(Error::Mismatch("no model was named".to_owned())),
+        }
     }
 
     /// Probabilities of the examples with these indices: a row an index, a column a label.
@@ -115,36 +264,26 @@ impl Predictor {
         let slots: Vec<Slot> = indices.iter().copied().map(Slot::Packed).collect();
         let pool = Arc::new(Pool::new(options.threads));
         let mut sums = vec![0.0f64; indices.len() * labels];
-        let images = (indices.len() * self.models.len()) as u64;
-        for (number, (file, notes)) in self.models.iter().enumerate() {
-            let transforms = notes.transforms.evaluation();
-            let shape = transforms
-                .output_shape(examples.shape())
-                .map_err(soup_data::Error::from)?;
-            let wrong = |problem: String| Error::Model {
-                model: notes.model.name.clone(),
-                problem,
-            };
-            let graph = notes
-                .model
-                .build(shape, labels)
-                .map_err(|error| wrong(error.to_string()))?;
-            let weights = safetensors::load(file, &graph)?;
-            let (graph, weights) = rewrite::for_inference(&graph, &weights);
+        let images = (indices.len() * self.networks.len()) as u64;
+        for (number, network) in self.networks.iter().enumerate() {
+            let member = network.member(examples.shape())?;
             let planned = Options {
                 pool: Some(Arc::clone(&pool)),
-                precision: notes.model.precision.into(),
+                precision: member.precision.into(),
                 ..Options::default()
             };
-            let mut inference = Inference::new(&graph, options.batch.max(1), &planned)
-                .map_err(|error| wrong(error.to_string()))?;
-            inference.load(weights);
+            let mut inference = Inference::new(&member.graph, options.batch.max(1), &planned)
+                .map_err(|error| Error::Model {
+                    model: member.origin.network.clone(),
+                    problem: error.to_string(),
+                })?;
+            inference.load(member.weights.clone());
             let loader = Loader::new(
                 Some(examples),
                 None,
-                &transforms,
+                &member.transforms,
                 0,
-                shape.len(),
+                member.graph.input().len(),
                 examples.label_names().len(),
                 &pool,
             );
@@ -154,11 +293,11 @@ impl Predictor {
                 !stop.load(Ordering::Relaxed)
             })?
             .ok_or(Error::Stopped)?;
-            for (sum, &logit) in sums.iter_mut().zip(&scores.logits) {
-                *sum += f64::from(sigmoid(logit));
+            for (cell, (sum, &logit)) in sums.iter_mut().zip(&scores.logits).enumerate() {
+                *sum += f64::from(member.probability(cell % labels, logit));
             }
         }
-        let count = self.models.len() as f64;
+        let count = self.networks.len() as f64;
         Ok(sums.iter().map(|sum| (sum / count) as f32).collect())
     }
 }

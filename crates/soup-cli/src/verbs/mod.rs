@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod ensemble;
 pub mod evaluate;
+pub mod export;
 pub mod folds;
 pub mod models;
 pub mod pack;

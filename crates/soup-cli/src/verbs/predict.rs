@@ -25,7 +25,7 @@ use crate::progress::Bar;
 Examples:
   soup predict runs/first --images test/ --out probs.csv
   soup predict runs/first runs/second --fold 0,1 --images test.zip --out probs.npy
-  soup predict model.safetensors --images pack/ --out probs.csv
+  soup predict model.soup --images pack/ --out probs.csv
 
 Next: soup submit probs.csv --sample sample_submission.csv --out submission.csv")]
 pub struct Arguments {

@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "quickstart",
     "compose",
     "pack",
@@ -11,6 +11,7 @@ const VERBS: [&str; 10] = [
     "train",
     "evaluate",
     "predict",
+    "export",
     "ensemble",
     "submit",
     "models",

@@ -4,6 +4,7 @@
 mod answers;
 mod compose;
 mod evaluate;
+mod export;
 mod folds;
 mod help;
 mod models;

@@ -10,7 +10,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-pub use decode::{Channels, EXTENSIONS};
+pub use decode::{Channels, EXTENSIONS, decode};
 pub use folder::FolderExamples;
 pub use labels::{Columns, read_column, read_label_table};
 pub use table::LabelTable;

@@ -6,6 +6,7 @@ use soup_random::Stream;
 use super::pad::{PaddingMode, pad};
 use super::picture::{Form, Picture, Workspace};
 use super::{Fill, Size, Step};
+use crate::PictureShape;
 
 /// torchvision `CenterCrop`: the middle of the picture; where the picture is smaller, zeros around
 /// it.
@@ -17,7 +18,7 @@ pub struct CenterCrop {
 }
 
 impl CenterCrop {
-    fn target(&self) -> [usize; 2] {
+    pub(super) fn target(&self) -> [usize; 2] {
         match self.size {
             Size::One(side) => [side, side],
             Size::HeightWidth(target) => target,
@@ -41,6 +42,24 @@ impl Step for CenterCrop {
     }
 }
 
+/// The frame of zeros (left, top, right, bottom) that a picture smaller than its crop gets first.
+pub(super) fn frame(picture: PictureShape, [height, width]: [usize; 2]) -> [usize; 4] {
+    let rows = height.saturating_sub(picture.height);
+    let columns = width.saturating_sub(picture.width);
+    let [left, top] = [columns / 2, rows / 2];
+    [left, top, columns - left, rows - top]
+}
+
+/// The rows and columns that are kept of a picture at least as large as its crop.
+pub(super) fn kept(picture: [usize; 2], crop: [usize; 2]) -> [std::ops::Range<usize>; 2] {
+    std::array::from_fn(|axis| {
+        // Half of the rest, ties to even, as Python's `round`.
+        let rest = picture[axis].saturating_sub(crop[axis]);
+        let first = (rest as f64 * 0.5).round_ties_even() as usize;
+        first..first + crop[axis]
+    })
+}
+
 /// torchvision's `center_crop`.
 pub(super) fn center_crop(
     picture: &mut Picture,
@@ -48,27 +67,21 @@ pub(super) fn center_crop(
     width: usize,
     workspace: &mut Workspace,
 ) {
-    let missing_rows = height.saturating_sub(picture.height);
-    let missing_columns = width.saturating_sub(picture.width);
-    if missing_rows > 0 || missing_columns > 0 {
-        let [left, top] = [missing_columns / 2, missing_rows / 2];
-        let padding = [left, top, missing_columns - left, missing_rows - top];
+    let frame = frame(picture.shape(), [height, width]);
+    if frame != [0; 4] {
         pad(
             picture,
-            padding,
+            frame,
             &Fill::One(0.0),
             PaddingMode::Constant,
             workspace,
         );
     }
-    // Half of the rest, ties to even, as Python's `round`.
-    let half = |rest: usize| (rest as f64 * 0.5).round_ties_even() as usize;
-    let top = half(picture.height - height);
-    let left = half(picture.width - width);
+    let [rows, columns] = kept([picture.height, picture.width], [height, width]);
     let channels = picture.channels;
-    for row in 0..height {
-        let from = ((top + row) * picture.width + left) * channels;
-        let to = row * width * channels;
+    for (to, row) in rows.enumerate() {
+        let from = (row * picture.width + columns.start) * channels;
+        let to = to * width * channels;
         picture
             .values
             .copy_within(from..from + width * channels, to);

@@ -55,7 +55,7 @@ impl Normalize {
     }
 
     /// Means and deviations, where exactly one way of giving them was used.
-    fn constants(&self) -> Option<(&[f64], &[f64])> {
+    pub(super) fn constants(&self) -> Option<(&[f64], &[f64])> {
         match (self.preset, &self.mean, &self.std) {
             (Some(NormalizePreset::Imagenet), None, None) => {
                 Some((&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]))
@@ -111,7 +111,12 @@ impl Step for Normalize {
 }
 
 /// Factor and summand of `(value / maximum - mean) / std` for a channel.
-fn coefficients(scale: ValueScale, mean: &[f64], std: &[f64], channel: usize) -> (f64, f64) {
+pub(super) fn coefficients(
+    scale: ValueScale,
+    mean: &[f64],
+    std: &[f64],
+    channel: usize,
+) -> (f64, f64) {
     let of = |values: &[f64]| values[if values.len() == 1 { 0 } else { channel }];
     let maximum = f64::from(scale.maximum().unwrap_or(1.0));
     (1.0 / (maximum * of(std)), -of(mean) / of(std))

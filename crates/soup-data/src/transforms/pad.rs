@@ -54,7 +54,7 @@ pub enum PaddingMode {
 
 impl PaddingMode {
     /// Where the value at `position` of an axis of `len` pixels comes from; `None` is the fill.
-    fn source(self, position: isize, len: usize) -> Option<usize> {
+    pub(super) fn source(self, position: isize, len: usize) -> Option<usize> {
         let last = len as isize - 1;
         let source = match self {
             _ if (0..=last).contains(&position) => position,
@@ -71,7 +71,7 @@ impl PaddingMode {
 
 impl Pad {
     /// `[left, top, right, bottom]`.
-    fn sides(&self) -> [usize; 4] {
+    pub(super) fn sides(&self) -> [usize; 4] {
         match self.padding {
             Padding::All(side) => [side; 4],
             Padding::Sides([x, y]) => [x, y, x, y],

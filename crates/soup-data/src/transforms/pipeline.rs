@@ -6,7 +6,7 @@ use soup_random::Stream;
 use crate::PictureShape;
 
 use super::picture::Form;
-use super::{Picture, Scratch, Transform, TransformError, ValueScale, normalize};
+use super::{Picture, Plain, Scratch, Transform, TransformError, ValueScale, normalize};
 
 /// Longest side of a picture in a pipeline, in pixels.
 const MAXIMUM_SIDE: usize = 32_768;
@@ -43,6 +43,26 @@ impl Pipeline {
     pub fn evaluation(&self) -> Self {
         let fixed = self.0.iter().filter(|transform| !transform.is_random());
         Self(fixed.cloned().collect())
+    }
+
+    /// What the pipeline does in evaluation to pictures of shape `input`, in steps so plain that
+    /// any library of arrays can do them. Random transforms are left out.
+    ///
+    /// # Errors
+    /// Those of [`output_shape`](Self::output_shape).
+    pub fn plain(&self, input: PictureShape) -> Result<Vec<Plain>, TransformError> {
+        let fixed = self.evaluation();
+        fixed.check(input)?;
+        let mut form = Form {
+            shape: input,
+            scale: ValueScale::Bytes,
+        };
+        let mut steps = Vec::new();
+        for (index, transform) in fixed.0.iter().enumerate() {
+            steps.extend(transform.plain(form));
+            form = fixed.step(index, form)?;
+        }
+        Ok(steps)
     }
 
     /// Transforms the bytes of a picture and writes the result into `out`: height x width x
@@ -116,17 +136,23 @@ impl Pipeline {
 
     fn check_from(&self, mut form: Form) -> Result<Form, TransformError> {
         check_size(form).map_err(|problem| TransformError::Input { problem })?;
-        for (index, transform) in self.0.iter().enumerate() {
-            form = transform
-                .check(form)
-                .and_then(|after| check_size(after).map(|()| after))
-                .map_err(|problem| TransformError::Transform {
-                    position: index + 1,
-                    kind: transform.kind(),
-                    problem,
-                })?;
+        for index in 0..self.0.len() {
+            form = self.step(index, form)?;
         }
         Ok(form)
+    }
+
+    /// What comes out of one transform.
+    fn step(&self, index: usize, before: Form) -> Result<Form, TransformError> {
+        let transform = &self.0[index];
+        transform
+            .check(before)
+            .and_then(|after| check_size(after).map(|()| after))
+            .map_err(|problem| TransformError::Transform {
+                position: index + 1,
+                kind: transform.kind(),
+                problem,
+            })
     }
 }
 

@@ -44,7 +44,7 @@ impl Resize {
     }
 
     /// Height and width that come out, by torchvision's rule (the longer side is rounded down).
-    fn target(&self, height: usize, width: usize) -> Result<[usize; 2], String> {
+    pub(super) fn target(&self, height: usize, width: usize) -> Result<[usize; 2], String> {
         let short = match (self.size, self.max_size) {
             (Size::HeightWidth(_), Some(_)) => {
                 return Err("`max_size` goes with a `size` of one number only".into());
@@ -78,7 +78,7 @@ impl Resize {
         })
     }
 
-    fn method(&self) -> Method {
+    pub(super) fn method(&self) -> Method {
         match self.interpolation {
             Interpolation::Nearest => Method::Nearest,
             Interpolation::NearestExact => Method::NearestExact,
@@ -149,6 +149,23 @@ impl Method {
             }
         }
     }
+}
+
+/// The input position that each output position reads first: the only one, for the methods that
+/// pick.
+pub(super) fn nearest(method: Method, input: usize, output: usize) -> Vec<usize> {
+    Axis::new(method, input, output).starts
+}
+
+/// The weights of all input positions for every output position.
+pub(super) fn matrix(method: Method, input: usize, output: usize) -> Vec<Vec<f32>> {
+    let axis = Axis::new(method, input, output);
+    let rows = axis.positions().map(|(start, weights)| {
+        let mut row = vec![0.0; input];
+        row[start..start + weights.len()].copy_from_slice(weights);
+        row
+    });
+    rows.collect()
 }
 
 /// For every output position along an axis: the first input position and `taps` weights.

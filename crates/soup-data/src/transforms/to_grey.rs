@@ -31,11 +31,14 @@ impl Step for ToGrey {
     }
 }
 
+/// Weights of red, green and blue.
+pub(super) const FACTORS: [f32; 3] = [0.2989, 0.587, 0.114];
+
 /// Grey value of a pixel: weighted red, green and blue, or the first channel.
 #[inline]
 pub(super) fn grey(pixel: &[f32]) -> f32 {
     match pixel {
-        [red, green, blue, ..] => red * 0.2989 + green * 0.587 + blue * 0.114,
+        [red, green, blue, ..] => red * FACTORS[0] + green * FACTORS[1] + blue * FACTORS[2],
         [grey, ..] => *grey,
         [] => 0.0,
     }

@@ -38,16 +38,50 @@ pub fn load(path: &Path, graph: &Graph) -> Result<Weights, SafetensorsError> {
 /// As [`load`].
 pub fn from_bytes(file: &str, bytes: &[u8], graph: &Graph) -> Result<Weights, SafetensorsError> {
     let source = Source::new(file, bytes)?;
-    let (missing, unexpected) = source.differences(graph);
-    if !missing.is_empty() || !unexpected.is_empty() {
-        return Err(source.names(missing, unexpected));
+    source.refuse_others(&[(String::new(), graph)])?;
+    source.weights("", graph)
+}
+
+/// A file with the weights of several networks, each one's tensors under a prefix of its own; see
+/// [`super::to_bytes`].
+#[derive(Debug)]
+pub struct Archive {
+    file: String,
+    bytes: Vec<u8>,
+}
+
+impl Archive {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`SafetensorsError::Io`].
+    pub fn open(path: &Path) -> Result<Self, SafetensorsError> {
+        let file = path.display().to_string();
+        let bytes = read(path)?;
+        Ok(Self { file, bytes })
     }
-    let mut weights = Weights::zeros(graph);
-    for parameter in &graph.parameters {
-        let values = source.values(parameter)?;
-        weights.of_mut(parameter).copy_from_slice(&values);
+
+    /// The notes that the file carries besides its tensors.
+    ///
+    /// # Errors
+    /// [`SafetensorsError::Format`] where the file is damaged.
+    pub fn metadata(&self) -> Result<BTreeMap<String, String>, SafetensorsError> {
+        notes(&self.file, &self.bytes)
     }
-    Ok(weights)
+
+    /// The weights of networks, each with its prefix, that together are all that the file holds.
+    ///
+    /// # Errors
+    /// [`SafetensorsError`] where the file is damaged or holds other tensors than these networks
+    /// have.
+    pub fn weights(&self, parts: &[(String, &Graph)]) -> Result<Vec<Weights>, SafetensorsError> {
+        let source = Source::new(&self.file, &self.bytes)?;
+        source.refuse_others(parts)?;
+        let weights = parts
+            .iter()
+            .map(|(prefix, graph)| source.weights(prefix, graph));
+        weights.collect()
+    }
 }
 
 /// The weights of a graph from a file of the same backbone, by timm's rules: filters that read the
@@ -86,7 +120,7 @@ pub fn from_bytes_adapted(
     };
     let readers = picture_filters(graph);
     let fresh = fresh_heads(graph, &source);
-    let (missing, unused) = source.differences(graph);
+    let (missing, unused) = source.differences(&[(String::new(), graph)]);
     let is_fresh = |name: &String| fresh.iter().any(|id| graph.parameters[id.0].name == *name);
     let missing: Vec<String> = missing.into_iter().filter(|n| !is_fresh(n)).collect();
     if !missing.is_empty() {
@@ -106,9 +140,10 @@ pub fn from_bytes_adapted(
                     shape: shape.to_vec(),
                     ..parameter.clone()
                 };
-                rewrite::adapt_filters(&source.values(&held)?, shape, parameter.shape[1])
+                let values = source.values(&held.name, &held)?;
+                rewrite::adapt_filters(&values, shape, parameter.shape[1])
             }
-            _ => source.values(parameter)?,
+            _ => source.values(&parameter.name, parameter)?,
         };
         loaded.weights.of_mut(parameter).copy_from_slice(&values);
     }
@@ -120,11 +155,16 @@ pub fn from_bytes_adapted(
 /// # Errors
 /// [`SafetensorsError`] where the file cannot be read or is damaged.
 pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, SafetensorsError> {
-    let bytes = read(path)?;
-    let file = path.display().to_string();
-    match SafeTensors::read_metadata(&bytes) {
+    notes(&path.display().to_string(), &read(path)?)
+}
+
+fn notes(file: &str, bytes: &[u8]) -> Result<BTreeMap<String, String>, SafetensorsError> {
+    match SafeTensors::read_metadata(bytes) {
         Ok((_, metadata)) => Ok(metadata.metadata().clone().into_iter().flatten().collect()),
-        Err(source) => Err(SafetensorsError::Format { file, source }),
+        Err(source) => Err(SafetensorsError::Format {
+            file: file.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -199,15 +239,46 @@ impl<'a> Source<'a> {
         self.tensors.get(name).map(TensorView::shape)
     }
 
-    /// Names that only the graph has and names that only the file has, both sorted.
-    fn differences(&self, graph: &Graph) -> (Vec<String>, Vec<String>) {
-        let needed: BTreeSet<&String> = graph.parameters.iter().map(|p| &p.name).collect();
-        let missing = needed.iter().filter(|n| !self.tensors.contains_key(**n));
-        let unexpected = self.tensors.keys().filter(|n| !needed.contains(n));
-        (
-            missing.map(|n| (*n).clone()).collect(),
-            unexpected.cloned().collect(),
-        )
+    /// Names that only the graphs have and names that only the file has, both sorted.
+    fn differences(&self, parts: &[(String, &Graph)]) -> (Vec<String>, Vec<String>) {
+        let names = parts.iter().flat_map(|(prefix, graph)| {
+            let parameters = graph.parameters.iter();
+            parameters.map(move |p| format!("{prefix}{}", p.name))
+        });
+        let needed: BTreeSet<String> = names.collect();
+        let unexpected = self.tensors.keys().filter(|n| !needed.contains(*n));
+        let unexpected = unexpected.cloned().collect();
+        let missing = needed.into_iter();
+        let missing = missing.filter(|n| !self.tensors.contains_key(n));
+        (missing.collect(), unexpected)
+    }
+
+    /// Refuses a file that holds other tensors than the graphs have.
+    fn refuse_others(&self, parts: &[(String, &Graph)]) -> Result<(), SafetensorsError> {
+        let (missing, unexpected) = self.differences(parts);
+        match missing.is_empty() && unexpected.is_empty() {
+            true => Ok(()),
+            false => Err(self.names(missing, unexpected)),
+        }
+    }
+
+    /// The weights of a graph whose tensors carry a prefix. No more is allocated than the file
+    /// holds.
+    fn weights(&self, prefix: &str, graph: &Graph) -> Result<Weights, SafetensorsError> {
+        let mut weights = Weights {
+            trainable: Vec::new(),
+            buffers: Vec::new(),
+        };
+        for parameter in &graph.parameters {
+            let values = self.values(&format!("{prefix}{}", parameter.name), parameter)?;
+            let arena = match parameter.role.is_trainable() {
+                true => &mut weights.trainable,
+                false => &mut weights.buffers,
+            };
+            // Parameters stand end to end in the graph's order.
+            arena.extend(values);
+        }
+        Ok(weights)
     }
 
     fn names(&self, missing: Vec<String>, unexpected: Vec<String>) -> SafetensorsError {
@@ -218,30 +289,29 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The values of a parameter that the file holds, in its shape.
-    fn values(&self, parameter: &Parameter) -> Result<Vec<f32>, SafetensorsError> {
-        let name = &parameter.name;
+    /// The values that the file holds under a name, in the parameter's shape.
+    fn values(&self, name: &str, parameter: &Parameter) -> Result<Vec<f32>, SafetensorsError> {
         let Some(tensor) = self.tensors.get(name) else {
-            return Err(self.names(vec![name.clone()], Vec::new()));
+            return Err(self.names(vec![name.to_owned()], Vec::new()));
         };
         if tensor.shape() != parameter.shape {
             return Err(SafetensorsError::Shape {
                 file: self.file.to_owned(),
-                name: name.clone(),
+                name: name.to_owned(),
                 expected: parameter.shape.clone(),
                 got: tensor.shape().to_vec(),
             });
         }
         let values = floats(tensor).ok_or_else(|| SafetensorsError::Kind {
             file: self.file.to_owned(),
-            name: name.clone(),
+            name: name.to_owned(),
             kind: tensor.dtype().to_string(),
         })?;
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
             Some(index) => Err(SafetensorsError::NotFinite {
                 file: self.file.to_owned(),
-                name: name.clone(),
+                name: name.to_owned(),
                 value: values[index],
                 index,
             }),

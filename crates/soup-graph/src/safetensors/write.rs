@@ -22,8 +22,12 @@ pub fn save(
     weights: &Weights,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), SafetensorsError> {
-    check_length(&path.display().to_string(), graph, weights)?;
-    let bytes = bytes(graph, weights, metadata);
+    let part = Part {
+        prefix: "",
+        graph,
+        weights,
+    };
+    let bytes = to_bytes(&path.display().to_string(), &[part], metadata)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
@@ -44,30 +48,49 @@ pub fn save(
     })
 }
 
-/// The file of the weights of a graph: the same weights and notes give the same bytes. Written here
-/// and not by the safetensors crate because that one puts the notes in random order.
-pub(super) fn bytes(
-    graph: &Graph,
-    weights: &Weights,
+/// One network of a file that may hold several.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// What stands before the names of its tensors; no two parts may have the same.
+    pub prefix: &'a str,
+    /// The network.
+    pub graph: &'a Graph,
+    /// Its weights.
+    pub weights: &'a Weights,
+}
+
+/// The file of the weights of some graphs, in memory: the same weights and notes give the same
+/// bytes. Written here and not by the safetensors crate because that one puts the notes in random
+/// order. `file` is what errors call it.
+///
+/// # Errors
+/// [`SafetensorsError::Length`] where weights are not their graph's.
+pub fn to_bytes(
+    file: &str,
+    parts: &[Part],
     metadata: &BTreeMap<String, String>,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, SafetensorsError> {
     let mut counters = Vec::new();
     let mut tensors = Vec::new();
-    for parameter in &graph.parameters {
-        let values = weights.of(parameter).iter();
-        tensors.push(Tensor {
-            name: parameter.name.clone(),
-            kind: "F32",
-            shape: &parameter.shape,
-            data: values.flat_map(|value| value.to_le_bytes()).collect(),
-        });
-        if parameter.role == Role::RunningMean {
-            let layer = parameter.name.strip_suffix(".running_mean");
-            counters.push(Tensor {
-                name: format!("{}{COUNTER}", layer.unwrap_or(&parameter.name)),
-                kind: "I64",
-                shape: &[],
-                data: vec![0; 8],
+    for part in parts {
+        check_length(file, part.graph, part.weights)?;
+        for parameter in &part.graph.parameters {
+            let name = format!("{}{}", part.prefix, parameter.name);
+            if parameter.role == Role::RunningMean {
+                let layer = name.strip_suffix(".running_mean");
+                counters.push(Tensor {
+                    name: format!("{}{COUNTER}", layer.unwrap_or(&name)),
+                    kind: "I64",
+                    shape: &[],
+                    data: vec![0; 8],
+                });
+            }
+            let values = part.weights.of(parameter).iter();
+            tensors.push(Tensor {
+                name,
+                kind: "F32",
+                shape: &parameter.shape,
+                data: values.flat_map(|value| value.to_le_bytes()).collect(),
             });
         }
     }
@@ -101,7 +124,7 @@ pub(super) fn bytes(
     for tensor in &counters {
         bytes.extend(&tensor.data);
     }
-    bytes
+    Ok(bytes)
 }
 
 struct Tensor<'a> {

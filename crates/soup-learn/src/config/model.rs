@@ -20,6 +20,13 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// Whether it is single precision.
+    pub fn is_single(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
 impl From<Precision> for soup_cpu::Precision {
     fn from(precision: Precision) -> Self {
         match precision {

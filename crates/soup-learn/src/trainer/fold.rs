@@ -11,7 +11,7 @@ use std::{
 };
 
 use soup_cpu::{Inference, Options, Pool, Training};
-use soup_data::transforms::Pipeline;
+use soup_data::{Examples, transforms::Pipeline};
 use soup_graph::{Graph, Shape, Weights, rewrite, safetensors};
 use soup_zoo::heads::label_map;
 
@@ -592,11 +592,14 @@ impl Work<'_> {
         if record.best {
             let kept = kept(record.clone());
             state::keep(&self.directory.file("best.ckpt"), &kept, judged)?;
+            let data = self.fold.data;
+            let picture = data.packed.or(data.composed).map(Examples::shape);
+            let notes = Notes::new(self.fold.config, data.label_names, &record, picture);
             safetensors::save(
                 &self.directory.file("model.safetensors"),
                 self.fold.graph,
                 judged,
-                &Notes::new(self.fold.config, self.fold.data.label_names, &record).to_metadata(),
+                &notes.to_metadata(),
             )?;
             npy::write(
                 &self.directory.file("valid.npy"),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use soup_data::transforms::Pipeline;
+use soup_data::{PictureShape, transforms::Pipeline};
 use soup_graph::safetensors;
 use toml::{Table, Value};
 
@@ -23,11 +23,20 @@ pub struct Notes {
     pub label_names: Vec<String>,
     /// Fold and epoch, counted from 0 and from 1.
     pub origin: [usize; 2],
+    /// The pictures that it was trained on; files of earlier versions do not say.
+    pub picture: Option<PictureShape>,
+    /// Share of right cells on the fold's held-out pictures at threshold 0.5, where it is a number.
+    pub valid_accuracy: Option<f64>,
 }
 
 impl Notes {
     /// The notes of weights that a run trained.
-    pub(super) fn new(config: &Config, label_names: &[String], record: &EpochRecord) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        label_names: &[String],
+        record: &EpochRecord,
+        picture: Option<PictureShape>,
+    ) -> Self {
         Self {
             model: ModelConfig {
                 weights: String::new(),
@@ -36,6 +45,8 @@ impl Notes {
             transforms: config.transforms.clone(),
             label_names: label_names.to_vec(),
             origin: [record.fold, record.epoch],
+            picture,
+            valid_accuracy: Some(record.valid_accuracy).filter(|value| value.is_finite()),
         }
     }
 
@@ -50,11 +61,24 @@ impl Notes {
         settings.retain(|name, _| name == "model" || name == "transforms");
         let labels = self.label_names.iter().cloned().map(Value::String);
         settings.insert("labels".to_owned(), Value::Array(labels.collect()));
-        BTreeMap::from([
+        let mut metadata = BTreeMap::from([
             ("soup".to_owned(), settings.to_string()),
             ("fold".to_owned(), self.origin[0].to_string()),
             ("epoch".to_owned(), self.origin[1].to_string()),
-        ])
+        ]);
+        if let Some(accuracy) = self.valid_accuracy {
+            metadata.insert("valid_accuracy".to_owned(), accuracy.to_string());
+        }
+        if let Some(PictureShape {
+            height,
+            width,
+            channels,
+        }) = self.picture
+        {
+            let sides = format!("{height} {width} {channels}");
+            metadata.insert("picture".to_owned(), sides);
+        }
+        metadata
     }
 
     /// Reads the notes of a model file.
@@ -63,7 +87,14 @@ impl Notes {
     /// [`Error::Format`] for a file without such notes, [`Error::Weights`] for one that is no
     /// safetensors file.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let metadata = safetensors::read_metadata(path)?;
+        Self::of(path, &safetensors::read_metadata(path)?)
+    }
+
+    /// The notes among the metadata of the file `path`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where there are none.
+    pub fn of(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Self, Error> {
         let Some(text) = metadata.get("soup") else {
             return Err(Error::format(
                 path,
@@ -94,6 +125,23 @@ impl Notes {
             transforms: config.transforms,
             label_names,
             origin: [number("fold"), number("epoch")],
+            picture: metadata.get("picture").and_then(|text| picture(text)),
+            valid_accuracy: metadata
+                .get("valid_accuracy")
+                .and_then(|text| text.parse().ok()),
         })
+    }
+}
+
+/// Height, width and channels, parted by spaces.
+fn picture(text: &str) -> Option<PictureShape> {
+    let sides: Option<Vec<usize>> = text.split(' ').map(|side| side.parse().ok()).collect();
+    match sides?[..] {
+        [height, width, channels] => Some(PictureShape {
+            height,
+            width,
+            channels,
+        }),
+        _ => None,
     }
 }

@@ -42,6 +42,17 @@ impl std::str::FromStr for Channels {
     }
 }
 
+/// Decodes one PNG or JPEG file: its shape and its pixels, row by row, the channels of a pixel
+/// beside each other.
+///
+/// # Errors
+/// What is wrong with the bytes, in a few words.
+pub fn decode(bytes: &[u8], channels: Channels) -> Result<(PictureShape, Vec<u8>), String> {
+    let mut decoder = Decoder::default();
+    let (shape, _) = decoder.decode(bytes, channels)?;
+    Ok((shape, decoder.pixels))
+}
+
 /// Decodes one picture after the other; keeps its buffers between them.
 #[derive(Default)]
 pub(crate) struct Decoder {

@@ -3,6 +3,7 @@
 
 mod distributions;
 mod pipeline;
+mod plain;
 mod properties;
 mod reference;
 mod speed;

@@ -1,0 +1,218 @@
+//! `soup export`: runs as one file for production.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use soup_data::{PictureShape, files::write_whole};
+use soup_decide::Thresholds;
+use soup_learn::model::{Model, Origin};
+use soup_learn::predictor::Predictor;
+
+use super::Folds;
+use crate::console::Report;
+use crate::failure::Usage;
+
+/// Write runs as one file for production: model.soup, ONNX, or weights for timm
+///
+/// model.soup holds all that soup needs to answer: networks, transforms, labels, thresholds; soup
+/// predict takes it in place of runs. ONNX holds the transforms too: bytes of pictures in,
+/// probabilities out. safetensors holds the weights of one network under timm's names.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Several runs and folds become one file whose answer is the mean of their probabilities.
+
+ONNX: input `pictures`, uint8, N x height x width x channels (RGB where there are three); output
+`probabilities`, float, N x labels; with --maps also `maps`, N x labels x rows x columns, 0 to 1;
+operator set 18; labels and thresholds as JSON in the metadata.
+
+Examples:
+  soup export runs/first --out model.soup
+  soup export runs/first runs/second --fold 0,2 --out model.onnx --maps
+  soup export runs/first --fold 0 --out model.safetensors
+
+Next: soup predict model.soup --images test/ --out probs.csv")]
+pub struct Arguments {
+    /// Runs (all of their trained folds) and model files
+    #[arg(required = true, value_name = "RUN_OR_MODEL")]
+    models: Vec<PathBuf>,
+
+    /// The file: .soup, .onnx or .safetensors
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// What to write [default: by the name of --out]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// Folds of the runs that answer: all, or numbers from 0 such as 0,2
+    #[arg(long, value_name = "FOLDS", default_value = "all")]
+    fold: Folds,
+
+    /// ONNX: give the label maps as a second output
+    #[arg(long)]
+    maps: bool,
+
+    /// Pictures it is to read, such as 256x256x1 [default: those it was trained on]
+    #[arg(long, value_name = "HEIGHTxWIDTHxCHANNELS")]
+    picture: Option<Sides>,
+
+    /// A yes is a probability above T; T,a=T,... gives labels their own [default: 0.5]
+    #[arg(long, value_name = "T")]
+    threshold: Option<Thresholds>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Format {
+    /// All that soup needs to answer
+    Soup,
+    /// For ONNX Runtime, OpenVINO and others
+    Onnx,
+    /// Weights of one network under timm's names
+    Safetensors,
+}
+
+impl Format {
+    fn of(out: &Path) -> Result<Self> {
+        let extension = out.extension().unwrap_or_default().to_string_lossy();
+        <Self as ValueEnum>::from_str(&extension, true).map_err(|_| {
+            let problem = format!(
+                "the name {} says no format; end it in .soup, .onnx or .safetensors, or give --format",
+                out.display()
+            );
+            Usage(problem).into()
+        })
+    }
+}
+
+/// A picture's shape as an argument.
+#[derive(Clone, Copy, Debug)]
+struct Sides(PictureShape);
+
+impl FromStr for Sides {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
+        match sides.as_deref() {
+            Ok(&[height, width, channels @ 1..=4]) if height > 0 && width > 0 => {
+                Ok(Self(PictureShape {
+                    height,
+                    width,
+                    channels,
+                }))
+            }
+            _ => Err("write rows, columns and channels (1 to 4), such as 256x256x1".into()),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Soup => "model.soup",
+            Self::Onnx => "ONNX",
+            Self::Safetensors => "safetensors",
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Facts<'a> {
+    format: Format,
+    networks: Vec<Origin>,
+    labels: usize,
+    /// Height, width, channels.
+    picture: [usize; 3],
+    bytes: usize,
+    out: &'a Path,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Report> {
+    let format = match arguments.format {
+        Some(format) => format,
+        None => Format::of(&arguments.out)?,
+    };
+    refuse_idle_flags(arguments, format)?;
+    let predictor = Predictor::open(&arguments.models, arguments.fold.0.as_deref())?;
+    let weights = (format == Format::Safetensors).then(|| predictor.trained_weights());
+    let weights = weights.transpose()?;
+    let picture = arguments.picture.map(|sides| sides.0);
+    let mut model = predictor.model(picture)?;
+    if let Some(thresholds) = &arguments.threshold {
+        model.thresholds = thresholds.in_order(&model.label_names)?;
+    }
+    let bytes = match weights {
+        Some(weights) => weights,
+        None if format == Format::Onnx => model.to_onnx(arguments.maps)?,
+        None => model.to_bytes()?,
+    };
+    write_whole(&arguments.out, &bytes)?;
+    report(arguments, format, &model, bytes.len())
+}
+
+fn refuse_idle_flags(arguments: &Arguments, format: Format) -> Result<()> {
+    let idle = [
+        (
+            "--maps",
+            arguments.maps && format != Format::Onnx,
+            "--format onnx only; a model.soup always has its maps",
+        ),
+        (
+            "--threshold",
+            arguments.threshold.is_some() && format == Format::Safetensors,
+            "model.soup and ONNX only",
+        ),
+    ];
+    match idle.into_iter().find(|(_, idle, _)| *idle) {
+        Some((flag, _, what)) => Err(Usage(format!("{flag} is for {what}")).into()),
+        None => Ok(()),
+    }
+}
+
+fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) -> Result<Report> {
+    let origins = model.members.iter().map(|member| member.origin.clone());
+    let PictureShape {
+        height,
+        width,
+        channels,
+    } = model.picture;
+    let facts = Facts {
+        format,
+        networks: origins.collect(),
+        labels: model.label_names.len(),
+        picture: [height, width, channels],
+        bytes,
+        out: &arguments.out,
+    };
+    let mut text = String::new();
+    for origin in &facts.networks {
+        let accuracy = match origin.valid_accuracy {
+            Some(accuracy) => format!(", accuracy {accuracy:.4}"),
+            None => String::new(),
+        };
+        text.push_str(&format!(
+            "{} fold {} epoch {}{accuracy}: {}\n",
+            origin.network, origin.fold, origin.epoch, origin.file
+        ));
+    }
+    text.push_str(&format!(
+        "{} networks, {} labels, pictures of {} as {format} in {} ({:.1} MB)",
+        facts.networks.len(),
+        facts.labels,
+        model.picture,
+        arguments.out.display(),
+        bytes as f64 / 1e6
+    ));
+    if format == Format::Soup {
+        text.push_str(&format!(
+            "\nnext: soup predict {} --images DIR --out probs.csv",
+            arguments.out.display()
+        ));
+    }
+    Report::new(facts, text)
+}

@@ -1,0 +1,168 @@
+//! Transforms in steps that every library of arrays has, for those who write a pipeline down in
+//! another language.
+
+use super::picture::Form;
+use super::resize::Method;
+use super::{Fill, PaddingMode, Resize, Transform, center_crop, normalize, resize, to_grey};
+
+/// A step on pictures of one shape, whose values are floats: the bytes to begin with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plain {
+    /// Pixel (row, column) is the one at `rows[row]` and `columns[column]` of the picture before.
+    Pick {
+        /// A row of the picture before for every row.
+        rows: Vec<usize>,
+        /// A column of the picture before for every column.
+        columns: Vec<usize>,
+    },
+    /// A frame around the picture.
+    Frame {
+        /// Pixels on the left, at the top, on the right, at the bottom.
+        sides: [usize; 4],
+        /// What stands in it, one value a channel.
+        values: Vec<f32>,
+    },
+    /// Linear interpolation between the centres of pixels, the border repeated.
+    Resize {
+        /// Rows that come out.
+        height: usize,
+        /// Columns that come out.
+        width: usize,
+    },
+    /// Every channel is `rows x channel x transposed columns`: a weighted mean of the pixels that a
+    /// smaller picture's pixel covers. Runtimes do not agree on what averaging resizing is, products
+    /// of matrices they do.
+    Weigh {
+        /// For every row a weight for each row of the picture before.
+        rows: Vec<Vec<f32>>,
+        /// For every column a weight for each column of the picture before.
+        columns: Vec<Vec<f32>>,
+    },
+    /// Each channel is this one of the channels before.
+    Channels(Vec<usize>),
+    /// One channel, the sum of those before times these factors.
+    Mix(Vec<f32>),
+    /// `value * factor + summand`, both one a channel.
+    Scale {
+        /// The factors.
+        factors: Vec<f32>,
+        /// The summands.
+        summands: Vec<f32>,
+    },
+    /// One channel a band of values, 1 where the one channel before lies in the band, else 0; these
+    /// are the bands' lower ends, the last one has no upper end.
+    Bands(Vec<f32>),
+}
+
+impl Transform {
+    /// The steps of a transform that is not random, for a form that it has checked.
+    pub(super) fn plain(&self, before: Form) -> Vec<Plain> {
+        let shape = before.shape;
+        match self {
+            Self::Resize(step) => step.plain(before),
+            Self::CenterCrop(step) => {
+                let frame = center_crop::frame(shape, step.target());
+                let mut steps = constant_frame(frame, &Fill::default(), shape.channels);
+                let [left, top, right, bottom] = frame;
+                let sides = [top + shape.height + bottom, left + shape.width + right];
+                if sides != step.target() {
+                    let [rows, columns] = center_crop::kept(sides, step.target());
+                    steps.push(Plain::Pick {
+                        rows: rows.collect(),
+                        columns: columns.collect(),
+                    });
+                }
+                steps
+            }
+            Self::Pad(step) => match step.padding_mode {
+                PaddingMode::Constant => constant_frame(step.sides(), &step.fill, shape.channels),
+                mode => {
+                    let [left, top, right, bottom] = step.sides();
+                    vec![Plain::Pick {
+                        rows: picked(mode, top, shape.height, bottom),
+                        columns: picked(mode, left, shape.width, right),
+                    }]
+                }
+            },
+            Self::ToGrey(_) => match shape.channels {
+                1 => Vec::new(),
+                2 => vec![Plain::Channels(vec![0])],
+                channels => {
+                    let mut factors = to_grey::FACTORS.to_vec();
+                    factors.resize(channels, 0.0);
+                    vec![Plain::Mix(factors)]
+                }
+            },
+            Self::ToRgb(_) => match shape.channels {
+                1 | 2 => vec![Plain::Channels(vec![0; 3])],
+                3 => Vec::new(),
+                _ => vec![Plain::Channels(vec![0, 1, 2])],
+            },
+            Self::ToUnit(_) => vec![scale(before, &[0.0], &[1.0])],
+            Self::Normalize(step) => {
+                let constants = step.constants();
+                let steps = constants.map(|(mean, std)| scale(before, mean, std));
+                steps.into_iter().collect()
+            }
+            Self::Bands(step) => vec![Plain::Bands(step.edges.clone())],
+            Self::HorizontalFlip(_)
+            | Self::VerticalFlip(_)
+            | Self::Rotation(_)
+            | Self::Rot90(_)
+            | Self::Affine(_)
+            | Self::RandomErasing(_)
+            | Self::Cutout(_)
+            | Self::ColorJitter(_)
+            | Self::GaussianNoise(_) => Vec::new(),
+        }
+    }
+}
+
+impl Resize {
+    fn plain(&self, before: Form) -> Vec<Plain> {
+        let (old_height, old_width) = (before.shape.height, before.shape.width);
+        let [height, width] = match self.target(old_height, old_width) {
+            Ok(target) if target != [old_height, old_width] => target,
+            _ => return Vec::new(),
+        };
+        let method = self.method();
+        let shrinks = height < old_height || width < old_width;
+        vec![match method {
+            Method::Nearest | Method::NearestExact => Plain::Pick {
+                rows: resize::nearest(method, old_height, height),
+                columns: resize::nearest(method, old_width, width),
+            },
+            Method::Antialias if shrinks => Plain::Weigh {
+                rows: resize::matrix(method, old_height, height),
+                columns: resize::matrix(method, old_width, width),
+            },
+            Method::Antialias | Method::Bilinear => Plain::Resize { height, width },
+        }]
+    }
+}
+
+fn constant_frame(sides: [usize; 4], fill: &Fill, channels: usize) -> Vec<Plain> {
+    if sides == [0; 4] {
+        return Vec::new();
+    }
+    let values = (0..channels).map(|channel| fill.of(channel)).collect();
+    vec![Plain::Frame { sides, values }]
+}
+
+/// Where every position along an axis comes from once pixels are added at both ends.
+fn picked(mode: PaddingMode, low: usize, len: usize, high: usize) -> Vec<usize> {
+    let positions = (0..low + len + high).map(|at| at as isize - low as isize);
+    // Only a constant frame comes from nowhere.
+    positions
+        .filter_map(|position| mode.source(position, len))
+        .collect()
+}
+
+fn scale(before: Form, mean: &[f64], std: &[f64]) -> Plain {
+    let channels = 0..before.shape.channels;
+    let (factors, summands) = channels
+        .map(|channel| normalize::coefficients(before.scale, mean, std, channel))
+        .map(|(factor, summand)| (factor as f32, summand as f32))
+        .unzip();
+    Plain::Scale { factors, summands }
+}

@@ -1,0 +1,338 @@
+//! A graph written down: what a file holds so that its reader needs no zoo.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op};
+
+/// Most channels, largest window and most layers that a description may name: far above any real
+/// network, and low enough that no product of counts overflows.
+const MOST_CHANNELS: usize = 1 << 15;
+const MOST_WINDOW: usize = 1 << 8;
+const MOST_LAYERS: usize = 1 << 14;
+
+/// The layers of a network in the order in which they are run. Layer `n`, counted from 1, is node
+/// `n` of the graph; node 0 is the picture.
+///
+/// It names no size of a picture or of a map: [`Description::build`] goes through [`Builder`], which
+/// derives every shape and refuses what does not fit, so that a description from a damaged or
+/// hostile file gives a graph that could have been built by hand or an error.
+///
+/// ```
+/// use soup_graph::{Builder, Convolution, Description, ImageShape};
+///
+/// let mut net = Builder::new(ImageShape { channels: 1, height: 32, width: 32 });
+/// let x = net.convolution("conv", net.input(), Convolution::square(8, 3).with_bias())?;
+/// let x = net.average_pool(x)?;
+/// let graph = net.finish(&[x]);
+///
+/// let text = serde_json::to_string(&Description::of(&graph))?;
+/// let read: Description = serde_json::from_str(&text)?;
+/// let larger = read.build(ImageShape { channels: 1, height: 64, width: 48 })?;
+/// assert_eq!(larger.parameters[0].name, "conv.weight");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    layers: Vec<Layer>,
+    outputs: Vec<usize>,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Layer {
+    #[serde(flatten)]
+    kind: Kind,
+    /// The nodes that it reads.
+    from: Vec<usize>,
+}
+
+/// [`Op`] by words and numbers alone; parameters follow from the layer's name as timm builds them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+enum Kind {
+    Convolution {
+        name: String,
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        groups: usize,
+        bias: bool,
+    },
+    BatchNorm {
+        name: String,
+        epsilon: f32,
+        momentum: f32,
+    },
+    Activation {
+        function: Activation,
+    },
+    AveragePool,
+    LogSumExpPool {
+        /// `null` is infinity, which JSON cannot write: the maximum.
+        sharpness: Option<f32>,
+    },
+    MaxPool {
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
+    Scale,
+    Add,
+    Linear {
+        name: String,
+        outputs: usize,
+        bias: bool,
+        /// Whether the weight has the shape of a 1x1 convolution.
+        pointwise: bool,
+    },
+    Dropout {
+        rate: f32,
+    },
+    DropPath {
+        rate: f32,
+    },
+}
+
+impl Description {
+    /// Writes a graph down. How its parameters start is left out; its parameters must be named as
+    /// [`Builder`] names them, which every rewrite keeps.
+    pub fn of(graph: &Graph) -> Self {
+        let layers = graph.nodes.iter().skip(1).map(|node| Layer {
+            kind: Kind::of(graph, &node.op),
+            from: node.inputs.iter().map(|id| id.0).collect(),
+        });
+        Self {
+            layers: layers.collect(),
+            outputs: graph.outputs.iter().map(|id| id.0).collect(),
+        }
+    }
+
+    /// The graph for pictures of this shape.
+    ///
+    /// # Errors
+    /// [`GraphError`] naming the layer that cannot be: it reads a node that does not stand before
+    /// it, or a shape that it has no use for, or has a setting out of range.
+    pub fn build(&self, input: ImageShape) -> Result<Graph, GraphError> {
+        if self.layers.len() > MOST_LAYERS {
+            return Err(GraphError::Shape {
+                name: "layers".to_owned(),
+                problem: format!("{} are more than {MOST_LAYERS}", self.layers.len()),
+            });
+        }
+        let mut net = Builder::new(input);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let number = index + 1;
+            let wrong = |problem: String| GraphError::Shape {
+                name: format!("layer {number}"),
+                problem,
+            };
+            if let Some(later) = layer.from.iter().find(|from| **from >= number) {
+                return Err(wrong(format!(
+                    "it reads layer {later}, which does not stand before it"
+                )));
+            }
+            let from: Vec<NodeId> = layer.from.iter().copied().map(NodeId).collect();
+            layer.kind.check().map_err(wrong)?;
+            let node = match (&layer.kind, from.as_slice()) {
+                (Kind::Add, terms) => net.add(terms)?,
+                (Kind::Scale, &[map, factors]) => net.scale(map, factors)?,
+                (kind, &[from]) if *kind != Kind::Scale => kind.add(&mut net, from)?,
+                _ => {
+                    let problem = format!("it cannot read {} nodes", from.len());
+                    return Err(wrong(problem));
+                }
+            };
+            if node.0 != number {
+                // The builder leaves out what does nothing.
+                return Err(wrong("a rate of 0 drops nothing".to_owned()));
+            }
+        }
+        let outputs: Vec<NodeId> = self.outputs.iter().copied().map(NodeId).collect();
+        if outputs.is_empty() || outputs.iter().any(|id| id.0 > self.layers.len()) {
+            return Err(GraphError::Shape {
+                name: "outputs".to_owned(),
+                problem: format!("{:?} are not among the layers", self.outputs),
+            });
+        }
+        Ok(net.finish(&outputs))
+    }
+}
+
+impl Graph {
+    /// The same network for pictures of another shape; how parameters start is forgotten.
+    ///
+    /// # Errors
+    /// [`GraphError`] where pictures of this shape are too small for a layer.
+    pub fn resized(&self, input: ImageShape) -> Result<Self, GraphError> {
+        Description::of(self).build(input)
+    }
+}
+
+impl Kind {
+    fn of(graph: &Graph, op: &Op) -> Self {
+        let parameter = |id: crate::ParameterId| &graph.parameters[id.0];
+        let layer = |id| {
+            let name = parameter(id).name.as_str();
+            name.strip_suffix(".weight").unwrap_or(name).to_owned()
+        };
+        match *op {
+            // Only node 0 is the input, and it is not written down.
+            Op::Input => Self::Add,
+            Op::Convolution { spec, weight, .. } => Self::Convolution {
+                name: layer(weight),
+                channels: spec.channels,
+                kernel: spec.kernel,
+                stride: spec.stride,
+                padding: spec.padding,
+                groups: spec.groups,
+                bias: spec.bias,
+            },
+            Op::BatchNorm {
+                epsilon,
+                momentum,
+                weight,
+                ..
+            } => Self::BatchNorm {
+                name: layer(weight),
+                epsilon,
+                momentum,
+            },
+            Op::Activation(function) => Self::Activation { function },
+            Op::AveragePool => Self::AveragePool,
+            Op::LogSumExpPool { sharpness } => Self::LogSumExpPool {
+                sharpness: sharpness.is_finite().then_some(sharpness),
+            },
+            Op::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => Self::MaxPool {
+                kernel,
+                stride,
+                padding,
+            },
+            Op::Scale => Self::Scale,
+            Op::Add => Self::Add,
+            Op::Linear { weight, bias } => Self::Linear {
+                name: layer(weight),
+                outputs: parameter(weight).shape[0],
+                bias: bias.is_some(),
+                pointwise: parameter(weight).shape.len() > 2,
+            },
+            Op::Dropout(rate) => Self::Dropout { rate },
+            Op::DropPath(rate) => Self::DropPath { rate },
+        }
+    }
+
+    /// Refuses numbers that the builder takes on trust.
+    fn check(&self) -> Result<(), String> {
+        let within = |what: &str, value: usize, least: usize, most: usize| {
+            (least..=most)
+                .contains(&value)
+                .then_some(())
+                .ok_or_else(|| format!("{what} is {value}; it must lie in {least} to {most}"))
+        };
+        let channels_of = |what: &str, value: usize| within(what, value, 1, MOST_CHANNELS);
+        let window = |kernel: usize, stride: usize, padding: usize| {
+            within("kernel", kernel, 1, MOST_WINDOW)?;
+            within("stride", stride, 1, MOST_WINDOW)?;
+            within("padding", padding, 0, MOST_WINDOW)
+        };
+        let number = |what: &str, value: f32| {
+            (value.is_finite() && value >= 0.0)
+                .then_some(())
+                .ok_or_else(|| format!("{what} is {value}; it must be a number of at least 0"))
+        };
+        match self {
+            Self::Convolution {
+                channels,
+                kernel,
+                stride,
+                padding,
+                groups,
+                ..
+            } => {
+                channels_of("channels", *channels)?;
+                channels_of("groups", *groups)?;
+                window(*kernel, *stride, *padding)
+            }
+            Self::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => window(*kernel, *stride, *padding),
+            Self::Linear { outputs, .. } => channels_of("outputs", *outputs),
+            Self::BatchNorm {
+                epsilon, momentum, ..
+            } => {
+                number("epsilon", *epsilon)?;
+                number("momentum", *momentum)
+            }
+            Self::LogSumExpPool { sharpness } => number("sharpness", sharpness.unwrap_or(0.0)),
+            Self::Dropout { rate } | Self::DropPath { rate } => {
+                number("rate", *rate)?;
+                (*rate < 1.0)
+                    .then_some(())
+                    .ok_or_else(|| format!("rate is {rate}; it must be below 1"))
+            }
+            Self::Activation { .. } | Self::AveragePool | Self::Scale | Self::Add => Ok(()),
+        }
+    }
+
+    /// Adds a node that reads one other.
+    fn add(&self, net: &mut Builder, from: NodeId) -> Result<NodeId, GraphError> {
+        match self {
+            Self::Convolution {
+                name,
+                channels,
+                kernel,
+                stride,
+                padding,
+                groups,
+                bias,
+            } => {
+                let spec = Convolution {
+                    channels: *channels,
+                    kernel: *kernel,
+                    stride: *stride,
+                    padding: *padding,
+                    groups: *groups,
+                    bias: *bias,
+                };
+                net.convolution(name, from, spec)
+            }
+            Self::BatchNorm {
+                name,
+                epsilon,
+                momentum,
+            } => net.batch_norm(name, from, *epsilon, *momentum),
+            Self::Activation { function } => Ok(net.activation(from, *function)),
+            Self::AveragePool => net.average_pool(from),
+            Self::LogSumExpPool { sharpness } => {
+                net.log_sum_exp_pool(from, sharpness.unwrap_or(f32::INFINITY))
+            }
+            Self::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => net.max_pool(from, *kernel, *stride, *padding),
+            Self::Linear {
+                name,
+                outputs,
+                bias,
+                pointwise: true,
+            } => net.pointwise(name, from, *outputs, *bias),
+            Self::Linear {
+                name,
+                outputs,
+                bias,
+                pointwise: false,
+            } => net.linear(name, from, *outputs, *bias),
+            Self::Dropout { rate } => Ok(net.dropout(from, *rate)),
+            Self::DropPath { rate } => Ok(net.drop_path(from, *rate)),
+            // Read by `Description::build` itself.
+            Self::Scale | Self::Add => net.add(&[from]),
+        }
+    }
+}

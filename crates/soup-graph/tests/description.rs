@@ -1,0 +1,177 @@
+//! Graphs written down and read again: nothing is lost, and what cannot be is refused by name.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod networks;
+
+use networks::{SHAPE, everything};
+use serde_json::{Value, json};
+use soup_graph::{Description, Graph, ImageShape, Initial, Weights, rewrite};
+
+/// All but how parameters start, which a description leaves out.
+fn without_initials(mut graph: Graph) -> Graph {
+    for parameter in &mut graph.parameters {
+        parameter.initial = Initial::Constant(0.0);
+    }
+    graph
+}
+
+#[test]
+fn a_graph_comes_back_from_json() {
+    let graph = everything();
+    let weights = Weights::initial(&graph, 5);
+    let (folded, _) = rewrite::for_inference(&graph, &weights);
+    for graph in [graph, folded] {
+        let text = serde_json::to_string(&Description::of(&graph)).unwrap();
+        let read: Description = serde_json::from_str(&text).unwrap();
+        let again = read.build(SHAPE).unwrap();
+        assert_eq!(without_initials(again), without_initials(graph));
+    }
+}
+
+#[test]
+fn another_size_changes_shapes_and_no_parameter() {
+    let graph = everything();
+    let larger = graph
+        .resized(ImageShape {
+            height: 64,
+            width: 40,
+            ..SHAPE
+        })
+        .unwrap();
+    assert_eq!(larger.input().height, 64);
+    let names = |graph: &Graph| {
+        let parameters = graph.parameters.iter();
+        parameters
+            .map(|p| (p.name.clone(), p.shape.clone(), p.offset))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&larger), names(&graph));
+    let tiny = graph.resized(ImageShape {
+        height: 1,
+        width: 1,
+        ..SHAPE
+    });
+    assert!(tiny.is_ok(), "padding keeps every window inside");
+}
+
+#[test]
+fn what_cannot_be_a_network_is_named() {
+    let conv = json!({"op": "convolution", "name": "c", "channels": 4, "kernel": 3, "stride": 1,
+        "padding": 1, "groups": 1, "bias": true, "from": [0]});
+    let with = |key: &str, value: Value| {
+        let mut layer = conv.clone();
+        layer[key] = value;
+        layer
+    };
+    let pool = json!({"op": "average_pool", "from": [1]});
+    let cases = [
+        (
+            json!([with("from", json!([1]))]),
+            json!([1]),
+            "layer 1: it reads layer 1",
+        ),
+        (
+            json!([with("from", json!([]))]),
+            json!([1]),
+            "layer 1: it cannot read 0 nodes",
+        ),
+        (
+            json!([with("from", json!([0, 0]))]),
+            json!([1]),
+            "layer 1: it cannot read 2 nodes",
+        ),
+        (
+            json!([with("stride", json!(0))]),
+            json!([1]),
+            "layer 1: stride is 0",
+        ),
+        (
+            json!([with("kernel", json!(257))]),
+            json!([1]),
+            "layer 1: kernel is 257",
+        ),
+        (
+            json!([with("channels", json!(1u64 << 40))]),
+            json!([1]),
+            "layer 1: channels is 1099511627776",
+        ),
+        (
+            json!([with("groups", json!(2))]),
+            json!([1]),
+            "c: 2 groups with 3 input and 4 output",
+        ),
+        (
+            json!([conv, with("from", json!([1]))]),
+            json!([2]),
+            "two parameters are called 'c.weight'",
+        ),
+        (
+            json!([conv, pool, with("from", json!([2]))]),
+            json!([3]),
+            "c: needs a feature map",
+        ),
+        (
+            json!([conv, {"op": "max_pool", "kernel": 2, "stride": 0, "padding": 0, "from": [1]}]),
+            json!([2]),
+            "layer 2: stride is 0",
+        ),
+        (
+            json!([conv, {"op": "scale", "from": [1]}]),
+            json!([2]),
+            "layer 2: it cannot read 1 nodes",
+        ),
+        (
+            json!([conv, {"op": "add", "from": [1]}]),
+            json!([2]),
+            "add: needs two or more",
+        ),
+        (
+            json!([conv, {"op": "dropout", "rate": 0.0, "from": [1]}]),
+            json!([2]),
+            "layer 2: a rate of 0",
+        ),
+        (
+            json!([conv, {"op": "dropout", "rate": 1.0, "from": [1]}]),
+            json!([2]),
+            "layer 2: rate is 1",
+        ),
+        (
+            json!([conv, {"op": "log_sum_exp_pool", "sharpness": -1.0, "from": [1]}]),
+            json!([2]),
+            "layer 2: sharpness is -1",
+        ),
+        (
+            json!([conv]),
+            json!([2]),
+            "outputs: [2] are not among the layers",
+        ),
+        (
+            json!([conv]),
+            json!([]),
+            "outputs: [] are not among the layers",
+        ),
+    ];
+    for (layers, outputs, message) in cases {
+        let text = json!({"layers": layers, "outputs": outputs}).to_string();
+        let description: Description = serde_json::from_str(&text).unwrap();
+        let error = description.build(SHAPE).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error} for {text}");
+    }
+    let many: Vec<Value> = (0..16_385).map(|_| pool.clone()).collect();
+    let text = json!({"layers": many, "outputs": [1]}).to_string();
+    let description: Description = serde_json::from_str(&text).unwrap();
+    assert!(
+        description
+            .build(SHAPE)
+            .unwrap_err()
+            .to_string()
+            .contains("16385")
+    );
+    for text in [
+        r#"{"layers": [{"op": "attention", "from": [0]}], "outputs": [1]}"#,
+        "{}",
+        "[]",
+    ] {
+        assert!(serde_json::from_str::<Description>(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,176 @@
+//! Which labels are in a picture, by a `model.soup` that `soup export` wrote. No Python, no network,
+//! no second file:
+//!
+//! ```no_run
+//! use soup::{Image, Model};
+//!
+//! let model = Model::load("model.soup")?;
+//! let answers = model.predict(&Image::open("picture.png")?)?;
+//! for answer in answers.iter().filter(|answer| answer.found) {
+//!     println!("{} {:.3}", answer.label, answer.probability);
+//! }
+//! # Ok::<(), soup::Error>(())
+//! ```
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use soup_cpu::Pool;
+use soup_data::{
+    PictureShape,
+    dataset::{Channels, decode},
+};
+use soup_learn::model::{Model as Networks, Session};
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A picture cannot be read.
+    #[error("{name}: {problem}")]
+    Image {
+        /// The file, or what the picture is called.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A model cannot be read, or cannot answer for pictures of this shape.
+    #[error(transparent)]
+    Model(#[from] soup_learn::Error),
+}
+
+/// A decoded picture of 8 bits a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    shape: PictureShape,
+    pixels: Vec<u8>,
+}
+
+impl Image {
+    /// Decodes a PNG or JPEG file.
+    ///
+    /// # Errors
+    /// [`Error::Image`] where the file cannot be read or decoded.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let wrong = |problem: String| Error::Image {
+            name: path.display().to_string(),
+            problem,
+        };
+        let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let decoded = decode(&bytes, Channels::AsStored).map_err(wrong)?;
+        let (shape, pixels) = decoded;
+        Ok(Self { shape, pixels })
+    }
+
+    /// Decodes the bytes of a PNG or JPEG file.
+    ///
+    /// # Errors
+    /// [`Error::Image`] where they cannot be decoded.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let decoded = decode(bytes, Channels::AsStored).map_err(|problem| Error::Image {
+            name: "the picture".to_owned(),
+            problem,
+        });
+        let (shape, pixels) = decoded?;
+        Ok(Self { shape, pixels })
+    }
+
+    /// A picture of raw bytes: row by row, the channels of a pixel (1 grey, 3 RGB, 4 RGB and alpha)
+    /// beside each other.
+    ///
+    /// # Errors
+    /// [`Error::Image`] where there are not `height * width * channels` bytes.
+    pub fn new(
+        height: usize,
+        width: usize,
+        channels: usize,
+        pixels: Vec<u8>,
+    ) -> Result<Self, Error> {
+        let needed = height
+            .checked_mul(width)
+            .and_then(|n| n.checked_mul(channels));
+        if needed != Some(pixels.len()) {
+            return Err(Error::Image {
+                name: "the picture".to_owned(),
+                problem: format!(
+                    "{} bytes for {height} rows of {width} pixels with {channels} channels",
+                    pixels.len()
+                ),
+            });
+        }
+        let shape = PictureShape {
+            height,
+            width,
+            channels,
+        };
+        Ok(Self { shape, pixels })
+    }
+}
+
+/// What a model says of one label.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer<'a> {
+    /// The label's name.
+    pub label: &'a str,
+    /// The probability that it is in the picture.
+    pub probability: f32,
+    /// Whether the probability is above the label's threshold.
+    pub found: bool,
+}
+
+/// A model in memory, on every core. May be shared between threads; it answers one at a time.
+#[derive(Debug)]
+pub struct Model {
+    networks: Networks,
+    pool: Arc<Pool>,
+    /// Made for the pictures of the last shape.
+    session: Mutex<Option<Session>>,
+}
+
+impl Model {
+    /// Reads a `model.soup`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the file is none.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Ok(Self {
+            networks: Networks::read(path.as_ref())?,
+            pool: Arc::new(Pool::new(0)),
+            session: Mutex::new(None),
+        })
+    }
+
+    /// Names of the labels, in the order of the answers.
+    pub fn labels(&self) -> &[String] {
+        &self.networks.label_names
+    }
+
+    /// One answer a label. The first picture of a shape takes longer: the networks are planned for
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the model cannot read pictures of this shape.
+    pub fn predict(&self, image: &Image) -> Result<Vec<Answer<'_>>, Error> {
+        // A session left by a panic is one that every run overwrites.
+        let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = match kept.take() {
+            Some(session) if session.picture() == image.shape => session,
+            _ => Session::new(&self.networks, image.shape, &self.pool)?,
+        };
+        let session = kept.insert(session);
+        let probabilities = session.run(&self.networks, &image.pixels)?;
+        let labels = self
+            .networks
+            .label_names
+            .iter()
+            .zip(&self.networks.thresholds);
+        let answers = labels.zip(probabilities);
+        Ok(answers
+            .map(|((label, &threshold), probability)| Answer {
+                label,
+                probability,
+                found: probability > threshold,
+            })
+            .collect())
+    }
+}

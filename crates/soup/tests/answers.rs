@@ -1,0 +1,92 @@
+//! A model that is written answers for pictures of several shapes.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use soup::{Image, Model};
+use soup_data::PictureShape;
+use soup_graph::{Builder, Convolution, ImageShape, Weights};
+use soup_learn::{
+    config::Precision,
+    model::{Member, Model as Networks, Origin},
+};
+
+/// A network that says `bright` of pictures brighter than grey, `dark` of the others.
+fn brightness() -> Networks {
+    let mut net = Builder::new(ImageShape {
+        channels: 1,
+        height: 4,
+        width: 4,
+    });
+    let x = net.input();
+    let x = net
+        .convolution("conv", x, Convolution::square(2, 1).with_bias())
+        .unwrap();
+    let x = net.average_pool(x).unwrap();
+    let graph = net.finish(&[x]);
+    let mut weights = Weights::zeros(&graph);
+    let filters = graph.parameter("conv.weight").unwrap();
+    weights.of_mut(filters).copy_from_slice(&[8.0, -8.0]);
+    let bias = graph.parameter("conv.bias").unwrap();
+    weights.of_mut(bias).copy_from_slice(&[-4.0, 4.0]);
+    Networks {
+        label_names: vec!["bright".to_owned(), "dark".to_owned()],
+        picture: PictureShape {
+            height: 4,
+            width: 4,
+            channels: 1,
+        },
+        thresholds: vec![0.5, 0.99],
+        members: vec![Member {
+            graph,
+            weights,
+            precision: Precision::default(),
+            maps: None,
+            transforms: serde_json::from_str(r#"[{"kind": "to_grey"}, {"kind": "to_unit"}]"#)
+                .unwrap(),
+            calibration: None,
+            origin: Origin {
+                network: "brightness".to_owned(),
+                file: String::new(),
+                fold: 0,
+                epoch: 1,
+                valid_accuracy: None,
+            },
+        }],
+    }
+}
+
+#[test]
+fn a_picture_is_answered_in_five_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.soup");
+    brightness().write(&path).unwrap();
+    let model = Model::load(&path).unwrap();
+    assert_eq!(model.labels(), ["bright", "dark"]);
+    for (height, width, channels, value) in
+        [(4, 4, 1, 255), (9, 5, 3, 255), (4, 4, 1, 0), (4, 4, 1, 0)]
+    {
+        let image = Image::new(
+            height,
+            width,
+            channels,
+            vec![value; height * width * channels],
+        );
+        let answers = model.predict(&image.unwrap()).unwrap();
+        let bright = if value > 0 { 4.0f64 } else { -4.0 };
+        let expected = 1.0 / (1.0 + (-bright).exp());
+        assert!((f64::from(answers[0].probability) - expected).abs() < 1e-3);
+        assert!((f64::from(answers[1].probability) - (1.0 - expected)).abs() < 1e-3);
+        // 0.982 is above one half and below the other label's own threshold.
+        assert_eq!((answers[0].found, answers[1].found), (value > 0, false));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let error = Image::new(2, 2, 1, vec![0; 5]).unwrap_err().to_string();
+    assert!(error.contains("5 bytes for 2 rows of 2 pixels"), "{error}");
+    let error = Image::decode(b"GIF89a").unwrap_err().to_string();
+    assert_eq!(error, "the picture: neither a PNG nor a JPEG file");
+    let error = Image::open("nowhere.png").unwrap_err().to_string();
+    assert!(error.starts_with("nowhere.png: "), "{error}");
+    assert!(Model::load("nowhere.soup").is_err());
+}

@@ -1,0 +1,220 @@
+"""Other runtimes against soup: trains a tiny run for every kind of network, head and transform, exports it, and
+compares probabilities on 200 pictures.
+
+    cargo build --release
+    cargo build --release --manifest-path interop/tract/Cargo.toml     # optional
+    python interop/parity.py target/release/soup [--tract interop/tract/target/release/run-onnx] [--only WORD]
+
+Prints a table (Markdown) of the largest differences and ends with an error where one is above 1e-4, where
+onnx.checker complains, or where the probabilities hardly differ between pictures, which would make agreement cheap.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+LIMIT = 1e-4
+LEAST_SPREAD = 5e-3
+PICTURES = 200
+NORMALIZE = "{kind='normalize', mean=[0.5], std=[0.25]}"
+IMAGENET = "{kind='to_rgb'}, {kind='normalize', preset='imagenet'}"
+
+# Title, settings, transforms. What is not said: soup_nano, linear head, grey pictures of 64x48.
+CASES = [
+    *[
+        (f"{name} {head}", [f"model.name={name}", f"model.head={head}"], IMAGENET)
+        for name in ["efficientnet_b0", "repvgg_a0", "resnet18", "resnet50", "soup_micro"]
+        for head in ["linear", "founders", "label_map"]
+    ],
+    ("efficientnet_b1 linear", ["model.name=efficientnet_b1"], NORMALIZE),
+    ("repvgg_b0 linear", ["model.name=repvgg_b0"], NORMALIZE),
+    ("soup_small context", ["model.name=soup_small", "model.head=label_map", "model.context=true"], NORMALIZE),
+    ("label_map mean", ["model.head=label_map", "model.sharpness=0"], NORMALIZE),
+    ("label_map maximum", ["model.head=label_map", "model.sharpness=inf"], NORMALIZE),
+    *[(f"activation {a}", [f"model.activation={a}"], NORMALIZE) for a in ["silu", "gelu", "mish", "hardswish"]],
+    ("resize up", [], "{kind='resize', size=83}, " + IMAGENET),
+    ("resize down", [], "{kind='resize', size=[40, 36]}, " + NORMALIZE),
+    ("resize down one side", [], "{kind='resize', size=[100, 36]}, " + NORMALIZE),
+    ("resize without antialias", [], "{kind='resize', size=[40, 36], antialias=false}, " + NORMALIZE),
+    ("resize nearest", [], "{kind='resize', size=[40, 70], interpolation='nearest'}, " + NORMALIZE),
+    ("crop and frames", [], "{kind='center_crop', size=[40, 90]}, {kind='pad', padding=[1, 2, 3, 4], fill=9}, "
+     "{kind='pad', padding=3, padding_mode='reflect'}, " + NORMALIZE),
+    ("bands", [], "{kind='bands', edges=[0, 100, 200, 255]}"),
+    ("colour", ["colour"], "{kind='resize', size=56}, {kind='normalize', preset='imagenet'}"),
+    ("colour to grey", ["colour"], "{kind='to_grey'}, " + NORMALIZE),
+    ("two folds", ["folds"], NORMALIZE),
+    ("two folds label_map", ["folds", "model.head=label_map"], NORMALIZE),
+]
+
+
+def soup(binary, folder, *arguments):
+    command = [binary, *map(str, arguments), "--json", "--quiet"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def make_pictures(binary, folder):
+    """Grey pictures and the same in colour: sets `train`, `test`, `train_colour`, `test_colour`."""
+    small = ["compose.width=64", "compose.height=48", "compose.side=[10,24]", "compose.noise=80"]
+    soup(binary, folder, "compose", "--count", 64, "--seed", 1, "--out", "train", *small)
+    soup(binary, folder, "compose", "--count", PICTURES, "--seed", 2, "--out", "test", *small)
+    for name in ["train", "test"]:
+        colour = folder / f"{name}_colour"
+        (colour / "images").mkdir(parents=True)
+        (colour / "answer.csv").write_bytes((folder / name / "answer.csv").read_bytes())
+        for path in sorted((folder / name / "images").glob("*.png")):
+            grey = np.asarray(Image.open(path))
+            rgb = np.stack([grey, grey[::-1], grey[:, ::-1] // 2], axis=2)
+            Image.fromarray(rgb).save(colour / "images" / path.name)
+    for name in ["train", "train_colour"]:
+        soup(binary, folder, "pack", "--data", name, "--out", f"{name}.pack")
+
+
+def pictures(folder):
+    """N x height x width x channels bytes, as any image library decodes them."""
+    read = [np.asarray(Image.open(path)) for path in sorted((folder / "images").glob("*.png"))]
+    batch = np.stack(read)
+    return batch if batch.ndim == 4 else batch[..., None]
+
+
+def run_onnx_runtime(path, batch):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    whole = dict(zip(names, session.run(None, {"pictures": batch})))
+    # Any number of pictures: the first one alone.
+    alone = session.run(["probabilities"], {"pictures": batch[:1]})[0]
+    assert np.abs(alone - whole["probabilities"][:1]).max() < LIMIT
+    return whole
+
+
+def run_openvino(path, batch):
+    core = openvino.Core()
+    # OpenVINO takes bf16 by itself where the processor has it.
+    compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return compiled([batch])["probabilities"]
+
+
+def run_tract(binary, path, batch):
+    folder = path.parent
+    batch.tofile(folder / "pictures.u8")
+    sides = [str(side) for side in batch.shape]
+    done = subprocess.run([binary, path, folder / "pictures.u8", *sides, folder / "tract.f32"], capture_output=True, text=True)
+    if done.returncode != 0:
+        return None, (done.stderr.strip().splitlines() or ["it failed"])[-1]
+    return np.fromfile(folder / "tract.f32", dtype=np.float32).reshape(len(batch), -1), ""
+
+
+def run_timm(name, path, batch, transforms):
+    """The exported weights in timm, its input made by hand."""
+    x = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255
+    if transforms == IMAGENET:
+        x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    else:
+        x = (x - 0.5) / 0.25
+    model = timm.create_model(name, num_classes=26, in_chans=x.shape[1])
+    model.load_state_dict(load_file(path), strict=True)
+    with torch.no_grad():
+        return model.eval()(x).sigmoid().numpy()
+
+
+def check_maps(maps, probabilities, settings):
+    """The maps of one network without context: their smooth maximum is the picture's probability."""
+    maps = maps.astype(np.float64).reshape(*maps.shape[:2], -1)
+    logits = np.log(maps) - np.log1p(-maps)
+    sharpness = next((float(s.split("=")[1]) for s in settings if s.startswith("model.sharpness")), 4.0)
+    if sharpness == 0:
+        peaks = logits.mean(2)
+    elif np.isinf(sharpness):
+        peaks = logits.max(2)
+    else:
+        peaks = np.log(np.exp(sharpness * logits).mean(2)) / sharpness
+    return np.abs(1 / (1 + np.exp(-peaks)) - probabilities).max()
+
+
+def check(case, options, folder):
+    title, settings, transforms = case
+    flags = [word for word in settings if "=" not in word]
+    settings = [word for word in settings if "=" in word]
+    colour = "_colour" if "colour" in flags else ""
+    run = folder / "runs" / title.replace(" ", "_")
+    started = time.time()
+    common = ["optimizer.kind=adamw", "train.rate=0.004", "train.batch=8", "train.epochs=4", "folds.k=2"]
+    folds = [] if "folds" in flags else ["--fold", 0]
+    soup(options.soup, folder, "train", "--data", f"train{colour}.pack", "--out", run, *folds,
+         "model.name=soup_nano", *common, *settings, f"transforms=[{transforms}]")
+    soup(options.soup, folder, "predict", run, "--images", f"test{colour}", "--out", run / "ours.npy")
+    ours = np.load(run / "ours.npy")
+    maps = ["--maps"] if any("label_map" in word for word in settings) else []
+    path = run / "model.onnx"
+    soup(options.soup, folder, "export", run, "--out", path, *maps)
+    soup(options.soup, folder, "export", run, "--out", run / "model.soup")
+    soup(options.soup, folder, "predict", run / "model.soup", "--images", f"test{colour}", "--out", run / "file.npy")
+    assert (run / "file.npy").read_bytes() == (run / "ours.npy").read_bytes(), f"{title}: model.soup answers otherwise"
+
+    onnx.checker.check_model(str(path), full_check=True)
+    batch = pictures(folder / f"test{colour}")
+    theirs = run_onnx_runtime(path, batch)
+    difference = {
+        "ONNX Runtime": np.abs(theirs["probabilities"] - ours).max(),
+        "OpenVINO": np.abs(run_openvino(path, batch) - ours).max(),
+    }
+    notes = ""
+    if options.tract:
+        got, notes = run_tract(options.tract, path, batch)
+        difference["tract"] = np.nan if got is None else np.abs(got - ours).max()
+    name = next((word.split("=")[1] for word in settings if word.startswith("model.name=")), "")
+    if "linear" in title and timm.is_model(name):
+        soup(options.soup, folder, "export", run, "--out", run / "model.safetensors")
+        difference["timm"] = np.abs(run_timm(name, run / "model.safetensors", batch, transforms) - ours).max()
+    if maps and not folds == [] and not any("context" in word for word in settings):
+        difference["maps"] = check_maps(theirs["maps"], ours, settings)
+    spread = float(ours.std(0).mean())
+    size = path.stat().st_size / 1e6
+    return title, difference, spread, size, notes, time.time() - started
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("soup", type=lambda text: pathlib.Path(text).resolve())
+    parser.add_argument("--tract", type=lambda text: pathlib.Path(text).resolve())
+    parser.add_argument("--only", default="", help="cases whose title holds this")
+    options = parser.parse_args()
+    columns = ["ONNX Runtime", "OpenVINO", "tract", "timm", "maps"]
+    print(f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}, openvino {openvino.__version__}, timm {timm.__version__}\n")
+    print("| case | " + " | ".join(columns) + " | spread | ONNX MB |")
+    print("|---|" + "---|" * (len(columns) + 2))
+    failures = []
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        make_pictures(options.soup, folder)
+        for case in CASES:
+            if options.only not in case[0]:
+                continue
+            title, difference, spread, size, notes, _ = check(case, options, folder)
+            cells = [f"{difference[c]:.1e}" if c in difference else "" for c in columns]
+            print(f"| {title} | " + " | ".join(cells) + f" | {spread:.3f} | {size:.1f} |", flush=True)
+            failures += [f"{title}: {c} differs by {d}" for c, d in difference.items() if not d < LIMIT]
+            if notes:
+                failures.append(f"{title}: tract: {notes}")
+            if spread < LEAST_SPREAD:
+                failures.append(f"{title}: the probabilities hardly differ ({spread})")
+    if failures:
+        sys.exit("\n".join(failures))
+
+
+main()
