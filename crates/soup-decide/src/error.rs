@@ -97,6 +97,13 @@ pub enum DecideError {
         problem: String,
     },
 
+    /// A prior over label counts that cannot be used.
+    #[error("the prior over label counts cannot be used: {problem}")]
+    CountPrior {
+        /// What is wrong.
+        problem: String,
+    },
+
     /// A threshold for a label that is not predicted.
     #[error("there is no label `{label}` to give a threshold to; the labels are {}", list(labels, labels.len()))]
     UnknownThresholdLabel {

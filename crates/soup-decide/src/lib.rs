@@ -25,9 +25,11 @@
 //! # Ok::<(), soup_decide::DecideError>(())
 //! ```
 
+pub mod decoding;
 pub mod ensemble;
 mod error;
 mod ids;
+mod logit;
 mod output;
 mod predictions;
 mod submission;
