@@ -2,22 +2,17 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
-use soup_cpu::{Inference, Options, Pool};
+use soup_cpu::Pool;
 use soup_data::Examples;
-use soup_graph::{rewrite, safetensors};
 
 use crate::{
     Error,
-    batches::{Loader, Slot},
     runs::RunDirectory,
-    score::{score, sigmoid},
     trainer::notes::Notes,
+    views::{Looks, Views, look},
 };
 
 /// Models that answer together: the mean of their probabilities.
@@ -27,12 +22,14 @@ pub struct Predictor {
 }
 
 /// How a prediction is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PredictOptions {
     /// Threads; 0 takes every core.
     pub threads: usize,
     /// Pictures in a batch.
     pub batch: usize,
+    /// How each model looks at a picture.
+    pub views: Views,
 }
 
 impl Default for PredictOptions {
@@ -40,6 +37,7 @@ impl Default for PredictOptions {
         Self {
             threads: 0,
             batch: 8,
+            views: Views::plain(),
         }
     }
 }
@@ -98,7 +96,7 @@ impl Predictor {
 
     /// Probabilities of the examples with these indices: a row an index, a column a label.
     ///
-    /// `note` hears how many pictures are done, of how many; a picture counts once a model.
+    /// `note` hears how many looks are done, of how many; a picture counts once a model and view.
     ///
     /// # Errors
     /// [`Error::Data`] where a picture cannot be read, [`Error::Model`] where a network cannot read
@@ -107,57 +105,57 @@ impl Predictor {
         &self,
         examples: &dyn Examples,
         indices: &[u64],
-        options: PredictOptions,
+        options: &PredictOptions,
         note: &mut dyn FnMut(u64, u64),
         stop: &AtomicBool,
     ) -> Result<Vec<f32>, Error> {
-        let labels = self.label_names().len();
-        let slots: Vec<Slot> = indices.iter().copied().map(Slot::Packed).collect();
-        let pool = Arc::new(Pool::new(options.threads));
-        let mut sums = vec![0.0f64; indices.len() * labels];
-        let images = (indices.len() * self.models.len()) as u64;
-        for (number, (file, notes)) in self.models.iter().enumerate() {
-            let transforms = notes.transforms.evaluation();
-            let shape = transforms
-                .output_shape(examples.shape())
-                .map_err(soup_data::Error::from)?;
-            let wrong = |problem: String| Error::Model {
-                model: notes.model.name.clone(),
-                problem,
-            };
-            let graph = notes
-                .model
-                .build(shape, labels)
-                .map_err(|error| wrong(error.to_string()))?;
-            let weights = safetensors::load(file, &graph)?;
-            let (graph, weights) = rewrite::for_inference(&graph, &weights);
-            let planned = Options {
-                pool: Some(Arc::clone(&pool)),
-                ..Options::default()
-            };
-            let mut inference = Inference::new(&graph, options.batch.max(1), &planned)
-                .map_err(|error| wrong(error.to_string()))?;
-            let loader = Loader::new(
-                Some(examples),
-                None,
-                &transforms,
-                0,
-                shape.len(),
-                examples.label_names().len(),
-                &pool,
-            );
-            let before = (number * indices.len()) as u64;
-            let scores = score(&mut inference, &weights, &loader, &slots, |done| {
-                note(before + done, images);
-                !stop.load(Ordering::Relaxed)
-            })?
-            .ok_or(Error::Stopped)?;
-            for (sum, &logit) in sums.iter_mut().zip(&scores.logits) {
-                *sum += f64::from(sigmoid(logit));
+        let views = &options.views;
+        let looks = (indices.len() * views.views().len()) as u64;
+        let total = looks * self.models.len() as u64;
+        let mut sums = vec![0.0f64; indices.len() * self.label_names().len()];
+        for number in 0..self.models.len() {
+            let before = number as u64 * looks;
+            let seen = self.look(
+                number,
+                examples,
+                indices,
+                options,
+                &mut |done| note(before + done, total),
+                stop,
+            )?;
+            for (sum, probability) in sums.iter_mut().zip(seen.merged_all(views)) {
+                *sum += f64::from(probability);
             }
         }
         let count = self.models.len() as f64;
         Ok(sums.iter().map(|sum| (sum / count) as f32).collect())
+    }
+
+    /// What one model, by its place among [`files`](Self::files), says in each view.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    ///
+    /// # Panics
+    /// For a place past the models.
+    pub fn look(
+        &self,
+        model: usize,
+        examples: &dyn Examples,
+        indices: &[u64],
+        options: &PredictOptions,
+        note: &mut dyn FnMut(u64),
+        stop: &AtomicBool,
+    ) -> Result<Looks, Error> {
+        let (file, notes) = &self.models[model];
+        look(
+            (file, notes),
+            options.views.views(),
+            (examples, indices),
+            (options.batch.max(1), &Arc::new(Pool::new(options.threads))),
+            note,
+            stop,
+        )
     }
 }
 

@@ -3,12 +3,15 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 13] = [
     "quickstart",
     "compose",
     "pack",
+    "doctor",
     "folds",
     "train",
+    "tta",
+    "decide",
     "evaluate",
     "predict",
     "ensemble",

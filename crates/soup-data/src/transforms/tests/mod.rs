@@ -6,6 +6,7 @@ mod pipeline;
 mod properties;
 mod reference;
 mod speed;
+mod views;
 
 use soup_random::{Purpose, Stream};
 
