@@ -110,7 +110,7 @@ fn gap(best: &[EpochRecord]) -> Finding {
     if wide.is_empty() {
         return Finding::fine(
             CHECK,
-            format!("training accuracy is {mean:+.3} above that of held-out pictures"),
+            format!("training accuracy less that of held-out pictures is {mean:+.3}"),
         );
     }
     Finding::bad(

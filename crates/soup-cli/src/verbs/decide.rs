@@ -152,28 +152,29 @@ impl Facts {
                 views.merge().name()
             ));
         }
-        text.push_str(&format!(
-            "\n{:<19}accuracy  gain (95 % interval)    exact match  gain (95 % interval)    loss\n",
-            ""
-        ));
+        text.push_str(
+            "\n                     accuracy  gain (95 % interval)      exact  gain (95 % interval)      \
+             loss\n",
+        );
         for (place, trial) in self.trials.iter().enumerate() {
             let gain = |gain: &Difference| match place {
                 0 => String::new(),
                 _ => format!("{:+.4} ({:+.4} {:+.4})", gain.mean, gain.low, gain.high),
             };
             text.push_str(&format!(
-                "{:<19}  {:.4}  {:<24}     {:.4}  {:<24}{:.4}{}\n",
+                "{} {:<19}  {:.4} {:<25}  {:.4} {:<25}  {:.4}\n",
+                if trial.is_best { '>' } else { ' ' },
                 name(trial.recipe),
                 trial.accuracy,
                 gain(&trial.accuracy_gain),
                 trial.exact_match,
                 gain(&trial.exact_match_gain),
                 trial.loss,
-                if trial.is_best { "  kept" } else { "" }
             ));
         }
+        text.push_str(&format!("\nkept (>): {}\n", name(self.kept)));
         let (fewest, most) = self.label_counts;
-        text.push_str(&format!("\npictures have {fewest} to {most} labels\n"));
+        text.push_str(&format!("pictures have {fewest} to {most} labels\n"));
         if let Some(temperature) = self.temperature {
             let side = if temperature > 1.0 {
                 "too sure"

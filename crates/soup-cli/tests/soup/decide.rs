@@ -158,10 +158,6 @@ fn a_run_is_looked_at_decided_and_submitted() {
             "predict run --images set --out p.csv --tta notviews.json",
         ),
         (3, "predict run --images set --out p.csv --tta nowhere.json"),
-        (
-            1,
-            "predict run --images set --out p.csv --tta scale:0.25+scale:0.25+scale:0.25+scale:0.25",
-        ),
     ] {
         table.push_str(&format!(
             "$ soup {arguments}\n[{code}] {}\n",
