@@ -1,6 +1,7 @@
 //! The binary `soup`: arguments, calls and output, nothing else. One file a verb in `verbs`.
 
 mod console;
+mod deciding;
 mod failure;
 mod interrupt;
 mod pictures;
@@ -54,8 +55,11 @@ enum Verb {
     Quickstart(verbs::quickstart::Arguments),
     Compose(verbs::compose::Arguments),
     Pack(verbs::pack::Arguments),
+    Doctor(verbs::doctor::Arguments),
     Folds(verbs::folds::Arguments),
     Train(verbs::train::Arguments),
+    Tta(verbs::tta::Arguments),
+    Decide(verbs::decide::Arguments),
     Evaluate(verbs::evaluate::Arguments),
     Predict(verbs::predict::Arguments),
     Export(verbs::export::Arguments),
@@ -71,8 +75,11 @@ fn main() -> ExitCode {
         Verb::Quickstart(verb) => verbs::quickstart::run(verb, console),
         Verb::Compose(verb) => verbs::compose::run(verb, console),
         Verb::Pack(verb) => verbs::pack::run(verb, console),
+        Verb::Doctor(verb) => verbs::doctor::run(verb, console),
         Verb::Folds(verb) => verbs::folds::run(verb),
         Verb::Train(verb) => verbs::train::run(verb, console),
+        Verb::Tta(verb) => verbs::tta::run(verb, console),
+        Verb::Decide(verb) => verbs::decide::run(verb),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb, console),
         Verb::Predict(verb) => verbs::predict::run(verb, console),
         Verb::Export(verb) => verbs::export::run(verb),

@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod dataset;
+pub mod doctor;
 pub mod error;
 pub mod examples;
 pub mod files;

@@ -15,6 +15,10 @@ pub enum DecideError {
     #[error(transparent)]
     Data(#[from] soup_data::Error),
 
+    /// Probabilities or labels that cannot be judged.
+    #[error(transparent)]
+    Metric(#[from] soup_learn::metrics::MetricError),
+
     /// A cell is not a probability.
     #[error(
         "{}, row {row} (picture `{id}`): label `{label}` is `{value}`; predictions must be \
@@ -93,6 +97,35 @@ pub enum DecideError {
     Weights {
         /// The weights as given.
         weights: Vec<f64>,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// A prior over label counts that cannot be used.
+    #[error("the prior over label counts cannot be used: {problem}")]
+    CountPrior {
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// Too little data to fit on.
+    #[error(
+        "{found} pictures are too few to fit {what}: it takes {needed}; what is fitted on less is noise"
+    )]
+    TooFewPictures {
+        /// What was to be fitted.
+        what: &'static str,
+        /// Pictures there are.
+        found: usize,
+        /// Pictures needed.
+        needed: usize,
+    },
+
+    /// A decision file that is damaged or belongs to other labels.
+    #[error("{}: {problem}; soup decide makes one", path.display())]
+    Decision {
+        /// The file.
+        path: PathBuf,
         /// What is wrong.
         problem: String,
     },

@@ -1,10 +1,15 @@
-//! From probabilities to answers: prediction files, ensembles, thresholds, submission files.
+//! From probabilities to answers: prediction files, ensembles, calibration, thresholds, count
+//! decoding, submission files.
 //!
 //! Whatever made them (a fold of ours, another team, a spreadsheet), probabilities are a
 //! [`Predictions`] table: one row a picture, one column a label. Tables are joined by their ids and
 //! label names, never by their order. [`ensemble::combine`] makes one table of many, a
 //! [`Thresholds`] turns probabilities into answers, and a [`Template`] writes the answers in the
 //! exact shape of a given `sample_submission.csv`.
+//!
+//! What can be learned from predictions of pictures with known labels (calibration, thresholds, the
+//! labels' counts) is a [`Decision`], one small file; [`decision::trials`] says what each part of it
+//! is worth, always judged on pictures that it was not fitted on ([`Parts`]).
 //!
 //! ```
 //! use soup_decide::{Predictions, Thresholds, ensemble::{self, Method}};
@@ -25,16 +30,27 @@
 //! # Ok::<(), soup_decide::DecideError>(())
 //! ```
 
+pub mod calibration;
+pub mod decision;
+pub mod decoding;
 pub mod ensemble;
 mod error;
 mod ids;
+mod logit;
 mod output;
+mod parts;
 mod predictions;
+mod rule;
+mod sample;
 mod submission;
 mod threshold;
 
+pub use decision::Decision;
 pub use error::{DecideError, Result};
 pub use output::write_atomically;
+pub use parts::Parts;
 pub use predictions::Predictions;
+pub use rule::Rule;
+pub use sample::Sample;
 pub use submission::Template;
-pub use threshold::{ThresholdError, Thresholds};
+pub use threshold::{ThresholdError, ThresholdKind, Thresholds};

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use soup_decide::decoding::{CountDecoder, CountPrior};
 use soup_decide::ensemble::{Method, Tie, combine};
 use soup_decide::{Predictions, Template, Thresholds};
 
@@ -126,4 +127,34 @@ fn the_real_answers_read_as_predictions() {
         .unwrap();
     assert_eq!(two.row(0)[..4], [1.0, 0.0, 0.0, 1.0]);
     assert_eq!(two.row(1)[..4], [1.0, 1.0, 0.0, 1.0]);
+}
+
+/// The rule of the founding task, from its 50,000 rows, mends the answers of seven teams that break it
+/// and leaves the others alone.
+#[test]
+fn the_real_labels_teach_ten_to_fourteen() {
+    let Some(data) = contest_data() else { return };
+    let path = data.join("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
+    let truth = Predictions::read_answers(&path).unwrap();
+    let labels = truth.labels().len();
+    let prior = CountPrior::learn(truth.values(), labels, CountPrior::PSEUDO_PICTURES).unwrap();
+    assert_eq!((prior.pictures(), prior.range()), (50_000, (10, 14)));
+    let decoder = CountDecoder::new(&prior, labels).unwrap();
+    for table in seven(&data) {
+        let mut kept = 0;
+        for row in 0..200 {
+            let set = decoder.most_probable_set(table.row(row));
+            let count = set.iter().filter(|answer| **answer).count();
+            assert!((10..=14).contains(&count), "{count}");
+            let given: Vec<bool> = table.row(row).iter().map(|value| *value > 0.5).collect();
+            let keeps_the_rule =
+                (10..=14).contains(&given.iter().filter(|answer| **answer).count());
+            // Answers that keep the rule are left alone: nothing in them is less sure.
+            if keeps_the_rule {
+                kept += 1;
+                assert_eq!(set, given);
+            }
+        }
+        assert!(kept > 0);
+    }
 }

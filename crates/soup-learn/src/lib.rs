@@ -4,6 +4,7 @@ pub mod average;
 pub mod batches;
 pub mod checkpoint;
 pub mod config;
+pub mod doctor;
 mod error;
 pub mod losses;
 mod memory;
@@ -18,5 +19,6 @@ pub mod schedules;
 pub mod score;
 pub mod setting;
 pub mod trainer;
+pub mod views;
 
 pub use error::{Error, ErrorKind};

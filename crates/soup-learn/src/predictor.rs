@@ -3,23 +3,19 @@
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
-use soup_cpu::{Inference, Options, Pool};
+use soup_cpu::Pool;
 use soup_data::{Examples, PictureShape};
 use soup_graph::safetensors::Archive;
 
 use crate::{
     Error,
-    batches::{Loader, Slot},
     model::{self, Member, Model},
     runs::RunDirectory,
-    score::score,
     trainer::notes::Notes,
+    views::{Looks, Views, look},
 };
 
 /// Networks that answer together: the mean of their probabilities.
@@ -68,12 +64,14 @@ impl Network {
 }
 
 /// How a prediction is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PredictOptions {
     /// Threads; 0 takes every core.
     pub threads: usize,
     /// Pictures in a batch.
     pub batch: usize,
+    /// How each model looks at a picture.
+    pub views: Views,
 }
 
 impl Default for PredictOptions {
@@ -81,6 +79,7 @@ impl Default for PredictOptions {
         Self {
             threads: 0,
             batch: 8,
+            views: Views::plain(),
         }
     }
 }
@@ -247,7 +246,7 @@ impl Predictor {
 
     /// Probabilities of the examples with these indices: a row an index, a column a label.
     ///
-    /// `note` hears how many pictures are done, of how many; a picture counts once a model.
+    /// `note` hears how many looks are done, of how many; a picture counts once a model and view.
     ///
     /// # Errors
     /// [`Error::Data`] where a picture cannot be read, [`Error::Model`] where a network cannot read
@@ -256,49 +255,57 @@ impl Predictor {
         &self,
         examples: &dyn Examples,
         indices: &[u64],
-        options: PredictOptions,
+        options: &PredictOptions,
         note: &mut dyn FnMut(u64, u64),
         stop: &AtomicBool,
     ) -> Result<Vec<f32>, Error> {
-        let labels = self.label_names().len();
-        let slots: Vec<Slot> = indices.iter().copied().map(Slot::Packed).collect();
-        let pool = Arc::new(Pool::new(options.threads));
-        let mut sums = vec![0.0f64; indices.len() * labels];
-        let images = (indices.len() * self.networks.len()) as u64;
-        for (number, network) in self.networks.iter().enumerate() {
-            let member = network.member(examples.shape())?;
-            let planned = Options {
-                pool: Some(Arc::clone(&pool)),
-                precision: member.precision.into(),
-                ..Options::default()
-            };
-            let mut inference = Inference::new(&member.graph, options.batch.max(1), &planned)
-                .map_err(|error| Error::Model {
-                    model: member.origin.network.clone(),
-                    problem: error.to_string(),
-                })?;
-            inference.load(member.weights.clone());
-            let loader = Loader::new(
-                Some(examples),
-                None,
-                &member.transforms,
-                0,
-                member.graph.input().len(),
-                examples.label_names().len(),
-                &pool,
-            );
-            let before = (number * indices.len()) as u64;
-            let scores = score(&mut inference, &loader, &slots, |done| {
-                note(before + done, images);
-                !stop.load(Ordering::Relaxed)
-            })?
-            .ok_or(Error::Stopped)?;
-            for (cell, (sum, &logit)) in sums.iter_mut().zip(&scores.logits).enumerate() {
-                *sum += f64::from(member.probability(cell % labels, logit));
+        let views = &options.views;
+        let looks = (indices.len() * views.views().len()) as u64;
+        let total = looks * self.networks.len() as u64;
+        let mut sums = vec![0.0f64; indices.len() * self.label_names().len()];
+        for number in 0..self.networks.len() {
+            let before = number as u64 * looks;
+            let seen = self.look(
+                number,
+                examples,
+                indices,
+                options,
+                &mut |done| note(before + done, total),
+                stop,
+            )?;
+            for (sum, probability) in sums.iter_mut().zip(seen.merged_all(views)) {
+                *sum += f64::from(probability);
             }
         }
         let count = self.networks.len() as f64;
         Ok(sums.iter().map(|sum| (sum / count) as f32).collect())
+    }
+
+    /// What one model, by its place among [`files`](Self::files), says in each view.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    ///
+    /// # Panics
+    /// For a place past the models.
+    pub fn look(
+        &self,
+        model: usize,
+        examples: &dyn Examples,
+        indices: &[u64],
+        options: &PredictOptions,
+        note: &mut dyn FnMut(u64),
+        stop: &AtomicBool,
+    ) -> Result<Looks, Error> {
+        let member = self.networks[model].member(examples.shape())?;
+        look(
+            &member,
+            options.views.views(),
+            (examples, indices),
+            (options.batch.max(1), &Arc::new(Pool::new(options.threads))),
+            note,
+            stop,
+        )
     }
 }
 

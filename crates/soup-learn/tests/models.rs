@@ -99,11 +99,12 @@ fn predict(path: &Path, picture: PictureShape) -> Result<Vec<f32>, Error> {
     let options = PredictOptions {
         threads: 1,
         batch: 2,
+        ..PredictOptions::default()
     };
     predictor.predict(
         &Pictures(picture),
         &[0, 1, 2],
-        options,
+        &options,
         &mut |_, _| {},
         &NEVER,
     )

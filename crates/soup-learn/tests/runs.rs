@@ -93,9 +93,10 @@ fn a_run_from_settings_alone_learns_and_its_model_file_predicts_the_same() {
         .predict(
             data.held_out.unwrap(),
             &indices,
-            PredictOptions {
+            &PredictOptions {
                 threads: 1,
                 batch: 5,
+                ..PredictOptions::default()
             },
             &mut |_, _| {},
             &NEVER,

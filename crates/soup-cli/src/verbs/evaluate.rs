@@ -7,13 +7,16 @@ use clap::Args;
 use serde::Serialize;
 use soup_data::dataset::LabelTable;
 use soup_data::folds::Folds as FoldFile;
-use soup_decide::{Predictions, Thresholds};
-use soup_learn::metrics::{Bootstrap, Evaluation, Interval, RowMetric, Table};
+use soup_decide::decision::Decoding;
+use soup_decide::{Predictions, Rule};
+use soup_learn::metrics::{Bootstrap, Evaluation, Interval, Intervals, Table};
 use soup_learn::predictor::{PredictOptions, Predictor};
 use soup_learn::trainer::OutOfFold;
+use soup_learn::views::Views;
 
 use super::{Folds, predict};
 use crate::console::{Console, Report};
+use crate::deciding::Deciding;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::pictures::Pictures;
@@ -21,7 +24,8 @@ use crate::pictures::Pictures;
 /// Score a run, or predictions, against the true labels
 ///
 /// Accuracy (the share of right cells), exact match, mAP, precision, recall and F1 by class (CP, CR,
-/// CF1) and overall (OP, OR, OF1), loss, and a table of the labels: scikit-learn's figures.
+/// CF1) and overall (OP, OR, OF1), loss, and a table of the labels: scikit-learn's figures, each with
+/// the interval that holds 95 % of bootstrap samples of the pictures.
 ///
 /// Of a run, every picture is scored by the fold that held it out; with --data other pictures are
 /// predicted first.
@@ -32,6 +36,7 @@ The answers may hold more pictures than were predicted; those are left out and c
 Examples:
   soup evaluate runs/first
   soup evaluate runs/first --data test/
+  soup evaluate runs/first --data test/ --decision runs/first/decision.json --decode count
   soup evaluate --predictions probs.csv --labels answer.csv
   soup evaluate --predictions submission.csv --labels answer.csv --json")]
 pub struct Arguments {
@@ -55,9 +60,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", requires = "predictions")]
     labels: Option<PathBuf>,
 
-    /// A yes is a probability above T; T,a=T,b=T gives labels their own
-    #[arg(long, value_name = "T", default_value = "0.5")]
-    threshold: Thresholds,
+    #[command(flatten)]
+    deciding: Deciding,
 }
 
 /// An evaluation and what it is an evaluation of.
@@ -71,18 +75,37 @@ pub struct Score {
     pictures_not_predicted: usize,
     #[serde(flatten)]
     evaluation: Evaluation,
-    /// Accuracy is likely to lie here for other pictures of the same kind.
-    accuracy_interval: Interval,
+    /// Where the scores are likely to lie for other pictures of the same kind.
+    intervals: Intervals,
+    /// How a decision made the answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoding: Option<Decoding>,
     /// What saying no to everything would score.
     accuracy_of_all_zeros: f64,
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let given = (&arguments.run, &arguments.predictions, &arguments.labels);
+    let rule = arguments.deciding.rule()?;
+    let views = match &rule {
+        Rule::Decision(decision, _) => decision.views(),
+        Rule::Thresholds(_) => None,
+    };
     let (predictions, answers) = match given {
         (Some(run), _, _) => match &arguments.data {
-            Some(data) => of_pictures(run, &arguments.fold, data, console)?,
-            None => out_of_fold(run)?,
+            Some(data) => {
+                let views = views.cloned().unwrap_or_default();
+                of_pictures(run, &arguments.fold, data, views, console)?
+            }
+            None => {
+                if arguments.deciding.decision.is_some() {
+                    console.note(
+                        "a decision that was fitted on these predictions flatters their score; \
+                         soup decide prints what it gains on pictures that it was not fitted on",
+                    );
+                }
+                out_of_fold(run, views)?
+            }
         },
         (None, Some(predictions), Some(labels)) => (
             Predictions::read(predictions)?,
@@ -90,36 +113,27 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         ),
         _ => return Err(Usage("name a run, or --predictions and --labels".into()).into()),
     };
-    let score = score(&predictions, &answers, &arguments.threshold)?;
+    let score = score(&predictions, &answers, &rule)?;
     let text = score.text();
     Report::new(score, text)
 }
 
-/// The probabilities of a run for the pictures that its folds held out, and the labels of all.
-fn out_of_fold(run: &Path) -> Result<(Predictions, Predictions)> {
+/// The probabilities of a run for the pictures that its folds held out, in the views of a decision,
+/// and the labels of all.
+fn out_of_fold(run: &Path, views: Option<&Views>) -> Result<(Predictions, Predictions)> {
     let stop = interrupt::watch()?;
-    let OutOfFold {
-        path,
-        labels_of,
-        ids,
-        label_names,
-        probabilities,
-        targets,
-    } = OutOfFold::read(run, &stop)?;
-    let (mut held_out, mut values) = (Vec::new(), Vec::new());
-    for (id, row) in ids
-        .iter()
-        .zip(probabilities.chunks_exact(label_names.len()))
-    {
-        // A row is NaN where its fold is not trained yet.
-        if !row.iter().all(|value| value.is_nan()) {
-            held_out.push(id.clone());
-            values.extend_from_slice(row);
-        }
+    let Some(views) = views else {
+        return Ok(Predictions::out_of_fold(&OutOfFold::read(run, &stop)?)?);
+    };
+    match OutOfFold::read_with_views(run, &stop)? {
+        Some((found, known)) if known == *views => Ok(Predictions::out_of_fold(&found)?),
+        _ => Err(Usage(format!(
+            "the decision is for pictures looked at as {views}, of which {} has no out-of-fold \
+             predictions; soup tta makes them, and soup decide a decision for others",
+            run.display()
+        ))
+        .into()),
     }
-    let predictions = Predictions::new(path, held_out, label_names.clone(), values)?;
-    let answers = Predictions::new(labels_of, ids, label_names, targets)?;
-    Ok((predictions, answers))
 }
 
 /// Predicts pictures that have labels.
@@ -127,6 +141,7 @@ fn of_pictures(
     run: &Path,
     folds: &Folds,
     data: &Path,
+    views: Views,
     console: Console,
 ) -> Result<(Predictions, Predictions)> {
     let predictor = Predictor::open(&[run.to_path_buf()], folds.0.as_deref())?;
@@ -145,8 +160,11 @@ fn of_pictures(
         ));
     }
     let stop = interrupt::watch()?;
-    let options = PredictOptions::default();
-    let predictions = predict::predict(&predictor, &pictures, options, run, console, &stop)?;
+    let options = PredictOptions {
+        views,
+        ..PredictOptions::default()
+    };
+    let predictions = predict::predict(&predictor, &pictures, &options, run, console, &stop)?;
     let cells = (0..table.len())
         .filter_map(|row| table.labels(row))
         .flatten();
@@ -165,24 +183,31 @@ fn trained_on(run: &Path, table: &LabelTable) -> bool {
 }
 
 /// Scores every picture of `predictions` against its answers.
-pub fn score(
-    predictions: &Predictions,
-    answers: &Predictions,
-    thresholds: &Thresholds,
-) -> Result<Score> {
-    let labels = predictions.labels();
+pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> Result<Score> {
+    let given = rule.answer(predictions)?;
+    let labels = given.probabilities.labels();
     let truth = answers.selected(predictions.ids(), labels, predictions.source())?;
-    let thresholds = thresholds.in_order(labels)?;
-    let table = Table::new(predictions.values(), truth.values(), labels, &thresholds)?;
-    let positives: f64 = truth.values().iter().map(|value| f64::from(*value)).sum();
+    let (values, targets) = (given.probabilities.values(), truth.values());
+    let thresholds = match rule {
+        Rule::Thresholds(thresholds) => thresholds.in_order(labels)?,
+        Rule::Decision(..) => vec![0.5],
+    };
+    let mut table = Table::new(values, targets, labels, &thresholds)?;
+    let mut decoding = None;
+    if let Rule::Decision(decision, overruled) = rule {
+        table = table.with_answers(&given.answers)?;
+        decoding = Some(overruled.unwrap_or(decision.decoding()));
+    }
+    let positives: f64 = targets.iter().map(|value| f64::from(*value)).sum();
     Ok(Score {
         predictions: predictions.source().to_path_buf(),
         answers: answers.source().to_path_buf(),
         pictures: predictions.len(),
         pictures_not_predicted: answers.len() - predictions.len(),
         evaluation: table.evaluate(),
-        accuracy_interval: table.interval(RowMetric::Accuracy, &Bootstrap::default()),
-        accuracy_of_all_zeros: 1.0 - positives / truth.values().len() as f64,
+        intervals: table.intervals(&Bootstrap::default()),
+        decoding,
+        accuracy_of_all_zeros: 1.0 - positives / targets.len() as f64,
     })
 }
 
@@ -194,7 +219,7 @@ impl Score {
 
     /// Where accuracy is likely to lie for other pictures of the same kind.
     pub fn accuracy_interval(&self) -> Interval {
-        self.accuracy_interval
+        self.intervals.accuracy
     }
 
     /// What saying no to everything would score.
@@ -206,30 +231,63 @@ impl Score {
     pub fn text(&self) -> String {
         let all = &self.evaluation;
         let share = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
+        let scores = [
+            (
+                "accuracy",
+                Some(all.accuracy),
+                Some(self.intervals.accuracy),
+            ),
+            (
+                "exact match",
+                Some(all.exact_match),
+                Some(self.intervals.exact_match),
+            ),
+            (
+                "mAP",
+                all.mean_average_precision,
+                self.intervals.mean_average_precision,
+            ),
+            (
+                "CP",
+                Some(all.class_precision),
+                Some(self.intervals.class_precision),
+            ),
+            (
+                "CR",
+                Some(all.class_recall),
+                Some(self.intervals.class_recall),
+            ),
+            ("CF1", Some(all.class_f1), Some(self.intervals.class_f1)),
+            (
+                "OP",
+                Some(all.overall_precision),
+                Some(self.intervals.overall_precision),
+            ),
+            (
+                "OR",
+                Some(all.overall_recall),
+                Some(self.intervals.overall_recall),
+            ),
+            ("OF1", Some(all.overall_f1), Some(self.intervals.overall_f1)),
+            ("loss", Some(all.loss), Some(self.intervals.loss)),
+        ];
         let mut text = format!(
-            "{} pictures x {} labels\n\
-             accuracy     {:.4}  (95 % interval {:.4} to {:.4}; all zeros {:.4})\n\
-             exact match  {:.4}\n\
-             mAP          {}\n\
-             by class     CP {:.4}  CR {:.4}  CF1 {:.4}\n\
-             overall      OP {:.4}  OR {:.4}  OF1 {:.4}\n\
-             loss         {:.4}\n\n\
-             label      support predicted  accuracy precision    recall        F1        AP\n",
+            "{} pictures x {} labels, scores with their 95 % intervals\n",
             self.pictures,
-            all.labels.len(),
-            all.accuracy,
-            self.accuracy_interval.low,
-            self.accuracy_interval.high,
-            self.accuracy_of_all_zeros,
-            all.exact_match,
-            share(all.mean_average_precision),
-            all.class_precision,
-            all.class_recall,
-            all.class_f1,
-            all.overall_precision,
-            all.overall_recall,
-            all.overall_f1,
-            all.loss,
+            all.labels.len()
+        );
+        for (name, value, interval) in scores {
+            let interval = interval.map_or(String::new(), |Interval { low, high }| {
+                format!("  {low:.4} to {high:.4}")
+            });
+            let zeros = match name {
+                "accuracy" => format!("  (all zeros {:.4})", self.accuracy_of_all_zeros),
+                _ => String::new(),
+            };
+            text.push_str(&format!("{name:<12} {}{interval}{zeros}\n", share(value)));
+        }
+        text.push_str(
+            "\nlabel      support predicted  accuracy precision    recall        F1        AP\n",
         );
         for label in &all.labels {
             text.push_str(&format!(

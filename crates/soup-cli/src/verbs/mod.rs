@@ -1,6 +1,8 @@
 //! One file a verb: its arguments, the calls and what it says at the end.
 
 pub mod compose;
+pub mod decide;
+pub mod doctor;
 pub mod ensemble;
 pub mod evaluate;
 pub mod export;
@@ -11,6 +13,7 @@ pub mod predict;
 pub mod quickstart;
 pub mod submit;
 pub mod train;
+pub mod tta;
 
 use std::path::Path;
 

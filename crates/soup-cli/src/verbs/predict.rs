@@ -7,11 +7,13 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_decide::Predictions;
+use soup_decide::{Decision, Predictions};
 use soup_learn::predictor::{PredictOptions, Predictor};
+use soup_learn::views::Views;
 
 use super::Folds;
 use crate::console::{Console, Report};
+use crate::deciding::{Merge, ViewsArgument};
 use crate::interrupt;
 use crate::pictures::Pictures;
 use crate::progress::Bar;
@@ -26,6 +28,11 @@ Examples:
   soup predict runs/first --images test/ --out probs.csv
   soup predict runs/first runs/second --fold 0,1 --images test.zip --out probs.npy
   soup predict model.soup --images pack/ --out probs.csv
+  soup predict runs/first --images test/ --out probs.csv --tta rotations
+  soup predict runs/first --images test/ --out probs.csv --tta plain,hflip,scale:1.25 --merge max
+  soup predict runs/first --images test/ --out probs.csv --decision runs/first/decision.json
+
+The probabilities are the networks' own; soup submit --decision calibrates and decides.
 
 Next: soup submit probs.csv --sample sample_submission.csv --out submission.csv")]
 pub struct Arguments {
@@ -45,6 +52,19 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDS", default_value = "all")]
     fold: Folds,
 
+    /// Ways to look at each picture: rotations, flips, dihedral, or views such as
+    /// plain,rot90,hflip,scale:1.25,crop:0.9; or the tta.json that soup tta wrote
+    #[arg(long, value_name = "VIEWS_OR_FILE")]
+    tta: Option<ViewsArgument>,
+
+    /// How the answers of the views become one [default: the file's, else mean]
+    #[arg(long, value_enum, requires = "tta")]
+    merge: Option<Merge>,
+
+    /// Looks at pictures as this decision of soup decide was fitted
+    #[arg(long, value_name = "FILE", conflicts_with = "tta")]
+    decision: Option<PathBuf>,
+
     /// Pictures in a batch
     #[arg(long, value_name = "N", default_value_t = PredictOptions::default().batch)]
     batch: usize,
@@ -59,6 +79,8 @@ struct Facts<'a> {
     models: Vec<PathBuf>,
     pictures: usize,
     labels: usize,
+    /// Looks at a picture by each model.
+    views: &'a Views,
     seconds: f64,
     images_per_second: f64,
     out: &'a Path,
@@ -70,13 +92,14 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let options = PredictOptions {
         threads: arguments.threads,
         batch: arguments.batch,
+        views: arguments.views()?,
     };
     let stop = interrupt::watch()?;
     let started = Instant::now();
     let predictions = predict(
         &predictor,
         &pictures,
-        options,
+        &options,
         &arguments.out,
         console,
         &stop,
@@ -87,12 +110,17 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         models: predictor.files().map(Path::to_path_buf).collect(),
         pictures: predictions.len(),
         labels: predictions.labels().len(),
+        views: &options.views,
         seconds,
         images_per_second: predictions.len() as f64 / seconds,
         out: &arguments.out,
     };
+    let looked = match options.views.views().len() {
+        1 => String::new(),
+        views => format!(", {views} looks at each,"),
+    };
     let text = format!(
-        "{} pictures x {} labels by {} models in {}",
+        "{} pictures x {} labels by {} models{looked} in {}",
         facts.pictures,
         facts.labels,
         facts.models.len(),
@@ -101,18 +129,34 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     Report::new(facts, text)
 }
 
+impl Arguments {
+    fn views(&self) -> Result<Views> {
+        if let Some(path) = &self.decision {
+            return Ok(Decision::read(path)?.views().cloned().unwrap_or_default());
+        }
+        let views = self.tta.as_ref().map(ViewsArgument::open).transpose()?;
+        let views = views.unwrap_or_default();
+        Ok(match self.merge {
+            Some(merge) => views.merged_by(merge.into()),
+            None => views,
+        })
+    }
+}
+
 /// Predicts all pictures; `source` is the name of the table in messages.
 pub fn predict(
     predictor: &Predictor,
     pictures: &Pictures,
-    options: PredictOptions,
+    options: &PredictOptions,
     source: &Path,
     console: Console,
     stop: &AtomicBool,
 ) -> Result<Predictions> {
     let indices: Vec<u64> = (0..pictures.ids().len() as u64).collect();
-    let total = indices.len() as u64 * predictor.files().count() as u64;
-    let bar = Bar::new(console, "predicting", total, "pictures");
+    let views = options.views.views().len();
+    let looks = (indices.len() * predictor.files().count() * views) as u64;
+    let unit = if views == 1 { "pictures" } else { "looks" };
+    let bar = Bar::new(console, "predicting", looks, unit);
     let mut note = |done, _| bar.set(done);
     let values = predictor.predict(pictures.examples(), &indices, options, &mut note, stop);
     bar.finish();

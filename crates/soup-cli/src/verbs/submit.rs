@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_decide::{Predictions, Template, Thresholds};
+use soup_decide::decision::Decoding;
+use soup_decide::{Predictions, Rule, Template, Thresholds};
 
 use crate::console::Report;
+use crate::deciding::Deciding;
 
 /// Write a submission in the exact shape of the given sample
 ///
@@ -17,7 +19,9 @@ use crate::console::Report;
 #[command(after_help = "\
 Examples:
   soup submit probs.csv --sample sample_submission.csv --out submission.csv
-  soup submit probs.npy --sample sample_submission.csv --out s.csv --threshold 0.45,q=0.3")]
+  soup submit probs.npy --sample sample_submission.csv --out s.csv --threshold 0.45,q=0.3
+  soup submit probs.csv --sample sample_submission.csv --out s.csv --decision decision.json
+  soup submit probs.csv --sample s.csv --out o.csv --decision decision.json --decode set")]
 pub struct Arguments {
     /// The probabilities: .csv, .csv.gz or .npy
     #[arg(value_name = "PREDICTIONS")]
@@ -31,9 +35,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// A yes is a probability above T; T,a=T,b=T gives labels their own
-    #[arg(long, value_name = "T", default_value = "0.5")]
-    threshold: Thresholds,
+    #[command(flatten)]
+    deciding: Deciding,
 }
 
 #[derive(Serialize)]
@@ -43,18 +46,35 @@ struct Facts<'a> {
     labels: usize,
     /// Labels found in a picture, on average.
     labels_per_picture: f64,
+    /// How a decision made the answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoding: Option<Decoding>,
     out: &'a PathBuf,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Report> {
     let template = Template::read(&arguments.sample)?;
     let predictions = Predictions::read(&arguments.predictions)?;
-    template.write(&predictions, &arguments.threshold, &arguments.out)?;
+    let rule = arguments.deciding.rule()?;
+    let (labels_per_picture, decoding) = match &rule {
+        Rule::Thresholds(thresholds) => {
+            template.write(&predictions, thresholds, &arguments.out)?;
+            (thresholds.labels_per_picture(&predictions), None)
+        }
+        Rule::Decision(decision, decoding) => {
+            let answers = rule.answer(&predictions)?.table()?;
+            let answered = Thresholds::default();
+            template.write(&answers, &answered, &arguments.out)?;
+            let decoding = decoding.unwrap_or(decision.decoding());
+            (answered.labels_per_picture(&answers), Some(decoding))
+        }
+    };
     let facts = Facts {
         predictions: &arguments.predictions,
         pictures: predictions.len(),
         labels: predictions.labels().len(),
-        labels_per_picture: arguments.threshold.labels_per_picture(&predictions),
+        labels_per_picture,
+        decoding,
         out: &arguments.out,
     };
     let text = format!(

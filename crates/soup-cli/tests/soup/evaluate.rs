@@ -62,13 +62,13 @@ fn a_run_is_scored_by_the_pictures_that_it_held_out() {
     assert_eq!(facts["accuracy"], trained["oof_accuracy"]);
     assert_eq!(facts["pictures"], 8);
     assert_eq!(facts["pictures_not_predicted"], 16);
-    let interval = &facts["accuracy_interval"];
+    let interval = &facts["intervals"]["accuracy"];
     let [low, high] = ["low", "high"].map(|end| interval[end].as_f64().unwrap());
     let accuracy = facts["accuracy"].as_f64().unwrap();
     assert!(low < accuracy && accuracy < high);
     let outcome = place.soup("evaluate run");
     assert!(
-        outcome.stdout.contains("95 % interval"),
+        outcome.stdout.contains("95 % intervals"),
         "{}",
         outcome.stdout
     );
@@ -78,7 +78,7 @@ fn a_run_is_scored_by_the_pictures_that_it_held_out() {
     place.json("predict run --images others --out probs.csv");
     let two = place.json("evaluate --predictions probs.csv --labels others/answer.csv");
     let one = place.json("evaluate run --data others");
-    for key in ["accuracy", "mAP", "loss", "accuracy_interval", "labels"] {
+    for key in ["accuracy", "mAP", "loss", "intervals", "labels"] {
         assert_eq!(one[key], two[key], "{key}");
     }
     assert_eq!(

@@ -3,12 +3,15 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 14] = [
     "quickstart",
     "compose",
     "pack",
+    "doctor",
     "folds",
     "train",
+    "tta",
+    "decide",
     "evaluate",
     "predict",
     "export",

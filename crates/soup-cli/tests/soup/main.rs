@@ -3,6 +3,7 @@
 
 mod answers;
 mod compose;
+mod decide;
 mod evaluate;
 mod export;
 mod folds;

@@ -274,3 +274,18 @@ pub fn read_column(
         })
         .collect()
 }
+
+/// The id (first column) and the value of `column` in each row of a table; ids may come again.
+pub(crate) fn read_pairs(path: &Path, column: &str) -> Result<Vec<(String, String)>> {
+    let bytes = read_table_file(path)?;
+    let mut table = Table::new(path, &bytes)?;
+    let value_column = table.column(column)?;
+    let mut pairs = Vec::new();
+    let mut record = csv::ByteRecord::new();
+    while let Some(row) = table.next(&mut record)? {
+        let id = table.text(&record, 0, row)?;
+        let value = table.text(&record, value_column, row)?;
+        pairs.push((id.to_owned(), value.to_owned()));
+    }
+    Ok(pairs)
+}

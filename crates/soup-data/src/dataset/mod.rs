@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use decode::{Channels, EXTENSIONS, decode};
 pub use folder::FolderExamples;
+pub(crate) use labels::read_pairs;
 pub use labels::{Columns, read_column, read_label_table};
 pub use table::LabelTable;
 pub(crate) use table::content_hash;
@@ -139,6 +140,11 @@ impl Dataset {
     /// The file of picture `index`, inside an archive as if that were a folder.
     pub fn picture_path(&self, index: usize) -> Option<PathBuf> {
         self.files.get(index).map(|file| self.place.display(file))
+    }
+
+    /// Name of the file of picture `index` below the folder or inside the archive.
+    pub fn file_name(&self, index: usize) -> Option<&str> {
+        self.files.get(index).map(|file| file.name.as_str())
     }
 
     /// The pictures as examples, each read and decoded when it is asked for.

@@ -46,7 +46,7 @@ pub(super) struct Picture {
     /// One `0` or `1` a label.
     pub(super) labels: String,
     /// Name of the picture's file in its folder or archive.
-    file: String,
+    pub(super) file: String,
     #[serde(flatten)]
     pub(super) hashes: Hashes,
 }

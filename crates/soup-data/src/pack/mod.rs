@@ -31,6 +31,8 @@ pub struct Pack {
     table: LabelTable,
     hash: String,
     plan: String,
+    /// Name of each picture's file.
+    files: Vec<String>,
     /// Hash of each picture's file, and of its pixels.
     inputs: Vec<String>,
     pixels: Vec<String>,
@@ -74,11 +76,12 @@ impl Pack {
         let start = npy::data_start(&array, table.len(), shape).map_err(|problem| {
             Error::format(&array_path, problem, "make the pack again with `soup pack`")
         })?;
-        let (inputs, pixels) = manifest
-            .pictures
-            .into_iter()
-            .map(|picture| (picture.hashes.input, picture.hashes.pixels))
-            .unzip();
+        let (mut files, mut inputs, mut pixels) = (Vec::new(), Vec::new(), Vec::new());
+        for picture in manifest.pictures {
+            files.push(picture.file);
+            inputs.push(picture.hashes.input);
+            pixels.push(picture.hashes.pixels);
+        }
         Ok(Self {
             path: path.into(),
             array,
@@ -87,6 +90,7 @@ impl Pack {
             table,
             hash: manifest.hash,
             plan: manifest.plan,
+            files,
             inputs,
             pixels,
         })
@@ -149,6 +153,11 @@ impl Pack {
     /// The id of every picture.
     pub fn ids(&self) -> &[String] {
         self.table.ids()
+    }
+
+    /// Name of the file that each picture was packed from, in its folder or archive.
+    pub fn file_names(&self) -> &[String] {
+        &self.files
     }
 
     /// Names of the labels; empty where there are none.

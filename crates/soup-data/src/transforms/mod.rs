@@ -50,6 +50,7 @@ mod to_grey;
 mod to_rgb;
 mod to_unit;
 mod vertical_flip;
+mod view;
 mod warp;
 
 #[cfg(test)]
@@ -79,6 +80,7 @@ pub use to_grey::ToGrey;
 pub use to_rgb::ToRgb;
 pub use to_unit::ToUnit;
 pub use vertical_flip::VerticalFlip;
+pub use view::{View, ViewError};
 
 use picture::{Form, Workspace};
 use soup_random::Stream;

@@ -1,12 +1,14 @@
 //! Ensembles: one table of predictions from many.
 
 mod align;
+mod fit;
 mod logit_mean;
 mod mean;
 mod vote;
 
 use crate::{DecideError, Predictions, Result, Thresholds};
 
+pub use fit::{FittedWeights, fit_weights};
 pub use vote::Tie;
 
 /// How several predictions of one cell become one.

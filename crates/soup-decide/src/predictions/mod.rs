@@ -2,6 +2,7 @@
 
 mod csv;
 mod npy;
+mod out_of_fold;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::average_precision;
-use super::table::{RowMetric, Table, cross_entropy};
+use super::table::{RowMetric, Table};
 
 /// The metrics of a table. Shares lie between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,8 +49,8 @@ pub struct Evaluation {
 pub struct LabelEvaluation {
     /// Name of the label.
     pub label: String,
-    /// A probability above it is a yes.
-    pub threshold: f32,
+    /// A probability above it is a yes; none where answers were not made by thresholds.
+    pub threshold: Option<f32>,
     /// Number of pictures with the label.
     pub support: usize,
     /// Number of pictures said to have it.
@@ -72,22 +72,32 @@ pub struct LabelEvaluation {
 
 /// Answers of one label or of all, counted.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    right_yes: usize,
-    wrong_yes: usize,
-    missed: usize,
+pub(super) struct Counts {
+    pub(super) right_yes: usize,
+    pub(super) wrong_yes: usize,
+    pub(super) missed: usize,
 }
 
 impl Counts {
-    fn precision(self) -> f64 {
+    /// Counts an answer so many times.
+    pub(super) fn add(&mut self, answer: bool, present: bool, times: usize) {
+        match (answer, present) {
+            (true, true) => self.right_yes += times,
+            (true, false) => self.wrong_yes += times,
+            (false, true) => self.missed += times,
+            (false, false) => {}
+        }
+    }
+
+    pub(super) fn precision(self) -> f64 {
         share(self.right_yes, self.right_yes + self.wrong_yes)
     }
 
-    fn recall(self) -> f64 {
+    pub(super) fn recall(self) -> f64 {
         share(self.right_yes, self.right_yes + self.missed)
     }
 
-    fn f1(self) -> f64 {
+    pub(super) fn f1(self) -> f64 {
         let twice = 2 * self.right_yes;
         share(twice, twice + self.wrong_yes + self.missed)
     }
@@ -101,9 +111,18 @@ fn share(part: usize, whole: usize) -> f64 {
     }
 }
 
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+pub(super) fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = values.len() as f64;
     values.sum::<f64>() / count
+}
+
+/// Harmonic mean, 0 of two zeros.
+pub(super) fn harmonic(a: f64, b: f64) -> f64 {
+    if a + b == 0.0 {
+        0.0
+    } else {
+        2.0 * a * b / (a + b)
+    }
 }
 
 impl Table<'_> {
@@ -116,14 +135,9 @@ impl Table<'_> {
                 let threshold = self.threshold(label);
                 let mut counts = Counts::default();
                 let mut loss = 0.0;
-                for (probability, present) in self.column(label) {
-                    match (probability > threshold, present) {
-                        (true, true) => counts.right_yes += 1,
-                        (true, false) => counts.wrong_yes += 1,
-                        (false, true) => counts.missed += 1,
-                        (false, false) => {}
-                    }
-                    loss += cross_entropy(probability, present);
+                for cell in self.column(label) {
+                    counts.add(cell.answer, cell.present, 1);
+                    loss += cell.loss();
                 }
                 all.right_yes += counts.right_yes;
                 all.wrong_yes += counts.wrong_yes;
@@ -137,7 +151,10 @@ impl Table<'_> {
                     precision: counts.precision(),
                     recall: counts.recall(),
                     f1: counts.f1(),
-                    average_precision: average_precision(self.column(label)),
+                    average_precision: average_precision(
+                        self.column(label)
+                            .map(|cell| (cell.probability, cell.present)),
+                    ),
                     loss: loss / rows as f64,
                 }
             })
@@ -146,7 +163,6 @@ impl Table<'_> {
         let ranked: Vec<f64> = labels.iter().filter_map(|l| l.average_precision).collect();
         let class_precision = mean(labels.iter().map(|l| l.precision));
         let class_recall = mean(labels.iter().map(|l| l.recall));
-        let sum = class_precision + class_recall;
         Evaluation {
             rows,
             accuracy: share(cells - all.wrong_yes - all.missed, cells),
@@ -155,11 +171,7 @@ impl Table<'_> {
             class_precision,
             class_recall,
             class_f1: mean(labels.iter().map(|l| l.f1)),
-            class_f1_harmonic: if sum == 0.0 {
-                0.0
-            } else {
-                2.0 * class_precision * class_recall / sum
-            },
+            class_f1_harmonic: harmonic(class_precision, class_recall),
             overall_precision: all.precision(),
             overall_recall: all.recall(),
             overall_f1: all.f1(),

@@ -1,7 +1,7 @@
 //! How good answers are: the metrics of multi-label papers, with scikit-learn's figures.
 //!
 //! A [`Table`] holds probabilities (or 0/1 answers) beside the true labels, checked once;
-//! [`Table::evaluate`] gives an [`Evaluation`], [`Table::interval`] how sure its means are.
+//! [`Table::evaluate`] gives an [`Evaluation`], [`Table::intervals`] how sure it is.
 //!
 //! ```
 //! use soup_learn::metrics::Table;
@@ -30,11 +30,13 @@
 mod average_precision;
 mod bootstrap;
 mod evaluation;
+mod intervals;
 mod table;
 
 pub use average_precision::average_precision;
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Difference, Interval};
 pub use evaluation::{Evaluation, LabelEvaluation};
+pub use intervals::Intervals;
 pub use table::{MetricError, RowMetric, Table};
 
 #[cfg(test)]

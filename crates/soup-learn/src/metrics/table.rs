@@ -10,6 +10,8 @@ pub struct Table<'a> {
     labels: &'a [String],
     /// One for all labels or one a label.
     thresholds: &'a [f32],
+    /// One a cell, where they are not what the thresholds say.
+    answers: Option<&'a [bool]>,
 }
 
 /// A table that cannot be judged.
@@ -63,6 +65,14 @@ pub enum MetricError {
         found: usize,
         /// Number of labels.
         labels: usize,
+    },
+    /// Answers that are not one a cell.
+    #[error("{found} answers for {cells} cells")]
+    Answers {
+        /// Number of answers.
+        found: usize,
+        /// Number of cells.
+        cells: usize,
     },
     /// A threshold that is not between 0 and 1.
     #[error("threshold {value} is not between 0 and 1")]
@@ -133,7 +143,24 @@ impl<'a> Table<'a> {
             targets,
             labels,
             thresholds,
+            answers: None,
         })
+    }
+
+    /// The same with answers (one a cell) that were found otherwise than by thresholds; losses and
+    /// average precisions are still those of the probabilities.
+    ///
+    /// # Errors
+    /// [`MetricError::Answers`] where they are not one a cell.
+    pub fn with_answers(mut self, answers: &'a [bool]) -> Result<Self, MetricError> {
+        if answers.len() != self.probabilities.len() {
+            return Err(MetricError::Answers {
+                found: answers.len(),
+                cells: self.probabilities.len(),
+            });
+        }
+        self.answers = Some(answers);
+        Ok(self)
     }
 
     /// Number of pictures.
@@ -146,44 +173,49 @@ impl<'a> Table<'a> {
         self.labels
     }
 
-    /// The threshold of a label.
-    pub(super) fn threshold(&self, label: usize) -> f32 {
-        self.thresholds[if self.thresholds.len() == 1 { 0 } else { label }]
+    /// The threshold of a label, where answers are made by thresholds.
+    pub(super) fn threshold(&self, label: usize) -> Option<f32> {
+        let place = if self.thresholds.len() == 1 { 0 } else { label };
+        self.answers.is_none().then(|| self.thresholds[place])
     }
 
-    /// The cells of one label: probability and whether the label is there.
-    pub(super) fn column(&self, label: usize) -> impl Iterator<Item = (f32, bool)> {
+    /// The cells of one label, a row each.
+    pub(super) fn column(&self, label: usize) -> impl Iterator<Item = Cell> {
         let columns = self.labels.len();
-        let probabilities = self.probabilities[label..].iter().step_by(columns);
-        let targets = self.targets[label..].iter().step_by(columns);
-        probabilities.zip(targets).map(|(&p, &t)| (p, t == 1.0))
+        (label..self.probabilities.len())
+            .step_by(columns)
+            .map(move |cell| self.cell(cell, label))
+    }
+
+    fn cell(&self, cell: usize, label: usize) -> Cell {
+        let probability = self.probabilities[cell];
+        let place = if self.thresholds.len() == 1 { 0 } else { label };
+        Cell {
+            probability,
+            answer: match self.answers {
+                Some(answers) => answers[cell],
+                None => probability > self.thresholds[place],
+            },
+            present: self.targets[cell] == 1.0,
+        }
     }
 
     /// The value of each picture, of which the metric is the mean.
     pub fn row_values(&self, metric: RowMetric) -> Vec<f64> {
         let columns = self.labels.len();
-        let rows = self
-            .probabilities
-            .chunks(columns)
-            .zip(self.targets.chunks(columns));
-        rows.map(|(probabilities, targets)| {
-            let cells = probabilities.iter().zip(targets);
-            if metric == RowMetric::Loss {
-                return cells
-                    .map(|(&p, &t)| cross_entropy(p, t == 1.0))
-                    .sum::<f64>()
-                    / columns as f64;
-            }
-            let right = cells
-                .enumerate()
-                .filter(|&(label, (&p, &t))| (p > self.threshold(label)) == (t == 1.0))
-                .count();
-            match metric {
-                RowMetric::ExactMatch => f64::from(right == columns),
-                _ => right as f64 / columns as f64,
-            }
-        })
-        .collect()
+        (0..self.rows())
+            .map(|row| {
+                let cells = (0..columns).map(|label| self.cell(row * columns + label, label));
+                if metric == RowMetric::Loss {
+                    return cells.map(Cell::loss).sum::<f64>() / columns as f64;
+                }
+                let right = cells.filter(|cell| cell.answer == cell.present).count();
+                match metric {
+                    RowMetric::ExactMatch => f64::from(right == columns),
+                    _ => right as f64 / columns as f64,
+                }
+            })
+            .collect()
     }
 
     /// The interval that holds the metric in 95 % of the bootstrap samples of the pictures.
@@ -192,13 +224,23 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Loss of one cell, its probability kept off 0 and 1 as in scikit-learn's `log_loss`.
-pub(super) fn cross_entropy(probability: f32, present: bool) -> f64 {
-    let probability = f64::from(probability);
-    let right = if present {
-        probability
-    } else {
-        1.0 - probability
-    };
-    -right.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+/// One picture, one label.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell {
+    pub(super) probability: f32,
+    pub(super) answer: bool,
+    pub(super) present: bool,
+}
+
+impl Cell {
+    /// The loss, the probability kept off 0 and 1 as in scikit-learn's `log_loss`.
+    pub(super) fn loss(self) -> f64 {
+        let probability = f64::from(self.probability);
+        let right = if self.present {
+            probability
+        } else {
+            1.0 - probability
+        };
+        -right.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+    }
 }

@@ -175,3 +175,105 @@ fn row_values_have_the_metrics_as_their_means() {
         );
     }
 }
+
+/// A thousand pictures of three labels, one of which hardly ever occurs.
+fn drawn(rows: usize) -> (Vec<f32>, Vec<f32>) {
+    use soup_random::{Purpose, Stream};
+    let mut draws = Stream::new(3, Purpose::Bootstrap, 1, 0);
+    let (mut probabilities, mut targets) = (Vec::new(), Vec::new());
+    for _ in 0..rows {
+        for frequency in [0.5, 0.3, 0.01] {
+            let present = draws.chance(frequency);
+            let evidence = if present { 1.0 } else { -1.0 } + draws.normal();
+            // Two digits: plenty of ties.
+            let probability = (1.0 / (1.0 + (-evidence).exp()) * 100.0).round() / 100.0;
+            targets.push(f32::from(u8::from(present)));
+            probabilities.push(probability);
+        }
+    }
+    (probabilities, targets)
+}
+
+/// Every score of a sample, counted by the weights of its pictures, is that of the table that holds
+/// the pictures as often.
+#[test]
+fn intervals_are_those_of_the_tables_drawn() {
+    let (rows, labels) = (60, names(3));
+    let (probabilities, targets) = drawn(rows);
+    let bootstrap = Bootstrap {
+        samples: 40,
+        seed: 9,
+    };
+    let table = Table::new(&probabilities, &targets, &labels, &[0.5, 0.4, 0.5]).unwrap();
+    let ours = serde_json::to_value(table.intervals(&bootstrap)).unwrap();
+    let mut sampled = Vec::new();
+    for sample in 0..bootstrap.samples {
+        let (mut drawn_probabilities, mut drawn_targets) = (Vec::new(), Vec::new());
+        for (row, times) in bootstrap.picks(sample, rows).into_iter().enumerate() {
+            for _ in 0..times {
+                drawn_probabilities.extend_from_slice(&probabilities[row * 3..][..3]);
+                drawn_targets.extend_from_slice(&targets[row * 3..][..3]);
+            }
+        }
+        let table = Table::new(
+            &drawn_probabilities,
+            &drawn_targets,
+            &labels,
+            &[0.5, 0.4, 0.5],
+        )
+        .unwrap();
+        sampled.push(serde_json::to_value(table.evaluate()).unwrap());
+    }
+    let scores = ours.as_object().unwrap();
+    assert_eq!(scores.len(), 11);
+    for (score, interval) in scores {
+        let values: Vec<f64> = (sampled.iter())
+            .map(|evaluation| evaluation[score].as_f64().unwrap())
+            .collect();
+        let expected = Interval::of(values);
+        for (end, expected) in [("low", expected.low), ("high", expected.high)] {
+            let ours = interval[end].as_f64().unwrap();
+            assert!(
+                (ours - expected).abs() < 1e-12,
+                "{score} {end}: {ours} {expected}"
+            );
+        }
+    }
+    let means = table.interval(RowMetric::Loss, &bootstrap);
+    assert!((means.low - table.intervals(&bootstrap).loss.low).abs() < 1e-12);
+}
+
+#[test]
+fn answers_of_another_origin_keep_the_ranking_of_the_probabilities() {
+    let (probabilities, targets) = drawn(50);
+    let labels = names(3);
+    let plain = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+    let right: Vec<bool> = targets.iter().map(|target| *target == 1.0).collect();
+    let oracle = plain.with_answers(&right).unwrap();
+    let (plain, oracle) = (plain.evaluate(), oracle.evaluate());
+    assert_eq!((oracle.accuracy, oracle.exact_match), (1.0, 1.0));
+    assert_eq!(oracle.labels[0].threshold, None);
+    assert!(plain.accuracy < 1.0);
+    assert_eq!(oracle.loss, plain.loss);
+    assert_eq!(oracle.mean_average_precision, plain.mean_average_precision);
+    let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+    assert!(table.with_answers(&right[1..]).is_err());
+}
+
+#[test]
+fn a_paired_difference_is_surer_than_two_intervals() {
+    let bootstrap = Bootstrap::default();
+    // Hard and easy pictures; ours is a hundredth better on each.
+    let theirs: Vec<f64> = (0..200).map(|row| f64::from(row % 10) / 10.0).collect();
+    let ours: Vec<f64> = theirs.iter().map(|value| value + 0.01).collect();
+    let gain = bootstrap.difference(&ours, &theirs);
+    assert!(
+        gain.is_gain() && (gain.mean - 0.01).abs() < 1e-12,
+        "{gain:?}"
+    );
+    let wide = bootstrap.interval(&ours);
+    assert!(wide.high - wide.low > 0.05);
+    let none = bootstrap.difference(&theirs, &theirs);
+    assert!(!none.is_gain());
+    assert!(!bootstrap.difference(&theirs, &ours).is_gain());
+}

@@ -129,6 +129,14 @@ impl Member {
             .transforms
             .output_shape(picture)
             .map_err(soup_data::Error::from)?;
+        self.graph_reading(shape)
+    }
+
+    /// The network for what the transforms make, in this shape.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the network cannot take it.
+    pub fn graph_reading(&self, shape: PictureShape) -> Result<Graph, Error> {
         let (old, new) = (self.graph.input(), image(shape));
         let wrong = |problem: String| Error::Model {
             model: self.origin.network.clone(),
@@ -139,7 +147,7 @@ impl Member {
         }
         if old.channels != new.channels {
             return Err(wrong(format!(
-                "it reads {} channels, and pictures of {picture} come to {} through its transforms",
+                "it reads {} channels, and its transforms make {} of such pictures",
                 old.channels, new.channels
             )));
         }
@@ -150,9 +158,14 @@ impl Member {
 
     /// The probability that a logit of this label stands for.
     pub fn probability(&self, label: usize, logit: f32) -> f32 {
+        sigmoid(self.calibrated(label, logit))
+    }
+
+    /// The better logit that calibration makes of a logit of this label.
+    pub fn calibrated(&self, label: usize, logit: f32) -> f32 {
         match &self.calibration {
-            None => sigmoid(logit),
-            Some(Calibration { scale, bias }) => sigmoid(scale[label] * logit + bias[label]),
+            None => logit,
+            Some(Calibration { scale, bias }) => scale[label] * logit + bias[label],
         }
     }
 

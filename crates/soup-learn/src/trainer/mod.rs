@@ -13,6 +13,7 @@ mod state;
 
 pub use fold::FoldSummary;
 pub use out_of_fold::OutOfFold;
+pub(crate) use out_of_fold::{VIEWS_FILE, WITH_VIEWS, write_named};
 pub use sources::{OwnedData, TrainData};
 pub use state::{Best, Kept, KeptKind};
 

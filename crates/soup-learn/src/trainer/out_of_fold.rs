@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use soup_data::folds::Folds;
 
 use super::{OwnedData, TrainData, sources};
 use crate::{
@@ -13,7 +14,15 @@ use crate::{
     metrics::{Evaluation, Table},
     npy,
     runs::{RunDirectory, files},
+    views::Views,
 };
+
+/// Out-of-fold probabilities as training leaves them.
+const OUT_OF_FOLD: &str = "oof";
+/// Out-of-fold probabilities with the views that `soup tta` kept.
+pub(crate) const WITH_VIEWS: &str = "tta";
+/// The views themselves.
+pub(crate) const VIEWS_FILE: &str = "tta.json";
 
 /// Names of rows and columns of `oof.npy`.
 #[derive(Serialize)]
@@ -41,7 +50,9 @@ pub struct OutOfFold {
     pub ids: Vec<String>,
     /// A name of each column.
     pub label_names: Vec<String>,
-    /// Rows are NaN where the fold that holds them out is not trained yet.
+    /// The fold that holds each row out.
+    pub folds: Vec<u32>,
+    /// Rows are NaN where the fold that holds them out is not trained yet, or where nobody looked.
     pub probabilities: Vec<f32>,
     /// 0 or 1.
     pub targets: Vec<f32>,
@@ -56,15 +67,37 @@ impl OutOfFold {
     /// with the data.
     pub fn read(run: &Path, stop: &AtomicBool) -> Result<Self, Error> {
         let run = RunDirectory::at(run);
-        let config = run.config()?.check()?;
-        let path = run.file("oof.npy");
-        if !path.is_file() {
+        // Where it is no run at all, that is what to say.
+        run.config()?;
+        if !run.file("oof.npy").is_file() {
             return Err(Error::format(
                 run.root(),
                 "no fold of this run is trained yet (no oof.npy); soup train goes on with it",
             ));
         }
-        let names_path = run.file("oof.ids.json");
+        Self::read_named(&run, OUT_OF_FOLD, stop)
+    }
+
+    /// Reads what [`HeldOut::write`](crate::views::HeldOut::write) wrote, and the views of it; none
+    /// where nothing was written.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_with_views(run: &Path, stop: &AtomicBool) -> Result<Option<(Self, Views)>, Error> {
+        let run = RunDirectory::at(run);
+        let path = run.file(VIEWS_FILE);
+        let Some(text) = files::read_text(&path)? else {
+            return Ok(None);
+        };
+        let views = serde_json::from_str(&text)
+            .map_err(|error| Error::format(&path, format!("not a list of views: {error}")))?;
+        Ok(Some((Self::read_named(&run, WITH_VIEWS, stop)?, views)))
+    }
+
+    fn read_named(run: &RunDirectory, name: &str, stop: &AtomicBool) -> Result<Self, Error> {
+        let config = run.config()?.check()?;
+        let path = run.file(&format!("{name}.npy"));
+        let names_path = run.file(&format!("{name}.ids.json"));
         let text = files::read_text(&names_path)?.unwrap_or_default();
         let names: OwnedNames = serde_json::from_str(&text)
             .map_err(|error| Error::format(&names_path, error.to_string()))?;
@@ -72,10 +105,13 @@ impl OutOfFold {
         if columns != names.labels.len() || probabilities.len() != names.ids.len() * columns {
             return Err(Error::format(
                 &path,
-                "its size does not fit oof.ids.json beside it; soup train makes both anew",
+                format!(
+                    "its size does not fit {name}.ids.json beside it; make both anew with soup {}",
+                    if name == OUT_OF_FOLD { "train" } else { "tta" }
+                ),
             ));
         }
-        let (labels_of, ids, label_names, targets);
+        let (labels_of, ids, label_names, folds, targets);
         if config.data.only_composed() {
             let owned = OwnedData::composed(&config)?;
             let data = owned.borrow();
@@ -87,8 +123,12 @@ impl OutOfFold {
                 all.extend(data.targets_of(row as u64)?);
             }
             targets = all;
+            folds = vec![0; data.ids.len()];
         } else {
-            let pack = sources::open_pack(&config, &run, stop)?;
+            let pack = sources::open_pack(&config, run, stop)?;
+            folds = Folds::load(&run.file("folds.json"), pack.table())?
+                .of_rows()
+                .to_vec();
             labels_of = pack.path().to_path_buf();
             ids = pack.ids().to_vec();
             label_names = pack.label_names().to_vec();
@@ -107,10 +147,35 @@ impl OutOfFold {
             labels_of,
             ids,
             label_names,
+            folds,
             probabilities,
             targets,
         })
     }
+
+    /// Places of the rows that have probabilities.
+    pub fn held_out(&self) -> Vec<usize> {
+        (self.probabilities.chunks_exact(self.label_names.len()))
+            .enumerate()
+            .filter_map(|(row, values)| (!values[0].is_nan()).then_some(row))
+            .collect()
+    }
+}
+
+/// Writes probabilities (pictures x labels) with the names of rows and columns beside them; the
+/// run's lock must be held.
+pub(crate) fn write_named(
+    run: &RunDirectory,
+    name: &str,
+    values: &[f32],
+    ids: &[String],
+    labels: &[String],
+) -> Result<(), Error> {
+    npy::write(&run.file(&format!("{name}.npy")), values, labels.len())?;
+    let path = run.file(&format!("{name}.ids.json"));
+    let names = serde_json::to_vec(&Names { ids, labels })
+        .map_err(|error| Error::format(&path, error.to_string()))?;
+    files::write_bytes(&path, &names)
 }
 
 /// Makes `oof.npy` and `oof.ids.json` anew from what the folds have: a row a picture of the data,
@@ -118,14 +183,7 @@ impl OutOfFold {
 pub(super) fn assemble(run: &RunDirectory, data: &TrainData<'_>) -> Result<(), Error> {
     let _lock = run.lock()?;
     let values = collect(run, data)?;
-    npy::write(&run.file("oof.npy"), &values, data.label_names.len())?;
-    let path = run.file("oof.ids.json");
-    let names = serde_json::to_vec(&Names {
-        ids: data.ids,
-        labels: data.label_names,
-    })
-    .map_err(|error| Error::format(&path, error.to_string()))?;
-    files::write_bytes(&path, &names)
+    write_named(run, OUT_OF_FOLD, &values, data.ids, data.label_names)
 }
 
 fn collect(run: &RunDirectory, data: &TrainData<'_>) -> Result<Vec<f32>, Error> {

@@ -61,7 +61,7 @@ impl TrainData<'_> {
     }
 
     /// The labels of a row of `ids`.
-    pub(super) fn targets_of(&self, row: u64) -> Result<Vec<f32>, Error> {
+    pub(crate) fn targets_of(&self, row: u64) -> Result<Vec<f32>, Error> {
         let mut targets = vec![0.0; self.label_names.len()];
         if let Some(source) = self.packed.or(self.held_out) {
             let mut pixels = vec![0; source.shape().len()];

@@ -16,7 +16,7 @@ use soup_data::dataset::{Channels, Columns, Dataset};
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::glyphs::GlyphSpec;
 use soup_data::pack::{Pack, PackOptions};
-use soup_decide::{Predictions, Template, Thresholds, write_atomically};
+use soup_decide::{Predictions, Rule, Template, Thresholds, write_atomically};
 use soup_learn::config::{CheckedConfig, Config};
 use soup_learn::predictor::{PredictOptions, Predictor};
 use soup_learn::trainer::{TrainRequest, train};
@@ -150,14 +150,14 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let predictions = predict::predict(
         &predictor,
         &Pictures::open(&places.test_pack)?,
-        PredictOptions::default(),
+        &PredictOptions::default(),
         &places.predictions,
         console,
         &stop,
     )?;
     predictions.write(&places.predictions)?;
     let answers = Predictions::read_answers(&places.test.join("answer.csv"))?;
-    let score = evaluate::score(&predictions, &answers, &Thresholds::default())?;
+    let score = evaluate::score(&predictions, &answers, &Rule::default())?;
 
     console.note("6/6 writing the submission");
     write_atomically(&places.sample, sample_submission(&answers).as_bytes())?;

@@ -7,6 +7,7 @@ mod plain;
 mod properties;
 mod reference;
 mod speed;
+mod views;
 
 use soup_random::{Purpose, Stream};
 

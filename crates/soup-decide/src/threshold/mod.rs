@@ -1,9 +1,13 @@
 //! Thresholds: from a probability to yes or no.
 
+mod fit;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::{DecideError, Predictions, Result};
+
+pub use fit::ThresholdKind;
 
 /// A probability **above** the threshold is a yes, as in torchmetrics; one that equals it is a no.
 #[derive(Clone, Debug, PartialEq)]

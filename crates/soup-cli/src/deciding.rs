@@ -1,0 +1,137 @@
+//! Arguments that several verbs share: how pictures are looked at, and how probabilities become
+//! answers.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use soup_decide::decision::{self, Decoding};
+use soup_decide::{Decision, Rule, Thresholds};
+use soup_learn::views::{self, Views};
+
+/// How probabilities become answers.
+#[derive(Debug, Args)]
+pub struct Deciding {
+    /// A yes is a probability above T; T,a=T,b=T gives labels their own [default: 0.5]
+    #[arg(long, value_name = "T", conflicts_with = "decision")]
+    threshold: Option<Thresholds>,
+
+    /// Calibration, thresholds and label counts that soup decide fitted
+    #[arg(long, value_name = "FILE")]
+    pub decision: Option<PathBuf>,
+
+    /// Overrules how the decision answers
+    #[arg(long, value_enum, requires = "decision")]
+    decode: Option<Decode>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Decode {
+    /// Each label by its threshold
+    Threshold,
+    /// Each label by its probability given how many labels pictures have: for right cells
+    Count,
+    /// The most probable set of labels given how many they are: for right pictures
+    Set,
+}
+
+impl Deciding {
+    /// The rule that was asked for.
+    pub fn rule(&self) -> Result<Rule> {
+        let Some(path) = &self.decision else {
+            return Ok(Rule::Thresholds(self.threshold.clone().unwrap_or_default()));
+        };
+        let decoding = self.decode.map(|decode| match decode {
+            Decode::Threshold => Decoding::Threshold,
+            Decode::Count => Decoding::Count,
+            Decode::Set => Decoding::Set,
+        });
+        Ok(Rule::Decision(Box::new(Decision::read(path)?), decoding))
+    }
+}
+
+/// Views as an argument: a list, or a file that holds one.
+#[derive(Clone, Debug)]
+pub enum ViewsArgument {
+    /// The views themselves.
+    Views(Views),
+    /// `tta.json`.
+    File(PathBuf),
+}
+
+impl FromStr for ViewsArgument {
+    type Err = views::ViewsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.ends_with(".json") {
+            return Ok(Self::File(text.into()));
+        }
+        Ok(Self::Views(text.parse()?))
+    }
+}
+
+impl ViewsArgument {
+    /// The views.
+    pub fn open(&self) -> Result<Views> {
+        match self {
+            Self::Views(views) => Ok(views.clone()),
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+                    std::io::ErrorKind::NotFound => soup_data::Error::NotFound {
+                        path: path.clone(),
+                        hint: "soup tta RUN writes one where views help".into(),
+                    },
+                    _ => soup_data::Error::io("read", path)(error),
+                })?;
+                Ok(serde_json::from_str(&text).map_err(|error| {
+                    let hint =
+                        "take the tta.json that soup tta wrote, or write the views themselves";
+                    soup_data::Error::format(path, format!("not a list of views: {error}"), hint)
+                })?)
+            }
+        }
+    }
+}
+
+/// How the answers of several views become one, as an argument.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Merge {
+    /// Mean of the probabilities
+    Mean,
+    /// Geometric mean of the probabilities
+    GeometricMean,
+    /// Sigmoid of the mean of the logits
+    LogitMean,
+    /// The largest probability
+    Max,
+}
+
+impl From<Merge> for views::Merge {
+    fn from(merge: Merge) -> Self {
+        match merge {
+            Merge::Mean => Self::Mean,
+            Merge::GeometricMean => Self::GeometricMean,
+            Merge::LogitMean => Self::LogitMean,
+            Merge::Max => Self::Max,
+        }
+    }
+}
+
+/// What is to be gained, as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Metric {
+    /// Share of right cells
+    Accuracy,
+    /// Share of pictures with all labels right
+    ExactMatch,
+}
+
+impl From<Metric> for decision::Metric {
+    fn from(metric: Metric) -> Self {
+        match metric {
+            Metric::Accuracy => Self::Accuracy,
+            Metric::ExactMatch => Self::ExactMatch,
+        }
+    }
+}

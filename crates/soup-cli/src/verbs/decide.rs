@@ -1,0 +1,207 @@
+//! `soup decide`: from out-of-fold predictions to one small file that makes better answers.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use soup_decide::calibration::{Calibration, CalibrationKind};
+use soup_decide::decision::{Decoding, Recipe, Trial, trials};
+use soup_decide::{Decision, Parts, Predictions, Sample, ThresholdKind};
+use soup_learn::metrics::{Bootstrap, Difference};
+use soup_learn::trainer::OutOfFold;
+use soup_learn::views::Views;
+
+use crate::console::Report;
+use crate::deciding::Metric;
+use crate::failure::Usage;
+use crate::interrupt;
+
+/// Fit calibration, thresholds and label counts on out-of-fold predictions
+///
+/// Tries, the simplest first: probabilities as they are, one temperature, Platt's slope and intercept
+/// a label; then one threshold for all labels, one a label, and decoding by how many labels pictures
+/// have. Each is judged on pictures that it was not fitted on (by the run's folds), and comes in only
+/// where its gain over what is there lies above 0 with its whole 95 % interval.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Fitted on the views that soup tta kept, where it kept any. soup submit and soup evaluate take raw
+probabilities and the file; soup predict takes from it only how pictures are looked at.
+
+Examples:
+  soup decide runs/first
+  soup predict runs/first --decision runs/first/decision.json --images test/ --out probs.csv
+  soup submit probs.csv --decision runs/first/decision.json --sample sample.csv --out s.csv
+  soup decide --predictions oof.csv --labels answer.csv --metric exact-match --out decision.json")]
+pub struct Arguments {
+    /// A run that soup train wrote
+    #[arg(value_name = "RUN", required_unless_present = "predictions")]
+    run: Option<PathBuf>,
+
+    /// Probabilities of pictures that no model was trained on: .csv, .csv.gz or .npy
+    #[arg(long, value_name = "FILE", conflicts_with = "run", requires_all = ["labels", "out"])]
+    predictions: Option<PathBuf>,
+
+    /// The true labels, 0 or 1, in the same shape; more pictures make the label counts surer
+    #[arg(long, value_name = "FILE", requires = "predictions")]
+    labels: Option<PathBuf>,
+
+    /// What answers are to be good at
+    #[arg(long, value_enum, default_value_t = Metric::Accuracy)]
+    metric: Metric,
+
+    /// The decision [default: RUN/decision.json]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Facts {
+    predictions: PathBuf,
+    pictures: usize,
+    labels: usize,
+    /// Parts of the pictures, each judged by what was fitted on the others.
+    parts: usize,
+    trials: Vec<Trial>,
+    kept: Recipe,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    views: Option<Views>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    /// The fewest and the most labels that a picture has.
+    label_counts: (usize, usize),
+    out: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Report> {
+    let given = (&arguments.run, &arguments.predictions, &arguments.labels);
+    let (predictions, truth, parts, views) = match given {
+        (Some(run), _, _) => of_run(run)?,
+        (None, Some(predictions), Some(labels)) => {
+            let predictions = Predictions::read(predictions)?;
+            let truth = Predictions::read_answers(labels)?;
+            let parts = Parts::drawn(predictions.len(), Parts::DRAWN, 0);
+            (predictions, truth, parts, None)
+        }
+        _ => return Err(Usage("name a run, or --predictions and --labels".into()).into()),
+    };
+    let out = match (&arguments.out, &arguments.run) {
+        (Some(out), _) => out.clone(),
+        (None, Some(run)) => run.join("decision.json"),
+        (None, None) => return Err(Usage("name the decision's file with --out".into()).into()),
+    };
+    let labels = predictions.labels();
+    let sample = Sample::new(&predictions, &truth)?;
+    let tried = trials(
+        labels,
+        &sample,
+        &parts,
+        arguments.metric.into(),
+        &Bootstrap::default(),
+    )?;
+    let kept = (tried.iter().find(|trial| trial.is_best)).map_or(Recipe::PLAIN, |best| best.recipe);
+    // The counts of all labels that are known, in the order of the predictions.
+    let counted = truth.arranged(truth.ids(), labels, predictions.source())?;
+    let decision = Decision::fit(kept, labels, &sample, counted.values())?.with_views(views);
+    decision.write(&out)?;
+    let facts = Facts {
+        predictions: predictions.source().to_path_buf(),
+        pictures: sample.pictures(),
+        labels: labels.len(),
+        parts: parts.count(),
+        trials: tried,
+        kept,
+        views: decision.views().cloned(),
+        temperature: match decision.calibration() {
+            Calibration::Temperature { temperature } => Some(*temperature),
+            Calibration::None | Calibration::Platt { .. } => None,
+        },
+        label_counts: decision.prior().range(),
+        out,
+    };
+    let text = facts.text();
+    Report::new(facts, text)
+}
+
+/// Out-of-fold predictions of a run, with the views that soup tta kept where it kept any.
+fn of_run(run: &Path) -> Result<(Predictions, Predictions, Parts, Option<Views>)> {
+    let stop = interrupt::watch()?;
+    let (found, views) = match OutOfFold::read_with_views(run, &stop)? {
+        Some((found, views)) => (found, Some(views)),
+        None => (OutOfFold::read(run, &stop)?, None),
+    };
+    let (predictions, truth) = Predictions::out_of_fold(&found)?;
+    let folds: Vec<u32> = (found.held_out().into_iter())
+        .map(|row| found.folds[row])
+        .collect();
+    Ok((predictions, truth, Parts::of_folds(&folds), views))
+}
+
+impl Facts {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{} pictures x {} labels of {}, in {} parts, each judged by what the others taught\n",
+            self.pictures,
+            self.labels,
+            self.predictions.display(),
+            self.parts
+        );
+        if let Some(views) = &self.views {
+            text.push_str(&format!(
+                "looked at as {views}, merged by {}\n",
+                views.merge().name()
+            ));
+        }
+        text.push_str(
+            "\n                     accuracy  gain (95 % interval)      exact  gain (95 % interval)      \
+             loss\n",
+        );
+        for (place, trial) in self.trials.iter().enumerate() {
+            let gain = |gain: &Difference| match place {
+                0 => String::new(),
+                _ => format!("{:+.4} ({:+.4} {:+.4})", gain.mean, gain.low, gain.high),
+            };
+            text.push_str(&format!(
+                "{} {:<19}  {:.4} {:<25}  {:.4} {:<25}  {:.4}\n",
+                if trial.is_best { '>' } else { ' ' },
+                name(trial.recipe),
+                trial.accuracy,
+                gain(&trial.accuracy_gain),
+                trial.exact_match,
+                gain(&trial.exact_match_gain),
+                trial.loss,
+            ));
+        }
+        text.push_str(&format!("\nkept (>): {}\n", name(self.kept)));
+        let (fewest, most) = self.label_counts;
+        text.push_str(&format!("pictures have {fewest} to {most} labels\n"));
+        if let Some(temperature) = self.temperature {
+            let side = if temperature > 1.0 {
+                "too sure"
+            } else {
+                "not sure enough"
+            };
+            text.push_str(&format!(
+                "temperature {temperature:.3}: the probabilities were {side}\n"
+            ));
+        }
+        if self.kept == Recipe::PLAIN {
+            text.push_str("nothing is a proven gain: answers stay as they were, above one half\n");
+        }
+        text.push_str(&format!("written to {}\n", self.out.display()));
+        text
+    }
+}
+
+/// A recipe in words; thresholds and decodings stand on the calibration that was kept.
+fn name(recipe: Recipe) -> &'static str {
+    match (recipe.decoding, recipe.thresholds, recipe.calibration) {
+        (Decoding::Count, ..) => "label counts: cells",
+        (Decoding::Set, ..) => "label counts: sets",
+        (_, ThresholdKind::Common, _) => "one threshold",
+        (_, ThresholdKind::PerLabel, _) => "a threshold a label",
+        (.., CalibrationKind::Temperature) => "temperature",
+        (.., CalibrationKind::Platt) => "Platt, a label",
+        (.., CalibrationKind::None) => "as predicted",
+    }
+}

@@ -1,0 +1,263 @@
+//! `soup doctor`: leaks, and validations that will not hold.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use soup_data::Examples;
+use soup_data::dataset::{Channels, Columns, Dataset, LabelTable};
+use soup_data::doctor::{
+    Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, read_sources,
+};
+use soup_data::folds::Folds;
+use soup_data::pack::Pack;
+use soup_decide::write_atomically;
+use soup_learn::trainer::OutOfFold;
+use soup_learn::{doctor, runs::RunDirectory};
+
+use crate::console::{Console, Report};
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::Bar;
+
+/// Look for leaks in a data set, and for a validation of a run that will not hold
+///
+/// Pictures that are there twice or look alike (perceptual hash), on both sides of a fold or with
+/// other labels; sources that folds share; labels that file names or the order give away; labels that
+/// are constant, rare or unevenly shared out; of a run also the gap between training and validation
+/// and folds that are not alike.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exits with 0 whatever it finds: scripts read `problems` and `warnings` from --json.
+
+Examples:
+  soup doctor pack/
+  soup doctor pictures/ --folds folds.json --groups groups.csv
+  soup folds --data pictures/ --kind group --group group --groups groups.csv --out folds.json
+  soup doctor runs/first
+  soup doctor set/ --sources set/boxes.csv --source glyph")]
+pub struct Arguments {
+    /// A pack, a folder or zip of pictures, or a run
+    #[arg(value_name = "DATA_OR_RUN")]
+    patient: PathBuf,
+
+    /// Which pictures are held out together [default: a run's own]
+    #[arg(long, value_name = "FILE")]
+    folds: Option<PathBuf>,
+
+    /// A table of what pictures were made of: an id column first, a row a picture and source
+    /// [default: boxes.csv beside the pictures]
+    #[arg(long, value_name = "CSV")]
+    sources: Option<PathBuf>,
+
+    /// The column of that table that names the source
+    #[arg(long, value_name = "COLUMN", default_value = "glyph")]
+    source: String,
+
+    /// Writes id and group of every picture: those that are equal or look alike share one
+    #[arg(long, value_name = "CSV")]
+    groups: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Facts {
+    patient: PathBuf,
+    data: Option<PathBuf>,
+    pictures: usize,
+    problems: usize,
+    warnings: usize,
+    findings: Vec<Finding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<PathBuf>,
+}
+
+/// Pictures with their names, as they lie there.
+struct Data {
+    path: PathBuf,
+    table: LabelTable,
+    examples: Box<dyn Examples>,
+    file_names: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let stop = interrupt::watch()?;
+    let patient = &arguments.patient;
+    let run = patient.join("config.toml").is_file().then_some(patient);
+    let data = match run {
+        Some(run) => of_run(run)?,
+        None => Some(open(patient)?),
+    };
+    let Some(data) = data else {
+        // Every picture of the run is composed: held-out glyphs are never trained on.
+        if arguments.groups.is_some() || arguments.folds.is_some() || arguments.sources.is_some() {
+            return Err(Usage(
+                "this run composes its pictures; there is no data to look at".into(),
+            )
+            .into());
+        }
+        let found = OutOfFold::read(patient, &stop).ok();
+        let mut findings = vec![Finding::fine(
+            "composed pictures",
+            "held-out pictures are made of glyphs that training never shows",
+        )];
+        findings.extend(doctor::examine(patient, found.as_ref(), false)?);
+        let pictures = found.map_or(0, |found| found.ids.len());
+        return report(arguments, None, pictures, findings);
+    };
+
+    let fold_file = match (&arguments.folds, run) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(run)) => Some(run.join("folds.json")).filter(|path| path.is_file()),
+        (None, None) => None,
+    };
+    let folds = (fold_file.as_deref())
+        .map(|path| Folds::load(path, &data.table))
+        .transpose()?;
+    let sources = sources(arguments, &data)?;
+
+    let bar = Bar::new(console, "looking", data.examples.len(), "pictures");
+    let fingerprints = Fingerprints::take(&*data.examples, &|done| bar.set(done), &stop);
+    bar.finish();
+    let fingerprints = fingerprints?;
+    let mut findings = examine(&Patient {
+        table: &data.table,
+        file_names: Some(&data.file_names),
+        fingerprints: Some(&fingerprints),
+        folds: folds.as_ref(),
+        sources: sources.as_ref(),
+    });
+    if let Some(run) = run {
+        let twins = |finding: &Finding| {
+            finding.verdict == Verdict::Problem
+                && ["equal pictures", "similar pictures"].contains(&finding.check)
+        };
+        let has_twins = findings.iter().any(twins);
+        let found = (run.join("oof.npy").is_file())
+            .then(|| OutOfFold::read(run, &stop))
+            .transpose()?;
+        findings.extend(doctor::examine(run, found.as_ref(), has_twins)?);
+    }
+    if let Some(path) = &arguments.groups {
+        let firsts = groups(&Likeness::of(&fingerprints), data.table.len());
+        let ids = data.table.ids();
+        let mut text = String::from("id,group\n");
+        for (id, first) in ids.iter().zip(firsts) {
+            text.push_str(&format!("{},{}\n", quoted(id), quoted(&ids[first])));
+        }
+        write_atomically(path, text.as_bytes())?;
+    }
+    report(arguments, Some(data.path), data.table.len(), findings)
+}
+
+/// The data that a run's settings name; none where every picture is composed.
+fn of_run(run: &Path) -> Result<Option<Data>> {
+    let config = RunDirectory::at(run).config()?;
+    if config.data.only_composed() {
+        return Ok(None);
+    }
+    let own = run.join("pictures.pack");
+    let path = PathBuf::from(&config.data.path);
+    Ok(Some(open(if Pack::is_pack(&own) { &own } else { &path })?))
+}
+
+fn open(path: &Path) -> Result<Data> {
+    if Pack::is_pack(path) {
+        let pack = Pack::open(path)?;
+        return Ok(Data {
+            path: path.to_path_buf(),
+            table: pack.table().clone(),
+            file_names: pack.file_names().to_vec(),
+            examples: Box::new(pack),
+        });
+    }
+    let dataset = Dataset::open(path, &Columns::default())?;
+    Ok(Data {
+        path: path.to_path_buf(),
+        table: dataset.table().clone(),
+        file_names: (0..dataset.len())
+            .filter_map(|index| dataset.file_name(index).map(str::to_owned))
+            .collect(),
+        examples: Box::new(dataset.examples(Channels::default())?),
+    })
+}
+
+fn sources(arguments: &Arguments, data: &Data) -> Result<Option<Sources>> {
+    let beside = data.path.join("boxes.csv");
+    let path = match &arguments.sources {
+        Some(path) => path,
+        None if beside.is_file() => &beside,
+        None => return Ok(None),
+    };
+    Ok(Some(read_sources(
+        path,
+        &arguments.source,
+        data.table.ids(),
+    )?))
+}
+
+/// A field of a CSV file.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn report(
+    arguments: &Arguments,
+    data: Option<PathBuf>,
+    pictures: usize,
+    findings: Vec<Finding>,
+) -> Result<Report> {
+    let count = |verdict| {
+        findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .count()
+    };
+    let facts = Facts {
+        patient: arguments.patient.clone(),
+        data,
+        pictures,
+        problems: count(Verdict::Problem),
+        warnings: count(Verdict::Warning),
+        findings,
+        groups: arguments.groups.clone(),
+    };
+    let text = facts.text();
+    Report::new(facts, text)
+}
+
+impl Facts {
+    fn text(&self) -> String {
+        let mut text = format!("{}, {} pictures\n\n", self.patient.display(), self.pictures);
+        for finding in &self.findings {
+            let verdict = match finding.verdict {
+                Verdict::Fine => "fine",
+                Verdict::Skipped => "skipped",
+                Verdict::Warning => "WARNING",
+                Verdict::Problem => "PROBLEM",
+            };
+            text.push_str(&format!(
+                "{verdict:<8} {}: {}\n",
+                finding.check, finding.message
+            ));
+            for example in &finding.examples {
+                text.push_str(&format!("           {example}\n"));
+            }
+            if let Some(advice) = &finding.advice {
+                text.push_str(&format!("         -> {advice}\n"));
+            }
+        }
+        text.push_str(&format!(
+            "\n{} problems, {} warnings\n",
+            self.problems, self.warnings
+        ));
+        if let Some(groups) = &self.groups {
+            text.push_str(&format!("groups in {}\n", groups.display()));
+        }
+        text
+    }
+}

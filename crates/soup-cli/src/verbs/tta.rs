@@ -1,0 +1,223 @@
+//! `soup tta`: which ways of looking at a picture help.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use soup_data::transforms::View;
+use soup_learn::metrics::{Bootstrap, Difference, RowMetric};
+use soup_learn::predictor::PredictOptions;
+use soup_learn::views::{Candidate, HeldOut, Merge, ViewTrial, ViewTrials, Views};
+
+use crate::console::{Console, Report};
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::Bar;
+
+/// Measure test-time augmentation on out-of-fold pictures and keep what helps
+///
+/// Every picture is looked at in every view by the fold that held it out. A candidate is kept only
+/// where its gain lies above 0 with its whole 95 % interval (paired bootstrap over pictures): ties
+/// stay out.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Candidates: rotations (three quarter turns), mirrors (four), or views: rot90, rot180, rot270, hflip,
+vflip, transpose, transverse, scale:S, crop:S, crop:S:top-left, ..., with + between steps of one view.
+
+Examples:
+  soup tta runs/first
+  soup tta runs/first --try rotations,scale:0.8,scale:1.25,rot90+scale:1.25 --pictures 500
+  soup predict runs/first --tta runs/first/tta.json --images test/ --out probs.csv
+
+Next: soup decide RUN, which fits on the views that were kept.")]
+pub struct Arguments {
+    /// A run that soup train wrote
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// What is tried, with commas between
+    #[arg(long = "try", value_name = "CANDIDATES", default_value = Candidate::DEFAULT)]
+    candidates: String,
+
+    /// What is to be gained
+    #[arg(long, value_enum, default_value_t = Metric::Accuracy)]
+    metric: Metric,
+
+    /// Pictures of each fold, evenly spread over those that it held out [default: all]
+    #[arg(long, value_name = "N")]
+    pictures: Option<usize>,
+
+    /// Pictures in a batch
+    #[arg(long, value_name = "N", default_value_t = PredictOptions::default().batch)]
+    batch: usize,
+
+    /// Threads; 0 takes every core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Metric {
+    /// Share of right cells
+    Accuracy,
+    /// Share of pictures with all labels right
+    ExactMatch,
+    /// Log loss
+    Loss,
+}
+
+impl Metric {
+    fn row_metric(self) -> RowMetric {
+        match self {
+            Self::Accuracy => RowMetric::Accuracy,
+            Self::ExactMatch => RowMetric::ExactMatch,
+            Self::Loss => RowMetric::Loss,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::ExactMatch => "exact match",
+            Self::Loss => "loss",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Facts {
+    run: PathBuf,
+    pictures: usize,
+    /// Views that were looked at, the plain one among them.
+    views: usize,
+    metric: &'static str,
+    #[serde(flatten)]
+    trials: ViewTrials,
+    seconds: f64,
+    looks_per_second: f64,
+    /// Where the views that are kept stand; nothing is written for the plain one alone.
+    out: Option<PathBuf>,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let candidates =
+        Candidate::parse_list(&arguments.candidates).map_err(|error| Usage(error.to_string()))?;
+    if arguments.pictures == Some(0) {
+        return Err(Usage("--pictures must be at least 1".into()).into());
+    }
+    let mut views = vec![View::plain()];
+    for view in candidates.iter().flat_map(|candidate| &candidate.views) {
+        if !views.contains(view) {
+            views.push(view.clone());
+        }
+    }
+    let views = Views::new(views, Merge::Mean).map_err(|error| Usage(error.to_string()))?;
+    let options = PredictOptions {
+        threads: arguments.threads,
+        batch: arguments.batch,
+        views,
+    };
+    let stop = interrupt::watch()?;
+    let started = Instant::now();
+    let mut bar: Option<Bar> = None;
+    let mut note = |done, total| {
+        bar.get_or_insert_with(|| Bar::new(console, "looking", total, "looks"))
+            .set(done);
+    };
+    let held_out = HeldOut::look(
+        &arguments.run,
+        arguments.pictures,
+        &options,
+        &mut note,
+        &stop,
+    );
+    if let Some(bar) = bar {
+        bar.finish();
+    }
+    let held_out = held_out?;
+    let seconds = started.elapsed().as_secs_f64();
+    let trials = ViewTrials::run(
+        &held_out.looks,
+        &candidates,
+        (&held_out.targets, &held_out.label_names),
+        &parts(&held_out.folds),
+        arguments.metric.row_metric(),
+        &Bootstrap::default(),
+    )?;
+    held_out.write(&arguments.run, &trials.kept)?;
+    let (pictures, views) = (held_out.folds.len(), options.views.views().len());
+    let facts = Facts {
+        run: arguments.run.clone(),
+        pictures,
+        views,
+        metric: arguments.metric.name(),
+        out: (!trials.kept.is_plain()).then(|| arguments.run.join("tta.json")),
+        trials,
+        seconds,
+        looks_per_second: (pictures * views) as f64 / seconds,
+    };
+    let text = facts.text();
+    Report::new(facts, text)
+}
+
+/// Pictures that are judged together: those of a fold; of a single fold, every fifth.
+fn parts(folds: &[u32]) -> Vec<u32> {
+    if folds.windows(2).any(|pair| pair[0] != pair[1]) {
+        return folds.to_vec();
+    }
+    (0..5).cycle().take(folds.len()).collect()
+}
+
+impl Facts {
+    fn text(&self) -> String {
+        let run = self.run.display();
+        let mut text = format!(
+            "{} held-out pictures in {} views, {:.0} looks a second\n\n\
+             {:<24}{:>11}  gain (95 % interval)\n{:<24}{:>11.4}\n",
+            self.pictures,
+            self.views,
+            self.looks_per_second,
+            "",
+            self.metric,
+            "plain",
+            self.trials.plain
+        );
+        let line = |trial: &ViewTrial, before: &str| {
+            format!(
+                "{:<24}{:>11.4}  {}{}\n",
+                format!("{before}{}", trial.name),
+                trial.value,
+                in_words(&trial.gain),
+                if trial.is_kept { "  kept" } else { "" }
+            )
+        };
+        for trial in &self.trials.trials {
+            text.push_str(&line(trial, "with "));
+        }
+        if !self.trials.merges.is_empty() {
+            text.push_str("\nthose kept, merged by\n");
+            for trial in &self.trials.merges {
+                text.push_str(&line(trial, ""));
+            }
+        }
+        let kept = &self.trials.kept;
+        if kept.is_plain() {
+            text.push_str("\nnothing is a proven gain: pictures are looked at once, as they are\n");
+            return text;
+        }
+        text.push_str(&format!(
+            "\nkept {kept}, merged by {}: {} where each picture is judged by what others chose, for \
+             {} looks a picture instead of one\nwritten to {run}/tta.json; next: soup decide {run}\n",
+            kept.merge().name(),
+            in_words(&self.trials.gain),
+            kept.views().len(),
+        ));
+        text
+    }
+}
+
+fn in_words(gain: &Difference) -> String {
+    format!("{:+.4} ({:+.4} {:+.4})", gain.mean, gain.low, gain.high)
+}

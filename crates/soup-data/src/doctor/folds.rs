@@ -1,0 +1,72 @@
+//! Whether the folds are alike.
+
+use super::{Finding, Patient, Verdict};
+
+/// A chance of one in a thousand that any label of any fold lies further off, were folds cut at
+/// random.
+const CHANCE: f64 = 1e-3;
+
+/// Labels that are much more or less frequent in one fold than in all.
+pub(super) fn balance(patient: &Patient<'_>) -> Finding {
+    const CHECK: &str = "label balance over folds";
+    let table = patient.table;
+    let Some(folds) = patient.folds else {
+        return Finding::skipped(CHECK, "no fold file was given (--folds)");
+    };
+    let names = table.label_names();
+    if names.is_empty() {
+        return Finding::skipped(CHECK, "there are no labels");
+    }
+    let (pictures, k) = (table.len(), folds.k() as usize);
+    let mut sizes = vec![0usize; k];
+    let mut positives = vec![0usize; k * names.len()];
+    for (row, fold) in folds.of_rows().iter().enumerate() {
+        sizes[*fold as usize] += 1;
+        let places = positives[*fold as usize * names.len()..].iter_mut();
+        for (positive, label) in places.zip(table.labels(row).unwrap_or(&[])) {
+            *positive += usize::from(*label);
+        }
+    }
+    // Mill's bound on the normal tail, both sides, for so many comparisons.
+    let limit = (2.0 * (2.0 * (k * names.len()) as f64 / CHANCE).ln()).sqrt();
+    let mut off: Vec<(f64, String)> = Vec::new();
+    for (label, name) in names.iter().enumerate() {
+        let all: usize = (0..k)
+            .map(|fold| positives[fold * names.len() + label])
+            .sum();
+        let share = all as f64 / pictures as f64;
+        for (fold, size) in sizes.iter().enumerate() {
+            let found = positives[fold * names.len() + label];
+            let rest = 1.0 - *size as f64 / pictures as f64;
+            let spread = (*size as f64 * share * (1.0 - share) * rest).sqrt();
+            let distance = (found as f64 - *size as f64 * share).abs() / spread;
+            if spread > 0.0 && distance > limit {
+                let here = found as f64 / *size as f64;
+                let text = format!(
+                    "`{name}` is in {:.1} % of fold {fold}, in {:.1} % of all",
+                    100.0 * here,
+                    100.0 * share
+                );
+                off.push((distance, text));
+            }
+        }
+    }
+    off.sort_by(|a, b| b.0.total_cmp(&a.0));
+    if off.is_empty() {
+        return Finding::fine(
+            CHECK,
+            "no label is more or less frequent in a fold than chance allows",
+        );
+    }
+    Finding::bad(
+        CHECK,
+        Verdict::Warning,
+        format!(
+            "{} labels of folds are further off than chance allows",
+            off.len()
+        ),
+        "folds by group may differ so with reason; otherwise cut stratified ones (soup folds --kind \
+         stratified)",
+        off.into_iter().map(|(_, text)| text),
+    )
+}

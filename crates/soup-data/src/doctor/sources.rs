@@ -1,0 +1,99 @@
+//! Pictures that were made of the same things: drawings, writers, patients, films.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::{Finding, Patient, Verdict};
+use crate::Result;
+use crate::dataset::read_pairs;
+
+/// What each picture was made of: any number of sources a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// The column that names them.
+    column: String,
+    of_rows: Vec<Vec<String>>,
+}
+
+/// Reads the sources of pictures from a table with an id column and a row for each picture and
+/// source, such as the `boxes.csv` of `soup compose` with its column `glyph`. Pictures without a row
+/// have no source.
+///
+/// # Errors
+/// A column that is not there, an unreadable row.
+pub fn read_sources(path: &Path, column: &str, ids: &[String]) -> Result<Sources> {
+    let mut by_id: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (id, source) in read_pairs(path, column)? {
+        by_id.entry(id).or_default().push(source);
+    }
+    Ok(Sources {
+        column: column.to_owned(),
+        of_rows: (ids.iter())
+            .map(|id| by_id.get(id).cloned().unwrap_or_default())
+            .collect(),
+    })
+}
+
+/// Sources that are on both sides of a fold.
+pub(super) fn finding(patient: &Patient<'_>) -> Finding {
+    const CHECK: &str = "shared sources";
+    let Some(sources) = patient.sources else {
+        return Finding::skipped(
+            CHECK,
+            "nothing says which pictures were made of the same things (--sources TABLE --source COLUMN)",
+        );
+    };
+    let column = &sources.column;
+    let Some(folds) = patient.folds else {
+        let all: BTreeSet<&String> = sources.of_rows.iter().flatten().collect();
+        let uses: usize = sources.of_rows.iter().map(Vec::len).sum();
+        if uses == all.len() {
+            return Finding::fine(CHECK, format!("no `{column}` is in two pictures"));
+        }
+        return Finding::bad(
+            CHECK,
+            Verdict::Warning,
+            format!(
+                "{} different `{column}` are used {uses} times: folds by picture would have the same ones \
+                 on both sides, and read too high",
+                all.len()
+            ),
+            advice(column),
+            [],
+        );
+    };
+    let mut folds_of: BTreeMap<&String, BTreeSet<u32>> = BTreeMap::new();
+    for (row, fold) in folds.of_rows().iter().enumerate() {
+        for source in &sources.of_rows[row] {
+            folds_of.entry(source).or_default().insert(*fold);
+        }
+    }
+    let shared = folds_of.values().filter(|folds| folds.len() > 1).count();
+    if shared == 0 {
+        return Finding::fine(CHECK, format!("no `{column}` is in two folds"));
+    }
+    let touched = (sources.of_rows.iter())
+        .filter(|sources| sources.iter().any(|source| folds_of[source].len() > 1))
+        .count();
+    Finding::bad(
+        CHECK,
+        Verdict::Problem,
+        format!(
+            "{shared} of {} `{column}` are in several folds, and {touched} of {} pictures hold one: \
+             held-out pictures show what training has seen, so the score reads too high",
+            folds_of.len(),
+            sources.of_rows.len()
+        ),
+        advice(column),
+        (folds_of.iter())
+            .filter(|(_, folds)| folds.len() > 1)
+            .map(|(source, folds)| format!("`{source}` is in {} folds", folds.len())),
+    )
+}
+
+fn advice(column: &str) -> String {
+    format!(
+        "keep each `{column}` on one side: folds by group (soup folds --kind group --group {column}); \
+         where every picture mixes many, judge on pictures made of others (soup evaluate RUN --data)"
+    )
+}

@@ -1,0 +1,142 @@
+//! What each part of a decision is worth, judged on pictures that it was not fitted on.
+
+use serde::Serialize;
+use soup_learn::metrics::{Bootstrap, Difference, RowMetric, Table};
+
+use super::{Decision, Decoding, FEWEST_PICTURES, Recipe};
+use crate::calibration::CalibrationKind;
+use crate::threshold::ThresholdKind;
+use crate::{Parts, Result, Sample};
+
+/// What answers are to be good at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Right cells.
+    Accuracy,
+    /// Right pictures.
+    ExactMatch,
+}
+
+/// A recipe, cross-fitted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trial {
+    /// What was tried.
+    pub recipe: Recipe,
+    /// Share of right cells.
+    pub accuracy: f64,
+    /// Above the plain recipe.
+    pub accuracy_gain: Difference,
+    /// Share of right pictures.
+    pub exact_match: f64,
+    /// Above the plain recipe.
+    pub exact_match_gain: Difference,
+    /// Log loss a cell.
+    pub loss: f64,
+    /// Below that of the plain recipe.
+    pub loss_gain: Difference,
+    /// Whether it is the one to keep.
+    pub is_best: bool,
+}
+
+/// The values of each picture under a recipe.
+struct Judged {
+    recipe: Recipe,
+    accuracy: Vec<f64>,
+    exact_match: Vec<f64>,
+    loss: Vec<f64>,
+}
+
+/// Tries calibrations, thresholds and decodings, the simplest first, each cross-fitted over `parts`.
+///
+/// The calibration is chosen by log loss, thresholds and decoding by `metric`. A recipe takes the
+/// place of a simpler one only where its gain over that one lies above 0 with its whole 95 %
+/// interval (paired bootstrap over pictures): ties are ties, and the simpler one stays.
+///
+/// # Errors
+/// [`crate::DecideError::TooFewPictures`] for fewer than 50 pictures.
+pub fn trials(
+    labels: &[String],
+    sample: &Sample,
+    parts: &Parts,
+    metric: Metric,
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Trial>> {
+    sample.at_least(FEWEST_PICTURES, "a decision")?;
+    let judge = |recipe| judge(recipe, labels, sample, parts);
+    let mut all = vec![judge(Recipe::PLAIN)?];
+    let mut best = 0;
+    for calibration in [CalibrationKind::Temperature, CalibrationKind::Platt] {
+        all.push(judge(Recipe {
+            calibration,
+            ..Recipe::PLAIN
+        })?);
+        let (new, known) = (&all[all.len() - 1], &all[best]);
+        // A lower loss is the gain.
+        if bootstrap.difference(&known.loss, &new.loss).is_gain() {
+            best = all.len() - 1;
+        }
+    }
+    let calibrated = all[best].recipe;
+    for (thresholds, decoding) in [
+        (ThresholdKind::Common, Decoding::Threshold),
+        (ThresholdKind::PerLabel, Decoding::Threshold),
+        (ThresholdKind::Half, Decoding::Count),
+        (ThresholdKind::Half, Decoding::Set),
+    ] {
+        all.push(judge(Recipe {
+            thresholds,
+            decoding,
+            ..calibrated
+        })?);
+        let values = |judged: &Judged| match metric {
+            Metric::Accuracy => judged.accuracy.clone(),
+            Metric::ExactMatch => judged.exact_match.clone(),
+        };
+        let (new, known) = (&all[all.len() - 1], &all[best]);
+        if bootstrap.difference(&values(new), &values(known)).is_gain() {
+            best = all.len() - 1;
+        }
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let plain = &all[0];
+    let trial = |(place, judged): (usize, &Judged)| Trial {
+        recipe: judged.recipe,
+        accuracy: mean(&judged.accuracy),
+        accuracy_gain: bootstrap.difference(&judged.accuracy, &plain.accuracy),
+        exact_match: mean(&judged.exact_match),
+        exact_match_gain: bootstrap.difference(&judged.exact_match, &plain.exact_match),
+        loss: mean(&judged.loss),
+        loss_gain: bootstrap.difference(&plain.loss, &judged.loss),
+        is_best: place == best,
+    };
+    Ok(all.iter().enumerate().map(trial).collect())
+}
+
+fn judge(recipe: Recipe, labels: &[String], sample: &Sample, parts: &Parts) -> Result<Judged> {
+    let pictures = sample.pictures();
+    let mut judged = Judged {
+        recipe,
+        accuracy: vec![0.0; pictures],
+        exact_match: vec![0.0; pictures],
+        loss: vec![0.0; pictures],
+    };
+    for (own, others) in parts.in_turn() {
+        let others = sample.only(&others);
+        let decision = Decision::fit_on(recipe, labels, &others, &others.targets)?;
+        let held_out = sample.only(&own);
+        let (values, answers) = decision.answers_of(&held_out.probabilities, recipe.decoding)?;
+        let table =
+            Table::new(&values, &held_out.targets, labels, &[0.5])?.with_answers(&answers)?;
+        for (metric, all) in [
+            (RowMetric::Accuracy, &mut judged.accuracy),
+            (RowMetric::ExactMatch, &mut judged.exact_match),
+            (RowMetric::Loss, &mut judged.loss),
+        ] {
+            for (row, value) in own.iter().zip(table.row_values(metric)) {
+                all[*row] = value;
+            }
+        }
+    }
+    Ok(judged)
+}

@@ -1,0 +1,126 @@
+//! How many labels a picture has, counted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::logit::log_add;
+use crate::{DecideError, Result};
+
+/// Label counts of pictures whose labels are known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountPrior {
+    /// `with_count[k]` pictures have `k` labels; as many entries as labels, and one.
+    with_count: Vec<u64>,
+    /// `with_label[i]` pictures have label `i`.
+    with_label: Vec<u64>,
+    /// Smoothing: the weight, in pictures, of the belief that labels are independent. 0 makes
+    /// counts that were never seen impossible.
+    pseudo_pictures: f64,
+}
+
+impl CountPrior {
+    /// As if one picture more had been seen, of independent labels: counts that were never seen stay
+    /// possible, however unlikely.
+    pub const PSEUDO_PICTURES: f64 = 1.0;
+
+    /// Counts the labels of `targets` (rows of `labels` cells, each 0 or 1).
+    ///
+    /// # Errors
+    /// [`DecideError::CountPrior`] without pictures or labels, or for a `pseudo_pictures` that is
+    /// negative or not finite.
+    pub fn learn(targets: &[f32], labels: usize, pseudo_pictures: f64) -> Result<Self> {
+        let mut prior = Self {
+            with_count: vec![0; labels + 1],
+            with_label: vec![0; labels],
+            pseudo_pictures,
+        };
+        for row in targets.chunks_exact(labels.max(1)) {
+            let mut count = 0;
+            for (label, target) in row.iter().enumerate() {
+                if *target > 0.5 {
+                    count += 1;
+                    prior.with_label[label] += 1;
+                }
+            }
+            prior.with_count[count] += 1;
+        }
+        prior.check(labels)?;
+        Ok(prior)
+    }
+
+    /// Checks that it belongs to so many labels and makes sense.
+    ///
+    /// # Errors
+    /// [`DecideError::CountPrior`].
+    pub fn check(&self, labels: usize) -> Result<()> {
+        let refuse = |problem: String| Err(DecideError::CountPrior { problem });
+        if labels == 0 || self.with_label.len() != labels || self.with_count.len() != labels + 1 {
+            return refuse(format!(
+                "it is of {} labels and {} counts, but there are {labels} labels",
+                self.with_label.len(),
+                self.with_count.len()
+            ));
+        }
+        let pictures = self.pictures();
+        if pictures == 0 {
+            return refuse("it was learned from no picture".into());
+        }
+        if self.with_label.iter().any(|with| *with > pictures) {
+            return refuse("a label has more pictures than there are".into());
+        }
+        if !self.pseudo_pictures.is_finite() || self.pseudo_pictures < 0.0 {
+            return refuse(format!(
+                "pseudo_pictures is {}; it must be 0 or more",
+                self.pseudo_pictures
+            ));
+        }
+        Ok(())
+    }
+
+    /// Pictures that it was learned from.
+    pub fn pictures(&self) -> u64 {
+        self.with_count.iter().sum()
+    }
+
+    /// The smallest and the largest number of labels that a picture had.
+    pub fn range(&self) -> (usize, usize) {
+        let seen = |with: &u64| *with > 0;
+        (
+            self.with_count.iter().position(seen).unwrap_or(0),
+            self.with_count.iter().rposition(seen).unwrap_or(0),
+        )
+    }
+
+    /// `ln w(k)` for `k` from 0 to the number of labels: the share of pictures with `k` labels over
+    /// the share that independent labels would give, both logarithms; minus infinity where `k` is
+    /// impossible.
+    pub(super) fn log_weights(&self) -> Vec<f64> {
+        let pictures = self.pictures() as f64;
+        // Half a picture with and one without the label: no frequency is 0 or 1.
+        let frequencies = self
+            .with_label
+            .iter()
+            .map(|with| (*with as f64 + 0.5) / (pictures + 1.0));
+        let mut independent = vec![f64::NEG_INFINITY; self.with_count.len()];
+        independent[0] = 0.0;
+        for (label, frequency) in frequencies.enumerate() {
+            let (yes, no) = (frequency.ln(), (-frequency).ln_1p());
+            for count in (0..=label + 1).rev() {
+                let from_below = match count {
+                    0 => f64::NEG_INFINITY,
+                    count => independent[count - 1] + yes,
+                };
+                independent[count] = log_add(independent[count] + no, from_below);
+            }
+        }
+        let smoothing = self.pseudo_pictures.ln();
+        self.with_count
+            .iter()
+            .zip(independent)
+            .map(|(with, independent)| {
+                let smoothed = log_add((*with as f64).ln(), smoothing + independent);
+                smoothed - (pictures + self.pseudo_pictures).ln() - independent
+            })
+            .collect()
+    }
+}
