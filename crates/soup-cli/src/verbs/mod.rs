@@ -9,6 +9,7 @@ pub mod pack;
 pub mod predict;
 pub mod quickstart;
 pub mod submit;
+pub mod subset;
 pub mod train;
 
 use std::path::Path;

@@ -3,11 +3,12 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "quickstart",
     "compose",
     "pack",
     "folds",
+    "subset",
     "train",
     "evaluate",
     "predict",

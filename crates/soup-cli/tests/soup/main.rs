@@ -10,4 +10,5 @@ mod models;
 mod place;
 mod predict;
 mod quickstart;
+mod subset;
 mod train;
