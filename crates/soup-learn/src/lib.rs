@@ -16,6 +16,7 @@ pub mod runs;
 pub mod schedules;
 pub mod score;
 pub mod setting;
+pub mod sweeps;
 pub mod trainer;
 
 pub use error::{Error, ErrorKind};

@@ -1,0 +1,154 @@
+//! How candidates are found: one file a strategy.
+
+mod grid;
+mod random;
+mod tpe;
+
+use serde::{Deserialize, Serialize};
+
+use super::space::{Candidate, SweepOption};
+
+/// The section `[search]` of a sweep file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Search {
+    /// Every combination of the options' values.
+    #[default]
+    Grid,
+    /// Candidates drawn evenly (Bergstra and Bengio, "Random search for hyper-parameter optimization",
+    /// JMLR 2012).
+    Random {
+        /// Number of candidates.
+        count: usize,
+        /// Seed of the draws.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// Candidates like the better ones among those seen so far (the tree-structured Parzen estimator of
+    /// Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011).
+    Tpe {
+        /// Number of candidates.
+        count: usize,
+        /// Candidates drawn evenly before the first one that is proposed; none takes a third.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<usize>,
+        /// Candidates that are proposed at a time: as many workers can train at once.
+        #[serde(default = "default_together")]
+        together: usize,
+        /// Seed of the draws.
+        #[serde(default)]
+        seed: u64,
+    },
+}
+
+fn default_together() -> usize {
+    4
+}
+
+impl Search {
+    /// How many candidates there will be.
+    pub fn count(&self, options: &[SweepOption]) -> usize {
+        match self {
+            Self::Grid => grid::count(options),
+            Self::Random { count, .. } | Self::Tpe { count, .. } => *count,
+        }
+    }
+
+    /// The next candidates, given those so far with their scores (larger is better; none for one that
+    /// failed); empty when there are enough. A function of its arguments alone.
+    pub fn propose(
+        &self,
+        options: &[SweepOption],
+        seen: &[(Candidate, Option<f64>)],
+    ) -> Vec<Candidate> {
+        match self {
+            Self::Grid if seen.is_empty() => grid::all(options),
+            Self::Random { count, seed } if seen.is_empty() => {
+                random::draw(options, 0..*count, *seed)
+            }
+            Self::Grid | Self::Random { .. } => Vec::new(),
+            Self::Tpe {
+                count,
+                first,
+                together,
+                seed,
+            } => {
+                let first = first.unwrap_or(count.div_ceil(3)).clamp(1, (*count).max(1));
+                if seen.is_empty() {
+                    return random::draw(options, 0..first.min(*count), *seed);
+                }
+                let end = (seen.len() + together).min(*count);
+                (seen.len()..end)
+                    .map(|at| tpe::propose(options, seen, at, *seed))
+                    .collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::super::space::Point;
+    use super::*;
+
+    fn options() -> Vec<SweepOption> {
+        [
+            "key = 'a'\nlow = 0\nhigh = 1",
+            "key = 'b'\nvalues = [0, 1, 2, 3]",
+        ]
+        .map(|text| toml::from_str(text).unwrap())
+        .to_vec()
+    }
+
+    /// Best at a = .7, b = 2.
+    fn score(candidate: &Candidate) -> f64 {
+        match candidate[..] {
+            [Point::Range(a), Point::Value(b)] => {
+                -(a - 0.7).abs() - 0.3 * f64::from(u8::from(b != 2))
+            }
+            _ => unreachable!("a range and four values"),
+        }
+    }
+
+    fn best_found(search: &Search) -> f64 {
+        let options = options();
+        let mut seen = Vec::new();
+        loop {
+            let next = search.propose(&options, &seen);
+            if next.is_empty() {
+                break;
+            }
+            assert_eq!(next, search.propose(&options, &seen));
+            seen.extend(next.into_iter().map(|c| (c.clone(), Some(score(&c)))));
+        }
+        assert_eq!(seen.len(), search.count(&options));
+        seen.iter()
+            .filter_map(|(_, score)| *score)
+            .fold(f64::MIN, f64::max)
+    }
+
+    #[test]
+    fn a_grid_holds_every_combination_once() {
+        let mut all = Search::Grid.propose(&options(), &[]);
+        assert_eq!(all.len(), 12);
+        all.dedup();
+        assert_eq!(all.len(), 12);
+        assert_eq!(all[1], [Point::Range(0.0), Point::Value(1)]);
+    }
+
+    #[test]
+    fn tpe_finds_more_than_chance() {
+        let mean = |make: &dyn Fn(u64) -> Search| {
+            (0..20).map(|seed| best_found(&make(seed))).sum::<f64>() / 20.0
+        };
+        let random = mean(&|seed| Search::Random { count: 40, seed });
+        let tpe = mean(&|seed| Search::Tpe {
+            count: 40,
+            first: None,
+            together: 4,
+            seed,
+        });
+        assert!(tpe > 0.6 * random, "random {random}, TPE {tpe}");
+    }
+}
