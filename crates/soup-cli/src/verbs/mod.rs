@@ -10,6 +10,7 @@ pub mod predict;
 pub mod quickstart;
 pub mod submit;
 pub mod subset;
+pub mod sweep;
 pub mod train;
 
 use std::path::Path;

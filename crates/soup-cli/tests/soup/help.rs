@@ -3,13 +3,14 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "quickstart",
     "compose",
     "pack",
     "folds",
     "subset",
     "train",
+    "sweep",
     "evaluate",
     "predict",
     "ensemble",

@@ -11,4 +11,5 @@ mod place;
 mod predict;
 mod quickstart;
 mod subset;
+mod sweep;
 mod train;
