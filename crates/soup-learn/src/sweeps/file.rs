@@ -17,8 +17,8 @@ use crate::{
     setting::require,
 };
 
-/// A grid or a random search holds at most so many candidates: each is kept in memory and looked at.
-const MOST_CANDIDATES: usize = 10_000;
+/// A sweep has at most so many candidates: each of them is trained, and each pair of them compared.
+const MOST_CANDIDATES: usize = 1_000;
 
 /// A sweep as a person writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -29,6 +29,9 @@ const CRITICAL: f64 = 2.5;
 const LEAST_FREEDOM: usize = 3;
 /// Share of the error that all rungs may make together: what is dropped there never comes back.
 const RUNG_ERROR: f64 = 0.2;
+/// Share of the error that the last comparison may make. The rest is for seeds having been added in the
+/// light of the scores, which makes chance differences look surer than they are.
+const END_ERROR: f64 = 0.5;
 /// A seed that decides less than this is not worth its training.
 const LEAST_GAIN: f64 = 1e-3;
 
@@ -436,8 +439,7 @@ impl Race {
             ties::fit(&looks, compared.len())
         });
         let evidence = Evidence::new(&looks, compared.len(), earlier.as_ref(), last as u64);
-        // What the rungs have left of the error.
-        let out = evidence.ruled_out((1.0 - self.config.confidence) * (1.0 - RUNG_ERROR));
+        let out = evidence.ruled_out((1.0 - self.config.confidence) * END_ERROR);
         for (candidate, out) in compared.iter().zip(out) {
             replay.status[*candidate] = if out { Status::Worse } else { Status::Tied };
         }

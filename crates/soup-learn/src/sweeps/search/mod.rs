@@ -41,6 +41,10 @@ pub enum Search {
     },
 }
 
+/// Draws for a candidate that is not among those known. TPE proposes in the first half of them: on a few
+/// values it would say the best one again and again.
+const MOST_DRAWS: u32 = 64;
+
 fn default_together() -> usize {
     4
 }
@@ -61,12 +65,21 @@ impl Search {
         options: &[SweepOption],
         seen: &[(Candidate, Option<f64>)],
     ) -> Vec<Candidate> {
+        let mut known: Vec<Candidate> = seen
+            .iter()
+            .map(|(candidate, _)| candidate.clone())
+            .collect();
+        let before = known.len();
         match self {
-            Self::Grid if seen.is_empty() => grid::all(options),
-            Self::Random { count, seed } if seen.is_empty() => {
-                random::draw(options, 0..*count, *seed)
+            Self::Grid if seen.is_empty() => return grid::all(options),
+            Self::Grid => {}
+            Self::Random { count, seed } => {
+                while known.len() < *count {
+                    let at = known.len();
+                    let new = fresh(&known, |again| random::draw(options, at, *seed, again));
+                    known.push(new);
+                }
             }
-            Self::Grid | Self::Random { .. } => Vec::new(),
             Self::Tpe {
                 count,
                 first,
@@ -74,16 +87,33 @@ impl Search {
                 seed,
             } => {
                 let first = first.unwrap_or(count.div_ceil(3)).clamp(1, (*count).max(1));
-                if seen.is_empty() {
-                    return random::draw(options, 0..first.min(*count), *seed);
+                let end = if seen.is_empty() {
+                    first
+                } else {
+                    before + together.max(&1)
+                };
+                while known.len() < end.min(*count) {
+                    let at = known.len();
+                    let new = fresh(&known, |again| {
+                        match seen.is_empty() || again >= MOST_DRAWS / 2 {
+                            true => random::draw(options, at, *seed, again),
+                            false => tpe::propose(options, seen, at, *seed, again),
+                        }
+                    });
+                    known.push(new);
                 }
-                let end = (seen.len() + together).min(*count);
-                (seen.len()..end)
-                    .map(|at| tpe::propose(options, seen, at, *seed))
-                    .collect()
             }
         }
+        known.split_off(before)
     }
+}
+
+/// Draws until the candidate is a new one; in the end, where there are hardly any left, an old one.
+fn fresh(known: &[Candidate], draw: impl Fn(u32) -> Candidate) -> Candidate {
+    let new = (0..MOST_DRAWS)
+        .map(&draw)
+        .find(|candidate| !known.contains(candidate));
+    new.unwrap_or_else(|| draw(0))
 }
 
 #[cfg(test)]
@@ -135,6 +165,33 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 12);
         assert_eq!(all[1], [Point::Range(0.0), Point::Value(1)]);
+    }
+
+    #[test]
+    fn no_candidate_is_drawn_twice_while_there_are_others() {
+        let options = &options()[1..];
+        for search in [
+            Search::Random { count: 4, seed: 3 },
+            Search::Tpe {
+                count: 4,
+                first: Some(2),
+                together: 2,
+                seed: 3,
+            },
+        ] {
+            let mut seen = Vec::new();
+            while seen.len() < 4 {
+                let next = search.propose(options, &seen);
+                seen.extend(next.into_iter().map(|candidate| (candidate, Some(0.5))));
+            }
+            let mut values: Vec<_> = seen
+                .iter()
+                .map(|(candidate, _)| format!("{candidate:?}"))
+                .collect();
+            values.sort_unstable();
+            values.dedup();
+            assert_eq!(values.len(), 4, "{seen:?}");
+        }
     }
 
     #[test]

@@ -10,14 +10,15 @@ const GOOD: f64 = 0.25;
 /// Points that are drawn from the good ones, of which the likeliest is taken.
 const DRAWN: usize = 24;
 
-/// The candidate number `at`.
+/// The candidate number `at`, in the draw number `again`.
 pub(super) fn propose(
     options: &[SweepOption],
     seen: &[(Candidate, Option<f64>)],
     at: usize,
     seed: u64,
+    again: u32,
 ) -> Candidate {
-    let mut stream = Stream::new(seed, Purpose::Sweep, 1, at as u64);
+    let mut stream = Stream::new(seed, Purpose::Sweep, 2 * again + 1, at as u64);
     let mut order: Vec<usize> = (0..seen.len()).collect();
     // The best first; those that failed last; equal ones by their number.
     let score = |index: &usize| seen[*index].1.unwrap_or(f64::NEG_INFINITY);
