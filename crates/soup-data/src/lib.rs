@@ -10,6 +10,7 @@ pub mod files;
 pub mod folds;
 pub mod glyphs;
 pub mod pack;
+pub mod subset;
 pub mod transforms;
 
 pub use error::{Error, Result};

@@ -18,6 +18,7 @@ pub mod runs;
 pub mod schedules;
 pub mod score;
 pub mod setting;
+pub mod sweeps;
 pub mod trainer;
 pub mod views;
 

@@ -145,7 +145,7 @@ fn groups(
 }
 
 /// Ids and labels of a pack, a data set or a table alone; and the file of the labels, if known.
-fn table(path: &Path, columns: &Columns) -> Result<(LabelTable, Option<PathBuf>)> {
+pub fn table(path: &Path, columns: &Columns) -> Result<(LabelTable, Option<PathBuf>)> {
     if Pack::is_pack(path) {
         return Ok((Pack::open(path)?.table().clone(), None));
     }

@@ -12,6 +12,8 @@ pub mod pack;
 pub mod predict;
 pub mod quickstart;
 pub mod submit;
+pub mod subset;
+pub mod sweep;
 pub mod train;
 pub mod tta;
 

@@ -3,13 +3,15 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 16] = [
     "quickstart",
     "compose",
     "pack",
     "doctor",
     "folds",
+    "subset",
     "train",
+    "sweep",
     "tta",
     "decide",
     "evaluate",

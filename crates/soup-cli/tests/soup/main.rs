@@ -12,4 +12,6 @@ mod models;
 mod place;
 mod predict;
 mod quickstart;
+mod subset;
+mod sweep;
 mod train;

@@ -3,7 +3,7 @@
 mod group;
 mod kfold;
 mod numpy;
-mod stratified;
+pub(crate) mod stratified;
 
 use std::fs;
 use std::path::Path;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::LabelTable;
 use crate::files::write_whole;
+use crate::subset::Subset;
 use crate::{Error, Result};
 
 const FORMAT: &str = "soup-folds";
@@ -98,7 +99,9 @@ impl Folds {
                     "stratified folds need labels, but the data has none; use kfold or group",
                 ));
             }
-            FoldKind::Stratified => stratified::assign(table, k, seed),
+            FoldKind::Stratified => {
+                stratified::assign(table, &vec![1.0 / f64::from(k); k as usize], seed)
+            }
             FoldKind::Group => match groups {
                 Some(groups) if groups.len() == rows => group::assign(groups, k, seed)?,
                 Some(groups) => {
@@ -242,6 +245,40 @@ impl Folds {
     /// Hash of the data's ids and labels ([`LabelTable::hash`]).
     pub fn data_hash(&self) -> &str {
         &self.data
+    }
+
+    /// These folds for the pictures of `subset` alone; `table` is the subset's own.
+    ///
+    /// # Errors
+    /// [`Error::OtherData`] where the folds and the subset belong to other data, or where a fold of
+    /// the subset holds out no picture.
+    pub fn of_subset(&self, path: &Path, subset: &Subset, table: &LabelTable) -> Result<Self> {
+        let other = |problem: String| Error::OtherData {
+            path: path.into(),
+            problem,
+            hint: "cut folds of the subset instead: leave folds.file out".into(),
+        };
+        if self.data != subset.data_hash() {
+            return Err(other(
+                "this fold file and the subset were made for different data".into(),
+            ));
+        }
+        let fold: Vec<u32> = subset
+            .rows()
+            .iter()
+            .map(|row| self.fold[*row as usize])
+            .collect();
+        if let Some(empty) = (0..self.k).find(|empty| !fold.contains(empty)) {
+            return Err(other(format!(
+                "fold {empty} holds out no picture of the subset"
+            )));
+        }
+        Ok(Self {
+            data: table.hash(),
+            rows: fold.len() as u64,
+            fold,
+            ..self.clone()
+        })
     }
 
     /// The fold, from 0, in which each row is held out.

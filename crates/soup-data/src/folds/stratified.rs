@@ -6,10 +6,10 @@ use soup_random::{Purpose, Stream};
 
 use crate::dataset::LabelTable;
 
-/// The fold of every row.
-pub(super) fn assign(table: &LabelTable, k: u32, seed: u64) -> Vec<u32> {
+/// The part, counted from 0, of every row, where the parts have these shares of the rows.
+pub(crate) fn assign(table: &LabelTable, shares: &[f64], seed: u64) -> Vec<u32> {
     const UNDECIDED: u32 = u32::MAX;
-    let (rows, width, k) = (table.len(), table.label_names().len(), k as usize);
+    let (rows, width) = (table.len(), table.label_names().len());
     let mut stream = Stream::new(seed, Purpose::Split, 0, 0);
     let mut order: Vec<usize> = (0..rows).collect();
     stream.shuffle(&mut order);
@@ -21,12 +21,10 @@ pub(super) fn assign(table: &LabelTable, k: u32, seed: u64) -> Vec<u32> {
             *left += u64::from(has(row, label));
         }
     }
-    // What each fold still wants, of every label and in rows.
-    let mut wants: Vec<Vec<f64>> = left
-        .iter()
-        .map(|&count| vec![count as f64 / k as f64; k])
-        .collect();
-    let mut wants_rows = vec![rows as f64 / k as f64; k];
+    // What each part still wants, of every label and in rows.
+    let wanted = |count: f64| shares.iter().map(|share| count * share).collect();
+    let mut wants: Vec<Vec<f64>> = left.iter().map(|&count| wanted(count as f64)).collect();
+    let mut wants_rows: Vec<f64> = wanted(rows as f64);
     let mut folds = vec![UNDECIDED; rows];
 
     // Without a label left, rows only even out the sizes.

@@ -11,6 +11,10 @@ use crate::setting::{InvalidSetting, require};
 pub struct DataConfig {
     /// The pack; empty where every picture is composed.
     pub path: String,
+    /// A subset file that `soup subset` wrote: only these pictures of the pack are trained on and
+    /// held out; none takes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
     /// Share of composed pictures in an epoch, from 0 (none) to 1 (no pack needed). Each packed
     /// picture of the fold is still seen once an epoch.
     pub compose_share: f64,
@@ -30,6 +34,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             path: String::new(),
+            subset: None,
             compose_share: 0.0,
             composed: 10_000,
             composed_valid: 1_000,
@@ -51,6 +56,12 @@ impl DataConfig {
             "data.compose_share",
             self.compose_share,
             "must be from 0 to 1",
+        )?;
+        require(
+            self.subset.is_none() || !self.only_composed(),
+            "data.subset",
+            self.subset.as_deref().unwrap_or_default(),
+            "it names pictures of a pack, and with data.compose_share=1 all are composed",
         )?;
         require(
             self.composed >= 1,

@@ -126,13 +126,19 @@ impl OutOfFold {
             folds = vec![0; data.ids.len()];
         } else {
             let pack = sources::open_pack(&config, run, stop)?;
-            folds = Folds::load(&run.file("folds.json"), pack.table())?
+            labels_of = pack.path().to_path_buf();
+            let table = match sources::subset(&config, pack.table())? {
+                Some(subset) => subset.of_table(pack.table()),
+                None => pack.table().clone(),
+            };
+            folds = Folds::load(&run.file("folds.json"), &table)?
                 .of_rows()
                 .to_vec();
-            labels_of = pack.path().to_path_buf();
-            ids = pack.ids().to_vec();
-            label_names = pack.label_names().to_vec();
-            let cells = (0..pack.len()).filter_map(|row| pack.labels(row)).flatten();
+            ids = table.ids().to_vec();
+            label_names = table.label_names().to_vec();
+            let cells = (0..table.len())
+                .filter_map(|row| table.labels(row))
+                .flatten();
             targets = cells.map(|cell| f32::from(*cell)).collect();
         }
         if (&ids, &label_names) != (&names.ids, &names.labels) {

@@ -12,6 +12,7 @@ use soup_data::{
     folds::Folds,
     glyphs::GlyphPool,
     pack::{Pack, PackOptions, write_pack},
+    subset::{Subset, SubsetExamples},
 };
 
 use crate::{Error, batches::Slot, config::CheckedConfig, runs::RunDirectory};
@@ -111,7 +112,13 @@ impl OwnedData {
         let pack = open_pack(config, run, stop)?;
         let table = pack.table().clone();
         let fingerprint = pack.hash().to_owned();
-        Self::packed(config, run, Box::new(pack), &table, fingerprint)
+        let Some(subset) = subset(config, &table)? else {
+            return Self::packed(config, run, Box::new(pack), &table, fingerprint);
+        };
+        let fingerprint = format!("{fingerprint}, {}", subset.fingerprint());
+        let pictures = Box::new(SubsetExamples::new(Box::new(pack), &subset));
+        let table = subset.of_table(&table);
+        Self::packed(config, run, pictures, &table, fingerprint)
     }
 
     /// Composed pictures alone: one fold, judged by pictures of glyphs that are never trained on.
@@ -213,6 +220,14 @@ pub(super) fn open_pack(
     }
 }
 
+/// The subset that the settings name, of the pictures of `table`.
+pub(super) fn subset(config: &CheckedConfig, table: &LabelTable) -> Result<Option<Subset>, Error> {
+    let path = config.data.subset.as_deref();
+    Ok(path
+        .map(|path| Subset::load(Path::new(path), table))
+        .transpose()?)
+}
+
 /// How many folds a run has or will have, before its data are opened.
 pub(super) fn fold_count(config: &CheckedConfig, run: &RunDirectory) -> Result<usize, Error> {
     let (own, given) = (run.file("folds.json"), &config.folds.file);
@@ -257,7 +272,7 @@ fn folds_of_run(
     let given = if settings.file.is_empty() {
         None
     } else {
-        Some(Folds::load(Path::new(&settings.file), table)?)
+        Some(given_folds(config, table)?)
     };
     if path.exists() {
         let folds = Folds::load(&path, table)?;
@@ -277,6 +292,18 @@ fn folds_of_run(
     };
     folds.save(&path)?;
     Ok(folds)
+}
+
+/// The folds of `folds.file`. Where a subset is trained on, those of the whole data fit too.
+fn given_folds(config: &CheckedConfig, table: &LabelTable) -> Result<Folds, Error> {
+    let path = Path::new(&config.folds.file);
+    if let Some(subset) = &config.data.subset {
+        let (folds, subset) = (Folds::read(path)?, Subset::read(Path::new(subset))?);
+        if folds.data_hash() == subset.data_hash() {
+            return Ok(folds.of_subset(path, &subset, table)?);
+        }
+    }
+    Ok(Folds::load(path, table)?)
 }
 
 /// Composed pictures to train on and to hold out: from glyphs of their own and with seeds of their

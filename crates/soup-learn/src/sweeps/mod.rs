@@ -1,0 +1,23 @@
+//! Sweeps: which settings are best, and which cannot be told from the best.
+//!
+//! A sweep is data all the way. A [`SweepFile`] names options ([`space`]) and a way to go through them
+//! ([`search`]); a [`Race`] says which trials are wanted next, given those that are finished, and is
+//! a function of nothing else: not of time, nor of how many processes work. [`ties`] holds the
+//! statistics. The [`runner`] is a loop over the race that claims a trial ([`claims`]), trains it and
+//! writes its result, so that any number of processes may work on one folder and any of them may
+//! die at any moment.
+
+pub mod claims;
+mod directory;
+mod file;
+pub mod race;
+pub mod ranking;
+pub mod runner;
+pub mod search;
+pub mod space;
+pub mod ties;
+
+pub use directory::{SweepDirectory, TrialRecord};
+pub use file::{Metric, SweepFile};
+pub use race::{Race, RaceConfig, Results, Step, Trial};
+pub use ranking::Ranking;
