@@ -39,7 +39,7 @@ impl Examples for Pictures {
     }
 }
 
-const NEVER: AtomicBool = AtomicBool::new(false);
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Composed pictures as the founding task has them: dense noise, letters and distractors.
 fn composed(count: u64) -> Pictures {

@@ -8,7 +8,8 @@ use crate::logit::{log_add, logit, sigmoid, softplus};
 ///
 /// All sums are of positive terms and in logarithms, so nothing cancels or underflows, however sure
 /// the probabilities are and however many labels there are. A picture of `L` labels takes O(L^2)
-/// steps. Probabilities of 0 and 1 are taken as 1e-7 from there: a count can overrule them.
+/// steps. Probabilities of 0 and 1 are taken as 1e-7 from there: a count that is impossible overrules
+/// them, one that is only unlikely may not.
 #[derive(Clone, Debug)]
 pub struct CountDecoder {
     /// `ln w(k)`, up to the largest possible count.
