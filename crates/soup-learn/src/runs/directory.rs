@@ -91,12 +91,11 @@ impl RunDirectory {
         files::make_folder(&self.root)?;
         let _lock = self.lock()?;
         let path = self.file("config.toml");
-        let new = config.to_table();
         if let Some(text) = files::read_text(&path)? {
             let old: Table = text
                 .parse()
                 .map_err(|error| Error::format(&path, format!("not TOML: {error}")))?;
-            refuse_other(&path, &old, &new)?;
+            refuse_other_settings(&path, &old, config)?;
         }
         files::write_bytes(&path, config.to_toml().as_bytes())
     }
@@ -177,6 +176,17 @@ pub fn refuse_other(source: &Path, old: &Table, new: &Table) -> Result<(), Error
          begin a new run{lines}",
         source.display()
     )))
+}
+
+/// As [`refuse_other`], for the settings of a run: what an older program did not know of, it did by
+/// default.
+///
+/// # Errors
+/// [`Error::Mismatch`].
+pub fn refuse_other_settings(source: &Path, old: &Table, config: &Config) -> Result<(), Error> {
+    let completed = Config::from_toml(&old.to_string(), &source.display().to_string());
+    let old = completed.map_or_else(|_| old.clone(), |config| config.to_table());
+    refuse_other(source, &old, &config.to_table())
 }
 
 /// A fold's folder, written by one process at a time.
@@ -281,4 +291,24 @@ fn write_metrics(root: &Path, records: &[EpochRecord]) -> Result<(), Error> {
 
 fn json(path: &Path, value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::format(path, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A key that came later takes its default in what was written before.
+    #[test]
+    fn settings_of_an_older_program_are_completed() {
+        let mut config = Config::default();
+        let mut old = config.to_table();
+        let model = old["model"].as_table_mut().unwrap();
+        assert!(model.remove("precision").is_some());
+        let path = Path::new("config.toml");
+        refuse_other_settings(path, &old, &config).unwrap();
+        config.model.precision = crate::config::Precision::Bf16;
+        let error = refuse_other_settings(path, &old, &config).unwrap_err();
+        assert!(error.to_string().contains("model.precision"), "{error}");
+    }
 }

@@ -6,7 +6,7 @@ mod lock;
 pub mod log;
 pub mod metrics;
 
-pub use directory::{FoldDirectory, RunDirectory, Session, refuse_other};
+pub use directory::{FoldDirectory, RunDirectory, Session, refuse_other, refuse_other_settings};
 pub use lock::Lock;
 pub use log::Log;
 pub use metrics::EpochRecord;

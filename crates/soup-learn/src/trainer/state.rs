@@ -11,7 +11,7 @@ use crate::{
     checkpoint::{self, Checkpoint},
     config::CheckedConfig,
     optimizers::OptimizerState,
-    runs::{EpochRecord, FoldDirectory, files, refuse_other},
+    runs::{EpochRecord, FoldDirectory, files, refuse_other_settings},
 };
 
 /// The part of the state that is no array.
@@ -202,7 +202,7 @@ impl State {
             .settings
             .parse()
             .map_err(|error| Error::format(path, format!("its settings are not TOML: {error}")))?;
-        refuse_other(path, &old, &config.to_table())?;
+        refuse_other_settings(path, &old, config)?;
         if cursor.fold != self.cursor.fold {
             return Err(Error::format(
                 path,
