@@ -292,7 +292,7 @@ pub(crate) fn pack_panels(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Isa, Precision};
+    use crate::simd::{Bf16, Isa, Precision};
 
     #[test]
     fn column_blocks_cover_every_vector_once() {
@@ -322,6 +322,71 @@ mod tests {
                 for accumulate in [false, true] {
                     for panels in [false, true] {
                         check(isa, rows, k, columns, accumulate, panels);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Words of two bfloat16 values each, on every instruction set, into either precision.
+    #[test]
+    fn products_of_pairs_agree_with_a_triple_loop() {
+        let number = |i: usize| ((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            for (rows, pairs, columns) in [(1, 1, 16), (5, 3, 48), (13, 9, 80), (8, 24, 32)] {
+                let a: Vec<Bf16> = (0..rows * 2 * pairs)
+                    .map(|i| Bf16::from_f32(number(i)))
+                    .collect();
+                let b: Vec<Bf16> = (0..2 * pairs * columns)
+                    .map(|i| Bf16::from_f32(number(i + 5)))
+                    .collect();
+                for precision in Precision::ALL {
+                    let mut c = vec![0.0f32; rows * columns];
+                    let gemm = Gemm {
+                        segments: &[Segment {
+                            a: 0,
+                            b: 0,
+                            k: pairs,
+                        }],
+                        a: a.as_ptr().cast(),
+                        a_row: pairs,
+                        a_step: 1,
+                        a_group: 0,
+                        b: b.as_ptr().cast(),
+                        right: Right::Rows(columns),
+                        c: Values::new(c.as_mut_ptr(), precision),
+                        c_row: columns,
+                        c_group: 0,
+                        groups: 1,
+                        rows,
+                        columns,
+                        bias: std::ptr::null(),
+                        accumulate: false,
+                        activation: None,
+                    };
+                    // SAFETY: the instruction set is available and the matrices have the stated sizes.
+                    unsafe { isa.run_on(Precision::Bf16, gemm) };
+                    // SAFETY: halves lie within the words.
+                    let halves =
+                        unsafe { std::slice::from_raw_parts(c.as_ptr().cast::<Bf16>(), c.len()) };
+                    for m in 0..rows {
+                        for n in 0..columns {
+                            let sum: f32 = (0..2 * pairs)
+                                .map(|k| {
+                                    // Pairs stand side by side in a word of the right side.
+                                    let right = b[(k / 2 * columns + n) * 2 + k % 2];
+                                    a[m * 2 * pairs + k].to_f32() * right.to_f32()
+                                })
+                                .sum();
+                            let (got, off) = match precision {
+                                Precision::F32 => (c[m * columns + n], 1e-5),
+                                Precision::Bf16 => (halves[m * columns + n].to_f32(), 5e-3),
+                            };
+                            assert!(
+                                (got - sum).abs() <= off * sum.abs().max(1.0),
+                                "{isa:?} {rows}x{pairs}x{columns} {precision:?}: {got} {sum}"
+                            );
+                        }
                     }
                 }
             }

@@ -244,3 +244,68 @@ impl Isa {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Round<'a> {
+        from: &'a [f32],
+        to: &'a mut [Bf16],
+        pairs: &'a mut [Bf16],
+    }
+
+    impl MapKernel for Round<'_> {
+        #[inline(always)]
+        unsafe fn run<S: Simd, E: Element>(self) {
+            // SAFETY: the slices have whole vectors.
+            unsafe {
+                for i in (0..self.from.len()).step_by(S::LANES) {
+                    let value = S::load(self.from[i..].as_ptr());
+                    S::store_bf16(self.to[i..].as_mut_ptr().cast(), value);
+                    let negative = S::sub(S::splat(0.0), value);
+                    let words = self.pairs[2 * i..].as_mut_ptr().cast();
+                    S::store_pair_bf16(words, value, negative);
+                }
+            }
+        }
+    }
+
+    /// Ties go to even, infinities stay, what is no number stays none: on every instruction set.
+    #[test]
+    fn every_instruction_set_rounds_alike() {
+        let mut values: Vec<f32> = [
+            0x3f80_8000_u32,
+            0x3f81_8000,
+            0x3f80_8001,
+            0x3f80_7fff,
+            0x7f7f_ffff,
+            0x7f80_0000,
+            0xff80_0000,
+            0xc2f7_8000,
+        ]
+        .map(f32::from_bits)
+        .to_vec();
+        values.extend((0..24).map(|i| (i as f32 - 11.3) * 0.777));
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let mut to = vec![Bf16(0); values.len()];
+            let mut pairs = vec![Bf16(0); 2 * values.len()];
+            let round = Round {
+                from: &values,
+                to: &mut to,
+                pairs: &mut pairs,
+            };
+            // SAFETY: the instruction set is available.
+            unsafe { isa.run_on(Precision::Bf16, round) };
+            for (i, &value) in values.iter().enumerate() {
+                let nearest = Bf16::from_f32(value);
+                assert_eq!(to[i], nearest, "{isa:?} {value}");
+                assert_eq!(pairs[2 * i], nearest, "{isa:?} {value}");
+                let negative = Bf16::from_f32(0.0 - value);
+                assert_eq!(pairs[2 * i + 1], negative, "{isa:?} {value}");
+            }
+        }
+        assert!(Bf16::from_f32(f32::NAN).to_f32().is_nan());
+        assert_eq!(Bf16::from_f32(f32::from_bits(0x3f80_8000)).to_f32(), 1.0);
+    }
+}
