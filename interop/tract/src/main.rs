@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .into_optimized()?
         .into_runnable()?;
     let outputs = model.run(tvec!(input.into()))?;
-    let values = outputs[0].to_array_view::<f32>()?;
+    let values = outputs[0].to_plain_array_view::<f32>()?;
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     fs::write(out, bytes)?;
     Ok(())
