@@ -68,6 +68,7 @@ enum Verb {
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
     Models(verbs::models::Arguments),
+    Bench(verbs::bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),
         Verb::Models(verb) => verbs::models::run(verb),
+        Verb::Bench(verb) => verbs::bench::run(verb, console),
     };
     match outcome {
         Ok(report) => console.report(&report),

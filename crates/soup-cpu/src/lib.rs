@@ -16,6 +16,7 @@
 
 mod aligned;
 mod kernels;
+mod peak;
 mod plan;
 mod pool;
 pub mod reference;
@@ -23,6 +24,7 @@ mod runner;
 mod simd;
 mod steps;
 
+pub use peak::Peak;
 pub use plan::PlanError;
 pub use pool::Pool;
 pub use runner::{Detail, Inference, Options, StepTime, Training};

@@ -1,12 +1,13 @@
 //! Running a plan: [`Training`] and [`Inference`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use soup_graph::{Graph, Weights};
 
 use crate::aligned::Aligned;
-use crate::plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, lower};
+use crate::plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, Step, lower};
 use crate::pool::Pool;
 use crate::simd::{Bf16, Element, Isa, Precision};
 
@@ -30,7 +31,11 @@ impl Options {
             .unwrap_or_else(|| Arc::new(Pool::new(self.threads)))
     }
 
-    fn isa(&self) -> Result<Isa, PlanError> {
+    /// The instruction set that an engine with these options runs on.
+    ///
+    /// # Errors
+    /// [`PlanError::InstructionSet`] where the processor does not have it, or `SOUP_CPU` names none.
+    pub fn instruction_set(&self) -> Result<Isa, PlanError> {
         let wrong =
             |name: &str, problem: String| Err(PlanError::InstructionSet(name.to_owned(), problem));
         let isa = match (self.isa, std::env::var("SOUP_CPU")) {
@@ -72,6 +77,9 @@ pub struct StepTime {
     pub time: Duration,
     /// Multiplications of values with an addition each, in all of them and one run.
     pub multiply_adds: u64,
+    /// Bytes of the tensors that each of them reads or writes, every tensor of a step counted once: what must
+    /// pass through memory at least where the caches hold nothing between two steps.
+    pub bytes: u64,
 }
 
 /// A plan with its memory and threads.
@@ -92,7 +100,7 @@ struct Runner {
 
 impl Runner {
     fn new(graph: &Graph, batch: usize, mode: Mode, options: &Options) -> Result<Self, PlanError> {
-        let isa = options.isa()?;
+        let isa = options.instruction_set()?;
         let pool = options.pool();
         let machine = Machine {
             lanes: isa.lanes(),
@@ -246,6 +254,7 @@ impl Runner {
         let durations = self.profile.iter().flatten();
         for (step, &time) in self.plan.steps.iter().zip(durations) {
             let multiply_adds = (step.multiply_adds() * self.plan.batch) as u64;
+            let bytes = self.bytes_of(step.as_ref());
             let name = match (detail, step.shapes()) {
                 (Detail::Steps, shapes) if !shapes.is_empty() => {
                     format!("{} {shapes}", step.name())
@@ -257,17 +266,30 @@ impl Runner {
                     entry.count += 1;
                     entry.time += time;
                     entry.multiply_adds += multiply_adds;
+                    entry.bytes += bytes;
                 }
                 None => times.push(StepTime {
                     name,
                     count: 1,
                     time,
                     multiply_adds,
+                    bytes,
                 }),
             }
         }
         times.sort_by_key(|entry| std::cmp::Reverse(entry.time));
         times
+    }
+
+    fn bytes_of(&self, step: &dyn Step) -> u64 {
+        let mut buffers = BTreeSet::new();
+        step.buffers(&mut |buffer| {
+            buffers.insert(buffer);
+        });
+        let words = buffers
+            .into_iter()
+            .map(|buffer| self.plan.memory.len(buffer));
+        (words.sum::<usize>() * size_of::<f32>()) as u64
     }
 
     fn memory_bytes(&self) -> usize {

@@ -1,5 +1,6 @@
 //! One file a verb: its arguments, the calls and what it says at the end.
 
+pub mod bench;
 pub mod compose;
 pub mod decide;
 pub mod doctor;

@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "quickstart",
     "compose",
     "pack",
@@ -20,6 +20,7 @@ const VERBS: [&str; 16] = [
     "ensemble",
     "submit",
     "models",
+    "bench",
 ];
 
 #[test]

@@ -1,0 +1,130 @@
+//! What this machine can do at most, measured: the ceilings that a profile is read against.
+
+use std::hint::black_box;
+use std::marker::PhantomData;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::plan::PlanError;
+use crate::pool::Pool;
+use crate::runner::Options;
+use crate::simd::{Bf16, Element, Kernel, Precision, Simd};
+
+/// Independent sums: enough that no multiplication waits for the one before it.
+const SUMS: usize = 24;
+/// Rounds of all sums in one measurement.
+const ROUNDS: usize = 200_000;
+/// Values that each thread copies: far more than a cache holds.
+const COPIED: usize = 16 << 20;
+/// Measurements; the best counts, as other guests of a machine only ever slow it down.
+const REPEATS: usize = 5;
+
+/// The ceilings of a machine, of all its threads together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak {
+    /// Products with a sum, two operations each, from registers: 10^9 operations a second.
+    pub gigaflops: f64,
+    /// Copying between arrays larger than the caches, read and written bytes: 10^9 bytes a second.
+    pub gigabytes: f64,
+}
+
+impl Peak {
+    /// Measures for some tenths of a second, on all threads of the pool; nothing else should run.
+    ///
+    /// # Errors
+    /// [`PlanError::InstructionSet`] as [`Options::instruction_set`].
+    pub fn measure(options: &Options, pool: &Pool) -> Result<Self, PlanError> {
+        let (isa, precision) = (options.instruction_set()?, options.precision);
+        let threads = pool.threads();
+        let operations = 2 * precision.per_word() * isa.lanes() * SUMS * ROUNDS;
+        let products = best_seconds(|| {
+            pool.run(threads, &|_| {
+                // SAFETY: the engine runs on instruction sets that the processor has; only registers are used.
+                let sum = unsafe {
+                    match precision {
+                        Precision::F32 => isa.run(Products::<f32>(PhantomData)),
+                        Precision::Bf16 => isa.run(Products::<Bf16>(PhantomData)),
+                    }
+                };
+                black_box(sum);
+            });
+        });
+        let arrays: Vec<_> = (0..threads)
+            .map(|_| Mutex::new((vec![1.0f32; COPIED], vec![0.0f32; COPIED])))
+            .collect();
+        let copies = best_seconds(|| {
+            pool.run(threads, &|thread| {
+                if let Ok(mut arrays) = arrays[thread].lock() {
+                    let (from, to) = &mut *arrays;
+                    to.copy_from_slice(black_box(from));
+                    black_box(to);
+                }
+            });
+        });
+        Ok(Self {
+            gigaflops: (threads * operations) as f64 / products * 1e-9,
+            gigabytes: (threads * 2 * size_of::<f32>() * COPIED) as f64 / copies * 1e-9,
+        })
+    }
+}
+
+fn best_seconds(work: impl Fn()) -> f64 {
+    let seconds = (0..REPEATS).map(|_| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    });
+    seconds.fold(f64::INFINITY, f64::min)
+}
+
+/// Products of registers with registers.
+struct Products<E>(PhantomData<E>);
+
+impl<E: Element> Kernel for Products<E> {
+    type Output = f32;
+    const BF16: bool = matches!(E::PRECISION, Precision::Bf16);
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> f32 {
+        // SAFETY: the caller promises the instruction set; no memory is touched.
+        unsafe {
+            let (a, b) = (S::splat(black_box(0.0)), S::splat(black_box(1.0)));
+            let mut sums = [S::splat(0.0); SUMS];
+            for _ in 0..ROUNDS {
+                for sum in &mut sums {
+                    *sum = E::multiply_add::<S>(a, b, *sum);
+                }
+            }
+            let mut total = sums[0];
+            for &sum in &sums[1..] {
+                total = S::add(total, sum);
+            }
+            S::sum(total)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::simd::Isa;
+
+    #[test]
+    fn every_instruction_set_has_ceilings() {
+        let pool = Pool::new(1);
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let options = Options {
+                    isa: Some(isa),
+                    precision,
+                    ..Options::default()
+                };
+                let peak = Peak::measure(&options, &pool).unwrap();
+                assert!(peak.gigaflops > 0.1, "{isa:?} {precision:?} {peak:?}");
+                assert!(peak.gigabytes > 0.1, "{peak:?}");
+            }
+        }
+    }
+}
