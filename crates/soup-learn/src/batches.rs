@@ -22,6 +22,8 @@ pub enum Slot {
     Packed(u64),
     /// A composed picture.
     Composed(u64),
+    /// A composed picture that holds more than its kind.
+    Crowded(u64),
 }
 
 /// Composed pictures of a fold are numbered from `fold << FOLD_BITS`, so that no two folds and no
@@ -38,6 +40,8 @@ pub struct Sampler {
     rows: Vec<u64>,
     composed: u64,
     limit: usize,
+    /// Epochs whose composed pictures are crowded.
+    crowded: u32,
 }
 
 impl Sampler {
@@ -54,7 +58,13 @@ impl Sampler {
                 0 => whole,
                 limit => whole.min(limit as usize),
             },
+            crowded: 0,
         }
+    }
+
+    /// Makes the composed pictures of so many epochs, the first ones, crowded.
+    pub fn crowd(&mut self, epochs: u32) {
+        self.crowded = epochs;
     }
 
     /// Number of composed pictures that stand beside `rows` rows where a share of the epoch, below
@@ -75,12 +85,16 @@ impl Sampler {
 
     /// The places of one epoch, counted from 0, in order.
     pub fn epoch(&self, epoch: u32) -> Vec<Slot> {
+        let composed = match epoch < self.crowded {
+            true => Slot::Crowded,
+            false => Slot::Composed,
+        };
         let first = ((self.fold as u64) << FOLD_BITS) + u64::from(epoch) * self.composed;
         let mut slots: Vec<Slot> = self
             .rows
             .iter()
             .map(|&row| Slot::Packed(row))
-            .chain((first..first + self.composed).map(Slot::Composed))
+            .chain((first..first + self.composed).map(composed))
             .collect();
         Stream::new(self.seed, Purpose::Shuffle, epoch, self.fold as u64).shuffle(&mut slots);
         slots.truncate(self.limit);
@@ -92,6 +106,7 @@ impl Sampler {
 pub struct Loader<'a> {
     packed: Option<&'a dyn Examples>,
     composed: Option<&'a dyn Examples>,
+    crowded: Option<&'a dyn Examples>,
     transforms: &'a Pipeline,
     seed: u64,
     /// Values of a transformed picture.
@@ -129,6 +144,7 @@ impl<'a> Loader<'a> {
         Self {
             packed,
             composed,
+            crowded: None,
             transforms,
             seed,
             input_len,
@@ -136,6 +152,12 @@ impl<'a> Loader<'a> {
             pool,
             scratch: (0..pool.threads()).map(|_| Mutex::default()).collect(),
         }
+    }
+
+    /// Takes crowded pictures from here.
+    pub fn with_crowded(mut self, crowded: Option<&'a dyn Examples>) -> Self {
+        self.crowded = crowded;
+        self
     }
 
     /// Number of labels.
@@ -208,6 +230,7 @@ impl<'a> Loader<'a> {
         let (source, index, draws) = match slot {
             Slot::Packed(row) => (self.packed, row, row),
             Slot::Composed(index) => (self.composed, index, COMPOSED_DRAWS | index),
+            Slot::Crowded(index) => (self.crowded, index, COMPOSED_DRAWS | index),
         };
         let Some(source) = source else {
             return Err(Error::Mismatch(format!("there is no source for {slot:?}")));
@@ -246,7 +269,7 @@ mod tests {
                 .iter()
                 .filter_map(|slot| match slot {
                     Slot::Packed(row) => Some(*row),
-                    Slot::Composed(_) => None,
+                    Slot::Composed(_) | Slot::Crowded(_) => None,
                 })
                 .collect();
             rows.sort_unstable();
@@ -267,6 +290,20 @@ mod tests {
         let distinct: std::collections::BTreeSet<String> =
             composed.iter().map(|slot| format!("{slot:?}")).collect();
         assert_eq!(distinct.len(), 90);
+    }
+
+    #[test]
+    fn the_first_epochs_may_be_crowded() {
+        let plain = Sampler::new(7, 1, (0..5).collect(), 30, 0);
+        let mut sampler = plain.clone();
+        sampler.crowd(2);
+        let crowded = |epoch: u32| {
+            let slots = sampler.epoch(epoch);
+            let crowded = slots.iter().filter(|slot| matches!(slot, Slot::Crowded(_)));
+            crowded.count()
+        };
+        assert_eq!([0, 1, 2].map(crowded), [30, 30, 0]);
+        assert_eq!(sampler.epoch(2), plain.epoch(2));
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub struct DataConfig {
     /// Share of composed pictures in an epoch, from 0 (none) to 1 (no pack needed). Each packed
     /// picture of the fold is still seen once an epoch.
     pub compose_share: f64,
+    /// Share of the epochs, the first ones, whose composed pictures are crowded: they hold `crowd` letters, so that
+    /// each is more lessons for the same work. The epochs after them get used to `compose.letters`.
+    pub crowd_share: f64,
+    /// Least and greatest number of letters in a crowded picture.
+    pub crowd: [u32; 2],
     /// Composed pictures in an epoch where every picture is composed.
     pub composed: u64,
     /// Composed pictures held out where every picture is composed, from glyphs never trained on.
@@ -36,6 +41,8 @@ impl Default for DataConfig {
             path: String::new(),
             subset: None,
             compose_share: 0.0,
+            crowd_share: 0.0,
+            crowd: [22, 26],
             composed: 10_000,
             composed_valid: 1_000,
             glyphs: GlyphSpec::default(),
@@ -55,6 +62,12 @@ impl DataConfig {
             (0.0..=1.0).contains(&self.compose_share),
             "data.compose_share",
             self.compose_share,
+            "must be from 0 to 1",
+        )?;
+        require(
+            (0.0..=1.0).contains(&self.crowd_share),
+            "data.crowd_share",
+            self.crowd_share,
             "must be from 0 to 1",
         )?;
         require(

@@ -4,7 +4,9 @@
 //! are positive (at least the cell that holds the box's centre), all others negative. The loss is the binary
 //! cross-entropy of all cells, positives weighted, divided by the number of positive cells, as
 //! dense detectors normalise theirs (Lin et al., "Focal loss for dense object detection", ICCV
-//! 2017, section 4.1).
+//! 2017, section 4.1). Beside it, where a cell is positive for a label, the labels of that cell may be told
+//! from one another by the cross-entropy of their softmax: it does not ask whether there is something, only which
+//! of the labels it is, so that it teaches from the first step on, when the many empty cells still drown the rest.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +24,8 @@ pub struct Boxes {
     pub weight: f32,
     /// Weight of a positive cell.
     pub positive_weight: f32,
+    /// Weight of telling the labels of a positive cell from one another; 0 is off.
+    pub choice: f32,
     /// Share of a box's sides within which cells are positive.
     pub core: f32,
     /// Probability that every cell starts with.
@@ -33,6 +37,7 @@ impl Default for Boxes {
         Self {
             weight: 0.0,
             positive_weight: 1.0,
+            choice: 0.0,
             core: 0.5,
             prior: 0.01,
         }
@@ -57,6 +62,12 @@ impl Boxes {
                 self.positive_weight,
                 self.positive_weight > 0.0,
                 "above 0",
+            ),
+            (
+                "boxes.choice",
+                self.choice,
+                self.choice >= 0.0,
+                "at least 0",
             ),
             (
                 "boxes.core",
@@ -131,7 +142,11 @@ impl Boxes {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             let logits = &logits[picture * picture_len..][..picture_len];
-            task.1 = self.picture(logits, task.0, share);
+            let (cells, sum) = &mut *task;
+            let pairs = logits.chunks_exact(labels);
+            for (logits, targets) in pairs.zip(cells.chunks_exact_mut(labels)) {
+                *sum += self.cell(logits, targets, share);
+            }
         });
         let sums = tasks.into_iter().map(|task| {
             let task = task.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -140,21 +155,34 @@ impl Boxes {
         f64::from(share) * sums.sum::<f64>()
     }
 
-    /// The loss of one picture before its share; `cells` holds the targets and takes the gradient.
-    fn picture(&self, logits: &[f32], cells: &mut [f32], share: f32) -> f64 {
-        let mut sum = 0.0;
-        for (cell, &logit) in cells.iter_mut().zip(logits) {
-            let positive = *cell > 0.0;
+    /// The loss of one cell before its share; `targets` holds the targets of its labels and takes the gradient.
+    fn cell(&self, logits: &[f32], targets: &mut [f32], share: f32) -> f64 {
+        let positives: f32 = targets.iter().sum();
+        let choice = (self.choice > 0.0 && positives > 0.0).then(|| {
+            let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
+            top + sum.ln()
+        });
+        let mut loss = 0.0;
+        for (target, &logit) in targets.iter_mut().zip(logits) {
+            let positive = *target > 0.0;
             // How far the logit is on the wrong side, and the exponential of a negative number only.
             let wrong = if positive { -logit } else { logit };
             let small = (-wrong.abs()).exp();
-            let loss = wrong.max(0.0) + small.ln_1p();
+            let cold = wrong.max(0.0) + small.ln_1p();
             let slope = if wrong >= 0.0 { 1.0 } else { small } / (1.0 + small);
             let weight = if positive { self.positive_weight } else { 1.0 };
-            sum += f64::from(weight * loss);
-            *cell = share * weight * if positive { -slope } else { slope };
+            loss += f64::from(weight * cold);
+            let mut gradient = weight * if positive { -slope } else { slope };
+            // Where boxes of several labels meet, each of them is as right as the others.
+            if let Some(log_sum) = choice {
+                let wanted = *target / positives;
+                loss += f64::from(self.choice * wanted * (log_sum - logit));
+                gradient += self.choice * ((logit - log_sum).exp() - wanted);
+            }
+            *target = share * gradient;
         }
-        sum
+        loss
     }
 
     /// Cells along one side that are positive for a box from `low` to `high` (pixels).
@@ -211,11 +239,73 @@ mod tests {
         assert_eq!(Boxes { core: 1.0, ..boxes }.cells(0, 64, 64, 8), 0..8);
     }
 
+    #[derive(Deserialize)]
+    struct Fixture {
+        size: [usize; 3],
+        picture: [u32; 2],
+        boxes: Vec<Option<Vec<[u32; 5]>>>,
+        logits: Vec<f32>,
+        cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        config: Boxes,
+        loss: f64,
+        gradient: Vec<f64>,
+    }
+
+    /// PyTorch in f64 on the same maps.
+    #[test]
+    fn loss_and_gradient_agree_with_pytorch() {
+        let text = include_str!("../../tests/fixtures/boxes.json");
+        let fixture: Fixture = serde_json::from_str(text).unwrap();
+        let [height, width] = fixture.picture;
+        let shape = PictureShape {
+            height: height as usize,
+            width: width as usize,
+            channels: 1,
+        };
+        let listed =
+            |[label, x0, y0, x1, y1]: &[u32; 5]| label_box(*label as usize, *x0, *y0, *x1, *y1);
+        let boxes: Vec<Option<Vec<LabelBox>>> = (fixture.boxes.iter())
+            .map(|list| list.as_ref().map(|list| list.iter().map(listed).collect()))
+            .collect();
+        assert_eq!(fixture.cases.len(), 4);
+        for case in &fixture.cases {
+            let mut gradient = vec![f32::NAN; fixture.logits.len()];
+            let pool = Pool::new(2);
+            let loss = case.config.evaluate(
+                &fixture.logits,
+                fixture.size,
+                &boxes,
+                shape,
+                &mut gradient,
+                &pool,
+            );
+            assert!(
+                (loss - case.loss).abs() < 1e-6 * case.loss,
+                "{:?}: {loss} {}",
+                case.config,
+                case.loss
+            );
+            for (cell, (&ours, &theirs)) in gradient.iter().zip(&case.gradient).enumerate() {
+                let difference = (f64::from(ours) - theirs).abs();
+                assert!(
+                    difference < 1e-6 * theirs.abs() + 1e-8,
+                    "{:?} {cell}",
+                    case.config
+                );
+            }
+        }
+    }
+
     #[test]
     fn gradient_agrees_with_finite_differences() {
         let boxes = Boxes {
             weight: 0.7,
             positive_weight: 3.0,
+            choice: 1.5,
             core: 0.6,
             ..Boxes::default()
         };

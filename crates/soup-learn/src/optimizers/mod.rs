@@ -17,18 +17,20 @@
 mod adam;
 mod adamw;
 pub mod clip;
+mod muon;
 mod sgd;
 mod state;
 
 pub use adam::Adam;
 pub use adamw::AdamW;
+pub use muon::Muon;
 pub use sgd::Sgd;
 pub use state::{OptimizerState, Piece, RestoreError};
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use soup_graph::Graph;
+use soup_graph::{Graph, Role};
 
 use crate::setting::{InvalidSetting, require};
 
@@ -40,6 +42,8 @@ pub enum Optimizer {
     Adam(Adam),
     /// Adam with decoupled weight decay.
     AdamW(AdamW),
+    /// Orthogonal steps of filters, AdamW for the rest.
+    Muon(Muon),
     /// Gradient descent with momentum.
     Sgd(Sgd),
 }
@@ -59,6 +63,7 @@ impl Optimizer {
         match self {
             Self::Adam(adam) => adam.check(),
             Self::AdamW(adamw) => adamw.check(),
+            Self::Muon(muon) => muon.check(),
             Self::Sgd(sgd) => sgd.check(),
         }
     }
@@ -68,8 +73,27 @@ impl Optimizer {
         match self {
             Self::Adam(adam) => (adam.weight_decay, adam.weight_decay_all),
             Self::AdamW(adamw) => (adamw.weight_decay, adamw.weight_decay_all),
+            Self::Muon(muon) => (muon.weight_decay, muon.weight_decay_all),
             Self::Sgd(sgd) => (sgd.weight_decay, sgd.weight_decay_all),
         }
+    }
+
+    /// The parameters in the trainable arena of `graph` that this optimiser moves as matrices: filters
+    /// that mix channels, for [`Muon`].
+    pub fn matrices(&self, graph: &Graph) -> Vec<Matrix> {
+        let Self::Muon(_) = self else {
+            return Vec::new();
+        };
+        let mixing = graph
+            .parameters
+            .iter()
+            .filter(|p| p.role == Role::Weight && p.shape.len() == 4 && p.shape[1] > 1);
+        mixing
+            .map(|p| Matrix {
+                range: p.range(),
+                rows: p.shape[0],
+            })
+            .collect()
     }
 
     /// Where weight decay applies in the trainable arena of `graph`: to filters and matrices
@@ -83,6 +107,15 @@ impl Optimizer {
             .map(|p| p.range())
             .collect()
     }
+}
+
+/// A parameter that an optimiser may move as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matrix {
+    /// Its place in the arena, row after row.
+    pub range: Range<usize>,
+    /// Rows: output channels.
+    pub rows: usize,
 }
 
 /// Checks what all optimisers of Adam's kind have.

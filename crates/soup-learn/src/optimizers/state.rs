@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::adam::AdamStep;
+use super::muon::MuonStep;
 use super::sgd::SgdStep;
-use super::{Optimizer, Sgd};
+use super::{Matrix, Optimizer, Sgd};
 use crate::setting::InvalidSetting;
 
 /// An optimiser at work on one arena of parameters.
@@ -18,6 +19,8 @@ pub struct OptimizerState {
     len: usize,
     /// Where weight decay applies: sorted, apart from each other.
     decays: Vec<Range<usize>>,
+    /// Moved as a whole; sorted.
+    matrices: Vec<Matrix>,
     /// Mean of the gradients, or the momentum buffer.
     first: Vec<f32>,
     /// Mean of the squared gradients.
@@ -101,17 +104,34 @@ impl OptimizerState {
         });
         let kept = |wanted: bool| vec![0.0; if wanted { len } else { 0 }];
         let (first, second) = match optimizer {
-            Optimizer::Adam(_) | Optimizer::AdamW(_) => (true, true),
+            Optimizer::Adam(_) | Optimizer::AdamW(_) | Optimizer::Muon(_) => (true, true),
             Optimizer::Sgd(sgd) => (sgd.momentum > 0.0, false),
         };
         Ok(Self {
             optimizer: optimizer.clone(),
             len,
             decays: sorted,
+            matrices: Vec::new(),
             first: kept(first),
             second: kept(second),
             steps: 0,
         })
+    }
+
+    /// Moves these parameters as matrices ([`Optimizer::matrices`]).
+    ///
+    /// # Panics
+    /// If one reaches past the arena or two overlap.
+    pub fn with_matrices(mut self, mut matrices: Vec<Matrix>) -> Self {
+        matrices.sort_by_key(|matrix| matrix.range.start);
+        let mut end = 0;
+        for matrix in &matrices {
+            assert!(matrix.range.start >= end, "matrices overlap");
+            end = matrix.range.end;
+        }
+        assert!(end <= self.len, "a matrix outside of the arena");
+        self.matrices = matrices;
+        self
     }
 
     /// Number of steps done.
@@ -141,35 +161,57 @@ impl OptimizerState {
         parameters: &'a mut [f32],
         gradients: &'a [f32],
         piece_len: usize,
-    ) -> impl ExactSizeIterator<Item = Piece<'a>> {
+    ) -> Vec<Piece<'a>> {
         assert_eq!(parameters.len(), self.len, "parameters of the arena");
         assert_eq!(gradients.len(), self.len, "gradients of the arena");
         self.steps += 1;
         let rule = Rule::new(&self.optimizer, rate, self.steps);
         let decays = self.decays.as_slice();
         // An arena that is not kept is empty: its pieces are empty, too.
-        let mut first = self.first.chunks_mut(piece_len);
-        let mut second = self.second.chunks_mut(piece_len);
-        parameters
-            .chunks_mut(piece_len)
-            .zip(gradients.chunks(piece_len))
-            .enumerate()
-            .map(move |(index, (parameters, gradients))| Piece {
+        let mut rest = (
+            parameters,
+            gradients,
+            &mut self.first[..],
+            &mut self.second[..],
+        );
+        let mut matrices = self.matrices.iter().peekable();
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while at < self.len {
+            let (end, rows) = match matrices.peek() {
+                Some(matrix) if matrix.range.start == at => (matrix.range.end, Some(matrix.rows)),
+                Some(matrix) => (matrix.range.start.min(at + piece_len), None),
+                None => (self.len.min(at + piece_len), None),
+            };
+            if rows.is_some() {
+                matrices.next();
+            }
+            let (parameters, gradients, first, second) = rest;
+            let (parameters, parameters_rest) = parameters.split_at_mut(end - at);
+            let (gradients, gradients_rest) = gradients.split_at(end - at);
+            let (first, first_rest) = first.split_at_mut(first.len().min(end - at));
+            let (second, second_rest) = second.split_at_mut(second.len().min(end - at));
+            rest = (parameters_rest, gradients_rest, first_rest, second_rest);
+            pieces.push(Piece {
                 rule,
-                start: index * piece_len,
+                rows,
+                start: at,
                 decays,
                 parameters,
                 gradients,
-                first: first.next().unwrap_or_default(),
-                second: second.next().unwrap_or_default(),
-            })
+                first,
+                second,
+            });
+            at = end;
+        }
+        pieces
     }
 
     /// The tensors that a checkpoint keeps, by PyTorch's names; each as long as the arena.
     pub fn tensors(&self) -> Vec<(&'static str, &[f32])> {
         let mut tensors = Vec::new();
         match &self.optimizer {
-            Optimizer::Adam(_) | Optimizer::AdamW(_) => {
+            Optimizer::Adam(_) | Optimizer::AdamW(_) | Optimizer::Muon(_) => {
                 tensors.push(("exp_avg", self.first.as_slice()));
                 tensors.push(("exp_avg_sq", self.second.as_slice()));
             }
@@ -221,6 +263,8 @@ impl OptimizerState {
 #[must_use = "a piece that is not run leaves its parameters behind"]
 pub struct Piece<'a> {
     rule: Rule,
+    /// Rows of a matrix; values that move one by one have none.
+    rows: Option<usize>,
     /// First value of the piece in the arena.
     start: usize,
     decays: &'a [Range<usize>],
@@ -254,6 +298,7 @@ impl Piece<'_> {
             };
             let (first, second) = (kept(self.first), kept(self.second));
             self.rule.run(
+                self.rows,
                 &mut self.parameters[stretch.clone()],
                 &self.gradients[stretch],
                 &mut self.first[first],
@@ -271,9 +316,23 @@ impl Piece<'_> {
 /// One step of one of the optimisers.
 #[derive(Clone, Copy, Debug)]
 enum Rule {
-    Adam { step: AdamStep, penalty: f32 },
-    AdamW { step: AdamStep, shrink: f32 },
-    Sgd { step: SgdStep, penalty: f32 },
+    Adam {
+        step: AdamStep,
+        penalty: f32,
+    },
+    AdamW {
+        step: AdamStep,
+        shrink: f32,
+    },
+    Muon {
+        matrix: MuonStep,
+        step: AdamStep,
+        shrink: f32,
+    },
+    Sgd {
+        step: SgdStep,
+        penalty: f32,
+    },
 }
 
 impl Rule {
@@ -287,6 +346,11 @@ impl Rule {
                 step: AdamStep::new(adamw.betas, adamw.eps, rate, count),
                 shrink: (1.0 - f64::from(rate) * adamw.weight_decay) as f32,
             },
+            Optimizer::Muon(muon) => Self::Muon {
+                matrix: MuonStep::new(muon, rate),
+                step: AdamStep::new(muon.betas, muon.eps, rate, count),
+                shrink: (1.0 - f64::from(rate) * muon.weight_decay) as f32,
+            },
             Optimizer::Sgd(sgd) => Self::Sgd {
                 step: SgdStep::new(sgd, rate, count),
                 penalty: sgd.weight_decay as f32,
@@ -296,6 +360,7 @@ impl Rule {
 
     fn run(
         self,
+        rows: Option<usize>,
         parameters: &mut [f32],
         gradients: &[f32],
         first: &mut [f32],
@@ -308,7 +373,10 @@ impl Rule {
                 let penalty = penalty_here(penalty);
                 step.run(parameters, gradients, first, second, penalty, 1.0);
             }
-            Self::AdamW { step, shrink } => {
+            Self::Muon { matrix, .. } if rows.is_some() => {
+                matrix.run(rows.unwrap_or(1), parameters, gradients, first, decays);
+            }
+            Self::AdamW { step, shrink } | Self::Muon { step, shrink, .. } => {
                 let shrink = if decays { shrink } else { 1.0 };
                 step.run(parameters, gradients, first, second, 0.0, shrink);
             }

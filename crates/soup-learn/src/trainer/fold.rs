@@ -83,7 +83,7 @@ impl Fold<'_> {
         let mut log = Log::open(&directory.file("log.txt"), state.cursor.log_length)?;
         directory.write_metrics(&state.cursor.history)?;
 
-        let sampler = self.sampler();
+        let mut sampler = self.sampler();
         let mut engines = self.engines()?;
         let evaluation = self.config.transforms.evaluation();
         let loader = self.loader(&self.config.transforms, false);
@@ -96,6 +96,10 @@ impl Fold<'_> {
             &loader,
             progress,
         )?;
+        if self.data.crowded.is_some() {
+            let epochs = self.config.data.crowd_share * plan.epochs() as f64;
+            sampler.crowd(epochs.round() as u32);
+        }
         let mut work = Work {
             fold: self,
             directory,
@@ -181,6 +185,7 @@ impl Fold<'_> {
             self.data.label_names.len(),
             self.pool,
         )
+        .with_crowded(self.data.crowded)
     }
 
     fn plan(
@@ -505,6 +510,7 @@ impl Work<'_> {
                 &engines.gradients,
                 PIECE,
             )
+            .into_iter()
             .map(|piece| Mutex::new(Some(piece)))
             .collect();
         fold.pool.run(pieces.len(), &|index| {

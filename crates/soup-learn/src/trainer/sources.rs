@@ -7,7 +7,7 @@ use std::{
 
 use soup_data::{
     Examples,
-    compose::{ComposedExamples, Composer},
+    compose::{ComposeConfig, ComposedExamples, Composer},
     dataset::{Columns, Dataset, LabelTable},
     folds::Folds,
     glyphs::GlyphPool,
@@ -29,6 +29,8 @@ pub struct TrainData<'a> {
     pub packed: Option<&'a dyn Examples>,
     /// An endless set of composed pictures to train on.
     pub composed: Option<&'a dyn Examples>,
+    /// The same with more in each picture, for the first epochs.
+    pub crowded: Option<&'a dyn Examples>,
     /// Composed pictures from glyphs that are never trained on; used where there is no pack.
     pub held_out: Option<&'a dyn Examples>,
     /// A name of each row of the pack or, without one, of `held_out`.
@@ -76,6 +78,7 @@ impl TrainData<'_> {
 pub struct OwnedData {
     packed: Option<Box<dyn Examples>>,
     composed: Option<ComposedExamples>,
+    crowded: Option<ComposedExamples>,
     held_out: Option<ComposedExamples>,
     label_names: Vec<String>,
     ids: Vec<String>,
@@ -134,6 +137,7 @@ impl OwnedData {
             ids: (0..count).map(|index| format!("{index:05}")).collect(),
             held_out_rows: vec![(0..count).collect()],
             fingerprint: format!("pictures composed of {} glyphs", config.data.glyphs),
+            crowded: crowded(config, &composed)?,
             composed: Some(composed),
             held_out: Some(held_out),
         })
@@ -180,6 +184,10 @@ impl OwnedData {
         };
         Ok(Self {
             packed: Some(packed),
+            crowded: match &composed {
+                Some(composed) => crowded(config, composed)?,
+                None => None,
+            },
             composed,
             held_out: None,
             label_names,
@@ -198,6 +206,7 @@ impl OwnedData {
             label_names: &self.label_names,
             packed: self.packed.as_deref(),
             composed: self.composed.as_ref().map(dynamic),
+            crowded: self.crowded.as_ref().map(dynamic),
             held_out: self.held_out.as_ref().map(dynamic),
             ids: &self.ids,
             held_out_rows: &self.held_out_rows,
@@ -326,6 +335,25 @@ fn composers(config: &CheckedConfig) -> Result<(ComposedExamples, ComposedExampl
         composed(config, training, seed, u64::MAX)?,
         composed(config, held_out, seed ^ HELD_OUT_SEED, data.composed_valid)?,
     ))
+}
+
+/// The training pictures with more letters in each, where the settings want any.
+fn crowded(
+    config: &CheckedConfig,
+    composed: &ComposedExamples,
+) -> Result<Option<ComposedExamples>, Error> {
+    if config.data.crowd_share == 0.0 {
+        return Ok(None);
+    }
+    let settings = ComposeConfig {
+        letters: config.data.crowd,
+        ..config.compose.clone()
+    };
+    let composer = Composer::new(settings, composed.composer.pool().clone())?;
+    Ok(Some(ComposedExamples {
+        composer: Arc::new(composer),
+        ..composed.clone()
+    }))
 }
 
 fn composed(

@@ -108,7 +108,8 @@ impl State {
             graph.trainable_len(),
             &config.optimizer.decays(graph),
         )
-        .map_err(crate::config::ConfigError::from)?;
+        .map_err(crate::config::ConfigError::from)?
+        .with_matrices(config.optimizer.matrices(graph));
         Ok(Self {
             cursor: Cursor {
                 kind: Kind::Training,

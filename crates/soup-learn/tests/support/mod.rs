@@ -64,6 +64,7 @@ impl Data {
             label_names: self.packed.label_names(),
             packed: Some(&self.packed),
             composed: Some(&self.composed),
+            crowded: None,
             held_out: None,
             ids: &self.ids,
             held_out_rows: &self.held_out_rows,
