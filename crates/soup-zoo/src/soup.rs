@@ -14,7 +14,7 @@ pub(crate) struct Variant {
     stages: &'static [(usize, usize, usize)],
 }
 
-pub(crate) static VARIANTS: [Variant; 3] = [
+pub(crate) static VARIANTS: [Variant; 4] = [
     Variant {
         name: "soup_nano",
         stem: [16, 24],
@@ -24,6 +24,11 @@ pub(crate) static VARIANTS: [Variant; 3] = [
         name: "soup_micro",
         stem: [16, 32],
         stages: &[(2, 64, 2), (2, 128, 2)],
+    },
+    Variant {
+        name: "soup_tiny",
+        stem: [16, 32],
+        stages: &[(2, 64, 2), (4, 128, 2)],
     },
     Variant {
         name: "soup_small",

@@ -1,6 +1,7 @@
 //! `soup decide`: from out-of-fold predictions to one small file that makes better answers.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use clap::Args;
@@ -56,7 +57,7 @@ pub struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Facts {
+pub struct Facts {
     predictions: PathBuf,
     pictures: usize,
     labels: usize,
@@ -75,8 +76,8 @@ struct Facts {
 
 pub fn run(arguments: &Arguments) -> Result<Report> {
     let given = (&arguments.run, &arguments.predictions, &arguments.labels);
-    let (predictions, truth, parts, views) = match given {
-        (Some(run), _, _) => of_run(run)?,
+    let held_out = match given {
+        (Some(run), _, _) => of_run(run, interrupt::watch()?.as_ref())?,
         (None, Some(predictions), Some(labels)) => {
             let predictions = Predictions::read(predictions)?;
             let truth = Predictions::read_answers(labels)?;
@@ -90,13 +91,28 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         (None, Some(run)) => run.join("decision.json"),
         (None, None) => return Err(Usage("name the decision's file with --out".into()).into()),
     };
+    let facts = fit(held_out, arguments.metric, out)?;
+    let text = facts.text();
+    Report::new(facts, text)
+}
+
+/// Predictions, the labels of all pictures, the parts that judge each other, and the views.
+type HeldOut = (Predictions, Predictions, Parts, Option<Views>);
+
+/// Fits a decision for a run, and writes it into the run.
+pub fn for_run(run: &Path, metric: Metric, stop: &AtomicBool) -> Result<Facts> {
+    fit(of_run(run, stop)?, metric, run.join("decision.json"))
+}
+
+fn fit(held_out: HeldOut, metric: Metric, out: PathBuf) -> Result<Facts> {
+    let (predictions, truth, parts, views) = held_out;
     let labels = predictions.labels();
     let sample = Sample::new(&predictions, &truth)?;
     let tried = trials(
         labels,
         &sample,
         &parts,
-        arguments.metric.into(),
+        metric.into(),
         &Bootstrap::default(),
     )?;
     let kept = (tried.iter().find(|trial| trial.is_best)).map_or(Recipe::PLAIN, |best| best.recipe);
@@ -104,7 +120,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     let counted = truth.arranged(truth.ids(), labels, predictions.source())?;
     let decision = Decision::fit(kept, labels, &sample, counted.values())?.with_views(views);
     decision.write(&out)?;
-    let facts = Facts {
+    Ok(Facts {
         predictions: predictions.source().to_path_buf(),
         pictures: sample.pictures(),
         labels: labels.len(),
@@ -118,17 +134,14 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         },
         label_counts: decision.prior().range(),
         out,
-    };
-    let text = facts.text();
-    Report::new(facts, text)
+    })
 }
 
 /// Out-of-fold predictions of a run, with the views that soup tta kept where it kept any.
-fn of_run(run: &Path) -> Result<(Predictions, Predictions, Parts, Option<Views>)> {
-    let stop = interrupt::watch()?;
-    let (found, views) = match OutOfFold::read_with_views(run, &stop)? {
+fn of_run(run: &Path, stop: &AtomicBool) -> Result<HeldOut> {
+    let (found, views) = match OutOfFold::read_with_views(run, stop)? {
         Some((found, views)) => (found, Some(views)),
-        None => (OutOfFold::read(run, &stop)?, None),
+        None => (OutOfFold::read(run, stop)?, None),
     };
     let (predictions, truth) = Predictions::out_of_fold(&found)?;
     let folds: Vec<u32> = (found.held_out().into_iter())

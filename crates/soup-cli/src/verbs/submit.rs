@@ -1,6 +1,6 @@
 //! `soup submit`: answers in the shape that was asked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -56,19 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     let template = Template::read(&arguments.sample)?;
     let predictions = Predictions::read(&arguments.predictions)?;
     let rule = arguments.deciding.rule()?;
-    let (labels_per_picture, decoding) = match &rule {
-        Rule::Thresholds(thresholds) => {
-            template.write(&predictions, thresholds, &arguments.out)?;
-            (thresholds.labels_per_picture(&predictions), None)
-        }
-        Rule::Decision(decision, decoding) => {
-            let answers = rule.answer(&predictions)?.table()?;
-            let answered = Thresholds::default();
-            template.write(&answers, &answered, &arguments.out)?;
-            let decoding = decoding.unwrap_or(decision.decoding());
-            (answered.labels_per_picture(&answers), Some(decoding))
-        }
-    };
+    let (labels_per_picture, decoding) = write(&template, &predictions, &rule, &arguments.out)?;
     let facts = Facts {
         predictions: &arguments.predictions,
         pictures: predictions.len(),
@@ -85,4 +73,26 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         facts.labels_per_picture,
     );
     Report::new(facts, text)
+}
+
+/// Writes the answers; gives the labels found in a picture, on average, and how a decision made the answers.
+pub fn write(
+    template: &Template,
+    predictions: &Predictions,
+    rule: &Rule,
+    out: &Path,
+) -> Result<(f64, Option<Decoding>)> {
+    Ok(match rule {
+        Rule::Thresholds(thresholds) => {
+            template.write(predictions, thresholds, out)?;
+            (thresholds.labels_per_picture(predictions), None)
+        }
+        Rule::Decision(decision, decoding) => {
+            let answers = rule.answer(predictions)?.table()?;
+            let answered = Thresholds::default();
+            template.write(&answers, &answered, out)?;
+            let decoding = decoding.unwrap_or(decision.decoding());
+            (answered.labels_per_picture(&answers), Some(decoding))
+        }
+    })
 }

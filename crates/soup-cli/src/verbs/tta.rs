@@ -1,6 +1,7 @@
 //! `soup tta`: which ways of looking at a picture help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -59,7 +60,7 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Metric {
+pub enum Metric {
     /// Share of right cells
     Accuracy,
     /// Share of pictures with all labels right
@@ -87,7 +88,7 @@ impl Metric {
 }
 
 #[derive(Serialize)]
-struct Facts {
+pub struct Facts {
     run: PathBuf,
     pictures: usize,
     /// Views that were looked at, the plain one among them.
@@ -107,6 +108,28 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     if arguments.pictures == Some(0) {
         return Err(Usage("--pictures must be at least 1".into()).into());
     }
+    let options = PredictOptions {
+        threads: arguments.threads,
+        batch: arguments.batch,
+        ..PredictOptions::default()
+    };
+    let stop = interrupt::watch()?;
+    let (run, pictures, metric) = (&arguments.run, arguments.pictures, arguments.metric);
+    let facts = measure(run, &candidates, pictures, options, metric, console, &stop)?;
+    let text = facts.text();
+    Report::new(facts, text)
+}
+
+/// Measures the candidates on pictures that a run held out, and writes into the run what is kept.
+pub fn measure(
+    run: &Path,
+    candidates: &[Candidate],
+    pictures: Option<usize>,
+    options: PredictOptions,
+    metric: Metric,
+    console: Console,
+    stop: &AtomicBool,
+) -> Result<Facts> {
     let mut views = vec![View::plain()];
     for view in candidates.iter().flat_map(|candidate| &candidate.views) {
         if !views.contains(view) {
@@ -114,25 +137,14 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         }
     }
     let views = Views::new(views, Merge::Mean).map_err(|error| Usage(error.to_string()))?;
-    let options = PredictOptions {
-        threads: arguments.threads,
-        batch: arguments.batch,
-        views,
-    };
-    let stop = interrupt::watch()?;
+    let options = PredictOptions { views, ..options };
     let started = Instant::now();
     let mut bar: Option<Bar> = None;
     let mut note = |done, total| {
         bar.get_or_insert_with(|| Bar::new(console, "looking", total, "looks"))
             .set(done);
     };
-    let held_out = HeldOut::look(
-        &arguments.run,
-        arguments.pictures,
-        &options,
-        &mut note,
-        &stop,
-    );
+    let held_out = HeldOut::look(run, pictures, &options, &mut note, stop);
     if let Some(bar) = bar {
         bar.finish();
     }
@@ -140,26 +152,24 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let seconds = started.elapsed().as_secs_f64();
     let trials = ViewTrials::run(
         &held_out.looks,
-        &candidates,
+        candidates,
         (&held_out.targets, &held_out.label_names),
         &parts(&held_out.folds),
-        arguments.metric.row_metric(),
+        metric.row_metric(),
         &Bootstrap::default(),
     )?;
-    held_out.write(&arguments.run, &trials.kept)?;
+    held_out.write(run, &trials.kept)?;
     let (pictures, views) = (held_out.folds.len(), options.views.views().len());
-    let facts = Facts {
-        run: arguments.run.clone(),
+    Ok(Facts {
+        run: run.to_path_buf(),
         pictures,
         views,
-        metric: arguments.metric.name(),
-        out: (!trials.kept.is_plain()).then(|| arguments.run.join("tta.json")),
+        metric: metric.name(),
+        out: (!trials.kept.is_plain()).then(|| run.join("tta.json")),
         trials,
         seconds,
         looks_per_second: (pictures * views) as f64 / seconds,
-    };
-    let text = facts.text();
-    Report::new(facts, text)
+    })
 }
 
 /// Pictures that are judged together: those of a fold; of a single fold, every fifth.
@@ -171,6 +181,11 @@ fn parts(folds: &[u32]) -> Vec<u32> {
 }
 
 impl Facts {
+    /// The views that are kept.
+    pub fn kept(&self) -> &Views {
+        &self.trials.kept
+    }
+
     fn text(&self) -> String {
         let run = self.run.display();
         let mut text = format!(

@@ -24,6 +24,7 @@ fn the_main_job_in_one_command() {
         "sample_submission",
         "fold_file",
         "predictions",
+        "decision",
     ] {
         assert!(place.path(facts[key].as_str().unwrap()).exists(), "{key}");
     }
@@ -56,7 +57,10 @@ fn the_main_job_in_one_command() {
     assert!(glyphs("test").iter().all(|glyph| !train.contains(glyph)));
 
     // The figures are what `evaluate` says of the files that are left behind.
-    let score = place.json("evaluate --predictions q/probs.csv --labels q/data/test/answer.csv");
+    let decided = "--decision q/run/decision.json";
+    let score = place.json(&format!(
+        "evaluate --predictions q/probs.csv --labels q/data/test/answer.csv {decided}"
+    ));
     assert_eq!(score["accuracy"], facts["test_accuracy"]);
     assert_eq!(
         score["accuracy_of_all_zeros"],
@@ -65,7 +69,7 @@ fn the_main_job_in_one_command() {
     let submission =
         place.json("evaluate --predictions q/submission.csv --labels q/data/test/answer.csv");
     assert_eq!(submission["accuracy"], facts["test_accuracy"]);
-    let test = place.json("evaluate q/run --data q/pack/test");
+    let test = place.json(&format!("evaluate q/run --data q/pack/test {decided}"));
     assert_eq!(test["accuracy"], facts["test_accuracy"]);
     let held_out = place.json("evaluate q/run");
     assert_eq!(held_out["accuracy"], facts["oof_accuracy"]);

@@ -3,8 +3,9 @@
 use super::ConfigError;
 
 /// Every preset: its name and its TOML, sorted by name.
-const PRESETS: [(&str, &str); 2] = [
+const PRESETS: [(&str, &str); 3] = [
     ("dacon12", include_str!("../../presets/dacon12.toml")),
+    ("hour", include_str!("../../presets/hour.toml")),
     ("quick", include_str!("../../presets/quick.toml")),
 ];
 

@@ -14,8 +14,8 @@ use crate::failure::Usage;
 const PICTURES: f64 = 4000.0;
 const TEST_PICTURES: f64 = 1000.0;
 const WHOLE_MINUTES: f64 = 7.0;
-/// Time kept for measuring the pace, predicting and scoring: in all, and for each fold's model.
-const BESIDE_TRAINING: Duration = Duration::from_secs(15);
+/// Time kept for measuring the pace, trying views, predicting and scoring: in all, and for each fold's model.
+const BESIDE_TRAINING: Duration = Duration::from_secs(20);
 const OF_A_FOLD: Duration = Duration::from_secs(10);
 
 /// Where everything lies.
@@ -29,6 +29,7 @@ pub struct Places {
     pub test_pack: PathBuf,
     pub folds: PathBuf,
     pub run: PathBuf,
+    pub decision: PathBuf,
     pub predictions: PathBuf,
     pub submission: PathBuf,
 }
@@ -45,6 +46,7 @@ impl Places {
             test_pack: out.join("pack/test"),
             folds: out.join("folds.json"),
             run: out.join("run"),
+            decision: out.join("run/decision.json"),
             predictions: out.join("probs.csv"),
             submission: out.join("submission.csv"),
         }
