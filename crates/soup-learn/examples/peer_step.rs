@@ -53,7 +53,10 @@ impl Trainer {
         self.training.update_statistics(&mut self.weights);
         let parameters = &mut self.weights.trainable;
         let pieces = self.adam.pieces(RATE, parameters, &self.gradients, PIECE);
-        let pieces: Vec<_> = pieces.map(|piece| Mutex::new(Some(piece))).collect();
+        let pieces: Vec<_> = pieces
+            .into_iter()
+            .map(|piece| Mutex::new(Some(piece)))
+            .collect();
         self.pool.run(pieces.len(), &|index| {
             let mut piece = pieces[index].lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(piece) = piece.take() {
