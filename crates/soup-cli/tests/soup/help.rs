@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "quickstart",
     "compose",
     "pack",
@@ -17,6 +17,7 @@ const VERBS: [&str; 16] = [
     "evaluate",
     "predict",
     "export",
+    "serve",
     "ensemble",
     "submit",
     "models",

@@ -12,6 +12,7 @@ mod models;
 mod place;
 mod predict;
 mod quickstart;
+mod serve;
 mod subset;
 mod sweep;
 mod train;
