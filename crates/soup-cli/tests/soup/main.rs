@@ -3,6 +3,7 @@
 
 mod answers;
 mod compose;
+mod container;
 mod decide;
 mod evaluate;
 mod export;
