@@ -41,6 +41,11 @@ impl Console {
         self.quiet
     }
 
+    /// Whether stderr is a terminal that wants colour.
+    pub fn is_colored(self) -> bool {
+        anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+    }
+
     /// A line on stderr about what goes on.
     pub fn note(self, line: &str) {
         if !self.quiet {

@@ -54,6 +54,17 @@ impl Kind {
                 soup_learn::ErrorKind::Failed => Self::Failed,
             });
         }
+        if let Some(error) = error.downcast_ref::<soup_serve::ServeError>() {
+            use soup_serve::ServeError;
+            return Some(match error {
+                ServeError::Model(error) => return Self::of_one(error),
+                ServeError::Twice { .. } | ServeError::Name(_) | ServeError::Setting(_) => {
+                    Self::Usage
+                }
+                ServeError::Token { .. } => Self::Data,
+                ServeError::Address { .. } | ServeError::System(_) => Self::Failed,
+            });
+        }
         if error.is::<soup_learn::metrics::MetricError>() {
             return Some(Self::Data);
         }

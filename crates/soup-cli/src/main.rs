@@ -43,7 +43,7 @@ The way of a picture:
   soup evaluate runs/first
   soup predict  runs/first --images test/ --out probs.csv
   soup submit   probs.csv --sample sample_submission.csv --out submission.csv
-Into production: soup export runs/first --out model.soup
+Into production: soup export runs/first --out model.soup, then soup serve model.soup
 All of it on pictures that the program makes itself: soup quickstart
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad data, 4 interrupted (the same command resumes).
@@ -65,6 +65,7 @@ enum Verb {
     Evaluate(verbs::evaluate::Arguments),
     Predict(verbs::predict::Arguments),
     Export(verbs::export::Arguments),
+    Serve(verbs::serve::Arguments),
     Ensemble(verbs::ensemble::Arguments),
     Submit(verbs::submit::Arguments),
     Models(verbs::models::Arguments),
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         Verb::Evaluate(verb) => verbs::evaluate::run(verb, console),
         Verb::Predict(verb) => verbs::predict::run(verb, console),
         Verb::Export(verb) => verbs::export::run(verb),
+        Verb::Serve(verb) => verbs::serve::run(verb, console),
         Verb::Ensemble(verb) => verbs::ensemble::run(verb),
         Verb::Submit(verb) => verbs::submit::run(verb),
         Verb::Models(verb) => verbs::models::run(verb),

@@ -12,6 +12,7 @@ pub mod models;
 pub mod pack;
 pub mod predict;
 pub mod quickstart;
+pub mod serve;
 pub mod submit;
 pub mod subset;
 pub mod sweep;

@@ -17,6 +17,7 @@ const VERBS: [&str; 17] = [
     "evaluate",
     "predict",
     "export",
+    "serve",
     "ensemble",
     "submit",
     "models",

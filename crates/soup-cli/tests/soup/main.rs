@@ -4,6 +4,7 @@
 mod answers;
 mod bench;
 mod compose;
+mod container;
 mod decide;
 mod evaluate;
 mod export;
@@ -13,6 +14,7 @@ mod models;
 mod place;
 mod predict;
 mod quickstart;
+mod serve;
 mod subset;
 mod sweep;
 mod train;

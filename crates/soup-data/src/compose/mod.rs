@@ -14,7 +14,7 @@ mod write;
 
 pub use config::ComposeConfig;
 pub use examples::ComposedExamples;
-pub use write::{WriteOptions, write_dataset};
+pub use write::{WriteOptions, png, write_dataset};
 
 use soup_random::{Purpose, Stream};
 

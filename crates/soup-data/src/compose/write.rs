@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ComposeConfig, Composed, Composer};
 use crate::files::write_whole;
-use crate::{Error, Result};
+use crate::{Error, PictureShape, Result};
 
 /// Pictures whose labels are held in memory before they are written.
 const CHUNK: u64 = 4096;
@@ -230,26 +230,34 @@ fn write_picture(
         return Ok(composer.canvas(options.seed, index).1);
     }
     let composed = composer.compose(options.seed, index, pixels)?;
-    let config = composer.config();
+    let bytes = png(composer.shape(), pixels)
+        .map_err(|problem| Error::format(&path, problem, "report this as a fault"))?;
+    let temporary = path.with_extension("png.part");
+    fs::write(&temporary, &bytes).map_err(Error::io("write", &temporary))?;
+    fs::rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
+    Ok(composed)
+}
+
+/// A composed picture as the bytes of a grey PNG file.
+///
+/// # Errors
+/// What the encoder says, where `pixels` are not those of such a picture.
+pub fn png(shape: PictureShape, pixels: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(pixels.len() + pixels.len() / 8 + 1024);
-    let mut encoder = png::Encoder::new(&mut bytes, config.width, config.height);
+    let mut encoder = png::Encoder::new(&mut bytes, shape.width as u32, shape.height as u32);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::Eight);
     // Noise has no structure that a filter or a longer search could find.
     encoder.set_compression(png::Compression::Fast);
     encoder.set_filter(png::Filter::NoFilter);
-    let written = encoder
+    encoder
         .write_header()
         .and_then(|mut writer| {
             writer.write_image_data(pixels)?;
             writer.finish()
         })
-        .map_err(|error| Error::format(&path, error.to_string(), "report this as a fault"));
-    written?;
-    let temporary = path.with_extension("png.part");
-    fs::write(&temporary, &bytes).map_err(Error::io("write", &temporary))?;
-    fs::rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
-    Ok(composed)
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 fn rename_synced(temporary: &Path, path: &Path) -> Result<()> {

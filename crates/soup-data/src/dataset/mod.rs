@@ -10,7 +10,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-pub use decode::{Channels, EXTENSIONS, decode};
+pub use decode::{Channels, EXTENSIONS, decode, picture_size};
 pub use folder::FolderExamples;
 pub(crate) use labels::read_pairs;
 pub use labels::{Columns, read_column, read_label_table};

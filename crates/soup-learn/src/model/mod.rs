@@ -11,7 +11,7 @@ mod session;
 
 pub use file::{VERSION, is_model};
 pub use onnx::{MAPS, PICTURES, PROBABILITIES};
-pub use session::Session;
+pub use session::{LabelMaps, Question, Reply, Session};
 
 use serde::{Deserialize, Serialize};
 use soup_data::{PictureShape, transforms::Pipeline};

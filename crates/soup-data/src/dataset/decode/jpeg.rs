@@ -8,12 +8,27 @@ use zune_jpeg::JpegDecoder;
 use super::checked_size;
 use crate::PictureShape;
 
+const MOST_SIDE: usize = 1 << 16;
+
+/// Rows and columns by the header.
+pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), String> {
+    let options = DecoderOptions::default()
+        .set_max_width(MOST_SIDE)
+        .set_max_height(MOST_SIDE);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder
+        .decode_headers()
+        .map_err(|error| format!("damaged JPEG: {error}"))?;
+    let (width, height) = decoder.dimensions().ok_or("damaged JPEG: it has no size")?;
+    Ok((height, width))
+}
+
 /// Decodes to grey or RGB. Strict: a file cut short is an error, not a picture with a grey end.
 pub(super) fn decode(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<PictureShape, String> {
     let strict = DecoderOptions::default()
         .set_strict_mode(true)
-        .set_max_width(1 << 16)
-        .set_max_height(1 << 16);
+        .set_max_width(MOST_SIDE)
+        .set_max_height(MOST_SIDE);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), strict);
     let fault = |error: zune_jpeg::errors::DecodeErrors| format!("damaged JPEG: {error}");
     decoder.decode_headers().map_err(fault)?;

@@ -53,6 +53,23 @@ pub fn decode(bytes: &[u8], channels: Channels) -> Result<(PictureShape, Vec<u8>
     Ok((shape, decoder.pixels))
 }
 
+/// Rows and columns that the header of a PNG or JPEG file claims, without decoding a pixel: what a
+/// program that takes files from strangers looks at first.
+///
+/// # Errors
+/// What is wrong with the bytes, in a few words.
+pub fn picture_size(bytes: &[u8]) -> Result<(usize, usize), String> {
+    if bytes.starts_with(png::SIGNATURE) {
+        png::size(bytes)
+    } else if bytes.starts_with(&[0xff, 0xd8]) {
+        jpeg::size(bytes)
+    } else if bytes.is_empty() {
+        Err("the file is empty".into())
+    } else {
+        Err("neither a PNG nor a JPEG file".into())
+    }
+}
+
 /// Decodes one picture after the other; keeps its buffers between them.
 #[derive(Default)]
 pub(crate) struct Decoder {

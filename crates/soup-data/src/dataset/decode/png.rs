@@ -141,6 +141,20 @@ fn header(data: &[u8]) -> Result<Option<PictureShape>, String> {
     Ok((data[8] == 8 && data[10..] == [0, 0, 0]).then_some(shape))
 }
 
+/// Rows and columns by the header.
+pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), String> {
+    // After the signature: length and name of the first chunk, then width and height.
+    let sides = bytes.get(SIGNATURE.len()..SIGNATURE.len() + 16);
+    match sides.and_then(<[u8]>::split_first_chunk::<8>) {
+        Some((b"\0\0\0\x0dIHDR", &[w0, w1, w2, w3, h0, h1, h2, h3])) => {
+            let side = |bytes| u32::from_be_bytes(bytes) as usize;
+            Ok((side([h0, h1, h2, h3]), side([w0, w1, w2, w3])))
+        }
+        Some(_) => Err("damaged PNG: it does not begin with a header".into()),
+        None => Err("damaged PNG: the file is cut short".into()),
+    }
+}
+
 /// Undoes the filter of each row (PNG specification, section 9).
 fn unfilter(filtered: &[u8], shape: PictureShape, pixels: &mut [u8]) -> Result<(), String> {
     let width = shape.width * shape.channels;

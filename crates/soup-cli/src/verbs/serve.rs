@@ -1,0 +1,208 @@
+//! `soup serve`: models over HTTP.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
+use soup_serve::{Handle, Limits, Options, Server, Token};
+
+use crate::console::{Console, Report};
+
+/// Answer over HTTP: a page for people, and addresses for programs
+///
+/// Each model is served under its file's name: letters.soup as letters, a run under its folder's.
+/// Pictures that arrive together are run together; the answers are those of soup predict.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Addresses:
+  /                           the page: drop a picture, see what is in it
+  POST /predict               PNG or JPEG as the body, or several in fields `image` of a form;
+                              ?model=NAME, ?threshold=T, ?maps=true
+  /v2/...                     the Open Inference Protocol 2 (KServe, Triton's clients)
+  /metrics, /openapi.json     for Prometheus; all addresses with their forms
+
+Examples:
+  soup serve letters.soup
+  soup serve letters.soup runs/second --host 0.0.0.0 --token-file token.txt
+  curl --data-binary @picture.png http://127.0.0.1:8080/predict
+  curl -F image=@a.png -F image=@b.jpg http://127.0.0.1:8080/predict?model=letters
+
+SIGTERM or Ctrl-C: nothing new is taken in, and what was taken in is answered. SIGHUP, or POST
+/v2/repository/models/NAME/load: the model's file is read again without losing a request. For TLS
+put a reverse proxy before it (Caddy: `caddy reverse-proxy --from soup.example.org --to :8080`).")]
+pub struct Arguments {
+    /// Model files and runs
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<PathBuf>,
+
+    /// Where to listen; 0.0.0.0 is open to other machines
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    host: String,
+
+    /// Port; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    port: u16,
+
+    /// Answers only requests with the token in this file (Authorization: Bearer TOKEN)
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Lines of the log on stderr
+    #[arg(long, value_enum, default_value = "text")]
+    log: Log,
+
+    /// Pictures in a batch at most
+    #[arg(long, value_name = "N", default_value_t = Options::default().batch)]
+    batch: usize,
+
+    /// Milliseconds that a batch waits to be filled while requests come thick and fast
+    #[arg(long, value_name = "MS", default_value_t = 2)]
+    window: u64,
+
+    /// Pictures that may wait; beyond that requests are told to come back (429)
+    #[arg(long, value_name = "N", default_value_t = Options::default().queue)]
+    queue: usize,
+
+    /// Threads that calculate; 0 takes every core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    #[command(flatten, next_help_heading = "Limits")]
+    limits: LimitArguments,
+}
+
+#[derive(Debug, Args)]
+struct LimitArguments {
+    /// Bytes of a request's body
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body)]
+    max_body: usize,
+
+    /// Pictures in a request
+    #[arg(long, value_name = "N", default_value_t = Limits::default().pictures)]
+    max_pictures: usize,
+
+    /// Pixels of a picture
+    #[arg(long, value_name = "N", default_value_t = Limits::default().pixels)]
+    max_pixels: usize,
+
+    /// Open connections; others wait
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    max_connections: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Log {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Serialize)]
+struct Facts {
+    address: SocketAddr,
+    models: Vec<String>,
+    requests: u64,
+    pictures: u64,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    start_log(arguments.log, console);
+    let token = arguments.token_file.as_deref().map(Token::read);
+    let limits = &arguments.limits;
+    let defaults = Limits::default();
+    let options = Options {
+        batch: arguments.batch,
+        window: Duration::from_millis(arguments.window),
+        queue: arguments.queue,
+        threads: arguments.threads,
+        token: token.transpose()?,
+        limits: Limits {
+            body: limits.max_body,
+            bodies: defaults.bodies.max(limits.max_body),
+            pictures: limits.max_pictures.min(arguments.queue),
+            pixels: limits.max_pixels,
+            connections: limits.max_connections,
+            ..defaults
+        },
+    };
+    let is_open = options.token.is_none();
+    let server = Server::bind(&arguments.models, &arguments.host, arguments.port, options)?;
+    let address = server.address();
+    for model in server.models() {
+        tracing::info!(
+            model = model.name,
+            labels = model.labels,
+            networks = model.networks,
+            "serving"
+        );
+    }
+    if is_open && !address.ip().is_loopback() {
+        tracing::warn!(
+            "anybody who reaches this address is answered; --token-file FILE asks for a token"
+        );
+    }
+    tracing::info!("listening at http://{address}");
+    obey(server.handle())?;
+    let models = server
+        .models()
+        .into_iter()
+        .map(|model| model.name)
+        .collect();
+    let totals = server.run()?;
+    let facts = Facts {
+        address,
+        models,
+        requests: totals.requests,
+        pictures: totals.pictures,
+    };
+    let text = format!(
+        "stopped: {} requests, {} pictures",
+        facts.requests, facts.pictures
+    );
+    Report::new(facts, text)
+}
+
+/// The log goes to stderr; quiet leaves what is wrong.
+fn start_log(log: Log, console: Console) {
+    let level = match console.is_quiet() {
+        true => tracing::Level::WARN,
+        false => tracing::Level::INFO,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(console.is_colored())
+        .with_writer(std::io::stderr);
+    match log {
+        Log::Text => lines.init(),
+        Log::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Does what signals say, on a thread of its own. A second one to stop ends the program at once.
+fn obey(handle: Handle) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let thread = thread::Builder::new().name("soup-signals".to_owned());
+    thread.spawn(move || {
+        let mut is_stopping = false;
+        for signal in &mut signals {
+            if signal == SIGHUP {
+                handle.reload();
+            } else if is_stopping {
+                let _ = low_level::emulate_default_handler(signal);
+            } else {
+                is_stopping = true;
+                handle.stop();
+            }
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The thread that calculates. Pictures that wait are decoded side by side and run together; what a
+//! model says of a picture does not depend on the pictures beside it.
+
+mod queue;
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use soup_cpu::Pool;
+use soup_data::{
+    PictureShape,
+    dataset::{Channels, decode},
+};
+use soup_learn::model::Question;
+
+pub use queue::{Answer, Job, Picture, Queue};
+
+use crate::{Refusal, metrics::Metrics, models::Served};
+
+/// What the engine's thread works with.
+#[derive(Debug)]
+pub struct Engine {
+    /// Pictures that wait.
+    pub queue: Arc<Queue>,
+    /// Threads that calculate.
+    pub pool: Arc<Pool>,
+    /// Pictures in a batch at most.
+    pub batch: usize,
+    /// How long a batch waits to be filled.
+    pub window: Duration,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A picture that is ready for the network.
+struct Ready {
+    job: Job,
+    shape: PictureShape,
+    pixels: Bytes,
+}
+
+impl Engine {
+    /// Starts the thread; it ends when the queue is closed and empty.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(self) -> io::Result<JoinHandle<()>> {
+        let thread = thread::Builder::new().name("soup-engine".to_owned());
+        thread.spawn(move || self.work())
+    }
+
+    fn work(&self) {
+        // A request that finds the engine idle does not wait for company.
+        let mut window = Duration::ZERO;
+        while let Some(jobs) = self.queue.take(self.batch, window) {
+            window = if jobs.len() > 1 {
+                self.window
+            } else {
+                Duration::ZERO
+            };
+            let began = Instant::now();
+            // Whoever waits for an answer that a panic swallowed hears of a fault.
+            if catch_unwind(AssertUnwindSafe(|| self.answer(jobs))).is_err() {
+                tracing::error!("a batch failed; its requests were answered with 500");
+            }
+            self.metrics.note_busy(began.elapsed());
+        }
+    }
+
+    fn answer(&self, mut jobs: Vec<Job>) {
+        jobs.retain(|job| !job.answer.is_closed());
+        let Some(first) = jobs.first() else { return };
+        let served = Arc::clone(&first.served);
+        self.metrics.note_batch(&served.name, jobs.len());
+        let mut ready = self.read(jobs);
+        while let Some(Ready { shape, .. }) = ready.first() {
+            let shape = *shape;
+            let (same, others) = ready.into_iter().partition(|other| other.shape == shape);
+            run(&served, shape, same);
+            ready = others;
+        }
+    }
+
+    /// Decodes the pictures; those that are bad are refused.
+    fn read(&self, jobs: Vec<Job>) -> Vec<Ready> {
+        let tasks: Vec<Mutex<(Job, Option<Pixels>)>> = jobs
+            .into_iter()
+            .map(|job| Mutex::new((job, None)))
+            .collect();
+        self.pool.run(tasks.len(), &|index| {
+            let mut task = tasks[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let (job, pixels) = &mut *task;
+            *pixels = Some(pixels_of(&job.picture, &job.served));
+        });
+        let mut ready = Vec::new();
+        for task in tasks {
+            let (job, pixels) = task.into_inner().unwrap_or_else(PoisonError::into_inner);
+            match pixels {
+                Some(Ok((shape, pixels))) => ready.push(Ready { job, shape, pixels }),
+                // A receiver that is gone has no use for the answer.
+                Some(Err(refusal)) => drop(job.answer.send(Err(refusal))),
+                None => drop(job.answer.send(Err(Refusal::fault()))),
+            }
+        }
+        ready
+    }
+}
+
+type Pixels = Result<(PictureShape, Bytes), Refusal>;
+
+fn pixels_of(picture: &Picture, served: &Served) -> Pixels {
+    match picture {
+        Picture::Pixels(shape, pixels) => Ok((*shape, pixels.clone())),
+        Picture::File(bytes) => {
+            // Decoders meet whatever the world sends.
+            let decoded = catch_unwind(AssertUnwindSafe(|| decoded(bytes, served)));
+            decoded.unwrap_or_else(|_| Err(Refusal::request("the picture cannot be decoded")))
+        }
+    }
+}
+
+/// Pixels as the file stores them where the model reads such, else in the model's channels.
+fn decoded(bytes: &[u8], served: &Served) -> Pixels {
+    let read = |channels| decode(bytes, channels).map_err(Refusal::request);
+    let (shape, pixels) = read(Channels::AsStored)?;
+    let Err(problem) = served.check(shape) else {
+        return Ok((shape, pixels.into()));
+    };
+    let channels = match served.model.picture.channels {
+        1 => Channels::Grey,
+        3 => Channels::Rgb,
+        _ => Channels::AsStored,
+    };
+    let (other, pixels) = read(channels)?;
+    if other != shape && served.check(other).is_ok() {
+        return Ok((other, pixels.into()));
+    }
+    Err(Refusal::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        format!("the model cannot read a picture of {shape}: {problem}"),
+    ))
+}
+
+/// Runs pictures of one shape and answers each as soon as its reply is there.
+fn run(served: &Served, shape: PictureShape, ready: Vec<Ready>) {
+    let (mut senders, mut pictures) = (Vec::new(), Vec::new());
+    for Ready { job, pixels, .. } in ready {
+        senders.push(Some(job.answer));
+        pictures.push((pixels, job.maps));
+    }
+    let questions: Vec<Question<'_>> = pictures
+        .iter()
+        .map(|(pixels, maps)| Question {
+            pixels,
+            maps: *maps,
+        })
+        .collect();
+    let mut sessions = served.sessions();
+    let outcome = sessions
+        .for_shape(&served.model, shape)
+        .and_then(|session| {
+            session.run_all(&served.model, &questions, &mut |place, reply| {
+                if let Some(sender) = senders[place].take() {
+                    let _ = sender.send(Ok(Answer { shape, reply }));
+                }
+            })
+        });
+    if let Err(error) = outcome {
+        tracing::warn!(model = served.name, %error, "pictures could not be answered");
+        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+        for sender in senders.into_iter().flatten() {
+            let _ = sender.send(Err(refusal.clone()));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How a server answers, and what it refuses.
+
+use std::time::Duration;
+
+use crate::token::Token;
+
+/// Settings of a server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Pictures that are run together at most.
+    pub batch: usize,
+    /// How long a batch that is not full waits for more while requests come thick and fast. A
+    /// request that finds the engine idle never waits.
+    pub window: Duration,
+    /// Pictures that may wait; the next request is told to come back later.
+    pub queue: usize,
+    /// Threads that calculate; 0 takes every core.
+    pub threads: usize,
+    /// Who may ask; `None` answers everybody.
+    pub token: Option<Token>,
+    /// What a request may take.
+    pub limits: Limits,
+}
+
+/// What a request may take of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a body.
+    pub body: usize,
+    /// Bytes of all bodies in memory together.
+    pub bodies: usize,
+    /// Pictures in a request.
+    pub pictures: usize,
+    /// Pixels (rows x columns) of a picture.
+    pub pixels: usize,
+    /// Open connections; more wait until one closes.
+    pub connections: usize,
+    /// For the head of a request, and for the next one on an open connection.
+    pub head_time: Duration,
+    /// For the body of a request.
+    pub body_time: Duration,
+    /// For what was taken in, once the server is told to stop.
+    pub stop_time: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            batch: 8,
+            window: Duration::from_millis(2),
+            queue: 64,
+            threads: 0,
+            token: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 16 << 20,
+            bodies: 256 << 20,
+            pictures: 32,
+            pixels: 1 << 22,
+            connections: 1024,
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(30),
+            stop_time: Duration::from_secs(30),
+        }
+    }
+}

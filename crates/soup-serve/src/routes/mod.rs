@@ -1,0 +1,170 @@
+//! What can be asked, and what happens to every request on its way in and out.
+
+mod gate;
+mod health;
+mod infer;
+mod metadata;
+mod page;
+mod predict;
+mod repository;
+mod sample;
+mod tensors;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Path, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::{
+    Refusal,
+    engine::{Answer, Job, Picture},
+    models::Served,
+    shared::Shared,
+};
+
+/// The only version of a model there is: the file as it is now.
+const VERSION: &str = "1";
+
+type App = State<Arc<Shared>>;
+
+/// A model in an address.
+#[derive(Deserialize)]
+struct ModelPath {
+    model: String,
+    version: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ModelPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Path::from_request_parts(parts, state).await;
+        let Path(path) = path.map_err(|error| Refusal::request(error.body_text()))?;
+        Ok(path)
+    }
+}
+
+/// All routes.
+pub fn router(shared: &Arc<Shared>) -> Router {
+    let guarded = Router::new()
+        .route("/predict", post(predict::predict))
+        .route("/sample/{number}", get(sample::sample))
+        .route("/metrics", get(health::metrics))
+        .route("/v2/models/{model}", get(metadata::model))
+        .route(
+            "/v2/models/{model}/versions/{version}",
+            get(metadata::model),
+        )
+        .route("/v2/models/{model}/infer", post(infer::infer))
+        .route(
+            "/v2/models/{model}/versions/{version}/infer",
+            post(infer::infer),
+        )
+        .route("/v2/repository/index", post(repository::index))
+        .route("/v2/repository/models/{model}/load", post(repository::load))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(shared),
+            gate::token,
+        ));
+    // Whoever checks on a server, or opens its page, has no token yet.
+    let open = Router::new()
+        .route("/", get(page::html))
+        .route("/page.css", get(page::css))
+        .route("/page.js", get(page::script))
+        .route("/icon.svg", get(page::icon))
+        .route("/openapi.json", get(page::openapi))
+        .route("/v2", get(metadata::server))
+        .route("/v2/health/live", get(health::live))
+        .route("/v2/health/ready", get(health::ready))
+        .route("/v2/models/{model}/ready", get(health::model))
+        .route(
+            "/v2/models/{model}/versions/{version}/ready",
+            get(health::model),
+        );
+    guarded
+        .merge(open)
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(shared),
+            gate::watch,
+        ))
+        .with_state(Arc::clone(shared))
+}
+
+async fn nothing_here() -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "there is nothing at this address; /openapi.json lists what there is",
+    )
+}
+
+async fn wrong_method() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address takes another method; /openapi.json lists them",
+    )
+}
+
+/// Refuses versions that there are not.
+fn check_version(version: Option<&str>) -> Result<(), Refusal> {
+    match version {
+        None | Some(VERSION) => Ok(()),
+        Some(other) => Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no version `{other}`; the only one is `{VERSION}`"),
+        )),
+    }
+}
+
+/// Asks a model about pictures; one answer a picture, or the first refusal.
+async fn ask(
+    shared: &Shared,
+    served: &Arc<Served>,
+    pictures: Vec<Picture>,
+    maps: bool,
+) -> Result<Vec<Answer>, (usize, Refusal)> {
+    let (mut jobs, mut answers) = (Vec::new(), Vec::new());
+    for picture in pictures {
+        let (sender, receiver) = oneshot::channel();
+        answers.push(receiver);
+        jobs.push(Job {
+            served: Arc::clone(served),
+            picture,
+            maps,
+            answer: sender,
+        });
+    }
+    shared.queue.push(jobs).map_err(|refusal| (0, refusal))?;
+    let mut replies: Vec<Answer> = Vec::new();
+    for (number, answer) in answers.into_iter().enumerate() {
+        let answer = answer.await.unwrap_or_else(|_| Err(Refusal::fault()));
+        replies.push(answer.map_err(|refusal| (number, refusal))?);
+    }
+    Ok(replies)
+}
+
+/// JSON of our own types.
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => {
+            let kind = (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+            ([kind], bytes).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            Refusal::fault().into_response()
+        }
+    }
+}
