@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 19] = [
     "quickstart",
     "compose",
     "pack",
@@ -15,6 +15,9 @@ const VERBS: [&str; 16] = [
     "tta",
     "decide",
     "evaluate",
+    "report",
+    "runs",
+    "track",
     "predict",
     "export",
     "ensemble",

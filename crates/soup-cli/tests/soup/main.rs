@@ -12,6 +12,7 @@ mod models;
 mod place;
 mod predict;
 mod quickstart;
+mod report;
 mod subset;
 mod sweep;
 mod train;
