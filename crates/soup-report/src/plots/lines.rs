@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{Frame, at, colour};
 
 /// With more points than this, they are not drawn singly.
-const MOST_DOTS: usize = 40;
+const MOST_DOTS: usize = 12;
 
 /// One curve.
 pub struct Line {
