@@ -2,6 +2,7 @@
 
 use anyhow::Error;
 use soup_decide::{DecideError, ThresholdError};
+use soup_report::track::mlflow::TrackError;
 
 /// The kinds of failure that scripts tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,13 @@ impl Kind {
                 ServeError::Token { .. } => Self::Data,
                 ServeError::Address { .. } | ServeError::System(_) => Self::Failed,
             });
+        }
+        if let Some(error) = error.downcast_ref::<TrackError>() {
+            return match error {
+                TrackError::Run(error) => Self::of_one(error),
+                TrackError::Address { .. } => Some(Self::Usage),
+                TrackError::Unreachable { .. } | TrackError::Refused { .. } => Some(Self::Failed),
+            };
         }
         if error.is::<soup_learn::metrics::MetricError>() {
             return Some(Self::Data);

@@ -41,6 +41,7 @@ The way of a picture:
   soup folds    --data pack/ --kind stratified --k 5 --seed 42 --out folds.json
   soup train    --preset dacon12 --data pack/ --out runs/first
   soup evaluate runs/first
+  soup report   runs/first
   soup predict  runs/first --images test/ --out probs.csv
   soup submit   probs.csv --sample sample_submission.csv --out submission.csv
 Into production: soup export runs/first --out model.soup, then soup serve model.soup
@@ -63,6 +64,9 @@ enum Verb {
     Tta(verbs::tta::Arguments),
     Decide(verbs::decide::Arguments),
     Evaluate(verbs::evaluate::Arguments),
+    Report(verbs::report::Arguments),
+    Runs(verbs::runs::Arguments),
+    Track(verbs::track::Arguments),
     Predict(verbs::predict::Arguments),
     Export(verbs::export::Arguments),
     Serve(verbs::serve::Arguments),
@@ -87,6 +91,9 @@ fn main() -> ExitCode {
         Verb::Tta(verb) => verbs::tta::run(verb, console),
         Verb::Decide(verb) => verbs::decide::run(verb),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb, console),
+        Verb::Report(verb) => verbs::report::run(verb, console),
+        Verb::Runs(verb) => verbs::runs::run(verb),
+        Verb::Track(verb) => verbs::track::run(verb),
         Verb::Predict(verb) => verbs::predict::run(verb, console),
         Verb::Export(verb) => verbs::export::run(verb),
         Verb::Serve(verb) => verbs::serve::run(verb, console),

@@ -13,9 +13,12 @@ pub mod pack;
 pub mod predict;
 pub mod quickstart;
 pub mod serve;
+pub mod report;
+pub mod runs;
 pub mod submit;
 pub mod subset;
 pub mod sweep;
+pub mod track;
 pub mod train;
 pub mod tta;
 

@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 21] = [
     "quickstart",
     "compose",
     "pack",
@@ -15,6 +15,9 @@ const VERBS: [&str; 17] = [
     "tta",
     "decide",
     "evaluate",
+    "report",
+    "runs",
+    "track",
     "predict",
     "export",
     "serve",

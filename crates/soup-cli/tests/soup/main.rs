@@ -15,6 +15,7 @@ mod place;
 mod predict;
 mod quickstart;
 mod serve;
+mod report;
 mod subset;
 mod sweep;
 mod train;

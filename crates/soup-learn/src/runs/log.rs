@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::Error;
@@ -99,10 +99,33 @@ pub fn timestamp(moment: SystemTime) -> String {
     )
 }
 
+/// The moment that [`timestamp`] wrote; none for any other text.
+pub fn moment(text: &str) -> Option<SystemTime> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let number = |text: &str| text.parse::<u64>().ok();
+    let mut date = date.split('-').map(number);
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let mut time = time.split(':').map(number);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let sound = (1970..10_000).contains(&year) && (1..=12).contains(&month);
+    let sound = sound && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    if !sound || date.next().is_some() || time.next().is_some() {
+        return None;
+    }
+    // Hinnant's algorithm the other way round.
+    let year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use std::{fs, time::Duration};
+    use std::fs;
 
     use super::*;
 
@@ -144,7 +167,18 @@ mod tests {
             (1_795_465_046, "2026-11-23T20:17:26Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
-            assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+            let then = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(timestamp(then), text);
+            assert_eq!(moment(text), Some(then));
+        }
+        for text in [
+            "",
+            "2026-11-23",
+            "2026-13-23T20:17:26Z",
+            "1969-11-23T20:17:26Z",
+            "2026-11-23T20:17:26",
+        ] {
+            assert_eq!(moment(text), None, "{text}");
         }
     }
 }

@@ -1,0 +1,133 @@
+//! `soup report`: a run, several runs or a sweep as one page to look at.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use soup_decide::write_atomically;
+use soup_learn::sweeps::{Ranking, SweepDirectory};
+use soup_report::judged::Wanted;
+use soup_report::pages::{Shown, of_runs, of_sweep};
+use soup_report::{Judged, Run};
+
+use crate::console::{Console, Report};
+use crate::failure::Usage;
+use crate::interrupt;
+
+/// Make a page to look at: of a run, of several beside each other, or of a sweep
+///
+/// One HTML file with everything in it: no script, no network, light and dark, for desk, phone and paper.
+/// Of a run: scores with intervals, curves, labels and which are taken for which, whether probabilities
+/// are right, other thresholds, how many labels are told, the most wrong pictures with the maps of the
+/// network, the data, the settings. Of several: scores paired by picture, and the settings that differ. Of
+/// a sweep: ranking, ties, what each option does, score against speed, cost.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  soup report runs/first                                  writes runs/first/report.html
+  soup report runs/first runs/second --out compared.html
+  soup report sweeps/first -o sweep.html")]
+pub struct Arguments {
+    /// A run, several runs, or a sweep
+    #[arg(value_name = "RUN_OR_SWEEP", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// The page [default: report.html in the folder of the one run or sweep]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Most wrong pictures that are shown of each run
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=200))]
+    pictures: u16,
+}
+
+/// What was written.
+#[derive(Serialize)]
+struct Facts {
+    report: PathBuf,
+    bytes: usize,
+    /// `runs` or `sweep`.
+    of: &'static str,
+    paths: Vec<PathBuf>,
+    /// Runs whose predictions could not be shown, and why.
+    not_judged: Vec<NotJudged>,
+}
+
+#[derive(Serialize)]
+struct NotJudged {
+    run: PathBuf,
+    reason: String,
+}
+
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let is_sweep = |path: &PathBuf| path.join("sweep.toml").is_file();
+    let paths = &arguments.paths;
+    let out = match (&arguments.out, &paths[..]) {
+        (Some(out), _) => out.clone(),
+        (None, [one]) => one.join("report.html"),
+        _ => return Err(Usage("name the page of several runs with --out FILE".into()).into()),
+    };
+    let mut not_judged = Vec::new();
+    let (of, page) = match &paths[..] {
+        [one] if is_sweep(one) => {
+            let (ranking, file) = Ranking::read(&SweepDirectory::at(one))?;
+            ("sweep", of_sweep(one, &ranking, &file))
+        }
+        _ => {
+            if let Some(sweep) = paths.iter().find(|path| is_sweep(path)) {
+                return Err(Usage(format!(
+                    "{} is a sweep, and a page holds one sweep or any number of runs; its runs lie in {}",
+                    sweep.display(),
+                    sweep.join("runs").display()
+                ))
+                .into());
+            }
+            let runs = read(arguments, console, &mut not_judged)?;
+            ("runs", of_runs(&runs)?)
+        }
+    };
+    write_atomically(&out, page.as_bytes())?;
+    let text = format!("{}  {:.1} MB", out.display(), page.len() as f64 / 1e6);
+    let facts = Facts {
+        report: out,
+        bytes: page.len(),
+        of,
+        paths: paths.clone(),
+        not_judged,
+    };
+    Report::new(facts, text)
+}
+
+fn read(
+    arguments: &Arguments,
+    console: Console,
+    not_judged: &mut Vec<NotJudged>,
+) -> Result<Vec<Shown>> {
+    let stop = interrupt::watch()?;
+    let wanted = Wanted {
+        wrong: arguments.pictures.into(),
+        ..Wanted::default()
+    };
+    let of = |path: &Path| -> Result<Shown> {
+        let run = Run::read(path)?;
+        let judged = Judged::if_possible(&run, wanted, &stop)?;
+        Ok(Shown { run, judged })
+    };
+    let mut runs = Vec::new();
+    for path in &arguments.paths {
+        let shown = of(path)?;
+        if let Err(reason) = &shown.judged {
+            console.note(&format!(
+                "{}: the page shows no predictions: {reason}",
+                path.display()
+            ));
+            not_judged.push(NotJudged {
+                run: path.clone(),
+                reason: reason.clone(),
+            });
+        }
+        runs.push(shown);
+    }
+    Ok(runs)
+}

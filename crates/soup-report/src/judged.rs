@@ -1,0 +1,248 @@
+//! What the out-of-fold predictions of a run show.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use soup_cpu::Pool;
+use soup_data::PictureShape;
+use soup_learn::metrics::{Bootstrap, Evaluation, Intervals, RowMetric};
+use soup_learn::predictor::Predictor;
+use soup_learn::runs::RunDirectory;
+use soup_learn::trainer::{OutOfFold, OwnedData};
+use soup_learn::{Error, ErrorKind};
+
+use crate::Run;
+use crate::pictures::{Seen, Shown, Wrong, heats};
+use crate::run::{held_out, table};
+
+/// Maps that are shown of a picture, those of its worst answers.
+const HEATS: usize = 3;
+
+/// How much of a run is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Most wrong pictures that are shown with their maps.
+    pub wrong: usize,
+    /// Pictures that are shown of the data.
+    pub samples: usize,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            wrong: 12,
+            samples: 8,
+        }
+    }
+}
+
+/// The predictions of the pictures that a run held out beside the truth, and what follows from them.
+#[derive(Debug)]
+pub struct Judged {
+    /// Predictions, labels and folds of all pictures.
+    pub found: OutOfFold,
+    /// Rows of `found` that have a prediction.
+    pub rows: Vec<usize>,
+    /// Their probabilities.
+    pub probabilities: Vec<f32>,
+    /// Their labels, 0 or 1.
+    pub targets: Vec<f32>,
+    /// Their answers: a yes is a probability above .5.
+    pub answers: Vec<bool>,
+    /// Scores of the answers.
+    pub evaluation: Evaluation,
+    /// Their 95 % intervals.
+    pub intervals: Intervals,
+    /// Size of the pictures.
+    pub picture: PictureShape,
+    /// Trainable parameters and multiply-adds of a network.
+    pub network: Option<(usize, u64)>,
+    /// The most wrong pictures.
+    pub wrong: Vec<Wrong>,
+    /// Some pictures of the data.
+    pub samples: Vec<Seen>,
+}
+
+impl Judged {
+    /// Judges a run, and looks at its pictures once more.
+    ///
+    /// # Errors
+    /// As [`OutOfFold::read`] and [`OwnedData::open`]; [`Error::Format`] for predictions that are none.
+    pub fn read(run: &Run, wanted: Wanted, stop: &AtomicBool) -> Result<Self, Error> {
+        let found = OutOfFold::read(&run.path, stop)?;
+        let (rows, probabilities, targets) = held_out(&found);
+        let table = table(&found, &probabilities, &targets)?;
+        let (evaluation, intervals) = (table.evaluate(), table.intervals(&Bootstrap::default()));
+        let losses = table.row_values(RowMetric::Loss);
+        let mut judged = Self {
+            answers: probabilities.iter().map(|p| *p > 0.5).collect(),
+            evaluation,
+            intervals,
+            picture: PictureShape {
+                height: 0,
+                width: 0,
+                channels: 0,
+            },
+            network: None,
+            wrong: Vec::new(),
+            samples: Vec::new(),
+            found,
+            rows,
+            probabilities,
+            targets,
+        };
+        judged.look(run, &losses, wanted, stop)?;
+        Ok(judged)
+    }
+
+    /// As [`read`](Self::read), with the reason in words where the run can be shown without.
+    ///
+    /// # Errors
+    /// Only for a stop.
+    pub fn if_possible(
+        run: &Run,
+        wanted: Wanted,
+        stop: &AtomicBool,
+    ) -> Result<Result<Self, String>, Error> {
+        match Self::read(run, wanted, stop) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+            outcome => Ok(outcome.map_err(|error| error.to_string())),
+        }
+    }
+
+    /// Names of the labels.
+    pub fn labels(&self) -> &[String] {
+        &self.found.label_names
+    }
+
+    /// What saying no to everything would score.
+    pub fn accuracy_of_all_zeros(&self) -> f64 {
+        let positives: f64 = self.targets.iter().map(|target| f64::from(*target)).sum();
+        1.0 - positives / self.targets.len() as f64
+    }
+
+    /// The share of right cells of each picture that was held out.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for predictions that are none.
+    pub fn accuracies(&self) -> Result<Vec<f64>, Error> {
+        Ok(table(&self.found, &self.probabilities, &self.targets)?.row_values(RowMetric::Accuracy))
+    }
+
+    /// Reads the pictures that are shown.
+    fn look(
+        &mut self,
+        run: &Run,
+        losses: &[f64],
+        wanted: Wanted,
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
+        let config = run.config.clone().check()?;
+        let owned = OwnedData::open(&config, &RunDirectory::at(&run.path), stop)?;
+        let data = owned.borrow();
+        let examples = (data.packed.or(data.held_out))
+            .ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
+        self.picture = examples.shape();
+        let seen = config.transforms.evaluation().output_shape(self.picture);
+        self.network = seen.ok().and_then(|shape| {
+            let graph = config.model.build(shape, self.labels().len()).ok()?;
+            Some((graph.trainable_len(), graph.multiply_adds()))
+        });
+
+        let load = |row: usize| -> Result<Vec<u8>, Error> {
+            let mut pixels = vec![0; self.picture.len()];
+            let mut labels = vec![0.0; self.found.label_names.len()];
+            examples.load(row as u64, &mut pixels, &mut labels)?;
+            Ok(pixels)
+        };
+        let all = self.found.ids.len();
+        let samples: Vec<Seen> = (0..wanted.samples.min(all))
+            .map(|place| place * all / wanted.samples.min(all))
+            .map(|row| Ok(self.seen(row, &load(row)?)))
+            .collect::<Result<_, Error>>()?;
+
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        order.sort_by(|a, b| losses[*b].total_cmp(&losses[*a]).then(a.cmp(b)));
+        order.truncate(wanted.wrong);
+        let mut wrong: Vec<(usize, Wrong, Vec<u8>)> = Vec::new();
+        for place in order {
+            let pixels = load(self.rows[place])?;
+            wrong.push((place, self.wrong(place, losses[place], &pixels), pixels));
+        }
+        self.add_heats(&run.path, &mut wrong, stop)?;
+        self.wrong = wrong.into_iter().map(|of| of.1).collect();
+        self.samples = samples;
+        Ok(())
+    }
+
+    fn seen(&self, row: usize, pixels: &[u8]) -> Seen {
+        let labels = self.labels().len();
+        let targets = &self.found.targets[row * labels..][..labels];
+        Seen {
+            id: self.found.ids[row].clone(),
+            fold: self.found.folds[row],
+            labels: (0..labels).filter(|at| targets[*at] > 0.5).collect(),
+            picture: Shown::picture(pixels, self.picture),
+        }
+    }
+
+    fn wrong(&self, place: usize, loss: f64, pixels: &[u8]) -> Wrong {
+        let labels = self.labels().len();
+        let cells = place * labels..(place + 1) * labels;
+        let of = |told: bool| -> Vec<(usize, f32)> {
+            let wrong = |at: &usize| {
+                let cell = cells.start + at;
+                self.answers[cell] == told && (self.targets[cell] > 0.5) != told
+            };
+            let probability = |at: usize| (at, self.probabilities[cells.start + at]);
+            (0..labels).filter(wrong).map(probability).collect()
+        };
+        Wrong {
+            seen: self.seen(self.rows[place], pixels),
+            loss,
+            missed: of(false),
+            told: of(true),
+            heats: Vec::new(),
+        }
+    }
+
+    /// Adds the maps of the worst answers, by the network of the fold that held the picture out.
+    fn add_heats(
+        &self,
+        path: &Path,
+        wrong: &mut [(usize, Wrong, Vec<u8>)],
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
+        let mut folds: Vec<u32> = wrong.iter().map(|of| of.1.seen.fold).collect();
+        folds.sort_unstable();
+        folds.dedup();
+        let pool = Arc::new(Pool::new(0));
+        for fold in folds {
+            let file = RunDirectory::at(path)
+                .fold(fold as usize)
+                .file("model.safetensors");
+            if !file.is_file() {
+                // Thrown away, perhaps; the predictions are there all the same.
+                continue;
+            }
+            let predictor = Predictor::open(&[path.to_owned()], Some(&[fold as usize]))?;
+            let model = predictor.model(Some(self.picture))?;
+            let own = wrong.iter_mut().filter(|of| of.1.seen.fold == fold);
+            for (_, wrong, pixels) in own {
+                let Some(maps) = heats(&model.members[0], pixels, self.picture, &pool, stop)?
+                else {
+                    return Ok(());
+                };
+                // How wrong a probability is: the further from the truth, the worse.
+                let missed = wrong.missed.iter().map(|(at, p)| (*at, 1.0 - p));
+                let told = wrong.told.iter().map(|(at, p)| (*at, *p));
+                let mut worst: Vec<(usize, f32)> = missed.chain(told).collect();
+                worst.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                worst.truncate(HEATS);
+                wrong.heats = worst.iter().map(|(at, _)| maps.of(*at)).collect();
+            }
+        }
+        Ok(())
+    }
+}

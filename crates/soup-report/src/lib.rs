@@ -1,0 +1,17 @@
+//! What a run or a sweep left on disk, to be looked at: one HTML page, a list for the terminal, and the
+//! same figures for TensorBoard and MLflow. Nothing here trains, and nothing that trains knows of it.
+//!
+//! [`Run`] is a run's folder read back, [`Judged`] what its out-of-fold predictions show, [`facts`] holds
+//! what is counted, [`plots`] draws, [`pages`] puts a page together, and [`track`] writes for others.
+
+pub mod facts;
+pub mod judged;
+pub mod list;
+pub mod pages;
+pub mod pictures;
+pub mod plots;
+pub mod run;
+pub mod track;
+
+pub use judged::Judged;
+pub use run::Run;

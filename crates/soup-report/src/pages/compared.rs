@@ -1,0 +1,237 @@
+//! Several runs beside each other: scores on the same pictures, curves, and settings that differ.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use soup_learn::Error;
+use soup_learn::config::compare::flatten;
+use soup_learn::metrics::{Bootstrap, Difference};
+
+use super::{between, duration, grid, overview::mean, run::Shown, share};
+use crate::plots::{Axis, Frame, Key, Line, Row, figure, intervals, lines};
+use crate::{Judged, Run};
+
+pub(super) fn section(runs: &[Shown]) -> Result<Markup, Error> {
+    let best = (0..runs.len()).reduce(|a, b| {
+        let accuracy = |of: usize| match &runs[of].judged {
+            Ok(judged) => judged.evaluation.accuracy,
+            Err(_) => f64::NEG_INFINITY,
+        };
+        if accuracy(b) > accuracy(a) { b } else { a }
+    });
+    let mut behind = Vec::new();
+    for (place, shown) in runs.iter().enumerate() {
+        behind.push(match (best, &shown.judged) {
+            (Some(best), Ok(judged)) if best != place => match &runs[best].judged {
+                Ok(best) => paired(best, judged)?,
+                Err(_) => None,
+            },
+            _ => None,
+        });
+    }
+    let rows: Vec<Vec<String>> = (runs.iter().zip(&behind))
+        .map(|(shown, behind)| row(shown, behind.as_ref()))
+        .collect();
+    Ok(html! {
+        section id="comparison" {
+            (grid(
+                &[
+                    "run", "#accuracy", "#95 % interval", "#behind the best", "#95 % interval, paired", "#pictures",
+                    "#epochs", "#time",
+                ],
+                &rows,
+            ))
+            p.soft {
+                "Out of fold, a yes is a probability above .5. What lies behind the best is counted on the pictures \
+                 that both runs held out, where these are the same; an interval that holds 0 does not tell them apart. Without predictions the \
+                 accuracy is the mean of the folds' best epochs."
+            }
+            div.plots { (scores(runs)) (curves(runs)) }
+            h2 { "Settings that differ" }
+            (settings(runs))
+        }
+    })
+}
+
+/// By how much `best` is better on the pictures that both judged; none where they judged others. Pictures
+/// that are composed anew for each seed have the same ids and other labels: those are others.
+fn paired(best: &Judged, other: &Judged) -> Result<Option<Difference>, Error> {
+    fn by_id(judged: &Judged) -> Result<BTreeMap<&str, (f64, &[f32])>, Error> {
+        let ids = judged
+            .rows
+            .iter()
+            .map(|row| judged.found.ids[*row].as_str());
+        let labels = judged.targets.chunks_exact(judged.labels().len());
+        Ok(ids
+            .zip(judged.accuracies()?.into_iter().zip(labels))
+            .collect())
+    }
+    let (best, other) = (by_id(best)?, by_id(other)?);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for (id, (accuracy, labels)) in &best {
+        match other.get(id) {
+            Some((_, their_labels)) if labels != their_labels => return Ok(None),
+            Some((their_accuracy, _)) => {
+                ours.push(*accuracy);
+                theirs.push(*their_accuracy);
+            }
+            None => {}
+        }
+    }
+    Ok((!ours.is_empty()).then(|| Bootstrap::default().difference(&ours, &theirs)))
+}
+
+fn row(shown: &Shown, behind: Option<&Difference>) -> Vec<String> {
+    let run = &shown.run;
+    let dash = || "-".to_owned();
+    let (accuracy, interval, pictures) = match &shown.judged {
+        Ok(judged) => (
+            share(judged.evaluation.accuracy),
+            between(judged.intervals.accuracy),
+            judged.rows.len().to_string(),
+        ),
+        Err(_) => (run.best_accuracy().map_or_else(dash, share), dash(), dash()),
+    };
+    vec![
+        run.name.clone(),
+        accuracy,
+        interval,
+        behind.map_or_else(dash, |of| share(of.mean)),
+        behind.map_or_else(dash, |of| {
+            format!("{} to {}", share(of.low), share(of.high))
+        }),
+        pictures,
+        run.epochs
+            .iter()
+            .map(|record| record.epoch)
+            .max()
+            .unwrap_or(0)
+            .to_string(),
+        duration(run.seconds()),
+    ]
+}
+
+fn scores(runs: &[Shown]) -> Markup {
+    let rows: Vec<Row> = (runs.iter().enumerate())
+        .filter_map(|(colour, shown)| {
+            let judged = shown.judged.as_ref().ok()?;
+            let (value, interval) = (judged.evaluation.accuracy, judged.intervals.accuracy);
+            Some(Row {
+                name: shown.run.name.clone(),
+                colour,
+                value,
+                interval: Some((interval.low, interval.high)),
+                words: format!(
+                    "{}: {}, {}",
+                    shown.run.name,
+                    share(value),
+                    between(interval)
+                ),
+            })
+        })
+        .collect();
+    if rows.is_empty() {
+        return html! {};
+    }
+    let ends = rows.iter().filter_map(|row| row.interval);
+    let axis = Axis::around(
+        "accuracy out of fold, with its 95 % interval",
+        ends.flat_map(|(low, high)| [low, high]),
+    );
+    let said: Vec<&str> = rows.iter().map(|row| row.words.as_str()).collect();
+    let alternative = format!("Accuracy of the runs: {}.", said.join("; "));
+    figure(
+        "Scores",
+        &intervals(&axis, &rows, None, &alternative),
+        &[],
+        "",
+    )
+}
+
+/// Held-out accuracy by epoch, the mean of the folds that got so far.
+fn curves(runs: &[Shown]) -> Markup {
+    let drawn: Vec<Line> = (runs.iter().enumerate())
+        .map(|(colour, shown)| Line {
+            name: shown.run.name.clone(),
+            colour,
+            dashed: false,
+            points: means(&shown.run),
+        })
+        .collect();
+    let all = || drawn.iter().flat_map(|line| &line.points);
+    if all().count() == 0 {
+        return html! {};
+    }
+    let last = all().map(|point| point.0).fold(2.0, f64::max);
+    let frame = Frame::new(
+        Axis::new("epoch", 1.0, last).whole(),
+        Axis::around("accuracy of held-out pictures", all().map(|point| point.1)),
+    );
+    let keys: Vec<Key> = (drawn.iter())
+        .map(|line| Key::Line(line.colour, false, line.name.clone()))
+        .collect();
+    let said: Vec<String> = (drawn.iter())
+        .filter_map(|line| {
+            Some(format!(
+                "{} ends at {}",
+                line.name,
+                share(line.points.last()?.1)
+            ))
+        })
+        .collect();
+    let alternative = format!("Held-out accuracy by epoch: {}.", said.join("; "));
+    let plot = lines(&frame, &drawn, &html! {}, &alternative);
+    figure("Accuracy by epoch, the mean of the folds", &plot, &keys, "")
+}
+
+fn means(run: &Run) -> Vec<(f64, f64)> {
+    let last = run
+        .epochs
+        .iter()
+        .map(|record| record.epoch)
+        .max()
+        .unwrap_or(0);
+    (1..=last)
+        .filter_map(|epoch| {
+            let own = run.epochs.iter().filter(|record| record.epoch == epoch);
+            Some((epoch as f64, mean(own.map(|record| record.valid_accuracy))?))
+        })
+        .collect()
+}
+
+fn settings(runs: &[Shown]) -> Markup {
+    let configs: Vec<&Run> = runs.iter().map(|shown| &shown.run).collect();
+    let rows = differing(&configs);
+    let mut columns = vec!["setting"];
+    columns.extend(configs.iter().map(|run| run.name.as_str()));
+    html! {
+        @if rows.is_empty() { p { "None." } }
+        @else {
+            (grid(&columns, &rows.into_iter().map(|(key, mut values)| {
+                values.insert(0, key);
+                values
+            }).collect::<Vec<_>>()))
+        }
+    }
+}
+
+/// The settings in which runs differ, with the value of each run; `-` where it has none.
+pub(crate) fn differing(runs: &[&Run]) -> Vec<(String, Vec<String>)> {
+    let flat: Vec<BTreeMap<String, String>> = runs
+        .iter()
+        .map(|run| flatten(&run.config.to_table()))
+        .collect();
+    let mut keys: Vec<&String> = flat.iter().flat_map(BTreeMap::keys).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let values = |key: &String| -> Vec<String> {
+        let of = |settings: &BTreeMap<String, String>| settings.get(key).cloned();
+        flat.iter()
+            .map(|settings| of(settings).unwrap_or_else(|| "-".to_owned()))
+            .collect()
+    };
+    keys.into_iter()
+        .map(|key| (key.clone(), values(key)))
+        .filter(|(_, values)| values.iter().any(|value| *value != values[0]))
+        .collect()
+}

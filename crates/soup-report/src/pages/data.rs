@@ -1,0 +1,101 @@
+//! The data: labels, folds, and some pictures.
+
+use maud::{Markup, html};
+
+use super::{grid, share, wrong};
+use crate::Judged;
+use crate::facts::DataFacts;
+use crate::plots::{Axis, Bar, bars, figure};
+
+/// More labels than this do not fit into the plot; the rarest are drawn.
+const MOST_BARS: usize = 60;
+
+pub(super) fn section(judged: &Judged, number: usize) -> Markup {
+    let names = judged.labels();
+    let found = &judged.found;
+    let facts = DataFacts::of(&found.targets, &found.folds, names.len());
+    let rows: Vec<Vec<String>> = (facts.folds.iter())
+        .map(|fold| {
+            let (label, apart) = match fold.furthest {
+                Some((label, apart)) => (names[label].clone(), format!("{:+.1}", 100.0 * apart)),
+                None => ("-".to_owned(), "-".to_owned()),
+            };
+            let (pictures, each) = (
+                fold.pictures.to_string(),
+                format!("{:.2}", fold.labels_each),
+            );
+            vec![fold.fold.to_string(), pictures, each, label, apart]
+        })
+        .collect();
+    html! {
+        h2 { "Data" }
+        p {
+            (found.ids.len()) " pictures of " (judged.picture) ", " (names.len()) " labels, from "
+            (found.labels_of.display()) "."
+        }
+        div.plots {
+            (distribution(names, &facts))
+            div {
+                h3 { "Folds" }
+                (grid(
+                    &["#fold", "#pictures", "#labels each", "label furthest from all", "#by points"],
+                    &rows,
+                ))
+                p.soft {
+                    "Pictures that each fold holds out, and the label whose share differs most from that of all \
+                     pictures, in hundredths."
+                }
+            }
+        }
+        @if !judged.samples.is_empty() {
+            h3 { "Samples" }
+            ul.pictures {
+                @for (place, sample) in judged.samples.iter().enumerate() {
+                    @let there: Vec<&str> = sample.labels.iter().map(|at| names[*at].as_str()).collect();
+                    @let alternative = format!("picture {} with {}", sample.id, there.join(", "));
+                    li {
+                        (wrong::picture(&sample.picture, &format!("s{number}-{place}"), &alternative))
+                        strong { (sample.id) } " " (there.join(" "))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn distribution(names: &[String], facts: &DataFacts) -> Markup {
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    order.sort_by(|a, b| facts.shares[*a].total_cmp(&facts.shares[*b]));
+    let (rarest, commonest) = (order[0], order[order.len() - 1]);
+    let alternative = format!(
+        "Share of the pictures with each label: from {} ({}) to {} ({}).",
+        share(facts.shares[rarest]),
+        names[rarest],
+        share(facts.shares[commonest]),
+        names[commonest]
+    );
+    let cut = order.len() > MOST_BARS;
+    if cut {
+        order.truncate(MOST_BARS);
+    } else {
+        order.sort_unstable();
+    }
+    let drawn: Vec<Bar> = (order.iter())
+        .map(|label| Bar {
+            name: names[*label].clone(),
+            value: facts.shares[*label],
+            mark: None,
+            words: format!("{}: {}", names[*label], share(facts.shares[*label])),
+        })
+        .collect();
+    let axis = Axis::from_zero(
+        "share of the pictures that have the label",
+        facts.shares.iter().copied(),
+    );
+    let plot = bars(&axis, &drawn, &alternative);
+    let note = match cut {
+        true => format!("The rarest {MOST_BARS} of {} labels.", names.len()),
+        false => String::new(),
+    };
+    figure("How often each label occurs", &plot, &[], &note)
+}

@@ -1,0 +1,129 @@
+//! Pages: one HTML file each, complete in itself. No script, nothing from the network: the page's own policy
+//! allows its style sheet and the pictures that it carries, and nothing else.
+
+mod compared;
+mod curves;
+mod data;
+mod labels;
+mod overview;
+mod run;
+mod settings;
+mod sweep;
+mod wrong;
+
+pub(crate) use compared::differing;
+pub use run::{Shown, of_runs};
+pub use sweep::of_sweep;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use soup_learn::metrics::Interval;
+
+const STYLE: &str = include_str!("style.css");
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// A page.
+fn document(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    };
+    page.into_string()
+}
+
+/// A share, to four digits.
+fn share(value: f64) -> String {
+    match value.is_finite() {
+        true => format!("{value:.4}"),
+        false => "-".to_owned(),
+    }
+}
+
+/// `.6763 to .6878`, as numbers.
+fn between(interval: Interval) -> String {
+    format!("{} to {}", share(interval.low), share(interval.high))
+}
+
+/// `48 s`, `3 min 20 s`, `5 h 12 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// A figure beside its name and what more is to be said of it.
+fn cards(cards: &[(&str, String, String)]) -> Markup {
+    html! {
+        ul.cards {
+            @for (name, value, words) in cards {
+                li { span { (name) } b { (value) } @if !words.is_empty() { span { (words) } } }
+            }
+        }
+    }
+}
+
+/// A table; columns whose names begin with `#` hold numbers.
+fn grid(columns: &[&str], rows: &[Vec<String>]) -> Markup {
+    let class = |column: usize| match columns[column].starts_with('#') {
+        true => "number",
+        false => "whole",
+    };
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        @for (place, name) in columns.iter().enumerate() {
+                            th scope="col" class=(class(place)) { (name.trim_start_matches('#')) }
+                        }
+                    }
+                }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (place, cell) in row.iter().enumerate() {
+                                td class=(class(place)) { (cell) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_from_outside_stay_words() {
+        let page = document(
+            "<script>",
+            &grid(&["a"], &[vec!["<img src=x>&\"".to_owned()]]),
+        );
+        assert!(page.contains("<title>&lt;script&gt;</title>"));
+        assert!(page.contains("&lt;img src=x&gt;&amp;"));
+        assert!(!page.contains("<script"));
+        assert!(page.contains("default-src 'none'"));
+        // One file: nothing is fetched.
+        assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+    }
+
+    #[test]
+    fn times_are_said_as_a_person_does() {
+        let said = [48.2, 200.0, 18_720.0].map(duration);
+        assert_eq!(said, ["48 s", "3 min 20 s", "5 h 12 min"]);
+    }
+}

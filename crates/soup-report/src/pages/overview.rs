@@ -1,0 +1,195 @@
+//! What was trained, how good it is, and what it cost.
+
+use maud::{Markup, html};
+use soup_learn::metrics::Interval;
+
+use super::{between, cards, duration, grid, run::Shown, share};
+use crate::{Judged, Run};
+
+pub(super) fn section(shown: &Shown) -> Markup {
+    let run = &shown.run;
+    html! {
+        p { (what(shown)) }
+        (cards(&facts(shown)))
+        @if let Err(reason) = &shown.judged {
+            p.note { "The predictions of held-out pictures are not shown: " (reason) }
+        } @else if run.trained.len() < run.folds {
+            p.note {
+                (run.trained.len()) " of " (run.folds) " folds are trained to their end; only the pictures that they \
+                 hold out are judged."
+            }
+        }
+        @if let Ok(judged) = &shown.judged { (scores(judged)) }
+        (folds(run))
+    }
+}
+
+/// The run in a sentence.
+fn what(shown: &Shown) -> String {
+    let Run { config, .. } = &shown.run;
+    let mut text = config.model.name.clone();
+    if let Ok(judged) = &shown.judged {
+        if let Some((parameters, multiply_adds)) = judged.network {
+            text.push_str(&format!(
+                " ({parameters} parameters, {:.0} million multiply-adds a picture)",
+                multiply_adds as f64 / 1e6
+            ));
+        }
+        text.push_str(&format!(
+            " on pictures of {} with {} labels",
+            judged.picture,
+            judged.labels().len()
+        ));
+    }
+    let data = &config.data;
+    text.push_str(&match (data.only_composed(), data.compose_share > 0.0) {
+        (true, _) => ", all composed on the fly".to_owned(),
+        (_, true) => format!(
+            ", from {} and {:.0} % composed on the fly",
+            data.path,
+            100.0 * data.compose_share
+        ),
+        _ => format!(", from {}", data.path),
+    });
+    text.push('.');
+    text
+}
+
+fn facts(shown: &Shown) -> Vec<(&'static str, String, String)> {
+    let run = &shown.run;
+    let mut facts = Vec::new();
+    match &shown.judged {
+        Ok(judged) => facts.push((
+            "accuracy out of fold",
+            share(judged.evaluation.accuracy),
+            format!(
+                "95 % interval {}; all zeros {}",
+                between(judged.intervals.accuracy),
+                share(judged.accuracy_of_all_zeros())
+            ),
+        )),
+        Err(_) => facts.extend(run.best_accuracy().map(|accuracy| {
+            let words = "mean of the folds at their best epochs".to_owned();
+            ("accuracy held out", share(accuracy), words)
+        })),
+    }
+    let most = run.epochs.iter().map(|record| record.epoch).max();
+    facts.push((
+        "trained",
+        match most {
+            Some(epochs) => format!("{epochs} epochs"),
+            None => "no epoch yet".to_owned(),
+        },
+        format!("{} of {} folds ended", run.trained.len(), run.folds),
+    ));
+    let speed = mean(run.epochs.iter().map(|record| record.images_per_second));
+    facts.push((
+        "cost",
+        duration(run.seconds()),
+        speed.map_or(String::new(), |speed| {
+            format!("{speed:.0} pictures/s in training")
+        }),
+    ));
+    let memory = run.epochs.iter().map(|record| record.memory_mib);
+    facts.extend(memory.reduce(f64::max).map(|memory| {
+        let words = "peak of the process".to_owned();
+        ("memory", format!("{memory:.0} MiB"), words)
+    }));
+    facts
+}
+
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn scores(judged: &Judged) -> Markup {
+    let (all, of) = (&judged.evaluation, &judged.intervals);
+    let row = |name: &str, value: f64, interval: Interval, words: &str| {
+        vec![format!("{name}: {words}"), share(value), between(interval)]
+    };
+    let mut rows = vec![
+        row(
+            "accuracy",
+            all.accuracy,
+            of.accuracy,
+            "share of right cells",
+        ),
+        row(
+            "exact match",
+            all.exact_match,
+            of.exact_match,
+            "share of pictures with every label right",
+        ),
+    ];
+    if let (Some(value), Some(interval)) = (all.mean_average_precision, of.mean_average_precision) {
+        rows.push(row(
+            "mAP",
+            value,
+            interval,
+            "mean over the labels of average precision",
+        ));
+    }
+    rows.extend([
+        row("CF1", all.class_f1, of.class_f1, "mean of the labels' F1"),
+        row("OF1", all.overall_f1, of.overall_f1, "F1 over all cells"),
+        row(
+            "OP",
+            all.overall_precision,
+            of.overall_precision,
+            "share of right ones among the yes",
+        ),
+        row(
+            "OR",
+            all.overall_recall,
+            of.overall_recall,
+            "share of the labels that were found",
+        ),
+        row("loss", all.loss, of.loss, "mean binary cross-entropy"),
+    ]);
+    html! {
+        h2 { "Scores" }
+        p.soft {
+            (judged.rows.len()) " pictures, each judged by the fold that held it out; a yes is a probability above .5."
+        }
+        (grid(&["score", "#value", "#95 % interval"], &rows))
+    }
+}
+
+fn folds(run: &Run) -> Markup {
+    let best = run.best();
+    let rows: Vec<Vec<String>> = (run.begun().into_iter())
+        .map(|fold| {
+            let own: Vec<_> = run.of_fold(fold).collect();
+            let best = best.iter().find(|record| record.fold == fold);
+            let figure = |value: Option<f64>| value.map_or("-".into(), share);
+            vec![
+                fold.to_string(),
+                own.len().to_string(),
+                best.map_or("-".into(), |record| record.epoch.to_string()),
+                figure(best.map(|record| record.valid_accuracy)),
+                figure(best.map(|record| record.valid_loss)),
+                figure(best.map(|record| record.valid_map)),
+                duration(own.iter().map(|record| record.seconds).sum()),
+                mean(own.iter().map(|record| record.images_per_second))
+                    .map_or("-".into(), |speed| format!("{speed:.0}")),
+                if run.trained.contains(&fold) {
+                    "ended"
+                } else {
+                    "not ended"
+                }
+                .to_owned(),
+            ]
+        })
+        .collect();
+    html! {
+        @if !rows.is_empty() {
+            h2 { "Folds" }
+            (grid(
+                &["#fold", "#epochs", "#best epoch", "#accuracy", "#loss", "#mAP", "#time", "#pictures/s", "state"],
+                &rows,
+            ))
+            p.soft { "Accuracy, loss and mAP of the held-out pictures at the best epoch." }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The most wrong pictures, and where the network saw what it was wrong about.
+
+use maud::{Markup, html};
+
+use crate::Judged;
+use crate::pictures::{Heat, Shown, Wrong};
+
+pub(super) fn section(judged: &Judged, number: usize) -> Markup {
+    let maps = judged.wrong.iter().any(|wrong| !wrong.heats.is_empty());
+    html! {
+        @if !judged.wrong.is_empty() {
+            h2 { "The most wrong pictures" }
+            p.soft {
+                "Largest loss first, each as the fold that held it out answered."
+                @if maps {
+                    " The red maps show where the network saw the labels that it was most wrong about, each from \
+                     its own lowest value to its highest."
+                } @else {
+                    " Networks with model.head = \"label_map\" would show here where they saw what."
+                }
+            }
+            ol.wrong {
+                @for (place, wrong) in judged.wrong.iter().enumerate() {
+                    li { (of(judged.labels(), wrong, &format!("w{number}-{place}"))) }
+                }
+            }
+        }
+    }
+}
+
+fn of(names: &[String], wrong: &Wrong, anchor: &str) -> Markup {
+    let seen = &wrong.seen;
+    let there: Vec<&str> = seen.labels.iter().map(|at| names[*at].as_str()).collect();
+    let list = |of: &[(usize, f32)]| -> String {
+        let words = of.iter().map(|(at, p)| format!("{} ({p:.2})", names[*at]));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let alternative = format!("picture {} with {}", seen.id, there.join(", "));
+    html! {
+        div {
+            strong { (seen.id) }
+            span.soft { ", fold " (seen.fold) ", loss " (format!("{:.3}", wrong.loss)) }
+            div { "there: " (there.join(", ")) }
+            @if !wrong.missed.is_empty() { div { "missed: " (list(&wrong.missed)) } }
+            @if !wrong.told.is_empty() { div { "told and not there: " (list(&wrong.told)) } }
+        }
+        ul.panels {
+            li { (picture(&seen.picture, anchor, &alternative)) "the picture" }
+            @for heat in &wrong.heats {
+                @let missed = seen.labels.contains(&heat.label);
+                li {
+                    (overlaid(&seen.picture, anchor, heat, &names[heat.label]))
+                    @if missed { "missed " } @else { "told " }
+                    strong { (names[heat.label]) } span.soft { ", peak " (format!("{:.2}", heat.peak)) }
+                }
+            }
+        }
+    }
+}
+
+/// A picture that can be shown again by its name.
+pub(super) fn picture(shown: &Shown, anchor: &str, alternative: &str) -> Markup {
+    html! {
+        svg viewBox={ "0 0 " (shown.width) " " (shown.height) } role="img" aria-label=(alternative) {
+            image id=(anchor) href=(shown.uri) width=(shown.width) height=(shown.height) {}
+        }
+    }
+}
+
+fn overlaid(shown: &Shown, anchor: &str, heat: &Heat, name: &str) -> Markup {
+    html! {
+        svg viewBox={ "0 0 " (shown.width) " " (shown.height) } role="img"
+            aria-label={ "where the network saw " (name) } {
+            use href={ "#" (anchor) } {}
+            image href=(heat.overlay.uri) width=(shown.width) height=(shown.height) preserveAspectRatio="none" {}
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Pictures and the maps of a network over them, small enough to stand in a page.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use soup_cpu::{Inference, Options, Pool};
+use soup_data::PictureShape;
+use soup_data::transforms::Scratch;
+use soup_learn::Error;
+use soup_learn::model::Member;
+use soup_learn::score::sigmoid;
+use soup_random::{Purpose, Stream};
+
+/// Longest side of a picture in a page, in pixels.
+const LONGEST: usize = 128;
+
+/// A picture as a PNG data URI.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// `data:image/png;base64,...`.
+    pub uri: String,
+    /// Pixels a row, as it was before it was made small.
+    pub width: usize,
+    /// Rows, as it was before.
+    pub height: usize,
+}
+
+/// A picture of the data with its labels, by their columns.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its id.
+    pub id: String,
+    /// The fold that holds it out.
+    pub fold: u32,
+    /// The labels that it has.
+    pub labels: Vec<usize>,
+    /// The picture.
+    pub picture: Shown,
+}
+
+/// A picture that was answered wrong.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// The picture.
+    pub seen: Seen,
+    /// Mean binary cross-entropy over the labels.
+    pub loss: f64,
+    /// Labels that are there and were not told, with their probabilities.
+    pub missed: Vec<(usize, f32)>,
+    /// Labels that were told and are not there.
+    pub told: Vec<(usize, f32)>,
+    /// Where the network saw the labels that it was most wrong about; none for a network without maps.
+    pub heats: Vec<Heat>,
+}
+
+/// Where a network saw a label.
+#[derive(Clone, Debug)]
+pub struct Heat {
+    /// The label, by its column.
+    pub label: usize,
+    /// Largest value of the map, from 0 to 1.
+    pub peak: f32,
+    /// The map as a picture to be laid over: clear where it is lowest, red where it is highest.
+    pub overlay: Shown,
+}
+
+/// The maps of all labels for one picture: rows x columns x labels, from 0 to 1.
+pub struct Maps {
+    rows: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Shown {
+    /// A picture of these pixels, made small by means over squares.
+    pub fn picture(pixels: &[u8], shape: PictureShape) -> Self {
+        let factor = shape.height.max(shape.width).div_ceil(LONGEST).max(1);
+        let (height, width) = (shape.height.div_ceil(factor), shape.width.div_ceil(factor));
+        let channels = shape.channels;
+        let mut small = Vec::with_capacity(height * width * channels);
+        for row in 0..height {
+            let rows = row * factor..((row + 1) * factor).min(shape.height);
+            for column in 0..width {
+                let columns = column * factor..((column + 1) * factor).min(shape.width);
+                let count = (rows.len() * columns.len()) as u32;
+                for channel in 0..channels {
+                    let cells = rows.clone().flat_map(|row| {
+                        let place = move |column| (row * shape.width + column) * channels + channel;
+                        columns.clone().map(place)
+                    });
+                    let sum: u32 = cells.map(|cell| u32::from(pixels[cell])).sum();
+                    small.push(((sum + count / 2) / count) as u8);
+                }
+            }
+        }
+        let colours = match channels {
+            1 => png::ColorType::Grayscale,
+            2 => png::ColorType::GrayscaleAlpha,
+            3 => png::ColorType::Rgb,
+            _ => png::ColorType::Rgba,
+        };
+        Self {
+            uri: data_uri(&small, width, height, colours, None),
+            width: shape.width,
+            height: shape.height,
+        }
+    }
+}
+
+impl Maps {
+    /// The map of one label. What a page shows is relative: of a network that is unsure everywhere, one
+    /// still sees where it is least so.
+    pub fn of(&self, label: usize) -> Heat {
+        let labels = self.values.len() / (self.rows * self.columns);
+        let map: Vec<f32> = (self.values.iter().skip(label).step_by(labels))
+            .copied()
+            .collect();
+        let low = map.iter().copied().fold(f32::INFINITY, f32::min);
+        let peak = map.iter().copied().fold(0.0, f32::max);
+        let scale = 255.0 / (peak - low).max(f32::MIN_POSITIVE);
+        let levels: Vec<u8> = map.iter().map(|v| ((v - low) * scale) as u8).collect();
+        // Opacity by level; the square keeps the lower half clear enough to see the picture.
+        let opacities: Vec<u8> = (0..=255u32)
+            .map(|level| (level * level / 300) as u8)
+            .collect();
+        Heat {
+            label,
+            peak,
+            overlay: Shown {
+                uri: data_uri(
+                    &levels,
+                    self.columns,
+                    self.rows,
+                    png::ColorType::Indexed,
+                    Some(&opacities),
+                ),
+                width: self.columns,
+                height: self.rows,
+            },
+        }
+    }
+}
+
+/// The maps of a network over a picture; none where it has no maps.
+///
+/// # Errors
+/// [`Error::Data`] and [`Error::Model`] where the network cannot read such pictures,
+/// [`Error::Stopped`].
+pub fn heats(
+    member: &Member,
+    pixels: &[u8],
+    shape: PictureShape,
+    pool: &Arc<Pool>,
+    stop: &AtomicBool,
+) -> Result<Option<Maps>, Error> {
+    let (Some(node), Some(size)) = (member.maps, member.map_shape()) else {
+        return Ok(None);
+    };
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Stopped);
+    }
+    let mut graph = member.graph.clone();
+    graph.outputs.push(node);
+    let options = Options {
+        pool: Some(Arc::clone(pool)),
+        precision: member.precision.into(),
+        ..Options::default()
+    };
+    let mut inference = Inference::new(&graph, 1, &options).map_err(|error| Error::Model {
+        model: member.origin.network.clone(),
+        problem: error.to_string(),
+    })?;
+    inference.load(member.weights.clone());
+    // None of the transforms of inference is random; they want a stream all the same.
+    let mut draws = Stream::new(0, Purpose::Augment, 0, 0);
+    let input = inference.input_mut();
+    (member.transforms)
+        .apply(pixels, shape, &mut draws, &mut Scratch::new(), input)
+        .map_err(soup_data::Error::from)?;
+    inference.run();
+    Ok(Some(Maps {
+        rows: size.height,
+        columns: size.width,
+        values: inference
+            .output(1)
+            .iter()
+            .map(|logit| sigmoid(*logit))
+            .collect(),
+    }))
+}
+
+/// A PNG as a data URI; with `opacities` the bytes are levels of a red that is as dense as they say.
+fn data_uri(
+    bytes: &[u8],
+    width: usize,
+    height: usize,
+    colours: png::ColorType,
+    opacities: Option<&[u8]>,
+) -> String {
+    const RED: [u8; 3] = [255, 40, 0];
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
+    encoder.set_color(colours);
+    encoder.set_depth(png::BitDepth::Eight);
+    if let Some(opacities) = opacities {
+        encoder.set_palette(RED.repeat(opacities.len()));
+        encoder.set_trns(opacities.to_vec());
+    }
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(bytes)?;
+        writer.finish()
+    });
+    // Memory is written to, and the sizes fit: what is left is a picture without pixels.
+    match written {
+        Ok(()) => format!("data:image/png;base64,{}", STANDARD.encode(&file)),
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn decoded(shown: &Shown) -> (png::OutputInfo, Vec<u8>) {
+        let text = shown.uri.strip_prefix("data:image/png;base64,").unwrap();
+        let bytes = STANDARD.decode(text).unwrap();
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
+        decoder.set_transformations(png::Transformations::EXPAND);
+        let mut reader = decoder.read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        pixels.truncate(info.buffer_size());
+        (info, pixels)
+    }
+
+    #[test]
+    fn large_pictures_become_means_of_squares() {
+        let shape = PictureShape {
+            height: 3,
+            width: 256,
+            channels: 1,
+        };
+        let pixels: Vec<u8> = (0..3 * 256).map(|at| ((at % 256) / 2 * 2) as u8).collect();
+        let shown = Shown::picture(&pixels, shape);
+        assert_eq!((shown.width, shown.height), (256, 3));
+        let (info, small) = decoded(&shown);
+        assert_eq!((info.width, info.height), (128, 2));
+        assert_eq!(small[..4], [0, 2, 4, 6]);
+        let colour = PictureShape {
+            height: 2,
+            width: 1,
+            channels: 3,
+        };
+        let (_, same) = decoded(&Shown::picture(&[1, 2, 3, 4, 5, 6], colour));
+        assert_eq!(same, [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_map_is_clear_where_it_is_lowest() {
+        let maps = Maps {
+            rows: 1,
+            columns: 3,
+            values: vec![0.9, 0.2, 0.9, 0.4, 0.9, 0.3],
+        };
+        let heat = maps.of(1);
+        assert_eq!(heat.peak, 0.4);
+        let (_, pixels) = decoded(&heat.overlay);
+        let opacity: Vec<u8> = pixels.chunks(4).map(|pixel| pixel[3]).collect();
+        assert_eq!((opacity[0], opacity[1]), (0, 216));
+        assert!((45..65).contains(&opacity[2]), "{opacity:?}");
+        // The same everywhere is nowhere.
+        let (_, flat) = decoded(&maps.of(0).overlay);
+        assert!(flat.chunks(4).all(|pixel| pixel[3] == 0));
+    }
+}

@@ -1,0 +1,171 @@
+//! A run's folder, read back.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use soup_data::folds::Folds;
+use soup_learn::Error;
+use soup_learn::config::Config;
+use soup_learn::metrics::{Bootstrap, Interval, RowMetric, Table};
+use soup_learn::runs::{EpochRecord, RunDirectory};
+use soup_learn::trainer::OutOfFold;
+
+/// What a run says of itself, without its pictures.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it is called: the last name of its folder.
+    pub name: String,
+    /// Its settings.
+    pub config: Config,
+    /// Its epochs, fold after fold.
+    pub epochs: Vec<EpochRecord>,
+    /// Folds that its pictures are cut into.
+    pub folds: usize,
+    /// Folds that are trained to their end.
+    pub trained: Vec<usize>,
+}
+
+/// A share of right cells out of fold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Share of right cells at threshold .5.
+    pub accuracy: f64,
+    /// Its 95 % interval.
+    pub interval: Interval,
+    /// Pictures that it is the mean of.
+    pub pictures: usize,
+}
+
+impl Run {
+    /// Whether a folder is that of a run.
+    pub fn is_run(path: &Path) -> bool {
+        path.join("config.toml").is_file()
+    }
+
+    /// Reads the run in a folder.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the folder holds no run or a file of it is damaged, [`Error::File`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let directory = RunDirectory::at(path);
+        let config = directory.config()?;
+        let mut epochs = Vec::new();
+        let mut trained = Vec::new();
+        for fold in directory.folds()? {
+            let files = directory.fold(fold);
+            epochs.extend(files.metrics()?);
+            if files.file("valid.npy").is_file() {
+                trained.push(fold);
+            }
+        }
+        let folds_file = directory.file("folds.json");
+        let folds = if config.data.only_composed() {
+            1
+        } else if folds_file.is_file() {
+            Folds::read(&folds_file)?.k() as usize
+        } else {
+            config.folds.k as usize
+        };
+        Ok(Self {
+            name: name(path),
+            path: path.to_owned(),
+            config,
+            epochs,
+            folds,
+            trained,
+        })
+    }
+
+    /// The best epoch of each fold that has one.
+    pub fn best(&self) -> Vec<&EpochRecord> {
+        let mut best: Vec<&EpochRecord> = Vec::new();
+        for record in self.epochs.iter().filter(|record| record.best) {
+            match best.last_mut() {
+                Some(last) if last.fold == record.fold => *last = record,
+                _ => best.push(record),
+            }
+        }
+        best
+    }
+
+    /// The epochs of one fold.
+    pub fn of_fold(&self, fold: usize) -> impl Iterator<Item = &EpochRecord> {
+        self.epochs.iter().filter(move |record| record.fold == fold)
+    }
+
+    /// Numbers of the folds that have an epoch.
+    pub fn begun(&self) -> Vec<usize> {
+        let mut folds: Vec<usize> = self.epochs.iter().map(|record| record.fold).collect();
+        folds.dedup();
+        folds
+    }
+
+    /// Seconds of training and validation, in all folds.
+    pub fn seconds(&self) -> f64 {
+        self.epochs.iter().map(|record| record.seconds).sum()
+    }
+
+    /// The mean of the folds' best accuracies on the pictures that they held out: what is known
+    /// without the pictures.
+    pub fn best_accuracy(&self) -> Option<f64> {
+        let best = self.best();
+        let sum: f64 = best.iter().map(|record| record.valid_accuracy).sum();
+        (!best.is_empty()).then(|| sum / best.len() as f64)
+    }
+
+    /// The score of all pictures that were held out.
+    ///
+    /// # Errors
+    /// As [`OutOfFold::read`].
+    pub fn score(&self, stop: &AtomicBool) -> Result<Score, Error> {
+        let found = OutOfFold::read(&self.path, stop)?;
+        let (_, probabilities, targets) = held_out(&found);
+        let table = table(&found, &probabilities, &targets)?;
+        let values = table.row_values(RowMetric::Accuracy);
+        Ok(Score {
+            accuracy: table.evaluate().accuracy,
+            interval: Bootstrap::default().interval(&values),
+            pictures: values.len(),
+        })
+    }
+}
+
+/// The last name of a folder, also where it is given as `.` or `runs/first/..`.
+pub fn name(path: &Path) -> String {
+    let known = path.file_name().map(ToOwned::to_owned);
+    let name = known.or_else(|| {
+        let whole = path.canonicalize().ok()?;
+        whole.file_name().map(ToOwned::to_owned)
+    });
+    name.map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// Rows that have probabilities, and their probabilities and targets.
+pub(crate) fn held_out(found: &OutOfFold) -> (Vec<usize>, Vec<f32>, Vec<f32>) {
+    let (rows, labels) = (found.held_out(), found.label_names.len());
+    let of = |values: &[f32]| -> Vec<f32> {
+        let cells = rows
+            .iter()
+            .flat_map(|row| &values[row * labels..][..labels]);
+        cells.copied().collect()
+    };
+    let (probabilities, targets) = (of(&found.probabilities), of(&found.targets));
+    (rows, probabilities, targets)
+}
+
+/// A yes is a probability above .5.
+pub(crate) fn table<'a>(
+    found: &'a OutOfFold,
+    probabilities: &'a [f32],
+    targets: &'a [f32],
+) -> Result<Table<'a>, Error> {
+    Table::new(probabilities, targets, &found.label_names, &[0.5]).map_err(|error| Error::Format {
+        path: found.path.clone(),
+        problem: error.to_string(),
+    })
+}
