@@ -253,14 +253,11 @@ fn speed(ranking: &Ranking) -> Markup {
 }
 
 fn table(ranking: &Ranking) -> Markup {
-    let names: Vec<&String> = (ranking.candidates.first())
-        .map(|row| row.values.keys().collect())
-        .unwrap_or_default();
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), share);
     let span = |interval: Option<Interval>| interval.map_or("-".to_owned(), between);
     let rows: Vec<Vec<String>> = (ranking.candidates.iter())
         .map(|row| {
-            let mut cells = vec![
+            vec![
                 row.rank.to_string(),
                 row.candidate.to_string(),
                 row.status.word().to_owned(),
@@ -272,12 +269,11 @@ fn table(ranking: &Ranking) -> Markup {
                 format!("{:.0} %", 100.0 * row.share),
                 number(row.images_per_second),
                 duration(row.seconds),
-            ];
-            cells.extend(names.iter().map(|name| row.values[*name].clone()));
-            cells
+                values(row),
+            ]
         })
         .collect();
-    let mut columns = vec![
+    let columns = [
         "#rank",
         "#candidate",
         "status",
@@ -289,8 +285,8 @@ fn table(ranking: &Ranking) -> Markup {
         "#trained",
         "#pictures/s",
         "#time",
+        "values",
     ];
-    columns.extend(names.iter().map(|name| name.as_str()));
     grid(&columns, &rows)
 }
 

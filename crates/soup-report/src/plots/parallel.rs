@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::{WIDTH, at, colour, svg};
+use super::{CHARACTER, WIDTH, at, colour, svg};
 
 const ROW: f64 = 84.0;
 const SIDE: f64 = 26.0;
@@ -28,6 +28,11 @@ pub fn parallel(
     alternative: &str,
 ) -> Markup {
     let x = |place: f64| SIDE + place.clamp(0.0, 1.0) * (WIDTH - 2.0 * SIDE);
+    // Words at the ends stay inside of the plot.
+    let inside = |x: f64, word: &str| {
+        let half = (word.chars().count() as f64 * CHARACTER / 2.0).min(WIDTH / 2.0);
+        x.clamp(half, WIDTH - half)
+    };
     let y = |axis: usize| TOP + axis as f64 * ROW;
     let height = TOP + axes.len().saturating_sub(1) as f64 * ROW + 24.0;
     let path = |thread: &Thread| {
@@ -62,7 +67,7 @@ pub fn parallel(
             text.name.halo x="0" y=(at(y - 14.0)) { (name) }
             @for (place, word) in ticks {
                 path.axis d={ "M" (at(x(*place))) " " (at(y - 3.0)) "v6" } {}
-                text.tick.middle.halo x=(at(x(*place))) y=(at(y + 15.0)) { (word) }
+                text.tick.middle.halo x=(at(inside(x(*place), word))) y=(at(y + 15.0)) { (word) }
             }
         }
     };
