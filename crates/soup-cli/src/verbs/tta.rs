@@ -181,11 +181,6 @@ fn parts(folds: &[u32]) -> Vec<u32> {
 }
 
 impl Facts {
-    /// The views that are kept.
-    pub fn kept(&self) -> &Views {
-        &self.trials.kept
-    }
-
     fn text(&self) -> String {
         let run = self.run.display();
         let mut text = format!(

@@ -10,10 +10,14 @@ const TINY: &str = "--minutes 0.1 --pictures 40 --test-pictures 15 compose.width
     compose.side=[8,20] \
     model.name=repvgg_nano train.batch=8";
 
+/// Enough held-out pictures to choose views and a decision by.
+const DECIDED: &str = "--minutes 0.1 --pictures 260 --test-pictures 15 compose.width=64 compose.height=64 \
+    compose.side=[8,20] model.name=repvgg_nano train.batch=8";
+
 #[test]
 fn the_main_job_in_one_command() {
     let place = Place::new("quickstart");
-    let facts = place.json(&format!("quickstart --out q {TINY}"));
+    let facts = place.json(&format!("quickstart --out q {DECIDED}"));
     for key in ["test_accuracy", "oof_accuracy", "seconds"] {
         assert!(facts[key].as_f64().unwrap() > 0.0, "{key}");
     }
@@ -31,7 +35,7 @@ fn the_main_job_in_one_command() {
     let counts = ["pictures", "test_pictures", "oof_pictures", "folds_trained"];
     assert_eq!(
         counts.map(|key| facts[key].as_u64().unwrap()),
-        [40, 15, 8, 1]
+        [260, 15, 52, 1]
     );
 
     // The contest's layout, and the folds that `folds` makes of it.
@@ -73,19 +77,19 @@ fn the_main_job_in_one_command() {
     assert_eq!(test["accuracy"], facts["test_accuracy"]);
     let held_out = place.json("evaluate q/run");
     assert_eq!(held_out["accuracy"], facts["oof_accuracy"]);
-    assert_eq!(held_out["pictures"], 8);
-    assert_eq!(held_out["pictures_not_predicted"], 32);
+    assert_eq!(held_out["pictures"], 52);
+    assert_eq!(held_out["pictures_not_predicted"], 208);
     let sample = place.read("q/data/sample_submission.csv");
     assert_eq!(sample.lines().count(), 16);
     assert!(sample.ends_with(&format!("14{}\n", ",0".repeat(26))));
 
     // Again, what is there is taken: the same comes out. More folds join those that are there.
     let model = fs::read(place.path("q/run/fold0/model.safetensors")).unwrap();
-    let again = place.json(&format!("quickstart --out q {TINY}"));
+    let again = place.json(&format!("quickstart --out q {DECIDED}"));
     for key in ["test_accuracy", "oof_accuracy", "accuracy_of_all_zeros"] {
         assert_eq!(again[key], facts[key], "{key}");
     }
-    let outcome = place.soup(&format!("quickstart --out q --folds 2 {TINY}"));
+    let outcome = place.soup(&format!("quickstart --out q --folds 2 {DECIDED}"));
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     for said in [
         "2 of 5 folds held out",
@@ -102,7 +106,7 @@ fn the_main_job_in_one_command() {
     insta::assert_snapshot!(
         "quickstart_bad",
         [
-            place.failure(2, &format!("quickstart --out q {TINY} --seed 1 --quiet")),
+            place.failure(2, &format!("quickstart --out q {DECIDED} --seed 1 --quiet")),
             place.failure(2, "quickstart --out fresh --minutes 0 --quiet"),
             place.failure(2, "quickstart --out fresh --folds 6 --quiet"),
             place.failure(2, "quickstart --out other train.epoch=1 --quiet"),

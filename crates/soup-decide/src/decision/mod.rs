@@ -18,7 +18,7 @@ pub use trials::{Metric, Trial, trials};
 const FORMAT: &str = "soup-decision";
 const VERSION: u32 = 1;
 /// Fewer pictures are refused: a part of five would hold less than ten.
-const FEWEST_PICTURES: usize = 50;
+pub(crate) const FEWEST_PICTURES: usize = 50;
 
 /// How probabilities become answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,9 @@ pub struct Answers {
 }
 
 impl Decision {
+    /// Fewest pictures that one is fitted on: what is fitted on less is noise.
+    pub const FEWEST_PICTURES: usize = FEWEST_PICTURES;
+
     /// Fits a recipe on predictions beside the truth; the labels' counts are learned from `counted`
     /// (rows of labels, 0 or 1), which may be of many more pictures.
     ///

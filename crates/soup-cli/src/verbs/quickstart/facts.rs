@@ -9,7 +9,7 @@ use soup_learn::trainer::TrainSummary;
 use soup_learn::views::Views;
 
 use super::plan::{Places, Plan};
-use crate::verbs::{evaluate::Score, tta};
+use crate::verbs::evaluate::Score;
 
 #[derive(Debug, Serialize)]
 pub struct Facts {
@@ -28,7 +28,7 @@ pub struct Facts {
     /// How the test pictures were looked at.
     views: Views,
     /// How probabilities became answers.
-    decision: PathBuf,
+    decision: Option<PathBuf>,
     seconds: f64,
     run: PathBuf,
     data: PathBuf,
@@ -42,7 +42,8 @@ pub struct Facts {
 impl Facts {
     pub fn new(
         summary: &TrainSummary,
-        looks: &tta::Facts,
+        views: Views,
+        decision: Option<PathBuf>,
         folds_trained: usize,
         score: &Score,
         plan: &Plan,
@@ -59,8 +60,8 @@ impl Facts {
             oof_pictures: summary.out_of_fold_images,
             folds_trained,
             folds: summary.fold_count,
-            views: looks.kept().clone(),
-            decision: places.decision,
+            views,
+            decision,
             seconds: started.elapsed().as_secs_f64(),
             run: places.run,
             data: places.data,
@@ -99,6 +100,17 @@ impl Facts {
                 self.folds_trained, self.folds, self.folds
             ));
         }
+        let (decision, decided) = match &self.decision {
+            Some(file) => (
+                format!(" --decision {}", file.display()),
+                format!(
+                    "  {}  how pictures are looked at ({}) and answers decided\n",
+                    file.display(),
+                    self.views
+                ),
+            ),
+            None => Default::default(),
+        };
         text.push_str(&format!(
             "What it made:\n  \
              {data}/train  {} labelled pictures, answer.csv, boxes.csv\n  \
@@ -106,15 +118,12 @@ impl Facts {
              {train_pack}, {test_pack}  both decoded once; NumPy opens pictures.npy\n  \
              {}  which picture is held out in which of {} folds\n  \
              {run}  settings, metrics, log, best weights, out-of-fold probabilities\n  \
-             {}  how pictures are looked at ({}) and answers decided\n  \
              {}  probabilities of the test pictures\n  \
-             {}  the submission, in the shape of {}\n\n",
+             {}  the submission, in the shape of {}\n{decided}\n",
             self.pictures,
             self.test_pictures,
             self.fold_file.display(),
             self.folds,
-            self.decision.display(),
-            self.views,
             self.predictions.display(),
             self.submission.display(),
             self.sample_submission.display(),
@@ -122,16 +131,15 @@ impl Facts {
         text.push_str(&format!(
             "Look closer:\n  \
              soup evaluate {run}\n  \
-             soup evaluate {run} --data {test_pack} --decision {}\n  \
-             soup tta      {run}\n\n\
+             soup evaluate {run} --data {test_pack}{decision}\n  \
+             soup report   {run}\n\n\
              The same on pictures of your own (labels.csv: an id column, then a 0/1 column a label):\n  \
              soup pack     --images pictures/ --labels labels.csv --out pack/\n  \
              soup folds    --data pack/ --kind stratified --k 5 --seed 42 --out folds.json\n  \
              soup train    --preset dacon12 --data pack/ --out runs/first folds.file=folds.json\n  \
              soup evaluate runs/first\n  \
              soup predict  runs/first --images test/ --out probs.csv\n  \
-             soup submit   probs.csv --sample sample_submission.csv --out submission.csv\n",
-            self.decision.display(),
+             soup submit   probs.csv --sample sample_submission.csv --out submission.csv\n"
         ));
         text
     }

@@ -156,19 +156,9 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
 
     console.note("5/7 trying ways to look and to decide on the held-out pictures");
-    let candidates = Candidate::parse_list(VIEWS)?;
-    let options = PredictOptions::default();
-    let looks = tta::measure(
-        &places.run,
-        &candidates,
-        None,
-        options,
-        tta::Metric::Accuracy,
-        console,
-        &stop,
-    )?;
-    decide::for_run(&places.run, Metric::Accuracy, &stop)?;
-    let decision = Decision::read(&places.decision)?;
+    let decision = decide_on(&places, summary.out_of_fold_images, console, &stop)?;
+    let views = decision.as_ref().and_then(Decision::views).cloned();
+    let views = views.unwrap_or_default();
 
     console.note("6/7 predicting the test pictures");
     let predictor = Predictor::open(std::slice::from_ref(&places.run), None)?;
@@ -176,7 +166,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         &predictor,
         &Pictures::open(&places.test_pack)?,
         &PredictOptions {
-            views: decision.views().cloned().unwrap_or_default(),
+            views: views.clone(),
             ..PredictOptions::default()
         },
         &places.predictions,
@@ -185,7 +175,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     )?;
     predictions.write(&places.predictions)?;
     let answers = Predictions::read_answers(&places.test.join("answer.csv"))?;
-    let rule = Rule::Decision(Box::new(decision), None);
+    let decision_file = decision.is_some().then(|| places.decision.clone());
+    let rule = decision.map_or_else(Rule::default, |decision| {
+        Rule::Decision(Box::new(decision), None)
+    });
     let score = evaluate::score(&predictions, &answers, &rule)?;
 
     console.note("7/7 writing the submission");
@@ -194,7 +187,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     submit::write(&template, &predictions, &rule, &places.submission)?;
     let facts = Facts::new(
         &summary,
-        &looks,
+        views,
+        decision_file,
         predictor.files().count(),
         &score,
         &plan,
@@ -203,6 +197,33 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     );
     let text = facts.text();
     Report::new(facts, text)
+}
+
+/// Keeps the ways of looking and deciding that held-out pictures prove, where there are enough of them.
+fn decide_on(
+    places: &Places,
+    held_out: usize,
+    console: Console,
+    stop: &AtomicBool,
+) -> Result<Option<Decision>> {
+    if held_out < Decision::FEWEST_PICTURES {
+        console.note(&format!(
+            "{held_out} held-out pictures prove nothing: pictures are looked at once, and answers are what is above \
+             one half"
+        ));
+        return Ok(None);
+    }
+    tta::measure(
+        &places.run,
+        &Candidate::parse_list(VIEWS)?,
+        None,
+        PredictOptions::default(),
+        tta::Metric::Accuracy,
+        console,
+        stop,
+    )?;
+    decide::for_run(&places.run, Metric::Accuracy, stop)?;
+    Ok(Some(Decision::read(&places.decision)?))
 }
 
 /// The settings of the training.
