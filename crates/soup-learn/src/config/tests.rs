@@ -46,7 +46,7 @@ fn every_preset_is_complete_and_comes_back_from_its_own_text() {
     }
     assert_eq!(
         Config::load(Some("dacon13"), &[]).unwrap_err().to_string(),
-        "there is no preset and no file 'dacon13'; presets: dacon12, quick"
+        "there is no preset and no file 'dacon13'; presets: dacon12, hour, quick"
     );
 }
 
@@ -106,7 +106,7 @@ fn mistakes_are_named_with_their_key() {
         ),
         (
             "optimizer.kind=adamm",
-            "\"adamm\" is none of adam, adamw, sgd",
+            "\"adamm\" is none of adam, adamw, muon, sgd",
         ),
         (
             "train.epochs=many",

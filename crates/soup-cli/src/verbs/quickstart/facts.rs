@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
+use soup_decide::Decision;
 use soup_learn::metrics::Interval;
 use soup_learn::trainer::TrainSummary;
 use soup_learn::views::Views;
@@ -42,8 +43,7 @@ pub struct Facts {
 impl Facts {
     pub fn new(
         summary: &TrainSummary,
-        views: Views,
-        decision: Option<PathBuf>,
+        decision: Option<&Decision>,
         folds_trained: usize,
         score: &Score,
         plan: &Plan,
@@ -60,8 +60,11 @@ impl Facts {
             oof_pictures: summary.out_of_fold_images,
             folds_trained,
             folds: summary.fold_count,
-            views,
-            decision,
+            views: decision
+                .and_then(Decision::views)
+                .cloned()
+                .unwrap_or_default(),
+            decision: decision.map(|_| places.decision),
             seconds: started.elapsed().as_secs_f64(),
             run: places.run,
             data: places.data,

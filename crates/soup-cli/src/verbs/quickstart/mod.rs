@@ -166,7 +166,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         &predictor,
         &Pictures::open(&places.test_pack)?,
         &PredictOptions {
-            views: views.clone(),
+            views,
             ..PredictOptions::default()
         },
         &places.predictions,
@@ -175,8 +175,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     )?;
     predictions.write(&places.predictions)?;
     let answers = Predictions::read_answers(&places.test.join("answer.csv"))?;
-    let decision_file = decision.is_some().then(|| places.decision.clone());
-    let rule = decision.map_or_else(Rule::default, |decision| {
+    let rule = decision.clone().map_or_else(Rule::default, |decision| {
         Rule::Decision(Box::new(decision), None)
     });
     let score = evaluate::score(&predictions, &answers, &rule)?;
@@ -187,8 +186,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     submit::write(&template, &predictions, &rule, &places.submission)?;
     let facts = Facts::new(
         &summary,
-        views,
-        decision_file,
+        decision.as_ref(),
         predictor.files().count(),
         &score,
         &plan,
