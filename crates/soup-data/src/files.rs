@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::{Error, Result};
 
 /// Writes a file under a temporary name beside `path` (that of this process, so that two may write
@@ -17,6 +19,36 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     name.push(format!(".{}.partial", std::process::id()));
     write_through(Path::new(&name), path, |file| file.write_all(bytes))
         .map_err(Error::io("write", path))
+}
+
+/// Writes as JSON what runs depend on: a file that is there is never replaced. Writing the same again is allowed.
+///
+/// # Errors
+/// [`Error::OtherData`] where another one is already there, those of `read`, and [`Error::Io`].
+pub(crate) fn write_once<T: PartialEq + Serialize>(
+    path: &Path,
+    kind: &str,
+    value: &T,
+    read: impl Fn(&Path) -> Result<T>,
+) -> Result<()> {
+    if path.exists() {
+        if read(path)? == *value {
+            return Ok(());
+        }
+        return Err(Error::OtherData {
+            path: path.into(),
+            problem: format!("another {kind} is already there, and runs may depend on it"),
+            hint: "choose another name, or remove it first".into(),
+        });
+    }
+    let text = serde_json::to_vec(value).map_err(|error| {
+        Error::format(
+            path,
+            format!("cannot be written: {error}"),
+            "report this as a bug",
+        )
+    })?;
+    write_whole(path, &text)
 }
 
 /// As [`write_whole`], through a temporary name in the same folder that the caller chooses: always

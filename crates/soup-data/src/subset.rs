@@ -8,7 +8,7 @@ use soup_random::{Purpose, Stream};
 
 use crate::compose::LabelBox;
 use crate::dataset::{LabelTable, content_hash};
-use crate::files::write_whole;
+use crate::files::write_once;
 use crate::folds::stratified;
 use crate::{Error, Examples, PictureShape, Result};
 
@@ -164,24 +164,7 @@ impl Subset {
     /// # Errors
     /// [`Error::OtherData`] where another file is already there, [`Error::Io`] where writing fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        if path.exists() {
-            if Self::read(path)? == *self {
-                return Ok(());
-            }
-            return Err(Error::OtherData {
-                path: path.into(),
-                problem: "another subset file is already there, and runs may depend on it".into(),
-                hint: "choose another name, or remove it first".into(),
-            });
-        }
-        let text = serde_json::to_vec(self).map_err(|error| {
-            Error::format(
-                path,
-                format!("cannot be written: {error}"),
-                "report this as a bug",
-            )
-        })?;
-        write_whole(path, &text)
+        write_once(path, "subset file", self, Self::read)
     }
 
     /// Hash of the data's ids and labels ([`LabelTable::hash`]).

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::LabelTable;
-use crate::files::write_whole;
+use crate::files::write_once;
 use crate::subset::Subset;
 use crate::{Error, Result};
 
@@ -207,24 +207,7 @@ impl Folds {
     /// [`Error::OtherData`] where another fold file is already there, [`Error::Io`] where writing
     /// fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        if path.exists() {
-            if Self::read(path)? == *self {
-                return Ok(());
-            }
-            return Err(Error::OtherData {
-                path: path.into(),
-                problem: "another fold file is already there, and runs may depend on it".into(),
-                hint: "choose another name, or remove it first".into(),
-            });
-        }
-        let text = serde_json::to_vec(self).map_err(|error| {
-            Error::format(
-                path,
-                format!("cannot be written: {error}"),
-                "report this as a bug",
-            )
-        })?;
-        write_whole(path, &text)
+        write_once(path, "fold file", self, Self::read)
     }
 
     /// How the rows were cut.

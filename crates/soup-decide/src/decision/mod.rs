@@ -17,8 +17,6 @@ pub use trials::{Metric, Trial, trials};
 
 const FORMAT: &str = "soup-decision";
 const VERSION: u32 = 1;
-/// Fewer pictures are refused: a part of five would hold less than ten.
-pub(crate) const FEWEST_PICTURES: usize = 50;
 
 /// How probabilities become answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,8 +79,8 @@ pub struct Answers {
 }
 
 impl Decision {
-    /// Fewest pictures that one is fitted on: what is fitted on less is noise.
-    pub const FEWEST_PICTURES: usize = FEWEST_PICTURES;
+    /// Fewest pictures that one is fitted on; of fewer, a part of five would hold less than ten.
+    pub const FEWEST_PICTURES: usize = 50;
 
     /// Fits a recipe on predictions beside the truth; the labels' counts are learned from `counted`
     /// (rows of labels, 0 or 1), which may be of many more pictures.
@@ -96,7 +94,7 @@ impl Decision {
         sample: &Sample,
         counted: &[f32],
     ) -> Result<Self> {
-        sample.at_least(FEWEST_PICTURES, "a decision")?;
+        sample.at_least(Self::FEWEST_PICTURES, "a decision")?;
         Self::fit_on(recipe, labels, sample, counted)
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use soup_learn::metrics::{Bootstrap, Difference, RowMetric, Table};
 
-use super::{Decision, Decoding, FEWEST_PICTURES, Recipe};
+use super::{Decision, Decoding, Recipe};
 use crate::calibration::CalibrationKind;
 use crate::threshold::ThresholdKind;
 use crate::{Parts, Result, Sample};
@@ -62,7 +62,7 @@ pub fn trials(
     metric: Metric,
     bootstrap: &Bootstrap,
 ) -> Result<Vec<Trial>> {
-    sample.at_least(FEWEST_PICTURES, "a decision")?;
+    sample.at_least(Decision::FEWEST_PICTURES, "a decision")?;
     let judge = |recipe| judge(recipe, labels, sample, parts);
     let mut all = vec![judge(Recipe::PLAIN)?];
     let mut best = 0;

@@ -14,10 +14,11 @@ pub use onnx::{MAPS, PICTURES, PROBABILITIES};
 pub use session::{LabelMaps, Question, Reply, Session};
 
 use serde::{Deserialize, Serialize};
+use soup_cpu::{Inference, Options, Pool};
 use soup_data::{PictureShape, transforms::Pipeline};
 use soup_graph::{Graph, ImageShape, NodeId, Shape, Weights, rewrite, safetensors};
 use soup_zoo::heads::label_map;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use crate::{Error, config::Precision, score::sigmoid, trainer::notes::Notes};
 
@@ -154,6 +155,27 @@ impl Member {
         self.graph
             .resized(new)
             .map_err(|error| wrong(error.to_string()))
+    }
+
+    /// Planned for batches of a graph of this member, with its weights loaded.
+    pub(crate) fn inference(
+        &self,
+        graph: &Graph,
+        batch: usize,
+        pool: &Arc<Pool>,
+    ) -> Result<Inference, Error> {
+        let options = Options {
+            pool: Some(Arc::clone(pool)),
+            precision: self.precision.into(),
+            ..Options::default()
+        };
+        let mut inference =
+            Inference::new(graph, batch, &options).map_err(|error| Error::Model {
+                model: self.origin.network.clone(),
+                problem: error.to_string(),
+            })?;
+        inference.load(self.weights.clone());
+        Ok(inference)
     }
 
     /// The probability that a logit of this label stands for.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use soup_cpu::{Inference, Options, Pool};
+use soup_cpu::{Inference, Pool};
 use soup_data::{
     PictureShape,
     transforms::{Pipeline, Scratch},
@@ -220,18 +220,7 @@ impl Planned {
         let members = model.members.iter().map(|member| {
             let mut graph = member.graph_for(picture)?;
             graph.outputs.extend(member.maps.filter(|_| has_maps));
-            let options = Options {
-                pool: Some(Arc::clone(pool)),
-                precision: member.precision.into(),
-                ..Options::default()
-            };
-            let mut inference =
-                Inference::new(&graph, batch, &options).map_err(|error| Error::Model {
-                    model: member.origin.network.clone(),
-                    problem: error.to_string(),
-                })?;
-            inference.load(member.weights.clone());
-            Ok::<_, Error>(inference)
+            member.inference(&graph, batch, pool)
         });
         Ok(Self {
             batch,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use soup_cpu::{Inference, Options, Pool};
+use soup_cpu::{Inference, Pool};
 use soup_data::{
     Examples, PictureShape,
     transforms::{Picture, Scratch, ValueScale, View},
@@ -58,17 +58,7 @@ impl Planned {
         pool: &Arc<Pool>,
     ) -> Result<Self, Error> {
         let graph = member.graph_reading(shape)?;
-        let options = Options {
-            pool: Some(Arc::clone(pool)),
-            precision: member.precision.into(),
-            ..Options::default()
-        };
-        let mut inference =
-            Inference::new(&graph, batch, &options).map_err(|error| Error::Model {
-                model: member.origin.network.clone(),
-                problem: error.to_string(),
-            })?;
-        inference.load(member.weights.clone());
+        let inference = member.inference(&graph, batch, pool)?;
         Ok(Self { shape, inference })
     }
 }
