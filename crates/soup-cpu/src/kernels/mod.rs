@@ -7,6 +7,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod depthwise;
+pub(crate) mod filters;
 pub(crate) mod gather;
 pub(crate) mod gemm;
 pub(crate) mod statistics;

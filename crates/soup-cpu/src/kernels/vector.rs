@@ -199,36 +199,6 @@ impl ColumnSums {
     }
 }
 
-/// Adds partial sums that stand `slot` values apart to the first of them, in their order.
-pub(crate) struct AddSlots {
-    pub to: *mut f32,
-    pub slot: usize,
-    pub slots: usize,
-    /// A multiple of the channel block.
-    pub values: usize,
-}
-
-impl Kernel for AddSlots {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        // SAFETY: the caller promises `values` values in every slot.
-        unsafe {
-            let mut i = 0;
-            while i < self.values {
-                let place = self.to.add(i);
-                let mut sum = S::load(place);
-                for slot in 1..self.slots {
-                    sum = S::add(sum, S::load(place.add(slot * self.slot)));
-                }
-                S::store(place, sum);
-                i += S::LANES;
-            }
-        }
-    }
-}
-
 /// `to = from` or `to += from` over `values` values (a multiple of the channel block), either of them in single
 /// precision or the maps' own.
 pub(crate) struct Convert {

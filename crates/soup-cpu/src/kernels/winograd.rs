@@ -8,6 +8,7 @@
 use soup_graph::Activation;
 
 use super::activation::{Function, with_function};
+use super::filters::{Block, Filters, Part};
 use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values};
 
 /// Places of a transformed tile.
@@ -175,6 +176,8 @@ impl Transform {
 pub(crate) struct Outputs {
     /// `POSITIONS` times tiles times columns.
     pub from: *const f32,
+    /// Values from one position to the next.
+    pub plane: usize,
     pub columns: usize,
     pub tile_rows: usize,
     pub tile_columns: usize,
@@ -204,7 +207,6 @@ impl Outputs {
     unsafe fn tiles<S: Simd, E: Element, F: Function>(&self) {
         // SAFETY: as for the kernel.
         unsafe {
-            let plane = self.tile_rows * self.tile_columns * self.columns;
             for tile in 0..self.tile_rows * self.tile_columns {
                 let (y, x) = (
                     2 * (tile / self.tile_columns),
@@ -216,8 +218,8 @@ impl Outputs {
                     // [1 1 1 0; 0 1 -1 -1] down the columns, then along the rows.
                     let mut down = [[S::splat(0.0); 4]; 2];
                     for column in 0..4 {
-                        let m =
-                            [0, 1, 2, 3].map(|row| S::load(from.add((4 * row + column) * plane)));
+                        let m = [0, 1, 2, 3]
+                            .map(|row| S::load(from.add((4 * row + column) * self.plane)));
                         down[0][column] = S::add(S::add(m[0], m[1]), m[2]);
                         down[1][column] = S::sub(S::sub(m[1], m[2]), m[3]);
                     }
@@ -252,49 +254,54 @@ impl Outputs {
 /// Packs one panel of the combinations of filters: rows of positions and channels, vectors of columns, as
 /// [`Right::Panels`](super::gemm::Right::Panels) has them.
 pub(crate) struct PackFilters {
-    /// The filter of the first row and column.
     pub from: *const f32,
-    /// Values from the filter of one row or column to that of the next.
-    pub row_step: usize,
-    pub column_step: usize,
-    /// Rows and columns that there are; places beyond are zeros already.
-    pub rows: usize,
-    pub columns: usize,
-    /// Rows with padding, and columns of the panel.
-    pub stored_rows: usize,
+    pub filters: Filters,
+    /// The panel's columns: the first, and how many with padding.
+    pub first: usize,
     pub width: usize,
+    /// Channels of a position with padding.
+    pub stored_channels: usize,
     /// Whether filters are turned by half a turn, as the gradient of the input needs them.
     pub turned: bool,
-    /// In the maps' precision.
+    /// In the maps' precision; places of padding are zeros already.
     pub to: Values,
 }
 
 impl MapKernel for PackFilters {
     #[inline(always)]
     unsafe fn run<S: Simd, E: Element>(self) {
-        let shared = E::PRECISION.per_word();
+        let filters = &self.filters;
+        let mut block = Block::EMPTY;
         // SAFETY: the caller promises filters and a panel of these sizes.
         unsafe {
-            for row in (0..self.rows).step_by(shared) {
-                for column in (0..self.columns).step_by(S::LANES) {
-                    let low = self.combinations::<S>(row, column);
-                    let line = |position: usize| {
-                        (position * self.stored_rows + row) / shared * self.width + column
-                    };
-                    if shared == 1 {
-                        for (position, value) in low.into_iter().enumerate() {
-                            S::store(self.to.words().add(line(position)), value);
+            for column in (0..self.width).step_by(S::LANES) {
+                if self.first + column >= filters.columns {
+                    return;
+                }
+                for index in 0..filters.block_count() {
+                    let (channel, count) = filters.block(index);
+                    let channels = (channel, count);
+                    filters.read::<S>(self.from, channels, self.first + column, &mut block);
+                    for row in (0..count).step_by(E::PRECISION.per_word()) {
+                        let low = combinations::<S>(block.at::<S>(row * 9), self.turned);
+                        let to = |position: usize| {
+                            let line = position * self.stored_channels + channel + row;
+                            let line = E::PRECISION.words(line) * self.width + column;
+                            self.to.words().add(line)
+                        };
+                        if E::PRECISION == Precision::F32 {
+                            for position in 0..POSITIONS {
+                                S::store(to(position), low[position]);
+                            }
+                            continue;
                         }
-                        continue;
-                    }
-                    let high = if row + 1 < self.rows {
-                        self.combinations::<S>(row + 1, column)
-                    } else {
-                        [S::splat(0.0); POSITIONS]
-                    };
-                    for position in 0..POSITIONS {
-                        let to = self.to.words().add(line(position));
-                        S::store_pair_bf16(to, low[position], high[position]);
+                        let high = match row + 1 < count {
+                            true => combinations::<S>(block.at::<S>(row * 9 + 9), self.turned),
+                            false => [S::splat(0.0); POSITIONS],
+                        };
+                        for position in 0..POSITIONS {
+                            S::store_pair_bf16(to(position), low[position], high[position]);
+                        }
                     }
                 }
             }
@@ -302,39 +309,28 @@ impl MapKernel for PackFilters {
     }
 }
 
-impl PackFilters {
-    #[inline(always)]
-    unsafe fn combinations<S: Simd>(&self, row: usize, column: usize) -> [S::V; POSITIONS] {
-        // SAFETY: as for the kernel.
-        unsafe {
-            let mut taps = [[0.0f32; 16]; 9];
-            let lanes = S::LANES.min(self.columns - column);
-            for lane in 0..lanes {
-                let at = row * self.row_step + (column + lane) * self.column_step;
-                let filter = self.from.add(at);
-                for tap in 0..9 {
-                    let from = if self.turned { 8 - tap } else { tap };
-                    taps[tap][lane] = *filter.add(from);
-                }
-            }
-            // [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1] down the columns, then along the rows.
-            let g = |tap: usize| S::load(taps[tap].as_ptr());
-            let mut down = [[S::splat(0.0); 3]; 4];
-            for x in 0..3 {
-                let column = combine::<S>([g(x), g(3 + x), g(6 + x)]);
-                for y in 0..4 {
-                    down[y][x] = column[y];
-                }
-            }
-            let mut out = [S::splat(0.0); POSITIONS];
+/// The 16 combinations of the vectors of nine taps.
+#[inline(always)]
+unsafe fn combinations<S: Simd>(taps: *const f32, turned: bool) -> [S::V; POSITIONS] {
+    // SAFETY: the caller promises nine vectors.
+    unsafe {
+        // [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1] down the columns, then along the rows.
+        let g = |tap: usize| S::load(taps.add(if turned { 8 - tap } else { tap } * S::LANES));
+        let mut down = [[S::splat(0.0); 3]; 4];
+        for x in 0..3 {
+            let column = combine::<S>([g(x), g(3 + x), g(6 + x)]);
             for y in 0..4 {
-                let row = combine::<S>(down[y]);
-                for x in 0..4 {
-                    out[4 * y + x] = row[x];
-                }
+                down[y][x] = column[y];
             }
-            out
         }
+        let mut out = [S::splat(0.0); POSITIONS];
+        for y in 0..4 {
+            let row = combine::<S>(down[y]);
+            for x in 0..4 {
+                out[4 * y + x] = row[x];
+            }
+        }
+        out
     }
 }
 
@@ -349,19 +345,19 @@ unsafe fn combine<S: Simd>([first, middle, last]: [S::V; 3]) -> [S::V; 4] {
     }
 }
 
-/// Adds the partial gradients of the combinations of filters and makes those of the filters of them.
+/// Adds the partial gradients of the combinations of a block of channels' filters and makes those of the filters of
+/// them.
 pub(crate) struct ReduceFilters {
-    /// `slots` times `POSITIONS` times stored rows times stored columns.
+    /// `slots` times `POSITIONS` times stored channels times stored columns.
     pub from: *const f32,
     pub slots: usize,
-    pub stored_rows: usize,
+    pub stored_channels: usize,
     pub stored_columns: usize,
-    /// The row, and the columns that there are.
-    pub row: usize,
-    pub columns: usize,
-    /// Where the gradient of the filter of the first column is added, and from one to the next.
+    pub filters: Filters,
+    /// Which gradients.
+    pub part: Part,
+    /// The gradients of all filters.
     pub to: *mut f32,
-    pub to_step: usize,
 }
 
 impl Kernel for ReduceFilters {
@@ -369,38 +365,37 @@ impl Kernel for ReduceFilters {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the caller promises slots of these sizes and room for the filters.
+        let filters = &self.filters;
+        let (first, count) = filters.block(self.part.block);
+        let mut block = Block::EMPTY;
+        // SAFETY: the caller promises slots of these sizes and room for the gradients.
         unsafe {
-            let plane = self.stored_rows * self.stored_columns;
-            for column in (0..self.columns).step_by(S::LANES) {
-                let mut u = [S::splat(0.0); POSITIONS];
-                let from = self.from.add(self.row * self.stored_columns + column);
-                for slot in 0..self.slots {
-                    for position in 0..POSITIONS {
-                        let value = S::load(from.add((slot * POSITIONS + position) * plane));
-                        u[position] = S::add(u[position], value);
+            let plane = self.stored_channels * self.stored_columns;
+            for column in self.part.columns(filters).step_by(S::LANES) {
+                for row in 0..count {
+                    let mut u = [S::splat(0.0); POSITIONS];
+                    let from = self.from.add((first + row) * self.stored_columns + column);
+                    for slot in 0..self.slots {
+                        for position in 0..POSITIONS {
+                            let value = S::load(from.add((slot * POSITIONS + position) * plane));
+                            u[position] = S::add(u[position], value);
+                        }
                     }
-                }
-                let mut down = [[S::splat(0.0); 4]; 3];
-                for x in 0..4 {
-                    let part = separate::<S>([u[x], u[4 + x], u[8 + x], u[12 + x]]);
+                    let mut down = [[S::splat(0.0); 4]; 3];
+                    for x in 0..4 {
+                        let part = separate::<S>([u[x], u[4 + x], u[8 + x], u[12 + x]]);
+                        for y in 0..3 {
+                            down[y][x] = part[y];
+                        }
+                    }
                     for y in 0..3 {
-                        down[y][x] = part[y];
+                        let part = separate::<S>(down[y]);
+                        for x in 0..3 {
+                            S::store(block.at::<S>(row * 9 + 3 * y + x), part[x]);
+                        }
                     }
                 }
-                let mut taps = [[0.0f32; 16]; 9];
-                for y in 0..3 {
-                    let part = separate::<S>(down[y]);
-                    for x in 0..3 {
-                        S::store(taps[3 * y + x].as_mut_ptr(), part[x]);
-                    }
-                }
-                for lane in 0..S::LANES.min(self.columns - column) {
-                    let to = self.to.add((column + lane) * self.to_step);
-                    for tap in 0..9 {
-                        *to.add(tap) += taps[tap][lane];
-                    }
-                }
+                filters.add::<S>(self.to, (first, count), column, &mut block);
             }
         }
     }

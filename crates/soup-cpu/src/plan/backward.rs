@@ -17,7 +17,7 @@ use crate::steps::linear::{Elementwise, LinearBackward, Rule};
 use crate::steps::max_pool::MaxPoolBackward;
 use crate::steps::norm::{GateGradient, GatheredSums, NormGradient};
 use crate::steps::pool::LogSumExpPoolBackward;
-use crate::steps::weights::{ReduceFilterWeights, ReduceWeights};
+use crate::steps::weights::ReduceWeights;
 use crate::steps::winograd::Group;
 
 /// What is known of the gradient of a value.
@@ -667,29 +667,20 @@ impl<'l, 'g> Backward<'l, 'g> {
                 per_picture: g.per_picture,
             }),
         );
-        if geometry.is_winograd() {
-            let offset = self.plan.offset(weight);
-            self.plan.steps.push(Box::new(ReduceFilterWeights {
-                offset,
-                inputs: geometry.input.channels,
-                outputs: geometry.output.channels,
-                stored_inputs: geometry.input.stride,
-                stored_outputs: geometry.output.stride,
-                from: weight_slots,
-                slots,
-            }));
-        } else {
-            let taps = geometry.kernel * geometry.kernel;
-            self.reduce(
-                geometry,
-                weight,
-                [geometry.input.channels, geometry.input.stride, taps],
-                weight_slots,
-                slots,
-            );
-        }
+        self.reduce(
+            geometry,
+            weight,
+            [
+                geometry.input.channels,
+                geometry.input.stride,
+                geometry.kernel * geometry.kernel,
+            ],
+            geometry.is_winograd(),
+            weight_slots,
+            slots,
+        );
         if let (Some(bias), Some(bias_slots)) = (bias, bias_slots) {
-            self.reduce(geometry, bias, [1, 1, 1], bias_slots, biases);
+            self.reduce(geometry, bias, [1, 1, 1], false, bias_slots, biases);
         }
     }
 
@@ -722,6 +713,7 @@ impl<'l, 'g> Backward<'l, 'g> {
         geometry: &Geometry,
         parameter: ParameterId,
         [inputs, stored_inputs, taps]: [usize; 3],
+        combined: bool,
         from: Buffer,
         slots: usize,
     ) {
@@ -733,6 +725,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             stored_inputs,
             stored_outputs: geometry.output.stride,
             taps,
+            combined,
             from,
             slots,
         }));
@@ -780,9 +773,9 @@ impl<'l, 'g> Backward<'l, 'g> {
                 per_picture: 1,
             }),
         );
-        self.reduce(geometry, weight, [1, 1, taps], weight_slots, batch);
+        self.reduce(geometry, weight, [1, 1, taps], false, weight_slots, batch);
         if let (Some(bias), Some(bias_slots)) = (bias, bias_slots) {
-            self.reduce(geometry, bias, [1, 1, 1], bias_slots, batch);
+            self.reduce(geometry, bias, [1, 1, 1], false, bias_slots, batch);
         }
     }
 }

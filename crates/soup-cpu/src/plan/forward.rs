@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::backward::Backward;
 use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View};
+use crate::kernels::filters::LONGEST_SIDE;
 use crate::kernels::view::NORM_ROWS;
 use crate::simd::{Precision, padded};
 use crate::steps::convolution::{ConvolutionForward, Geometry};
@@ -476,6 +477,14 @@ impl Lowering<'_> {
             return Err(PlanError::ReadsInput(format!("node {index}")));
         }
         Ok(match (&node.op, dense) {
+            (Op::Convolution { spec, .. }, Some(Value::Map(_)))
+                if spec.groups == 1 && spec.kernel > LONGEST_SIDE =>
+            {
+                return Err(PlanError::Unsupported(format!(
+                    "node {index}: a kernel of side {} (at most {LONGEST_SIDE})",
+                    spec.kernel
+                )));
+            }
             (Op::Convolution { spec, weight, bias }, Some(Value::Map(lazy))) => {
                 Value::Map(self.convolution(node, spec, lazy, *weight, *bias))
             }

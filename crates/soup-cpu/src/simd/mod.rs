@@ -172,4 +172,16 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.
     unsafe fn sum(a: Self::V) -> f32;
+    /// Turns a square of `LANES` by `LANES` values: columns become rows. From one row to the next are `from_step`
+    /// and `to_step` values.
+    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+        // SAFETY: the caller promises both squares.
+        unsafe {
+            for y in 0..Self::LANES {
+                for x in 0..Self::LANES {
+                    *to.add(x * to_step + y) = *from.add(y * from_step + x);
+                }
+            }
+        }
+    }
 }

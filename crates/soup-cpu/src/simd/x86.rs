@@ -168,6 +168,34 @@ impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
     }
+    #[inline(always)]
+    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+        unsafe {
+            // Squares of four within the halves of the vectors, then squares of halves.
+            let mut row: [__m256; 8] = std::array::from_fn(|y| Self::load(from.add(y * from_step)));
+            for y in [0, 4] {
+                let [a, b, c, d] = [row[y], row[y + 1], row[y + 2], row[y + 3]];
+                let pairs = [
+                    _mm256_unpacklo_ps(a, b),
+                    _mm256_unpackhi_ps(a, b),
+                    _mm256_unpacklo_ps(c, d),
+                    _mm256_unpackhi_ps(c, d),
+                ]
+                .map(|x| _mm256_castps_pd(x));
+                row[y] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[0], pairs[2]));
+                row[y + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[0], pairs[2]));
+                row[y + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[1], pairs[3]));
+                row[y + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[1], pairs[3]));
+            }
+            for x in 0..4 {
+                let (upper, lower) = (row[x], row[4 + x]);
+                let left = _mm256_permute2f128_ps::<0x20>(upper, lower);
+                let right = _mm256_permute2f128_ps::<0x31>(upper, lower);
+                Self::store(to.add(x * to_step), left);
+                Self::store(to.add((4 + x) * to_step), right);
+            }
+        }
+    }
 }
 
 // SAFETY: as above.
@@ -329,6 +357,45 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
                 _mm512_castps512_ps256(a),
                 _mm512_castps512_ps256(upper),
             ))
+        }
+    }
+    #[inline(always)]
+    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+        unsafe {
+            // Squares of four within the quarters of the vectors, then squares of quarters.
+            let mut row: [__m512; 16] =
+                std::array::from_fn(|y| Self::load(from.add(y * from_step)));
+            for y in (0..16).step_by(4) {
+                let [a, b, c, d] = [row[y], row[y + 1], row[y + 2], row[y + 3]];
+                let pairs = [
+                    _mm512_unpacklo_ps(a, b),
+                    _mm512_unpackhi_ps(a, b),
+                    _mm512_unpacklo_ps(c, d),
+                    _mm512_unpackhi_ps(c, d),
+                ]
+                .map(|x| _mm512_castps_pd(x));
+                row[y] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[0], pairs[2]));
+                row[y + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[0], pairs[2]));
+                row[y + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[1], pairs[3]));
+                row[y + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[1], pairs[3]));
+            }
+            for x in 0..4 {
+                let even = [0, 8]
+                    .map(|y| _mm512_shuffle_f32x4::<0b10_00_10_00>(row[y + x], row[y + 4 + x]));
+                let odd = [0, 8]
+                    .map(|y| _mm512_shuffle_f32x4::<0b11_01_11_01>(row[y + x], row[y + 4 + x]));
+                for (quarter, value) in [
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(even[0], even[1]),
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(odd[0], odd[1]),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(even[0], even[1]),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(odd[0], odd[1]),
+                ]
+                .into_iter()
+                .enumerate()
+                {
+                    Self::store(to.add((4 * quarter + x) * to_step), value);
+                }
+            }
         }
     }
 }

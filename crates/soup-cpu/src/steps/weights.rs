@@ -1,11 +1,11 @@
 //! Between the parameters' own layout (PyTorch's) and the engine's: packing before a run, reducing
 //! partial gradients after it.
 
+use crate::kernels::filters::{Filters, PackPanel, ReduceRows};
 use crate::kernels::gemm::column_blocks;
-use crate::kernels::vector::AddSlots;
 use crate::kernels::winograd::{POSITIONS, PackFilters, ReduceFilters};
 use crate::plan::{Buffer, Context, Step};
-use crate::simd::{Bf16, Element, Precision, Values};
+use crate::simd::{Precision, Values};
 
 /// One convolution's weights (out, in, rows, columns) to be packed.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +44,17 @@ pub(crate) enum Layout {
 impl Packed {
     /// Rows for every stored channel.
     fn taps(&self) -> usize {
-        match self.layout {
-            Layout::ForwardFilters | Layout::BackwardFilters => POSITIONS,
-            _ => self.kernel * self.kernel,
+        match self.is_combined() {
+            true => POSITIONS,
+            false => self.kernel * self.kernel,
         }
+    }
+
+    fn is_combined(&self) -> bool {
+        matches!(
+            self.layout,
+            Layout::ForwardFilters | Layout::BackwardFilters
+        )
     }
 
     /// Whether columns are outputs.
@@ -104,114 +111,70 @@ impl Packed {
                     }
                 }
             }
-            Layout::ForwardFilters | Layout::BackwardFilters => {
-                let lines = self.lines();
+            _ => {
                 let (first, width) = block;
-                let first_filter = &source[first.min(lines.columns - 1) * lines.column_step..];
-                // SAFETY: the steps of `lines` stay within the parameter, and the panel is `to`.
-                unsafe {
-                    context.isa.run_on(
-                        self.precision,
-                        PackFilters {
-                            from: first_filter.as_ptr(),
-                            row_step: lines.row_step,
-                            column_step: lines.column_step,
-                            rows: lines.rows,
-                            columns: lines.columns.saturating_sub(first).min(width),
-                            stored_rows: lines.stored_rows,
-                            width,
-                            turned: !self.is_forward(),
-                            to: Values::new(to.as_mut_ptr(), self.precision),
-                        },
-                    );
-                }
-            }
-            Layout::Forward | Layout::Backward => match self.precision {
-                Precision::F32 => self.panel::<f32>(source, to, block),
-                Precision::Bf16 => {
-                    // SAFETY: every value of four bytes is two halves.
-                    let (_, halves, _) = unsafe { to.align_to_mut::<Bf16>() };
-                    self.panel(source, halves, block);
-                }
-            },
-        }
-    }
-
-    fn lines(&self) -> Lines {
-        let taps = self.kernel * self.kernel;
-        if self.is_forward() {
-            Lines {
-                rows: self.inputs,
-                stored_rows: self.stored_inputs,
-                columns: self.outputs,
-                row_step: taps,
-                column_step: self.inputs * taps,
-            }
-        } else {
-            Lines {
-                rows: self.outputs,
-                stored_rows: self.stored_outputs,
-                columns: self.inputs,
-                row_step: self.inputs * taps,
-                column_step: taps,
-            }
-        }
-    }
-
-    /// Packs one panel, whose columns are `width` outputs (or, backward, inputs) from `first` on: row by row,
-    /// neighbouring rows side by side where they share words.
-    fn panel<E: Element>(&self, source: &[f32], to: &mut [E], (first, width): (usize, usize)) {
-        let taps = self.kernel * self.kernel;
-        let shared = E::PRECISION.per_word();
-        let Lines {
-            rows,
-            stored_rows,
-            columns,
-            row_step,
-            column_step,
-        } = self.lines();
-        let used = columns.saturating_sub(first).min(width);
-        // Some rows of all taps at a time, so that what is read stays in the first-level cache.
-        for block in (0..rows).step_by(ROWS) {
-            for tap in 0..taps {
-                // Backward the columns of the kernel stand from right to left.
-                let place = match self.layout {
-                    Layout::Forward => tap,
-                    _ => tap + self.kernel - 1 - 2 * (tap % self.kernel),
+                let filters = self.filters();
+                let stored_channels = match self.is_forward() {
+                    true => self.stored_inputs,
+                    false => self.stored_outputs,
                 };
-                for row in (block..rows.min(block + ROWS)).step_by(shared) {
-                    let start = (place * stored_rows + row) / shared * width * shared;
-                    let line = &mut to[start..start + used * shared];
-                    let at = |row: usize| &source[first * column_step + row * row_step + tap..];
-                    let low = at(row).iter().step_by(column_step);
-                    if shared == 1 {
-                        for (place, &value) in line.iter_mut().zip(low) {
-                            *place = E::from_f32(value);
-                        }
-                    } else if row + 1 < rows {
-                        let high = at(row + 1).iter().step_by(column_step);
-                        for ((pair, &low), &high) in line.chunks_exact_mut(2).zip(low).zip(high) {
-                            pair[0] = E::from_f32(low);
-                            pair[1] = E::from_f32(high);
-                        }
+                let from = source.as_ptr();
+                let to = Values::new(to.as_mut_ptr(), self.precision);
+                // SAFETY: the parameter is at `from`, and the panel is `to`.
+                unsafe {
+                    if self.is_combined() {
+                        context.isa.run_on(
+                            self.precision,
+                            PackFilters {
+                                from,
+                                filters,
+                                first,
+                                width,
+                                stored_channels,
+                                turned: !self.is_forward(),
+                                to,
+                            },
+                        );
                     } else {
-                        for (pair, &value) in line.chunks_exact_mut(2).zip(low) {
-                            pair[0] = E::from_f32(value);
-                        }
+                        context.isa.run_on(
+                            self.precision,
+                            PackPanel {
+                                from,
+                                filters,
+                                first,
+                                width,
+                                stored_channels,
+                                mirrored: (!self.is_forward()).then_some(self.kernel),
+                                to,
+                            },
+                        );
                     }
                 }
             }
         }
     }
-}
 
-/// Rows of a tap, all and stored, and columns of packed weights; and from one to the next in the parameter.
-struct Lines {
-    rows: usize,
-    stored_rows: usize,
-    columns: usize,
-    row_step: usize,
-    column_step: usize,
+    fn filters(&self) -> Filters {
+        let taps = self.kernel * self.kernel;
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        if self.is_forward() {
+            Filters {
+                taps,
+                rows: inputs,
+                columns: outputs,
+                row_step: taps,
+                column_step: inputs * taps,
+            }
+        } else {
+            Filters {
+                taps,
+                rows: outputs,
+                columns: inputs,
+                row_step: inputs * taps,
+                column_step: taps,
+            }
+        }
+    }
 }
 
 /// Packs all weights of a plan.
@@ -274,89 +237,50 @@ pub(crate) struct ReduceWeights {
     pub stored_outputs: usize,
     /// Taps of the kernel.
     pub taps: usize,
-    /// `slots` times: row of tap and stored input, stored outputs. For a depthwise convolution and a
+    /// Whether the partial gradients are those of the combinations of 3x3 filters that Winograd's products read.
+    pub combined: bool,
+    /// `slots` times: row of tap (or combination) and stored input, stored outputs. For a depthwise convolution and a
     /// bias `inputs` is 1.
     pub from: Buffer,
     pub slots: usize,
 }
 
-/// Input channels that are packed, or reduced, at a time.
-const ROWS: usize = 16;
-
 impl Step for ReduceWeights {
     fn run(&self, context: &Context<'_>) {
-        let slot = self.taps * self.stored_inputs * self.stored_outputs;
-        context.pool.run(self.inputs.div_ceil(ROWS), &|block| {
-            let first = block * ROWS;
-            let rows = ROWS.min(self.inputs - first);
-            // SAFETY: tasks reduce other rows of the slots and write other gradients.
+        let filters = Filters {
+            taps: self.taps,
+            rows: self.inputs,
+            columns: self.outputs,
+            row_step: self.taps,
+            column_step: self.inputs * self.taps,
+        };
+        context.pool.run(filters.parts(), &|part| {
+            let part = filters.part(part);
+            let from = context.at(self.from).cast_const();
+            // SAFETY: tasks write the gradients of other kernels.
             unsafe {
-                for tap in 0..self.taps {
-                    let start = (tap * self.stored_inputs + first) * self.stored_outputs;
-                    context.isa.run(AddSlots {
-                        to: context.at(self.from).add(start),
-                        slot,
+                let to = context.gradients.add(self.offset);
+                if self.combined {
+                    context.isa.run(ReduceFilters {
+                        from,
                         slots: self.slots,
-                        values: rows * self.stored_outputs,
+                        stored_channels: self.stored_inputs,
+                        stored_columns: self.stored_outputs,
+                        filters,
+                        part,
+                        to,
+                    });
+                } else {
+                    context.isa.run(ReduceRows {
+                        from,
+                        slots: self.slots,
+                        stored_channels: self.stored_inputs,
+                        stored_columns: self.stored_outputs,
+                        filters,
+                        part,
+                        to,
                     });
                 }
-                // As many outputs at a time as share cache lines of the sums.
-                let to = context.gradients.add(self.offset);
-                for block in (0..self.outputs).step_by(16) {
-                    let outputs = block..self.outputs.min(block + 16);
-                    for tap in 0..self.taps {
-                        for row in first..first + rows {
-                            let from = (tap * self.stored_inputs + row) * self.stored_outputs;
-                            let sums = context.at(self.from).add(from);
-                            for output in outputs.clone() {
-                                let at = (output * self.inputs + row) * self.taps + tap;
-                                *to.add(at) += *sums.add(output);
-                            }
-                        }
-                    }
-                }
-            }
-        });
-    }
-
-    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
-        visit(self.from);
-    }
-
-    fn name(&self) -> &'static str {
-        "reduce weight gradients"
-    }
-}
-
-/// Adds partial gradients of the combinations of 3x3 filters and makes those of the filters of them.
-#[derive(Debug)]
-pub(crate) struct ReduceFilterWeights {
-    /// Gradient of the first weight.
-    pub offset: usize,
-    pub inputs: usize,
-    pub outputs: usize,
-    pub stored_inputs: usize,
-    pub stored_outputs: usize,
-    /// `slots` times position, stored input, stored outputs.
-    pub from: Buffer,
-    pub slots: usize,
-}
-
-impl Step for ReduceFilterWeights {
-    fn run(&self, context: &Context<'_>) {
-        context.pool.run(self.inputs, &|input| {
-            // SAFETY: tasks write the gradients of other inputs' filters.
-            unsafe {
-                context.isa.run(ReduceFilters {
-                    from: context.at(self.from),
-                    slots: self.slots,
-                    stored_rows: self.stored_inputs,
-                    stored_columns: self.stored_outputs,
-                    row: input,
-                    columns: self.outputs,
-                    to: context.gradients.add(self.offset + input * 9),
-                    to_step: self.inputs * 9,
-                });
             }
         });
     }

@@ -12,6 +12,11 @@ use crate::simd::{Precision, Values};
 /// Widest column block, in values: three of the widest vectors.
 const BLOCK: usize = 48;
 
+/// Words, a cache line, between one position's matrix and the next: a tile is read and written at 16 positions at
+/// once, and matrices whose sizes are multiples of a page would put all of them into the same few places of the
+/// first-level cache.
+const APART: usize = 16;
+
 /// The tiles of a chunk of output rows.
 #[derive(Clone, Copy, Debug)]
 struct Grid {
@@ -37,8 +42,18 @@ impl Grid {
         ((2 * self.rows + 2) * width, width)
     }
 
+    /// Values from one position of transformed tiles to the next.
+    fn plane(self, channels: usize, precision: Precision) -> usize {
+        self.tiles() * channels + precision.per_word() * APART
+    }
+
+    /// Words from one position of products to the next.
+    fn product_plane(self, columns: usize) -> usize {
+        self.tiles() * columns + APART
+    }
+
     fn products(self) -> usize {
-        POSITIONS * self.tiles() * BLOCK
+        POSITIONS * self.product_plane(BLOCK)
     }
 }
 
@@ -55,8 +70,9 @@ pub(super) fn tile_words(geometry: &Geometry, backward: bool) -> usize {
 /// Words of scratch for a forward chunk of so many output rows.
 pub(super) fn forward_scratch(geometry: &Geometry, rows: usize) -> usize {
     let grid = Grid::new(geometry, rows);
-    let pixels = grid.padded().0 + POSITIONS * grid.tiles();
-    geometry.precision.words(pixels * geometry.input.stride) + grid.products()
+    let (input, precision) = (geometry.input.stride, geometry.precision);
+    let tiles = POSITIONS * grid.plane(input, precision);
+    precision.words(grid.padded().0 * input + tiles) + grid.products()
 }
 
 /// Words of scratch for a backward chunk of so many output rows.
@@ -64,7 +80,7 @@ pub(super) fn backward_scratch(geometry: &Geometry, rows: usize) -> usize {
     let grid = Grid::new(geometry, rows);
     let (input, output) = (geometry.input.stride, geometry.output.stride);
     let precision = geometry.precision;
-    let data = precision.words(POSITIONS * grid.tiles() * output) + grid.products();
+    let data = precision.words(POSITIONS * grid.plane(output, precision)) + grid.products();
     precision.words(grid.padded().0 * (input + output)) + data
 }
 
@@ -89,7 +105,7 @@ impl Group {
     pub(crate) fn new(geometry: &Geometry, rows: usize, chunks: usize) -> Self {
         let pairs = geometry.precision.words(Grid::new(geometry, rows).tiles());
         let (inputs, outputs) = (geometry.input.stride, geometry.output.stride);
-        let words = POSITIONS * pairs * (inputs + outputs);
+        let words = POSITIONS * (pairs * (inputs + outputs) + 2 * APART);
         Self {
             size: (GROUP / words).max(4).min(chunks),
             pairs,
@@ -100,12 +116,12 @@ impl Group {
 
     /// Words of all tiles.
     pub(crate) fn words(&self) -> usize {
-        POSITIONS * self.size * self.pairs * (self.inputs + self.outputs)
+        POSITIONS * (self.plane(self.inputs) + self.plane(self.outputs))
     }
 
     /// Words from one position to the next, for the input's channels or the output's.
     fn plane(&self, channels: usize) -> usize {
-        self.size * self.pairs * channels
+        self.size * self.pairs * channels + APART
     }
 
     /// Where the output's tiles start.
@@ -149,6 +165,8 @@ impl Products {
             // SAFETY: as promised.
             unsafe {
                 let panel = self.filters.add(column * POSITIONS * words);
+                let product_plane = self.grid.product_plane(width);
+                let plane = self.grid.plane(self.inputs, self.precision);
                 for position in 0..POSITIONS {
                     context.run(Gemm {
                         segments: &[Segment {
@@ -156,13 +174,13 @@ impl Products {
                             b: 0,
                             k: words,
                         }],
-                        a: self.tiles.add(position * tiles * self.inputs).words(),
+                        a: self.tiles.add(position * plane).words(),
                         a_row: words,
                         a_step: 1,
                         a_group: 0,
                         b: panel.add(position * words * width),
                         right: Right::Panels(words),
-                        c: Values::floats(self.products.add(position * tiles * width)),
+                        c: Values::floats(self.products.add(position * product_plane)),
                         c_row: width,
                         c_group: 0,
                         groups: 1,
@@ -175,6 +193,7 @@ impl Products {
                 }
                 context.run(Outputs {
                     from: self.products,
+                    plane: product_plane,
                     columns: width,
                     tile_rows: self.grid.rows,
                     tile_columns: self.grid.columns,
@@ -215,7 +234,8 @@ pub(super) unsafe fn forward(
     // SAFETY: as promised; scratch is as large as `forward_scratch` says.
     unsafe {
         let tiles = scratch.add(pixels * inputs);
-        let products = tiles.add(POSITIONS * grid.tiles() * inputs).words();
+        let plane = grid.plane(inputs, g.precision);
+        let products = tiles.add(POSITIONS * plane).words();
         let top = first as isize - 1;
         let rows = top..top + 2 * grid.rows as isize + 2;
         fill_rows(context, &step.view, picture, rows, width, 1, scratch);
@@ -227,7 +247,7 @@ pub(super) unsafe fn forward(
             tile_rows: grid.rows,
             tile_columns: grid.columns,
             to: tiles,
-            plane: grid.tiles() * inputs,
+            plane,
             paired: false,
         });
         let start = picture * g.output.len() + first * g.output.width * g.output.stride;
@@ -355,6 +375,7 @@ unsafe fn backward_chunk(
             });
         }
         if let Some(data) = step.data {
+            let plane = grid.plane(outputs, g.precision);
             context.run(Transform {
                 side: Side::Input,
                 from: gradient,
@@ -363,7 +384,7 @@ unsafe fn backward_chunk(
                 tile_rows: grid.rows,
                 tile_columns: grid.columns,
                 to: room,
-                plane: grid.tiles() * outputs,
+                plane,
                 paired: false,
             });
             let start = picture * g.input.len() + first * g.input.width * inputs;
@@ -373,7 +394,7 @@ unsafe fn backward_chunk(
                 tiles: room,
                 inputs: outputs,
                 filters: context.at(step.weights),
-                products: room.add(POSITIONS * grid.tiles() * outputs).words(),
+                products: room.add(POSITIONS * plane).words(),
                 columns: (0, inputs),
                 bias: std::ptr::null(),
                 activation: None,
