@@ -1,6 +1,6 @@
 //! Our own residual networks for small things in large pictures, made to be trained on a CPU: the stem takes two
-//! cheap steps down, the stages stop at a sixteenth of the picture, so that a thing of 20 pixels is still there in the
-//! last map. Blocks are those of ResNet (He et al., CVPR 2016) with two 3x3 convolutions.
+//! cheap steps down, the stages stop at a sixteenth of the picture (nano, micro) or at an eighth (tiny, small), so that
+//! a thing of 20 pixels is still there in the last map. Blocks are those of ResNet (He et al., CVPR 2016) with two 3x3 convolutions.
 
 use soup_graph::{Activation, Builder, Convolution, Graph, GraphError, Initial, NodeId};
 
@@ -28,12 +28,12 @@ pub(crate) static VARIANTS: [Variant; 4] = [
     Variant {
         name: "soup_tiny",
         stem: [16, 32],
-        stages: &[(2, 64, 2), (4, 128, 2)],
+        stages: &[(1, 32, 1), (2, 64, 2), (1, 96, 1)],
     },
     Variant {
         name: "soup_small",
-        stem: [32, 48],
-        stages: &[(3, 96, 2), (4, 192, 2)],
+        stem: [16, 32],
+        stages: &[(1, 32, 1), (2, 64, 2), (2, 96, 1)],
     },
 ];
 
