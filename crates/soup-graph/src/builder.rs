@@ -21,6 +21,9 @@ pub enum GraphError {
     /// Two parameters would have the same name.
     #[error("two parameters are called '{0}'")]
     DuplicateName(String),
+    /// The network has no symmetric form.
+    #[error("no p4 symmetry: {0}")]
+    Symmetry(String),
 }
 
 /// Builds a [`Graph`].

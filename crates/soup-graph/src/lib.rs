@@ -25,11 +25,13 @@ pub mod onnx;
 mod op;
 pub mod rewrite;
 pub mod safetensors;
+mod symmetry;
 mod weights;
 
 pub use builder::{Builder, GraphError};
 pub use description::Description;
 pub use op::{Activation, Convolution, ImageShape, Op, Shape};
+pub use symmetry::Symmetry;
 pub use weights::{Initial, Parameter, Role, Weights};
 
 /// Position of a node in [`Graph::nodes`].

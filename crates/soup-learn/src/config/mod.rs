@@ -30,7 +30,7 @@ pub use data::DataConfig;
 pub use decode::decode;
 pub use error::ConfigError;
 pub use folds::FoldsConfig;
-pub use model::{ModelConfig, Precision};
+pub use model::{ModelConfig, Precision, Symmetry};
 pub use train::TrainConfig;
 
 use serde::{Deserialize, Serialize};

@@ -20,6 +20,18 @@ pub enum Precision {
     Bf16,
 }
 
+/// Turns of a picture that the network treats alike, by its weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Symmetry {
+    /// None: filters are independent.
+    #[default]
+    None,
+    /// Quarter turns (Cohen and Welling 2016): every filter is there at its four turns, for pictures in which things
+    /// stand at any angle. The same cost a picture, a quarter of the parameters to learn.
+    P4,
+}
+
 impl Precision {
     /// Whether it is single precision.
     pub fn is_single(&self) -> bool {
@@ -57,6 +69,8 @@ pub struct ModelConfig {
     /// Share of pictures for which the last residual branch is dropped in training; earlier
     /// branches less.
     pub drop_path: f32,
+    /// Turns of a picture that the network treats alike.
+    pub symmetry: Symmetry,
     /// How the engine stores and multiplies what it computes, in training and in prediction.
     pub precision: Precision,
     /// Weights to begin with: a safetensors file with timm's names; empty begins with random ones.
@@ -73,6 +87,7 @@ impl Default for ModelConfig {
             context: false,
             dropout: 0.0,
             drop_path: 0.0,
+            symmetry: Symmetry::None,
             precision: Precision::F32,
             weights: String::new(),
         }

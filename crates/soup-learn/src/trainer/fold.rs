@@ -12,7 +12,7 @@ use std::{
 
 use soup_cpu::{Inference, Options, Pool, Training};
 use soup_data::{Examples, transforms::Pipeline};
-use soup_graph::{Graph, Shape, Weights, rewrite, safetensors};
+use soup_graph::{Graph, Shape, Symmetry, Weights, rewrite, safetensors};
 use soup_zoo::heads::label_map;
 
 use super::{
@@ -43,6 +43,7 @@ pub(super) struct Fold<'a> {
     pub data: &'a TrainData<'a>,
     pub run: &'a RunDirectory,
     pub graph: &'a Graph,
+    pub symmetry: Option<&'a Symmetry>,
     pub pool: &'a Arc<Pool>,
     pub stop: &'a AtomicBool,
     pub fold: usize,
@@ -493,6 +494,9 @@ impl Work<'_> {
             sums.right += right;
             sums.cells += engines.slope.len() as u64;
         }
+        if let Some(symmetry) = fold.symmetry {
+            symmetry.average(&mut engines.gradients);
+        }
         if train.clip_norm > 0.0 {
             clip_gradient_norm(&mut engines.gradients, train.clip_norm);
         }
@@ -523,6 +527,10 @@ impl Work<'_> {
             }
         });
         drop(pieces);
+        if let Some(symmetry) = fold.symmetry {
+            // An optimiser that multiplies matrices rounds the turns of a filter differently.
+            symmetry.tie(&mut state.weights);
+        }
         state.cursor.step += 1;
         state.cursor.epoch_step += 1;
         state.update_average(fold.config.average.as_ref());

@@ -23,12 +23,12 @@ use std::{
 };
 
 use soup_cpu::Pool;
-use soup_graph::{Graph, Weights, safetensors};
+use soup_graph::{Graph, Symmetry, Weights, safetensors};
 use soup_zoo::heads::label_map;
 
 use crate::{
     Error,
-    config::{CheckedConfig, ConfigError},
+    config::{self, CheckedConfig, ConfigError},
     metrics::Evaluation,
     progress::Progress,
     runs::RunDirectory,
@@ -105,6 +105,7 @@ pub fn train_on(
         Some(graph) => graph.clone(),
         None => graph(config, data)?,
     };
+    let symmetry = symmetry(config, &graph)?;
     let pool = Arc::new(Pool::new(config.train.threads));
     let mut folds = Vec::new();
     for fold in wanted(request.folds.as_deref(), data.held_out_rows.len())? {
@@ -113,11 +114,16 @@ pub fn train_on(
             data,
             run: &run,
             graph: &graph,
+            symmetry: symmetry.as_ref(),
             pool: &pool,
             stop,
             fold,
         };
-        folds.push(work.train(first_weights(config, &graph, fold)?, progress)?);
+        let mut weights = first_weights(config, &graph, fold)?;
+        if let Some(symmetry) = &symmetry {
+            symmetry.tie(&mut weights);
+        }
+        folds.push(work.train(weights, progress)?);
         out_of_fold::assemble(&run, data)?;
     }
     let (out_of_fold, out_of_fold_images) = out_of_fold::evaluate(&run, data)?;
@@ -162,6 +168,20 @@ fn graph(config: &CheckedConfig, data: &TrainData<'_>) -> Result<Graph, Error> {
         label_map::set_prior(&mut graph, config.boxes.prior);
     }
     Ok(graph)
+}
+
+fn symmetry(config: &CheckedConfig, graph: &Graph) -> Result<Option<Symmetry>, Error> {
+    match config.model.symmetry {
+        config::Symmetry::None => Ok(None),
+        config::Symmetry::P4 => {
+            Symmetry::quarter_turns(graph)
+                .map(Some)
+                .map_err(|error| Error::Model {
+                    model: config.model.name.clone(),
+                    problem: format!("{error}; set model.symmetry=none"),
+                })
+        }
+    }
 }
 
 /// The weights that a fold begins with: other random ones for each fold, so that an average of the

@@ -5,6 +5,7 @@
 
 mod fill;
 mod runner;
+mod symmetry;
 
 use std::collections::BTreeMap;
 

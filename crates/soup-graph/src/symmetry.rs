@@ -1,0 +1,186 @@
+//! Networks that see a picture and its quarter turns alike (Cohen and Welling, "Group equivariant convolutional
+//! networks", ICML 2016, group p4).
+//!
+//! Four channels that follow each other hold one feature at its four turns. A filter bank is symmetric when turning a
+//! filter by a quarter and moving its input and output channels on by one turn gives the filter that is there already.
+//! Nothing else in the network changes: symmetric weights are ordinary weights, and every optimiser here keeps weights
+//! symmetric whose gradients are. So a symmetric network is trained by [`Symmetry::tie`] before the first step and after
+//! each one, and [`Symmetry::average`] on every gradient; engines, files and exports know nothing of it.
+
+use crate::{Graph, GraphError, Op, Weights};
+
+/// The turns of a feature.
+const TURNS: usize = 4;
+
+/// What is tied to what in the weights of a graph.
+#[derive(Clone, Debug)]
+pub struct Symmetry {
+    trained: Vec<Filters>,
+    /// Running statistics.
+    kept: Vec<Filters>,
+}
+
+/// The values of one parameter: outputs, inputs, rows and columns.
+#[derive(Clone, Debug)]
+struct Filters {
+    offset: usize,
+    outputs: usize,
+    inputs: usize,
+    side: usize,
+    /// Whether outputs turn; where they do not, they are the same for every turn of the picture.
+    outputs_turn: bool,
+    inputs_turn: bool,
+}
+
+impl Symmetry {
+    /// Finds out what turns: whatever a convolution gives that batch norm follows, and what is made of it place by place.
+    ///
+    /// # Errors
+    /// [`GraphError`] where channels do not come in fours, or for operations that mix turning and other channels in a
+    /// way that has no symmetric weights (squeeze-and-excitation).
+    pub fn quarter_turns(graph: &Graph) -> Result<Self, GraphError> {
+        let refuse = |what: &str| Err(GraphError::Symmetry(what.to_owned()));
+        let (mut trained, mut kept) = (Vec::new(), Vec::new());
+        let mut turns: Vec<bool> = Vec::with_capacity(graph.nodes.len());
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let input_turns = node.inputs.first().is_some_and(|input| turns[input.0]);
+            let mut add = |parameter: crate::ParameterId, outputs_turn, inputs_turn| {
+                let parameter = &graph.parameters[parameter.0];
+                let size = |axis: usize| parameter.shape.get(axis).copied().unwrap_or(1);
+                let filters = match parameter.role.is_trainable() {
+                    true => &mut trained,
+                    false => &mut kept,
+                };
+                if outputs_turn || inputs_turn {
+                    filters.push(Filters {
+                        offset: parameter.offset,
+                        outputs: size(0),
+                        inputs: size(1),
+                        side: size(2),
+                        outputs_turn,
+                        inputs_turn,
+                    });
+                }
+            };
+            turns.push(match &node.op {
+                Op::Input => false,
+                Op::Convolution { spec, weight, bias } => {
+                    let normalised = graph.nodes.iter().any(|next| {
+                        matches!(next.op, Op::BatchNorm { .. }) && next.inputs[0].0 == index
+                    });
+                    let depthwise = spec.groups > 1;
+                    let turn = if depthwise { input_turns } else { normalised };
+                    if turn && spec.channels % TURNS != 0 {
+                        return refuse(&format!(
+                            "{} channels cannot be cut into fours",
+                            spec.channels
+                        ));
+                    }
+                    add(*weight, turn, input_turns && !depthwise);
+                    if let Some(bias) = bias {
+                        add(*bias, turn, false);
+                    }
+                    turn
+                }
+                Op::BatchNorm {
+                    weight,
+                    bias,
+                    mean,
+                    variance,
+                    ..
+                } => {
+                    for parameter in [weight, bias, mean, variance] {
+                        add(*parameter, input_turns, false);
+                    }
+                    input_turns
+                }
+                Op::Linear { weight, .. } => {
+                    add(*weight, false, input_turns);
+                    false
+                }
+                Op::Add => {
+                    if node
+                        .inputs
+                        .iter()
+                        .any(|input| turns[input.0] != input_turns)
+                    {
+                        return refuse("a sum of turning and other channels");
+                    }
+                    input_turns
+                }
+                Op::Scale => return refuse("squeeze-and-excitation has no symmetric form here"),
+                Op::Activation(_)
+                | Op::AveragePool
+                | Op::LogSumExpPool { .. }
+                | Op::MaxPool { .. }
+                | Op::Dropout(_)
+                | Op::DropPath(_) => input_turns,
+            });
+        }
+        Ok(Self { trained, kept })
+    }
+
+    /// Gives every turn of a filter the values of its first one, and every turn of a feature its mean statistics.
+    pub fn tie(&self, weights: &mut Weights) {
+        for filters in &self.trained {
+            filters.each_orbit(|orbit| {
+                let first = weights.trainable[orbit[0]];
+                set(&mut weights.trainable, orbit, first);
+            });
+        }
+        average(&self.kept, &mut weights.buffers);
+    }
+
+    /// Gives every turn of a filter the mean of the turns' gradients: the gradient's part that keeps the symmetry.
+    pub fn average(&self, gradients: &mut [f32]) {
+        average(&self.trained, gradients);
+    }
+}
+
+fn average(filters: &[Filters], values: &mut [f32]) {
+    for filters in filters {
+        filters.each_orbit(|orbit| {
+            let sum: f32 = orbit.iter().map(|place| values[*place]).sum();
+            set(values, orbit, sum / TURNS as f32);
+        });
+    }
+}
+
+fn set(values: &mut [f32], orbit: [usize; TURNS], value: f32) {
+    for place in orbit {
+        values[place] = value;
+    }
+}
+
+impl Filters {
+    /// Calls `visit` with the places of the four turns of every value.
+    fn each_orbit(&self, mut visit: impl FnMut([usize; TURNS])) {
+        let turned = |channel: usize, turn: usize, turns: bool| match turns {
+            true => channel - channel % TURNS + (channel + turn) % TURNS,
+            false => channel,
+        };
+        let last = self.side - 1;
+        for output in 0..self.outputs {
+            if self.outputs_turn && output % TURNS != 0 {
+                continue;
+            }
+            for input in 0..self.inputs {
+                if !self.outputs_turn && input % TURNS != 0 {
+                    continue;
+                }
+                for (row, column) in (0..=last).flat_map(|y| (0..=last).map(move |x| (y, x))) {
+                    let (mut row, mut column) = (row, column);
+                    let mut turn = 0;
+                    visit([(); TURNS].map(|()| {
+                        let filter = turned(output, turn, self.outputs_turn) * self.inputs
+                            + turned(input, turn, self.inputs_turn);
+                        let place = self.offset + (filter * self.side + row) * self.side + column;
+                        (row, column) = (column, last - row);
+                        turn += 1;
+                        place
+                    }));
+                }
+            }
+        }
+    }
+}
