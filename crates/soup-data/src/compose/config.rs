@@ -13,8 +13,10 @@ pub struct ComposeConfig {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// Number of different letters in a picture, both ends included.
+    /// Number of letters in a picture, both ends included.
     pub letters: [u32; 2],
+    /// Whether a letter may stand in a picture more than once: each before any a second time.
+    pub repeat: bool,
     /// The two levels of ink, 1 to 255.
     pub levels: [u8; 2],
     /// Share of the letters at the first level.
@@ -53,6 +55,7 @@ impl Default for ComposeConfig {
             width: 256,
             height: 256,
             letters: [10, 14],
+            repeat: false,
             levels: [100, 200],
             // "About half each" by letters; by area, 100 has more than 200.
             first_level_share: 0.6,

@@ -73,7 +73,8 @@ impl Composer {
         let usable: Vec<usize> = (0..pool.label_names().len())
             .filter(|&label| pool.count(label) > 0)
             .collect();
-        if usable.len() < config.letters[1] as usize {
+        let enough = usable.len() >= config.letters[1] as usize;
+        if usable.is_empty() || !(enough || config.repeat) {
             let problem = format!(
                 "a picture is to hold up to {} different letters, but there are glyphs of only {}",
                 config.letters[1],
@@ -147,7 +148,13 @@ impl Composer {
         let mut labels = self.usable.clone();
         stream.shuffle(&mut labels);
         let [fewest, most] = config.letters;
-        labels.truncate((fewest + stream.below(most - fewest + 1)) as usize);
+        let wanted = (fewest + stream.below(most - fewest + 1)) as usize;
+        while labels.len() < wanted {
+            let mut again = self.usable.clone();
+            stream.shuffle(&mut again);
+            labels.append(&mut again);
+        }
+        labels.truncate(wanted);
 
         if stream.chance(config.distractor_share) {
             let word = hangul::word(seed, index);

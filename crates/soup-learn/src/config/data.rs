@@ -21,7 +21,7 @@ pub struct DataConfig {
     /// Share of the epochs, the first ones, whose composed pictures are crowded: they hold `crowd` letters, so that
     /// each is more lessons for the same work. The epochs after them get used to `compose.letters`.
     pub crowd_share: f64,
-    /// Least and greatest number of letters in a crowded picture.
+    /// Least and greatest number of letters in a crowded picture; beyond one of each they stand there again.
     pub crowd: [u32; 2],
     /// Composed pictures in an epoch where every picture is composed.
     pub composed: u64,

@@ -161,7 +161,8 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::Value`]: the first key whose value cannot be used, and what is allowed.
-    pub fn check(self) -> Result<CheckedConfig, ConfigError> {
+    pub fn check(mut self) -> Result<CheckedConfig, ConfigError> {
+        self.model.settle();
         let epochs = if self.train.minutes > 0.0 {
             f64::INFINITY
         } else {

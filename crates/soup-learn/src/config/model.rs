@@ -18,6 +18,9 @@ pub enum Precision {
     /// bfloat16: half the memory, and faster where the processor multiplies it (AVX-512 BF16). Other processors run
     /// it too, slower than single precision.
     Bf16,
+    /// Whichever is faster on the processor that a run begins on: `bf16` where it multiplies it, else `f32`. The run's
+    /// settings say which it was.
+    Auto,
 }
 
 /// Turns of a picture that the network treats alike, by its weights.
@@ -33,6 +36,15 @@ pub enum Symmetry {
 }
 
 impl Precision {
+    /// What `auto` stands for on this processor.
+    fn settled(self) -> Self {
+        match self {
+            Self::Auto if soup_cpu::Isa::detect() == soup_cpu::Isa::Avx512Bf16 => Self::Bf16,
+            Self::Auto => Self::F32,
+            chosen => chosen,
+        }
+    }
+
     /// Whether it is single precision.
     pub fn is_single(&self) -> bool {
         *self == Self::F32
@@ -41,9 +53,9 @@ impl Precision {
 
 impl From<Precision> for soup_cpu::Precision {
     fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
+        match precision.settled() {
             Precision::Bf16 => Self::Bf16,
+            Precision::F32 | Precision::Auto => Self::F32,
         }
     }
 }
@@ -95,6 +107,11 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
+    /// Puts what this machine decides in place of `auto`.
+    pub(super) fn settle(&mut self) {
+        self.precision = self.precision.settled();
+    }
+
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         if let Err(error) = soup_zoo::find(&self.name) {
             return require(false, "model.name", &self.name, error);

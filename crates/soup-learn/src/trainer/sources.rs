@@ -347,6 +347,7 @@ fn crowded(
     }
     let settings = ComposeConfig {
         letters: config.data.crowd,
+        repeat: true,
         ..config.compose.clone()
     };
     let composer = Composer::new(settings, composed.composer.pool().clone())?;
