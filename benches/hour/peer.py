@@ -1,0 +1,140 @@
+"""An hour of PyTorch on the pictures that `soup train --preset hour` learns from: recipes of others, timm's networks.
+
+    peer.py RECIPE --train PACK --test PACK [--minutes 60] [--threads 2] [--csv FILE]
+
+Recipes: founders-256 and founders-331 (EfficientNet-B0 with the founders' head, mirrors and turns, Adam, steps of the
+rate), winner (one channel, quarter turns, small affine, cutout, AdamW, cosine; EfficientNet-B0 in place of V2-S, which
+makes a third of the pictures in the time). The clock covers all of it: reading, augmentation, compilation, training.
+Prints and appends to FILE: recipe, pictures, seconds, accuracy at one half, mAP.
+"""
+
+import argparse
+import csv
+import json
+import math
+import pathlib
+import time
+
+import numpy as np
+import sklearn.metrics
+import timm
+import torch
+from torchvision.transforms import v2
+
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+def pack(path):
+    folder = pathlib.Path(path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    labels = np.array([[int(c) for c in picture["labels"]] for picture in manifest["pictures"]], np.float32)
+    return np.load(next(folder.glob("*.npy")), mmap_mode="r"), torch.from_numpy(labels)
+
+
+class Founders(torch.nn.Module):
+    """timm's network with its 1000 classes, the activation, a linear layer."""
+
+    def __init__(self, labels):
+        super().__init__()
+        self.backbone = timm.create_model("efficientnet_b0")
+        self.labels = torch.nn.Linear(1000, labels)
+
+    def forward(self, x):
+        return self.labels(torch.relu(self.backbone(x)))
+
+
+class Quarter(torch.nn.Module):
+    """A random quarter turn a picture."""
+
+    def forward(self, x):
+        return torch.rot90(x, int(torch.randint(4, ())), (-2, -1))
+
+
+class Cutout(torch.nn.Module):
+    """A square of zeros of a quarter of the side, in half of the pictures."""
+
+    def forward(self, x):
+        side = x.shape[-1] // 4
+        if torch.rand(()) < 0.5:
+            y, z = (int(torch.randint(x.shape[-1] - side, ())) for _ in range(2))
+            x = x.clone()
+            x[..., y : y + side, z : z + side] = 0
+        return x
+
+
+def founders(side, labels):
+    scale = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(*IMAGENET)]
+    see = [v2.Lambda(lambda x: x.expand(3, -1, -1)), v2.Resize(side, antialias=True)]
+    learn = [v2.RandomHorizontalFlip(0.6), v2.RandomVerticalFlip(0.6), v2.RandomRotation(40)]
+    net = Founders(labels)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+    return net, optimizer, lambda done: 0.75 ** math.floor(5 * done), v2.Compose(see + learn + scale), v2.Compose(see + scale), 8
+
+
+def winner(labels):
+    scale = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5], [0.25])]
+    learn = [Quarter(), v2.RandomAffine(15, (0.05, 0.05), (0.9, 1.1)), Cutout()]
+    net = timm.create_model("efficientnet_b0", num_classes=labels, in_chans=1)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=True)
+    return net, optimizer, lambda done: (1 + math.cos(math.pi * done)) / 2, v2.Compose(learn + scale), v2.Compose(scale), 32
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("recipe", choices=["founders-256", "founders-331", "winner"])
+    arguments.add_argument("--train", required=True)
+    arguments.add_argument("--test", required=True)
+    arguments.add_argument("--minutes", type=float, default=60)
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--csv", type=pathlib.Path)
+    given = arguments.parse_args()
+    begun = time.monotonic()
+    torch.manual_seed(42)
+    torch.set_num_threads(given.threads)
+    pictures, labels = pack(given.train)
+    if given.recipe == "winner":
+        made = winner(labels.shape[1])
+    else:
+        made = founders(int(given.recipe.split("-")[1]), labels.shape[1])
+    net, optimizer, decay, learn, see, batch = made
+    net = net.to(memory_format=torch.channels_last)
+    forward = torch.compile(net)
+    criterion = torch.nn.BCEWithLogitsLoss()
+
+    def read(pictures, rows, transform):
+        images = [transform(torch.from_numpy(np.array(pictures[row])).reshape(1, 256, 256)) for row in rows]
+        return torch.stack(images).to(memory_format=torch.channels_last)
+
+    rate, seen, budget = optimizer.param_groups[0]["lr"], 0, 60 * given.minutes
+    order = []
+    while (done := (time.monotonic() - begun) / budget) < 1:
+        if len(order) < batch:
+            order = torch.randperm(len(labels)).tolist()
+        rows, order = order[:batch], order[batch:]
+        for group in optimizer.param_groups:
+            group["lr"] = rate * decay(done)
+        optimizer.zero_grad(set_to_none=True)
+        loss = criterion(forward(read(pictures, rows, learn)), labels[rows])
+        loss.backward()
+        optimizer.step()
+        seen += batch
+        if seen % (200 * batch) == 0:
+            print(f"{100 * done:.1f} %, {seen} pictures, loss {loss.item():.4f}", flush=True)
+    seconds = time.monotonic() - begun
+
+    net.eval()
+    pictures, labels = pack(given.test)
+    parts = range(0, len(labels), 32)
+    with torch.inference_mode():
+        logits = torch.cat([net(read(pictures, range(at, min(at + 32, len(labels))), see)) for at in parts])
+    accuracy = ((logits > 0) == (labels > 0.5)).float().mean().item()
+    precision = sklearn.metrics.average_precision_score(labels.numpy(), logits.numpy(), average="macro")
+    row = [given.recipe, seen, f"{seconds:.0f}", f"{accuracy:.4f}", f"{precision:.4f}"]
+    print(*row)
+    if given.csv:
+        with given.csv.open("a", newline="") as file:
+            csv.writer(file).writerow(row)
+
+
+if __name__ == "__main__":
+    main()
