@@ -1,0 +1,165 @@
+//! Convolutions, their packed weights, and what they take of their output on the way out.
+
+use soup_graph::{Activation, Convolution, Node, NodeId, Op, ParameterId};
+
+use super::{Lazy, Lowering, Machine, MapId, Record, stored_shape};
+use crate::plan::{Buffer, Mode};
+use crate::steps::convolution::{ConvolutionForward, Geometry};
+use crate::steps::depthwise;
+use crate::steps::weights::{Layout, Packed};
+
+impl Lowering<'_> {
+    pub(super) fn convolution(
+        &mut self,
+        node: &Node,
+        spec: &Convolution,
+        input: Lazy,
+        weight: ParameterId,
+        bias: Option<ParameterId>,
+    ) -> Lazy {
+        self.read(&input, false);
+        let view = self.view(&input);
+        let shape = stored_shape(node);
+        let output = self.map(shape);
+        let geometry = Geometry {
+            kernel: spec.kernel,
+            stride: spec.stride,
+            padding: spec.padding,
+            input: view.shape,
+            output: shape,
+            precision: self.precision,
+        };
+        let depthwise = spec.groups > 1;
+        let layout = if depthwise {
+            Layout::Depthwise
+        } else {
+            geometry.layouts()[0]
+        };
+        let packed = self.pack(&geometry, weight, layout);
+        let packed_bias = bias.map(|bias| self.pack(&geometry, bias, Layout::Bias));
+        let activation = self.stored_activation();
+        let Machine { lanes, threads } = self.machine;
+        if depthwise {
+            let statistics = match self.mode {
+                Mode::Training => self.statistics(output, &[shape.pixels()]),
+                Mode::Inference => self.means(output),
+            };
+            self.steps.push(Box::new(depthwise::Forward {
+                plane: geometry.plane(),
+                view,
+                channels: shape.stride,
+                block: match self.mode {
+                    Mode::Training => depthwise::BLOCK,
+                    Mode::Inference => depthwise::Forward::block(shape.stride, self.batch, threads),
+                },
+                activation,
+                weights: packed,
+                bias: packed_bias.unwrap_or(self.zeros.buffer),
+                output: self.maps[output.0].buffer,
+                statistics,
+            }));
+            self.records.push(Record::Depthwise {
+                input,
+                output,
+                geometry,
+                packed,
+                weight,
+                bias,
+            });
+        } else {
+            let chunks = geometry.forward_chunks();
+            let statistics = self.statistics(output, &chunks.pixels());
+            self.steps.push(Box::new(ConvolutionForward {
+                geometry,
+                chunks,
+                view,
+                weights: packed,
+                bias: packed_bias,
+                activation,
+                parts: match self.mode {
+                    Mode::Training => 1,
+                    Mode::Inference => {
+                        ConvolutionForward::parts(&geometry, self.batch, threads, lanes)
+                    }
+                },
+                output: self.maps[output.0].buffer,
+                statistics,
+            }));
+            self.records.push(Record::Convolution {
+                input,
+                output,
+                geometry,
+                weight,
+                bias,
+            });
+        }
+        Lazy::stored(output)
+    }
+
+    /// A buffer for packed weights, filled at the start of every run.
+    pub(in crate::plan) fn pack(
+        &mut self,
+        geometry: &Geometry,
+        parameter: ParameterId,
+        layout: Layout,
+    ) -> Buffer {
+        let mut entry = Packed {
+            offset: self.offset(parameter),
+            inputs: geometry.input.channels,
+            outputs: geometry.output.channels,
+            stored_inputs: geometry.input.stride,
+            stored_outputs: geometry.output.stride,
+            kernel: geometry.kernel,
+            layout,
+            precision: geometry.precision,
+            to: Buffer(0),
+        };
+        entry.to = self.memory.buffer(entry.len());
+        self.packed.push(entry);
+        entry.to
+    }
+
+    /// Room for the chunk statistics of a map, where a batch norm of the graph may ask for them.
+    pub(super) fn statistics(&mut self, map: MapId, pixels: &[usize]) -> Option<Buffer> {
+        if self.mode == Mode::Inference || !self.is_normalised() {
+            return None;
+        }
+        let stride = self.maps[map.0].shape.stride;
+        let buffer = self.memory.buffer(self.batch * pixels.len() * 2 * stride);
+        self.maps[map.0].statistics = Some(buffer);
+        Some(buffer)
+    }
+
+    /// Room for the means of a map that an average pool reads as it is stored.
+    pub(super) fn means(&mut self, map: MapId) -> Option<Buffer> {
+        let node = NodeId(self.values.len());
+        // Its activation, where that is stored with it, is the node that the pool reads.
+        let is_read = |id: NodeId| {
+            let mut nodes = self.graph.nodes.iter();
+            nodes.any(|node| node.op == Op::AveragePool && node.inputs == [id])
+        };
+        let nodes = self.graph.nodes.iter().enumerate();
+        let pooled = is_read(node)
+            || self.activated.contains(&node)
+                && nodes
+                    .filter(|(_, reader)| reader.inputs == [node])
+                    .any(|(reader, _)| is_read(NodeId(reader)));
+        pooled.then(|| {
+            let stride = self.maps[map.0].shape.stride;
+            let buffer = self.memory.buffer(self.batch * 2 * stride);
+            self.maps[map.0].statistics = Some(buffer);
+            buffer
+        })
+    }
+
+    /// The activation that a convolution's output is stored through: in inference the one that alone reads it.
+    pub(super) fn stored_activation(&mut self) -> Option<Activation> {
+        let index = self.values.len();
+        if self.mode == Mode::Training {
+            return None;
+        }
+        let activation = self.only_activation(index)?;
+        self.activated.insert(NodeId(index));
+        Some(activation)
+    }
+}

@@ -1,0 +1,575 @@
+//! From a graph to forward steps: which maps are stored, and what stays pending on them.
+//!
+//! A map is stored when a convolution, a sum, a max pool or a dropout makes it. Batch norm, activation and a
+//! factor a channel after it are not computed but kept as a [`Lazy`] value: whoever reads the map
+//! applies them on the way in. Where the pattern does not fit (a second activation, a factor read
+//! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use soup_graph::{Activation, Graph, Node, NodeId, Op, ParameterId, Shape};
+use thiserror::Error;
+
+mod convolution;
+mod maps;
+mod norm;
+mod pending;
+mod vectors;
+
+use super::backward::Backward;
+use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View};
+use crate::kernels::filters::LONGEST_SIDE;
+use crate::kernels::view::NORM_ROWS;
+use crate::simd::{Precision, padded};
+use crate::steps::convolution::Geometry;
+use crate::steps::linear::Rule;
+use crate::steps::max_pool::Window;
+use crate::steps::norm::Parameters;
+use crate::steps::weights::{PackWeights, Packed};
+
+/// Why a graph cannot be run.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// The batch must hold a picture.
+    #[error("a batch of 0 pictures cannot be planned")]
+    EmptyBatch,
+    /// Only convolutions read the picture itself.
+    #[error("{0} reads the picture; only a convolution can")]
+    ReadsInput(String),
+    /// `SOUP_CPU` names no instruction set, or one that this processor lacks.
+    #[error("SOUP_CPU={0}: {1}")]
+    InstructionSet(String, String),
+    /// A pattern that this engine has no steps for.
+    #[error("the CPU engine cannot run {0}")]
+    Unsupported(String),
+}
+
+/// Position in [`Lowering::maps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MapId(pub usize);
+
+/// Position in [`Lowering::norms`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NormId(pub usize);
+
+/// Position in [`Lowering::vectors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct VectorId(pub usize);
+
+/// A stored map with what is pending on it but the gate: gradients are gathered for one of these.
+pub(super) type Key = (MapId, Option<NormId>, Option<Activation>);
+
+/// The factor pending on a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// A vector of the graph; gradients go to it.
+    Learned(VectorId),
+    /// A factor drawn a picture.
+    Drawn(Vector),
+}
+
+/// A stored map and what is pending on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lazy {
+    pub map: MapId,
+    pub norm: Option<NormId>,
+    pub activation: Option<Activation>,
+    pub gate: Option<Gate>,
+}
+
+impl Lazy {
+    fn stored(map: MapId) -> Self {
+        Self {
+            map,
+            norm: None,
+            activation: None,
+            gate: None,
+        }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        (self.map, self.norm, self.activation)
+    }
+}
+
+/// What a node gave.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value {
+    Map(Lazy),
+    Vector(VectorId),
+}
+
+/// A stored map.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Map {
+    pub buffer: Buffer,
+    pub shape: MapShape,
+    /// Chunk statistics that the map's producer takes.
+    statistics: Option<Buffer>,
+}
+
+/// A batch norm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NormInfo {
+    pub rows: Norm,
+    pub parameters: Parameters,
+}
+
+/// A vector of the graph.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VectorInfo {
+    pub place: Vector,
+    pub length: usize,
+}
+
+/// What was done forward, to be undone backward.
+#[derive(Debug)]
+pub(super) enum Record {
+    Convolution {
+        input: Lazy,
+        output: MapId,
+        geometry: Geometry,
+        weight: ParameterId,
+        bias: Option<ParameterId>,
+    },
+    Depthwise {
+        input: Lazy,
+        output: MapId,
+        geometry: Geometry,
+        packed: Buffer,
+        weight: ParameterId,
+        bias: Option<ParameterId>,
+    },
+    Sum {
+        terms: Vec<Lazy>,
+        relu: bool,
+        output: MapId,
+    },
+    MaxPool {
+        input: Lazy,
+        places: Buffer,
+        output: MapId,
+    },
+    AveragePool {
+        input: Lazy,
+        output: VectorId,
+    },
+    LogSumExpPool {
+        input: Lazy,
+        sharpness: f32,
+        output: VectorId,
+    },
+    Linear {
+        input: VectorId,
+        output: VectorId,
+        weight: usize,
+        bias: Option<usize>,
+    },
+    VectorActivation {
+        input: VectorId,
+        output: VectorId,
+        activation: Activation,
+    },
+    VectorAdd {
+        inputs: Vec<VectorId>,
+        output: VectorId,
+    },
+    Dropout {
+        input: VectorId,
+        output: VectorId,
+        rule: Rule,
+    },
+    DropValues {
+        input: Lazy,
+        output: MapId,
+        rate: f32,
+        node: usize,
+    },
+}
+
+/// A graph on its way to a plan.
+#[derive(Debug)]
+pub(super) struct Lowering<'g> {
+    pub graph: &'g Graph,
+    pub batch: usize,
+    pub mode: Mode,
+    pub precision: Precision,
+    pub machine: Machine,
+    /// Nodes whose values are stored as the activation that alone reads them makes them.
+    activated: BTreeSet<NodeId>,
+    pub memory: Memory,
+    pub steps: Vec<Box<dyn Step>>,
+    /// Steps that depend on the weights alone.
+    loading: Vec<Box<dyn Step>>,
+    pub records: Vec<Record>,
+    pub maps: Vec<Map>,
+    pub norms: Vec<NormInfo>,
+    pub vectors: Vec<VectorInfo>,
+    pub packed: Vec<Packed>,
+    /// Readers of each key: dense ones (convolutions, sums) and pools.
+    pub readers: BTreeMap<Key, (usize, usize)>,
+    pub ones: Vector,
+    pub zeros: Vector,
+    pub identity: Norm,
+    /// Where the caller puts the batch.
+    pictures: Buffer,
+    values: Vec<Value>,
+    /// How many nodes (and outputs) read each node.
+    uses: Vec<usize>,
+}
+
+/// What runs the plan. Only inference is cut by the number of threads: there no sum depends on how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// Values in a vector.
+    pub lanes: usize,
+    pub threads: usize,
+}
+
+/// Plans a graph.
+pub(crate) fn lower(
+    graph: &Graph,
+    batch: usize,
+    mode: Mode,
+    precision: Precision,
+    machine: Machine,
+) -> Result<Plan, PlanError> {
+    if batch == 0 {
+        return Err(PlanError::EmptyBatch);
+    }
+    let widest = graph
+        .nodes
+        .iter()
+        .map(|node| padded(node.shape.channels()))
+        .max()
+        .unwrap_or(0);
+    let mut memory = Memory::default();
+    let ones = memory.pinned(widest);
+    let zeros = memory.pinned(widest);
+    let identity = memory.pinned(NORM_ROWS * widest);
+    let mut uses = vec![0; graph.nodes.len()];
+    for id in graph.nodes.iter().flat_map(|node| &node.inputs) {
+        uses[id.0] += 1;
+    }
+    for id in &graph.outputs {
+        uses[id.0] += 1;
+    }
+    let mut lowering = Lowering {
+        graph,
+        batch,
+        mode,
+        precision,
+        machine,
+        activated: BTreeSet::new(),
+        memory,
+        steps: Vec::new(),
+        loading: Vec::new(),
+        records: Vec::new(),
+        maps: Vec::new(),
+        norms: Vec::new(),
+        vectors: Vec::new(),
+        packed: Vec::new(),
+        readers: BTreeMap::new(),
+        ones: Vector {
+            buffer: ones,
+            stride: 0,
+        },
+        zeros: Vector {
+            buffer: zeros,
+            stride: 0,
+        },
+        identity: Norm {
+            buffer: identity,
+            stride: widest,
+        },
+        pictures: Buffer(0),
+        values: Vec::new(),
+        uses,
+    };
+    for index in 0..graph.nodes.len() {
+        let value = lowering.node(index)?;
+        lowering.values.push(value);
+    }
+    Ok(lowering.finish())
+}
+
+impl Lowering<'_> {
+    fn finish(mut self) -> Plan {
+        let outputs: Vec<Value> = self
+            .graph
+            .outputs
+            .iter()
+            .map(|id| self.values[id.0])
+            .collect();
+        let outputs: Vec<Value> = outputs
+            .into_iter()
+            .map(|value| self.stored(value))
+            .collect();
+        let loading = self.loading.len() + 1;
+        let forward = self.steps.len() + loading;
+        let mut plan_outputs: Vec<Output> =
+            outputs.iter().map(|&value| self.output(value)).collect();
+        for output in &plan_outputs {
+            self.memory.pin(output.value);
+        }
+        if self.mode == Mode::Training {
+            let gradients = Backward::emit(&mut self, &outputs);
+            for (output, gradient) in plan_outputs.iter_mut().zip(gradients) {
+                output.gradient = Some(gradient);
+            }
+        }
+        let packed = std::mem::take(&mut self.packed);
+        if self.mode == Mode::Inference {
+            // They stay from run to run.
+            for entry in &packed {
+                self.memory.pin(entry.to);
+            }
+        }
+        let pack: Box<dyn Step> = Box::new(PackWeights::new(packed, self.machine.lanes));
+        let loading_steps = std::mem::take(&mut self.loading);
+        self.steps
+            .splice(0..0, std::iter::once(pack).chain(loading_steps));
+        let norms = self
+            .norms
+            .iter()
+            .map(|norm| NormPlan {
+                rows: norm.rows,
+                channels: norm.parameters.channels,
+                momentum: norm.parameters.momentum,
+                mean: norm.parameters.mean,
+                variance: norm.parameters.variance,
+            })
+            .collect();
+        self.memory.lay_out(&self.steps);
+        let scratch = self.steps.iter().map(|step| step.scratch()).max();
+        Plan {
+            batch: self.batch,
+            input: self.pictures,
+            outputs: plan_outputs,
+            norms,
+            forward,
+            loading,
+            scratch: scratch.unwrap_or(0),
+            steps: self.steps,
+            memory: self.memory,
+            ones: self.ones,
+            identity: self.identity,
+        }
+    }
+
+    /// An output as it can be read from memory: a map with something pending is stored first.
+    fn stored(&mut self, value: Value) -> Value {
+        match value {
+            Value::Map(lazy) => {
+                let lazy = if lazy == Lazy::stored(lazy.map) {
+                    lazy
+                } else {
+                    Lazy::stored(self.sum(vec![lazy], false))
+                };
+                self.read(&lazy, false);
+                Value::Map(lazy)
+            }
+            Value::Vector(_) => value,
+        }
+    }
+
+    fn output(&self, value: Value) -> Output {
+        match value {
+            Value::Vector(id) => {
+                let VectorInfo { place, length } = self.vectors[id.0];
+                Output {
+                    value: place.buffer,
+                    gradient: None,
+                    is_map: false,
+                    rows: self.batch,
+                    length,
+                    stride: place.stride,
+                }
+            }
+            Value::Map(lazy) => {
+                let Map { buffer, shape, .. } = self.maps[lazy.map.0];
+                Output {
+                    value: buffer,
+                    gradient: None,
+                    is_map: true,
+                    rows: self.batch * shape.pixels(),
+                    length: shape.channels,
+                    stride: shape.stride,
+                }
+            }
+        }
+    }
+
+    pub(super) fn offset(&self, id: ParameterId) -> usize {
+        self.graph.parameters[id.0].offset
+    }
+
+    /// Room for a map, or for the gradient of one.
+    pub(super) fn map_buffer(&mut self, shape: &MapShape) -> Buffer {
+        let words = self.precision.words(self.batch * shape.len());
+        self.memory.buffer(words)
+    }
+
+    /// A new stored map.
+    fn map(&mut self, shape: MapShape) -> MapId {
+        let buffer = self.map_buffer(&shape);
+        self.maps.push(Map {
+            buffer,
+            shape,
+            statistics: None,
+        });
+        MapId(self.maps.len() - 1)
+    }
+
+    /// A new vector of the graph.
+    fn vector(&mut self, length: usize) -> VectorId {
+        let place = self.temporary(length);
+        self.vectors.push(VectorInfo { place, length });
+        VectorId(self.vectors.len() - 1)
+    }
+
+    /// A new vector without a place in the graph.
+    pub(super) fn temporary(&mut self, length: usize) -> Vector {
+        let stride = padded(length);
+        Vector {
+            buffer: self.memory.buffer(self.batch * stride),
+            stride,
+        }
+    }
+
+    pub(super) fn gate(&self, gate: Option<Gate>) -> Vector {
+        match gate {
+            None => self.ones,
+            Some(Gate::Learned(id)) => self.vectors[id.0].place,
+            Some(Gate::Drawn(vector)) => vector,
+        }
+    }
+
+    /// How a step reads a value.
+    pub(super) fn view(&self, lazy: &Lazy) -> View {
+        let map = self.maps[lazy.map.0];
+        View {
+            map: map.buffer,
+            shape: map.shape,
+            norm: lazy
+                .norm
+                .map_or(self.identity, |norm| self.norms[norm.0].rows),
+            activation: lazy.activation,
+            gate: self.gate(lazy.gate),
+            plain: *lazy == Lazy::stored(lazy.map),
+        }
+    }
+
+    fn read(&mut self, lazy: &Lazy, pool: bool) {
+        let readers = self.readers.entry(lazy.key()).or_default();
+        if pool {
+            readers.1 += 1;
+        } else {
+            readers.0 += 1;
+        }
+    }
+
+    fn node(&mut self, index: usize) -> Result<Value, PlanError> {
+        let node = &self.graph.nodes[index];
+        let input = |lowering: &Self, place: usize| lowering.values[node.inputs[place].0];
+        let dense = node.inputs.first().map(|_| input(self, 0));
+        if let (Some(Value::Map(lazy)), false) = (dense, matches!(node.op, Op::Convolution { .. }))
+            && lazy.map == MapId(0)
+        {
+            return Err(PlanError::ReadsInput(format!("node {index}")));
+        }
+        Ok(match (&node.op, dense) {
+            (Op::Convolution { spec, .. }, Some(Value::Map(_)))
+                if spec.groups == 1 && spec.kernel > LONGEST_SIDE =>
+            {
+                return Err(PlanError::Unsupported(format!(
+                    "node {index}: a kernel of side {} (at most {LONGEST_SIDE})",
+                    spec.kernel
+                )));
+            }
+            (Op::Convolution { spec, weight, bias }, Some(Value::Map(lazy))) => {
+                Value::Map(self.convolution(node, spec, lazy, *weight, *bias))
+            }
+            (Op::BatchNorm { .. }, Some(Value::Map(lazy))) => {
+                Value::Map(self.batch_norm(node, lazy))
+            }
+            (Op::Activation(activation), Some(Value::Map(lazy))) => {
+                Value::Map(self.activation(node.inputs[0], lazy, *activation))
+            }
+            (Op::AveragePool, Some(Value::Map(lazy))) => {
+                Value::Vector(self.average_pool(node, lazy))
+            }
+            (Op::LogSumExpPool { sharpness }, Some(Value::Map(lazy))) => {
+                Value::Vector(self.log_sum_exp_pool(node, lazy, *sharpness))
+            }
+            (
+                Op::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                Some(Value::Map(lazy)),
+            ) => {
+                let window = Window {
+                    kernel: *kernel,
+                    stride: *stride,
+                    padding: *padding,
+                };
+                Value::Map(self.max_pool(node, lazy, window))
+            }
+            (Op::Scale, Some(Value::Map(lazy))) => {
+                let factors = match input(self, 1) {
+                    Value::Vector(id) => id,
+                    Value::Map(_) => unreachable!("the builder checks that factors are a vector"),
+                };
+                Value::Map(self.gated(index, lazy, Gate::Learned(factors)))
+            }
+            (Op::Dropout(_) | Op::DropPath(_), Some(value)) if self.mode == Mode::Inference => {
+                value
+            }
+            (Op::DropPath(rate), Some(Value::Map(lazy))) => {
+                Value::Map(self.drop_path(index, lazy, *rate))
+            }
+            (Op::Dropout(rate), Some(Value::Map(lazy))) => {
+                Value::Map(self.drop_values(index, lazy, *rate))
+            }
+            (Op::Add, Some(Value::Map(_))) => Value::Map(self.map_sum(index)),
+            (Op::Linear { weight, bias }, Some(Value::Vector(input))) => {
+                Value::Vector(self.linear_layer(node, input, *weight, *bias))
+            }
+            (Op::Activation(activation), Some(Value::Vector(input))) => {
+                Value::Vector(self.vector_activation(input, *activation))
+            }
+            (Op::Add, Some(Value::Vector(_))) => Value::Vector(self.vector_sum(node)),
+            (Op::Dropout(rate), Some(Value::Vector(input))) => {
+                Value::Vector(self.vector_dropout(index, input, *rate, false))
+            }
+            (Op::DropPath(rate), Some(Value::Vector(input))) => {
+                Value::Vector(self.vector_dropout(index, input, *rate, true))
+            }
+            (Op::Input, _) => Value::Map(self.picture()),
+            (op, value) => {
+                let of = match value {
+                    Some(Value::Map(_)) => "of a map",
+                    Some(Value::Vector(_)) => "of a vector",
+                    None => "without an input",
+                };
+                let problem = format!("node {index}: {op:?} {of}");
+                return Err(PlanError::Unsupported(problem));
+            }
+        })
+    }
+}
+
+/// Shape in which a node's map is stored.
+fn stored_shape(node: &Node) -> MapShape {
+    match node.shape {
+        Shape::Map(shape) => MapShape {
+            height: shape.height,
+            width: shape.width,
+            channels: shape.channels,
+            stride: padded(shape.channels),
+        },
+        Shape::Vector(_) => unreachable!("called for maps"),
+    }
+}
