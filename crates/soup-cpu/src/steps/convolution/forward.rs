@@ -1,0 +1,205 @@
+//! Forward: read through what is pending, multiplied, statistics taken on the way out.
+
+use soup_graph::Activation;
+
+use super::{Chunks, Geometry, fill_pixels, fill_rows};
+use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
+use crate::kernels::statistics::ChunkStatistics;
+use crate::plan::{Buffer, Context, Step, View};
+use crate::simd::Values;
+use crate::steps::winograd;
+
+/// Forward convolution.
+#[derive(Debug)]
+pub(crate) struct ConvolutionForward {
+    pub geometry: Geometry,
+    pub chunks: Chunks,
+    pub view: View,
+    /// Packed weights.
+    pub weights: Buffer,
+    /// One value a stored output channel.
+    pub bias: Option<Buffer>,
+    /// What the output is stored through.
+    pub activation: Option<Activation>,
+    /// Parts that the output's channels are cut into, each a task; one where statistics are taken.
+    pub parts: usize,
+    pub output: Buffer,
+    /// Mean and spread of every chunk, each a row of stored channels.
+    pub statistics: Option<Buffer>,
+}
+
+impl ConvolutionForward {
+    /// Parts of the output's channels, so that a batch has tasks for so many threads. Each part reads its own
+    /// weights, all parts read the same pixels.
+    pub(crate) fn parts(geometry: &Geometry, batch: usize, threads: usize, lanes: usize) -> usize {
+        let tasks = batch * geometry.forward_chunks().per_picture;
+        let blocks = column_blocks(geometry.output.stride / lanes).count();
+        (2 * threads).div_ceil(tasks).clamp(1, blocks)
+    }
+
+    /// # Safety
+    /// The chunk's output is written.
+    unsafe fn take_statistics(
+        &self,
+        context: &Context<'_>,
+        task: usize,
+        output: Values,
+        pixels: usize,
+    ) {
+        let Some(statistics) = self.statistics else {
+            return;
+        };
+        let channels = self.geometry.output.stride;
+        // SAFETY: as promised; every chunk has its two rows.
+        unsafe {
+            let to = context.at(statistics).add(task * 2 * channels);
+            context.run(ChunkStatistics {
+                raw: output,
+                stride: channels,
+                channels,
+                pixels,
+                mean: to,
+                spread: to.add(channels),
+            });
+        }
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        let g = &self.geometry;
+        let run = g.words(g.kernel * g.input.stride);
+        (0..g.kernel)
+            .map(|ky| Segment {
+                a: g.words(ky * g.padded_width() * g.input.stride),
+                b: ky * run,
+                k: run,
+            })
+            .collect()
+    }
+}
+
+impl Step for ConvolutionForward {
+    fn run(&self, context: &Context<'_>) {
+        let g = &self.geometry;
+        let segments = self.segments();
+        let channels = g.output.stride;
+        let blocks: Vec<(usize, usize)> = column_blocks(channels / context.isa.lanes()).collect();
+        let tasks = context.batch * self.chunks.per_picture;
+        context
+            .pool
+            .run_with_worker(tasks * self.parts, &|task, worker| {
+                let (task, part) = (task / self.parts, task % self.parts);
+                let picture = task / self.chunks.per_picture;
+                let (first, last) = self.chunks.range(task % self.chunks.per_picture);
+                let scratch = context.scratch_map(worker);
+                let pixels = (last - first) * self.chunks.row;
+                let cut = |part: usize| {
+                    let block = part * blocks.len() / self.parts;
+                    let column = blocks
+                        .get(block)
+                        .map(|&(first, _)| first * context.isa.lanes());
+                    column.unwrap_or(channels)
+                };
+                let (column, end) = (cut(part), cut(part + 1));
+                // SAFETY: chunks and parts of one output do not overlap; scratch is the worker's own and as large as
+                // `scratch()` says; all offsets follow from the geometry that the buffers were made for.
+                unsafe {
+                    let output = context
+                        .map(self.output)
+                        .add(picture * g.output.len() + first * self.chunks.row * channels);
+                    if g.is_winograd() {
+                        let (rows, columns) = ((first, last), (column, end));
+                        winograd::forward(self, context, picture, rows, columns, scratch);
+                        self.take_statistics(context, task, output, pixels);
+                        return;
+                    }
+                    let rows = g.words(g.forward_rows());
+                    let mut gemm = Gemm {
+                        segments: &segments,
+                        a: scratch.words(),
+                        a_row: g.words(g.stride * g.input.stride),
+                        a_step: 1,
+                        a_group: g.words(g.stride * g.padded_width() * g.input.stride),
+                        b: context.at(self.weights).add(column * rows),
+                        right: Right::Panels(rows),
+                        c: output.add(column),
+                        c_row: channels,
+                        c_group: g.output.width * channels,
+                        groups: last - first,
+                        rows: g.output.width,
+                        columns: end - column,
+                        bias: self.bias.map_or(std::ptr::null(), |bias| {
+                            context.at(bias).add(column).cast_const()
+                        }),
+                        accumulate: false,
+                        activation: self.activation,
+                    };
+                    if g.is_pointwise() {
+                        let source = self.view.pixel(context, picture, first);
+                        if self.view.plain {
+                            gemm.a = source.raw.words();
+                        } else {
+                            fill_pixels(context, &self.view, source, pixels, scratch);
+                        }
+                        gemm.groups = 1;
+                        gemm.rows = pixels;
+                    } else {
+                        let top = (first * g.stride) as isize - g.padding as isize;
+                        let bottom =
+                            ((last - 1) * g.stride + g.kernel) as isize - g.padding as isize;
+                        let width = g.padded_width();
+                        fill_rows(
+                            context,
+                            &self.view,
+                            picture,
+                            top..bottom,
+                            width,
+                            g.padding,
+                            scratch,
+                        );
+                    }
+                    context.run(gemm);
+                    self.take_statistics(context, task, output, pixels);
+                }
+            });
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
+        self.view.buffers(visit);
+        visit(self.weights);
+        visit(self.output);
+        self.bias.into_iter().for_each(&mut *visit);
+        self.statistics.into_iter().for_each(visit);
+    }
+
+    fn scratch(&self) -> usize {
+        let g = &self.geometry;
+        if g.is_winograd() {
+            return winograd::forward_scratch(g, self.chunks.size);
+        }
+        let values = if g.is_pointwise() {
+            self.chunks.size * g.input.stride
+        } else {
+            let rows = (self.chunks.size - 1) * g.stride + g.kernel;
+            rows * g.padded_width() * g.input.stride
+        };
+        g.words(values)
+    }
+
+    fn name(&self) -> &'static str {
+        if self.geometry.is_pointwise() {
+            "pointwise forward"
+        } else if self.geometry.is_winograd() {
+            "3x3 forward"
+        } else {
+            "convolution forward"
+        }
+    }
+
+    fn shapes(&self) -> String {
+        self.geometry.describe()
+    }
+
+    fn multiply_adds(&self) -> usize {
+        self.geometry.multiply_adds()
+    }
+}

@@ -1,0 +1,301 @@
+//! Dense convolution, forward and backward, in chunks that stay in a core's cache.
+//!
+//! A chunk is a run of pixels (1x1) or a band of output rows of one picture. Forward: the input is
+//! read through its pending transform into scratch, multiplied by the packed weights, and the raw
+//! output's statistics are taken while it is still in cache. Backward: the raw gradient and the
+//! input are made in scratch once and feed the gradients of data and weights at once.
+
+use crate::kernels::depthwise::Plane;
+use crate::kernels::view::{Fill, PixelView};
+use crate::kernels::winograd::POSITIONS;
+use crate::plan::{Context, MapShape, View};
+use crate::simd::{Precision, Values};
+use crate::steps::weights::Layout;
+use crate::steps::winograd;
+
+mod backward;
+mod forward;
+
+pub(crate) use backward::{ConvolutionBackward, Data, Gathered};
+pub(crate) use forward::ConvolutionForward;
+
+/// Words of scratch that a chunk aims at: half of a core's second-level cache.
+const SCRATCH_TARGET: usize = 128 * 1024;
+
+/// Stored channels from which on tiles are used.
+const WINOGRAD_CHANNELS: usize = 32;
+/// Words of scratch that a backward chunk of tiles aims at: more tiles share one pass over the partial gradients.
+const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
+
+/// Weights above which partial sums are fewer.
+const MANY_WEIGHTS: usize = 128 * 1024;
+
+/// Sizes of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub input: MapShape,
+    pub output: MapShape,
+    pub precision: Precision,
+}
+
+impl Geometry {
+    /// `channels x height x width`, kernel and stride, channels out.
+    pub(crate) fn describe(&self) -> String {
+        let (input, output) = (&self.input, &self.output);
+        format!(
+            "{}x{}x{} by {}/{} to {}",
+            input.channels, input.height, input.width, self.kernel, self.stride, output.channels
+        )
+    }
+
+    /// Of one picture.
+    fn multiply_adds(&self) -> usize {
+        let taps = self.kernel * self.kernel;
+        self.output.pixels() * taps * self.input.channels * self.output.channels
+    }
+
+    /// Words that so many values take: channels are padded to whole words.
+    fn words(&self, values: usize) -> usize {
+        self.precision.words(values)
+    }
+
+    fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.padding == 0
+    }
+
+    /// Whether products of tiles serve: they take less than half of the multiplications, but every tile is
+    /// transformed, which few channels do not pay for.
+    pub(crate) fn is_winograd(&self) -> bool {
+        (self.kernel, self.stride, self.padding) == (3, 1, 1)
+            && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS
+    }
+
+    /// How a forward convolution is cut.
+    pub(crate) fn forward_chunks(&self) -> Chunks {
+        Chunks::new(self, false)
+    }
+
+    /// How weights are packed for the output and for the gradient of the input.
+    pub(crate) fn layouts(&self) -> [Layout; 2] {
+        if self.is_winograd() {
+            [Layout::ForwardFilters, Layout::BackwardFilters]
+        } else {
+            [Layout::Forward, Layout::Backward]
+        }
+    }
+
+    /// Rows of a partial gradient of the weights, as the products make it.
+    pub(crate) fn slot_rows(&self) -> usize {
+        if self.is_winograd() {
+            POSITIONS * self.input.stride
+        } else {
+            self.forward_rows()
+        }
+    }
+
+    /// The same for a depthwise kernel.
+    pub(crate) fn plane(&self) -> Plane {
+        Plane {
+            height: self.input.height,
+            width: self.input.width,
+            out_height: self.output.height,
+            out_width: self.output.width,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+
+    /// Rows of the forward weights: one for every tap and stored input channel. Packed they are words.
+    pub(crate) fn forward_rows(&self) -> usize {
+        self.kernel * self.kernel * self.input.stride
+    }
+
+    /// Rows of the backward weights: one for every tap and stored output channel. Packed they are words.
+    pub(crate) fn backward_rows(&self) -> usize {
+        self.kernel * self.kernel * self.output.stride
+    }
+
+    /// Width of the padded input rows in scratch.
+    fn padded_width(&self) -> usize {
+        (self.input.width + 2 * self.padding)
+            .max((self.output.width - 1) * self.stride + self.kernel)
+    }
+
+    /// Words of the pairs of pixels of one row that the gradient of the weights is a product of: an input
+    /// row (the columns that each tap of a row meets, side by side) and a gradient row. Single values need none.
+    fn pair_words(&self) -> (usize, usize) {
+        match self.precision {
+            Precision::F32 => (0, 0),
+            Precision::Bf16 => {
+                let pairs = self.output.width.div_ceil(2);
+                (
+                    pairs * self.kernel * self.input.stride,
+                    pairs * self.output.stride,
+                )
+            }
+        }
+    }
+
+    /// Smallest and largest offset from `y / stride` to an output row that reads input row `y`.
+    fn reach(&self) -> (isize, isize) {
+        let (k, s, p) = (
+            self.kernel as isize,
+            self.stride as isize,
+            self.padding as isize,
+        );
+        ((p - (k - 1)).div_euclid(s), (s - 1 + p).div_euclid(s))
+    }
+
+    /// Width of the padded gradient rows in scratch, and zeros before the first column.
+    fn gradient_width(&self) -> (usize, usize) {
+        let (low, high) = self.reach();
+        let columns = self.input.width.div_ceil(self.stride) as isize + high;
+        let width = columns.max(self.output.width as isize) - low.min(0);
+        (width as usize, (-low.min(0)) as usize)
+    }
+}
+
+/// How a convolution's output is cut into chunks; the same whatever the number of threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunks {
+    /// Output rows (or pixels, for 1x1) of one picture.
+    length: usize,
+    /// Rows or pixels in a chunk but the last.
+    pub size: usize,
+    /// Pixels in a row (1 for 1x1).
+    row: usize,
+    /// Chunks of one picture.
+    pub per_picture: usize,
+}
+
+impl Chunks {
+    fn new(geometry: &Geometry, backward: bool) -> Self {
+        let (input, output) = (geometry.input, geometry.output);
+        let (length, row, wanted) = if geometry.is_winograd() {
+            let target = if backward {
+                TILES_TARGET
+            } else {
+                SCRATCH_TARGET
+            };
+            let tiles = target / winograd::tile_words(geometry, backward);
+            let rows = 2 * (tiles / output.width.div_ceil(2)).max(1);
+            (output.height, output.width, rows)
+        } else if geometry.is_pointwise() {
+            let values = input.stride + output.stride;
+            let size = (SCRATCH_TARGET / values).clamp(32, 1024);
+            (output.pixels(), 1, size)
+        } else {
+            let mut values = geometry.stride * geometry.padded_width() * input.stride;
+            if backward {
+                values += geometry.gradient_width().0 * output.stride;
+            }
+            let mut words = geometry.words(values);
+            if backward {
+                let (left, right) = geometry.pair_words();
+                words += geometry.stride * left + right;
+            }
+            (output.height, output.width, (SCRATCH_TARGET / words).max(4))
+        };
+        let per_picture = length.div_ceil(wanted);
+        let mut size = length.div_ceil(per_picture);
+        if geometry.is_pointwise() {
+            size = size.next_multiple_of(8);
+        } else if geometry.is_winograd() {
+            size = size.next_multiple_of(2);
+        }
+        Self {
+            length,
+            size,
+            row,
+            per_picture: length.div_ceil(size),
+        }
+    }
+
+    pub(super) fn range(&self, chunk: usize) -> (usize, usize) {
+        let first = chunk * self.size;
+        (first, (first + self.size).min(self.length))
+    }
+
+    /// Output pixels in each chunk of a picture.
+    pub(crate) fn pixels(&self) -> Vec<usize> {
+        (0..self.per_picture)
+            .map(|chunk| {
+                let (first, last) = self.range(chunk);
+                (last - first) * self.row
+            })
+            .collect()
+    }
+}
+
+/// Reads rows `first..last` of a view (rows may lie outside) into scratch with `padding` zero columns
+/// on the left and zeros up to `width`.
+///
+/// # Safety
+/// `to` must have room for the rows.
+pub(super) unsafe fn fill_rows(
+    context: &Context<'_>,
+    view: &View,
+    picture: usize,
+    rows: std::ops::Range<isize>,
+    width: usize,
+    padding: usize,
+    to: Values,
+) {
+    let shape = &view.shape;
+    let stride = shape.stride;
+    for (index, y) in rows.enumerate() {
+        // SAFETY: as promised; the row is within the picture where it is read.
+        unsafe {
+            let row = to.add(index * width * stride);
+            if y < 0 || y as usize >= shape.height {
+                row.zero(width * stride);
+                continue;
+            }
+            row.zero(padding * stride);
+            let right = padding + shape.width;
+            row.add(right * stride).zero((width - right) * stride);
+            let pixels = view.pixel(context, picture, y as usize * shape.width);
+            fill_pixels(
+                context,
+                view,
+                pixels,
+                shape.width,
+                row.add(padding * stride),
+            );
+        }
+    }
+}
+
+/// Reads a run of pixels through a view.
+///
+/// # Safety
+/// Pixels and destination must be valid.
+unsafe fn fill_pixels(
+    context: &Context<'_>,
+    view: &View,
+    pixels: PixelView,
+    count: usize,
+    to: Values,
+) {
+    // SAFETY: as promised.
+    unsafe {
+        if view.plain {
+            to.copy_from(pixels.raw, count * view.shape.stride);
+            return;
+        }
+        context.run(Fill {
+            view: pixels,
+            first: 0,
+            channels: view.shape.stride,
+            pixels: count,
+            to,
+            to_stride: view.shape.stride,
+            to_plane: None,
+            slope: std::ptr::null_mut(),
+        });
+    }
+}
