@@ -9,6 +9,7 @@ pub mod examples;
 pub mod files;
 pub mod folds;
 pub mod glyphs;
+pub mod npy;
 pub mod pack;
 pub mod subset;
 pub mod transforms;

@@ -232,11 +232,11 @@ fn bad_arrays_are_refused() {
     let hint = "; save it with numpy.save as a C-ordered float32 array, pictures x labels";
     assert_eq!(
         message(b"hello", None),
-        format!("p.npy: it is not a NumPy file{hint}")
+        format!("p.npy: it is not a NumPy array file{hint}")
     );
     assert_eq!(
         message(&good[..30], None),
-        format!("p.npy: its header is cut off{hint}")
+        format!("p.npy: its header is cut short{hint}")
     );
     assert_eq!(
         message(&good[..good.len() - 1], None),

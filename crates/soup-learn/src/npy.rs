@@ -2,10 +2,9 @@
 
 use std::{fs, io::Write, path::Path};
 
-use crate::{Error, runs::files};
+use soup_data::npy;
 
-/// What every array of ours begins with: magic, version 1.0.
-const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+use crate::{Error, runs::files};
 
 /// Writes `values` as rows of `columns`, whole or not at all.
 ///
@@ -13,17 +12,9 @@ const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
 /// [`Error::File`].
 pub fn write(path: &Path, values: &[f32], columns: usize) -> Result<(), Error> {
     let rows = values.len().checked_div(columns).unwrap_or(0);
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    // NumPy wants the data to begin at a multiple of 64 bytes and the header to end in a newline.
-    while !(MAGIC.len() + 2 + header.len() + 1).is_multiple_of(64) {
-        header.push(' ');
-    }
-    header.push('\n');
+    let header = npy::header("<f4", &[rows, columns]);
     files::write_file(path, |file| {
-        file.write_all(MAGIC)?;
-        file.write_all(&(header.len() as u16).to_le_bytes())?;
-        file.write_all(header.as_bytes())?;
+        file.write_all(&header)?;
         for value in values {
             file.write_all(&value.to_le_bytes())?;
         }
@@ -41,16 +32,12 @@ pub fn read(path: &Path) -> Result<(Vec<f32>, usize), Error> {
 }
 
 fn parse(bytes: &[u8]) -> Option<(Vec<f32>, usize)> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (length, rest) = rest.split_first_chunk::<2>()?;
-    let (header, data) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-    let header = std::str::from_utf8(header).ok()?;
-    let shape = header
-        .strip_prefix("{'descr': '<f4', 'fortran_order': False, 'shape': (")?
-        .split_once(')')?
-        .0;
-    let (rows, columns) = shape.split_once(", ")?;
-    let (rows, columns): (usize, usize) = (rows.parse().ok()?, columns.parse().ok()?);
+    let header = npy::Header::parse(bytes).ok()?;
+    let data = bytes.get(header.start..)?;
+    let (rows, columns) = match header.axes[..] {
+        [rows, columns] if header.kind == "<f4" && !header.fortran => (rows, columns),
+        _ => return None,
+    };
     if rows.checked_mul(columns)?.checked_mul(4)? != data.len() {
         return None;
     }
@@ -79,10 +66,6 @@ mod tests {
         assert!(values[1].is_nan() && values[5] == 6.0);
         let bytes = fs::read(&path).unwrap();
         assert_eq!((bytes.len() - 24) % 64, 0);
-        // As `numpy.save` writes it.
-        assert!(bytes.starts_with(
-            b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"
-        ));
         for length in 0..bytes.len() {
             assert!(parse(&bytes[..length]).is_none());
         }

@@ -1,31 +1,19 @@
-//! NumPy's array file, as far as a pack needs it: `uint8`, C order, 3 or 4 axes.
+//! The pack's array: `uint8`, C order, 3 or 4 axes.
 
 use crate::PictureShape;
+use crate::npy::Header;
 
-const MAGIC: &[u8] = b"\x93NUMPY";
-
-/// The header of `count` pictures, padded so that the data begins at a multiple of 64 bytes.
+/// The header of `count` pictures.
 pub(super) fn header(count: usize, shape: PictureShape) -> Vec<u8> {
-    let PictureShape {
-        height,
-        width,
-        channels,
-    } = shape;
-    let axes = if channels == 1 {
-        format!("{count}, {height}, {width}")
-    } else {
-        format!("{count}, {height}, {width}, {channels}")
-    };
-    let mut text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({axes}), }}");
-    let prefix = MAGIC.len() + 4;
-    let length = (prefix + text.len() + 1).next_multiple_of(64) - prefix;
-    text.extend(std::iter::repeat_n(' ', length - 1 - text.len()));
-    text.push('\n');
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend([1, 0]);
-    bytes.extend((length as u16).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes
+    crate::npy::header("|u1", &axes(count, shape))
+}
+
+fn axes(count: usize, shape: PictureShape) -> Vec<usize> {
+    let mut axes = vec![count, shape.height, shape.width];
+    if shape.channels != 1 {
+        axes.push(shape.channels);
+    }
+    axes
 }
 
 /// Checks that `bytes` is exactly an array of `count` pictures, and says where its data begins.
@@ -40,10 +28,7 @@ pub(super) fn data_start(bytes: &[u8], count: usize, shape: PictureShape) -> Res
     if found.fortran && found.axes.len() > 1 {
         return Err("its axes are in Fortran order".into());
     }
-    let mut axes = vec![count, shape.height, shape.width];
-    if shape.channels != 1 {
-        axes.push(shape.channels);
-    }
+    let axes = axes(count, shape);
     if found.axes != axes {
         return Err(format!(
             "its shape is {:?}, but the manifest says {axes:?}",
@@ -62,70 +47,6 @@ pub(super) fn data_start(bytes: &[u8], count: usize, shape: PictureShape) -> Res
         ));
     }
     Ok(found.start)
-}
-
-struct Header<'a> {
-    kind: &'a str,
-    fortran: bool,
-    axes: Vec<usize>,
-    start: usize,
-}
-
-impl<'a> Header<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, String> {
-        const CUT: &str = "its header is cut short";
-        let rest = bytes
-            .strip_prefix(MAGIC)
-            .ok_or("it is not a NumPy array file")?;
-        let (version, rest) = rest.split_first_chunk::<2>().ok_or(CUT)?;
-        let (length, rest) = match version[0] {
-            1 => {
-                let (length, rest) = rest.split_first_chunk::<2>().ok_or(CUT)?;
-                (u16::from_le_bytes(*length) as usize, rest)
-            }
-            2 | 3 => {
-                let (length, rest) = rest.split_first_chunk::<4>().ok_or(CUT)?;
-                (u32::from_le_bytes(*length) as usize, rest)
-            }
-            other => return Err(format!("its format version {other} is unknown")),
-        };
-        let text = rest.get(..length).ok_or(CUT)?;
-        let text = std::str::from_utf8(text).map_err(|_| "its header is not text")?;
-        let field = |name: &str| {
-            text.split_once(&format!("'{name}':"))
-                .map(|(_, value)| value.trim_start())
-                .ok_or_else(|| format!("its header has no `{name}`"))
-        };
-        let kind = field("descr")?
-            .strip_prefix('\'')
-            .and_then(|value| value.split_once('\''))
-            .map(|(kind, _)| kind)
-            .ok_or("its header names no plain type")?;
-        let fortran = match field("fortran_order")? {
-            value if value.starts_with("True") => true,
-            value if value.starts_with("False") => false,
-            _ => return Err("its header is broken at `fortran_order`".into()),
-        };
-        let axes = field("shape")?
-            .strip_prefix('(')
-            .and_then(|value| value.split_once(')'))
-            .map(|(axes, _)| axes)
-            .ok_or("its header is broken at `shape`")?
-            .split(',')
-            .map(str::trim)
-            .filter(|axis| !axis.is_empty())
-            .map(|axis| {
-                axis.parse()
-                    .map_err(|_| format!("`{axis}` in its shape is no number"))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            kind,
-            fortran,
-            axes,
-            start: bytes.len() - rest.len() + length,
-        })
-    }
 }
 
 #[cfg(test)]

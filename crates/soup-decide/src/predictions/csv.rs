@@ -134,7 +134,7 @@ fn wrong_cell(path: &Path, cells: Cells, row: u64, [id, label, value]: [&str; 3]
     }
 }
 
-pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
+pub(super) fn text(table: &Predictions) -> String {
     let mut text = String::from(ID_COLUMN);
     for label in table.labels() {
         text.push(',');
@@ -149,7 +149,11 @@ pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
         }
         text.push('\n');
     }
-    let mut bytes = text.into_bytes();
+    text
+}
+
+pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
+    let mut bytes = text(table).into_bytes();
     if path.extension().is_some_and(|extension| extension == "gz") {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         bytes = encoder

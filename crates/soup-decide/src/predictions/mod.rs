@@ -188,6 +188,11 @@ impl Predictions {
         }
     }
 
+    /// The table as [`write`](Self::write) puts it into a `.csv`.
+    pub fn to_csv(&self) -> String {
+        csv::text(self)
+    }
+
     /// The name that errors give to the table, mostly the path it was read from.
     pub fn source(&self) -> &Path {
         &self.source

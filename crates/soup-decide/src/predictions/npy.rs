@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use soup_data::Error;
+use soup_data::{Error, npy};
 
 use super::{Predictions, RowNumbers};
 use crate::predictions::csv::read_bytes;
@@ -18,8 +18,6 @@ struct Names {
     /// The label of each column.
     labels: Vec<String>,
 }
-
-const MAGIC: &[u8] = b"\x93NUMPY";
 
 pub(super) fn read(path: &Path) -> Result<Predictions> {
     let bytes = read_bytes(path)?;
@@ -76,20 +74,7 @@ pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
     })?;
     // The names first: an array without its names cannot be read, names alone do no harm.
     write_atomically(&names_path, &json)?;
-    let header = format!(
-        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}",
-        table.len(),
-        table.labels().len()
-    );
-    let before = MAGIC.len() + 4;
-    let padded = (before + header.len() + 1).next_multiple_of(64) - before;
-    let mut bytes = Vec::with_capacity(before + padded + 4 * table.values().len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&[1, 0]);
-    bytes.extend_from_slice(&(padded as u16).to_le_bytes());
-    bytes.extend_from_slice(header.as_bytes());
-    bytes.resize(before + padded - 1, b' ');
-    bytes.push(b'\n');
+    let mut bytes = npy::header("<f4", &[table.len(), table.labels().len()]);
     bytes.extend(table.values().iter().flat_map(|value| value.to_le_bytes()));
     write_atomically(path, &bytes)
 }
@@ -101,31 +86,19 @@ fn names_path(path: &Path) -> PathBuf {
 
 /// Rows, columns and values of a two-dimensional array.
 fn parse(bytes: &[u8]) -> Result<(usize, usize, Vec<f32>), String> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or("it is not a NumPy file")?;
-    let (length, rest) = match rest {
-        [1, _, a, b, rest @ ..] => (u16::from_le_bytes([*a, *b]) as usize, rest),
-        [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
-        _ => return Err("its version of the format is not known".into()),
-    };
-    let (header, data) = rest
-        .split_at_checked(length)
-        .ok_or("its header is cut off")?;
-    let header = std::str::from_utf8(header).map_err(|_| "its header is not text")?;
-    let kind = field(header, "descr")?.trim_matches(['\'', '"']);
-    if field(header, "fortran_order")? != "False" {
+    let header = npy::Header::parse(bytes)?;
+    let (kind, data) = (header.kind, &bytes[header.start..]);
+    if header.fortran {
         return Err("it is in Fortran order; save numpy.ascontiguousarray of it".into());
     }
-    let shape = field(header, "shape")?;
-    let sizes: Result<Vec<usize>, _> = shape
-        .trim_matches(['(', ')'])
-        .split(',')
-        .map(str::trim)
-        .filter(|size| !size.is_empty())
-        .map(str::parse)
-        .collect();
-    let (rows, columns) = match sizes.as_deref() {
-        Ok([rows, columns]) => (*rows, *columns),
-        _ => return Err(format!("its shape is {shape}, not pictures x labels")),
+    let (rows, columns) = match header.axes[..] {
+        [rows, columns] => (rows, columns),
+        _ => {
+            return Err(format!(
+                "its shape is {:?}, not pictures x labels",
+                header.axes
+            ));
+        }
     };
     let width = match kind {
         "<f4" => 4,
@@ -162,22 +135,4 @@ fn parse(bytes: &[u8]) -> Result<(usize, usize, Vec<f32>), String> {
         _ => data.iter().map(|byte| f32::from(*byte)).collect(),
     };
     Ok((rows, columns, values))
-}
-
-/// The text of one entry of the header's dictionary.
-fn field<'a>(header: &'a str, name: &str) -> Result<&'a str, String> {
-    let missing = || format!("its header has no `{name}`");
-    let (_, value) = header
-        .split_once(&format!("'{name}':"))
-        .ok_or_else(missing)?;
-    let value = value.trim_start();
-    let end = if value.starts_with('(') {
-        value.find(')').map(|at| at + 1)
-    } else {
-        value.find([',', '}'])
-    };
-    value
-        .get(..end.ok_or_else(missing)?)
-        .map(str::trim)
-        .ok_or_else(missing)
 }
