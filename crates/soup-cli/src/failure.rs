@@ -62,7 +62,7 @@ impl Kind {
                 ServeError::Twice { .. } | ServeError::Name(_) | ServeError::Setting(_) => {
                     Self::Usage
                 }
-                ServeError::Token { .. } => Self::Data,
+                ServeError::Token { .. } | ServeError::Decision(_) => Self::Data,
                 ServeError::Address { .. } | ServeError::System(_) => Self::Failed,
             });
         }

@@ -12,7 +12,7 @@ use soup_graph::safetensors::Archive;
 
 use crate::{
     Error,
-    model::{self, Member, Model},
+    model::{self, Member, Model, carried},
     runs::RunDirectory,
     trainer::notes::Notes,
     views::{Looks, Views, look},
@@ -23,8 +23,16 @@ use crate::{
 pub struct Predictor {
     label_names: Vec<String>,
     networks: Vec<Network>,
-    /// The one `model.soup` that was named, where nothing else was.
+    /// Of the one `model.soup` that was named, where nothing else was.
+    answering: Answering,
+}
+
+/// How a `model.soup` makes answers; it belongs to the answers of that one file.
+#[derive(Clone, Debug, Default)]
+struct Answering {
     thresholds: Option<Vec<f32>>,
+    views: Views,
+    decision: Option<serde_json::Value>,
 }
 
 /// A network and the file that it lies in.
@@ -85,8 +93,8 @@ impl Default for PredictOptions {
 }
 
 impl Predictor {
-    /// Opens runs (their folds that are trained, or those of `folds`), model files and `model.soup`s,
-    /// in any number.
+    /// Opens runs (their folds that are trained, or those of `folds`), model files, `model.soup`s and models that the
+    /// program carries ([`carried`]), in any number.
     ///
     /// # Errors
     /// [`Error::Format`] where a path is none of them, [`Error::Mismatch`] where a fold that was
@@ -95,14 +103,24 @@ impl Predictor {
         let mut all = Self {
             label_names: Vec::new(),
             networks: Vec::new(),
-            thresholds: None,
+            answering: Answering::default(),
         };
         for path in paths {
             if !path.exists() {
+                if let Some(bytes) = carried::bytes(path) {
+                    all.add(
+                        path.clone(),
+                        &Archive::carried(&path.display().to_string(), bytes),
+                    )?;
+                    continue;
+                }
                 return Err(Error::format(
                     path,
-                    "there is no such run or model file; name a run that soup train wrote, a \
-                     model.safetensors or a model.soup",
+                    format!(
+                        "there is no such run or model file; name a run that soup train wrote, a \
+                         model.safetensors, a model.soup, or {}, which the program carries",
+                        carried::LETTERS
+                    ),
                 ));
             }
             let files = if path.is_dir() {
@@ -111,7 +129,8 @@ impl Predictor {
                 vec![path.clone()]
             };
             for file in files {
-                all.add(file)?;
+                let archive = Archive::open(&file)?;
+                all.add(file, &archive)?;
             }
         }
         match all.networks.is_empty() {
@@ -120,18 +139,22 @@ impl Predictor {
         }
     }
 
-    fn add(&mut self, file: PathBuf) -> Result<(), Error> {
-        let archive = Archive::open(&file)?;
+    fn add(&mut self, file: PathBuf, archive: &Archive) -> Result<(), Error> {
         let metadata = archive.metadata()?;
-        let (label_names, mut thresholds) = if model::is_model(&metadata) {
-            let model = Model::of(&file, &archive, &metadata)?;
+        let (label_names, answering) = if model::is_model(&metadata) {
+            let model = Model::of(&file, archive, &metadata)?;
             let networks = model.members.into_iter().map(|member| Network {
                 file: file.clone(),
                 picture: Some(model.picture),
                 source: Source::Exported(Box::new(member)),
             });
             self.networks.extend(networks);
-            (model.label_names, Some(model.thresholds))
+            let answering = Answering {
+                thresholds: Some(model.thresholds),
+                views: model.views,
+                decision: model.decision,
+            };
+            (model.label_names, answering)
         } else {
             let notes = Notes::of(&file, &metadata)?;
             let label_names = notes.label_names.clone();
@@ -140,10 +163,10 @@ impl Predictor {
                 picture: notes.picture,
                 source: Source::Trained(Box::new(notes)),
             });
-            (label_names, None)
+            (label_names, Answering::default())
         };
         if self.label_names.is_empty() {
-            self.label_names = label_names;
+            (self.label_names, self.answering) = (label_names, answering);
         } else if self.label_names != label_names {
             return Err(Error::Mismatch(format!(
                 "{} and {} have other labels and cannot answer together",
@@ -151,16 +174,24 @@ impl Predictor {
                 file.display()
             )));
         } else {
-            // Thresholds belong to the answers of the one file that they came with.
-            thresholds = None;
+            self.answering = Answering::default();
         }
-        self.thresholds = thresholds;
         Ok(())
     }
 
     /// Names of the labels, in the order of the columns.
     pub fn label_names(&self) -> &[String] {
         &self.label_names
+    }
+
+    /// How the one `model.soup` that was opened looks at pictures; else once, as they are.
+    pub fn views(&self) -> &Views {
+        &self.answering.views
+    }
+
+    /// What the one `model.soup` that was opened makes of probabilities, where it says.
+    pub fn decision(&self) -> Option<&serde_json::Value> {
+        self.answering.decision.as_ref()
     }
 
     /// The file of each network that answers.
@@ -181,10 +212,16 @@ impl Predictor {
         };
         let members = self.networks.iter();
         let members = members.map(|network| Ok(network.member(picture)?.into_owned()));
-        let thresholds = self.thresholds.clone();
+        let Answering {
+            thresholds,
+            views,
+            decision,
+        } = self.answering.clone();
         Ok(Model {
             members: members.collect::<Result<_, Error>>()?,
             picture,
+            views,
+            decision,
             thresholds: thresholds.unwrap_or_else(|| vec![0.5; self.label_names.len()]),
             label_names: self.label_names.clone(),
         })

@@ -1,16 +1,22 @@
 //! `model.soup`: what goes in comes out, and every file that is none is refused by name.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{fs, path::Path, sync::atomic::AtomicBool};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use serde_json::{Value, json};
+use soup_cpu::Pool;
 use soup_data::{Error as DataError, Examples, PictureShape, transforms::Pipeline};
 use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, Weights};
 use soup_learn::{
     Error, ErrorKind,
     config::Precision,
-    model::{Calibration, Member, Model, Origin},
+    model::{Calibration, Member, Model, Origin, Question, Session},
     predictor::{PredictOptions, Predictor},
+    views::Views,
 };
 
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -90,6 +96,8 @@ fn model(members: Vec<Member>) -> Model {
         label_names: vec!["a".to_owned(), "b".to_owned()],
         picture: PICTURE,
         thresholds: vec![0.5, 0.25],
+        views: Views::plain(),
+        decision: None,
         members,
     }
 }
@@ -156,6 +164,62 @@ fn calibration_and_the_mean_of_members_reach_the_probabilities() {
         assert!((both - (plain + other) / 2.0).abs() < 1e-6);
     }
     assert!(plain.iter().zip(&other).any(|(a, b)| (a - b).abs() > 0.01));
+}
+
+#[test]
+fn a_session_looks_as_the_predictor_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.soup");
+    let mut model = model(vec![member(1, None), member(2, None)]);
+    for views in ["plain", "plain,rot90,scale:1.5", "rot180,hflip"] {
+        model.views = views.parse().unwrap();
+        model.write(&path).unwrap();
+        let predictor = Predictor::open(std::slice::from_ref(&path), None).unwrap();
+        assert_eq!(predictor.views(), &model.views);
+        let options = PredictOptions {
+            threads: 1,
+            batch: 3,
+            views: model.views.clone(),
+        };
+        let expected = predictor
+            .predict(
+                &Pictures(PICTURE),
+                &[0, 1, 2],
+                &options,
+                &mut |_, _| {},
+                &NEVER,
+            )
+            .unwrap();
+        let pictures = [0, 1, 2].map(|index| {
+            let mut pixels = vec![0; PICTURE.len()];
+            let loaded = Pictures(PICTURE).load(index, &mut pixels, &mut []);
+            loaded.unwrap();
+            pixels
+        });
+        let questions = pictures
+            .each_ref()
+            .map(|pixels| Question { pixels, maps: true });
+        let mut session = Session::with_batch(&model, PICTURE, 2, &Arc::new(Pool::new(2))).unwrap();
+        let mut replies = vec![None; 3];
+        session
+            .run_all(&model, &questions, &mut |place, reply| {
+                replies[place] = Some(reply);
+            })
+            .unwrap();
+        for (reply, expected) in replies.into_iter().zip(expected.chunks_exact(2)) {
+            let reply = reply.unwrap();
+            assert_eq!(reply.probabilities, expected, "{views}");
+            // Maps are those of the picture as it is.
+            assert_eq!(reply.maps.is_some(), views.contains("plain"));
+        }
+    }
+    assert!(
+        model
+            .to_onnx(false)
+            .unwrap_err()
+            .to_string()
+            .contains("views")
+    );
 }
 
 #[test]

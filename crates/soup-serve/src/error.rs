@@ -8,6 +8,9 @@ pub enum ServeError {
     /// A model cannot be read or planned.
     #[error(transparent)]
     Model(#[from] soup_learn::Error),
+    /// The decision in a model makes no sense.
+    #[error(transparent)]
+    Decision(#[from] soup_decide::DecideError),
     /// Two models would have one name.
     #[error(
         "{} and {} would both be served as `{name}`; rename one of them", first.display(), second.display()

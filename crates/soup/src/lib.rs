@@ -20,6 +20,7 @@ use soup_data::{
     PictureShape,
     dataset::{Channels, decode},
 };
+use soup_decide::Decision;
 use soup_learn::model::{Model as Networks, Session};
 
 /// What can go wrong.
@@ -36,6 +37,9 @@ pub enum Error {
     /// A model cannot be read, or cannot answer for pictures of this shape.
     #[error(transparent)]
     Model(#[from] soup_learn::Error),
+    /// The decision in a model makes no sense.
+    #[error(transparent)]
+    Decision(#[from] soup_decide::DecideError),
 }
 
 /// A decoded picture of 8 bits a channel.
@@ -122,6 +126,7 @@ pub struct Answer<'a> {
 #[derive(Debug)]
 pub struct Model {
     networks: Networks,
+    decision: Option<Decision>,
     pool: Arc<Pool>,
     /// Made for the pictures of the last shape.
     session: Mutex<Option<Session>>,
@@ -133,8 +138,23 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] where the file is none.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::of(Networks::read(path.as_ref())?, path.as_ref())
+    }
+
+    /// The model that the program carries: which of the 26 letters are in a noisy grey picture of 256 x 256 pixels.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the program was built with a damaged file.
+    pub fn letters() -> Result<Self, Error> {
+        Self::of(Networks::letters()?, Path::new("letters"))
+    }
+
+    fn of(networks: Networks, path: &Path) -> Result<Self, Error> {
+        let decision = networks.decision.clone();
+        let decision = decision.map(|decision| Decision::from_json(decision, path));
         Ok(Self {
-            networks: Networks::read(path.as_ref())?,
+            networks,
+            decision: decision.transpose()?,
             pool: Arc::new(Pool::new(0)),
             session: Mutex::new(None),
         })
@@ -158,7 +178,10 @@ impl Model {
             _ => Session::new(&self.networks, image.shape, &self.pool)?,
         };
         let session = kept.insert(session);
-        let probabilities = session.run(&self.networks, &image.pixels)?;
+        let mut probabilities = session.run(&self.networks, &image.pixels)?;
+        if let Some(decision) = &self.decision {
+            decision.decide(&mut probabilities)?;
+        }
         let labels = self
             .networks
             .label_names

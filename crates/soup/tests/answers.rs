@@ -7,6 +7,7 @@ use soup_graph::{Builder, Convolution, ImageShape, Weights};
 use soup_learn::{
     config::Precision,
     model::{Member, Model as Networks, Origin},
+    views::Views,
 };
 
 /// A network that says `bright` of pictures brighter than grey, `dark` of the others.
@@ -35,6 +36,8 @@ fn brightness() -> Networks {
             channels: 1,
         },
         thresholds: vec![0.5, 0.99],
+        views: Views::plain(),
+        decision: None,
         members: vec![Member {
             graph,
             weights,
@@ -89,4 +92,13 @@ fn what_is_wrong_is_named() {
     let error = Image::open("nowhere.png").unwrap_err().to_string();
     assert!(error.starts_with("nowhere.png: "), "{error}");
     assert!(Model::load("nowhere.soup").is_err());
+}
+
+#[test]
+fn the_letters_are_carried() {
+    let model = Model::letters().unwrap();
+    assert_eq!(model.labels().len(), 26);
+    let picture = Image::new(256, 256, 1, vec![0; 256 * 256]).unwrap();
+    let found = model.predict(&picture).unwrap();
+    assert!(found.iter().all(|answer| !answer.found), "{found:?}");
 }

@@ -8,9 +8,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_data::{PictureShape, files::write_whole};
-use soup_decide::Thresholds;
+use soup_decide::{DecideError, Decision, Thresholds};
 use soup_learn::model::{Model, Origin};
 use soup_learn::predictor::Predictor;
+use soup_learn::views::Views;
 
 use super::Folds;
 use crate::console::Report;
@@ -18,7 +19,7 @@ use crate::failure::Usage;
 
 /// Write runs as one file for production: model.soup, ONNX, or weights for timm
 ///
-/// model.soup holds all that soup needs to answer: networks, transforms, labels, thresholds; soup
+/// model.soup holds all that soup needs to answer: networks, transforms, labels, thresholds or a decision; soup
 /// predict takes it in place of runs. ONNX holds the transforms too: bytes of pictures in,
 /// probabilities out. safetensors holds the weights of one network under timm's names.
 #[derive(Debug, Args)]
@@ -31,6 +32,7 @@ operator set 18; labels and thresholds as JSON in the metadata.
 
 Examples:
   soup export runs/first --out model.soup
+  soup export runs/first --decision runs/first/decision.json --out model.soup
   soup export runs/first runs/second --fold 0,2 --out model.onnx --maps
   soup export runs/first --fold 0 --out model.safetensors
 
@@ -59,6 +61,10 @@ pub struct Arguments {
     /// Pictures it is to read, such as 256x256x1 [default: those it was trained on]
     #[arg(long, value_name = "HEIGHTxWIDTHxCHANNELS")]
     picture: Option<Sides>,
+
+    /// model.soup: answers as this decision of soup decide makes them, views included
+    #[arg(long, value_name = "FILE", conflicts_with = "threshold")]
+    decision: Option<PathBuf>,
 
     /// A yes is a probability above T; T,a=T,... gives labels their own [default: 0.5]
     #[arg(long, value_name = "T")]
@@ -146,13 +152,46 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     if let Some(thresholds) = &arguments.threshold {
         model.thresholds = thresholds.in_order(&model.label_names)?;
     }
+    if let Some(path) = &arguments.decision {
+        decide(&mut model, path)?;
+    }
     let bytes = match weights {
         Some(weights) => weights,
-        None if format == Format::Onnx => model.to_onnx(arguments.maps)?,
+        None if format == Format::Onnx => {
+            // Networks only: what a decision makes of their answers stays out.
+            model.views = Views::default();
+            if model.decision.take().is_some() {
+                model.thresholds.fill(0.5);
+            }
+            model.to_onnx(arguments.maps)?
+        }
         None => model.to_bytes()?,
     };
     write_whole(&arguments.out, &bytes)?;
     report(arguments, format, &model, bytes.len())
+}
+
+/// Puts a decision into the model.
+fn decide(model: &mut Model, path: &Path) -> Result<()> {
+    let decision = Decision::read(path)?;
+    let wrong = |problem: String| DecideError::Decision {
+        path: path.to_path_buf(),
+        problem,
+    };
+    if decision.labels() != model.label_names {
+        return Err(wrong("it is for other labels than the networks'".to_owned()).into());
+    }
+    let cuts = decision.cuts().ok_or_else(|| {
+        wrong(
+            "it decodes whole sets of labels, which a model that answers label by label cannot do; fit one with \
+             --metric accuracy"
+                .to_owned(),
+        )
+    })?;
+    model.thresholds = cuts;
+    model.views = decision.views().cloned().unwrap_or_default();
+    model.decision = Some(decision.to_json()?);
+    Ok(())
 }
 
 fn refuse_idle_flags(arguments: &Arguments, format: Format) -> Result<()> {
@@ -161,6 +200,11 @@ fn refuse_idle_flags(arguments: &Arguments, format: Format) -> Result<()> {
             "--maps",
             arguments.maps && format != Format::Onnx,
             "--format onnx only; a model.soup always has its maps",
+        ),
+        (
+            "--decision",
+            arguments.decision.is_some() && format != Format::Soup,
+            "model.soup only; ONNX and safetensors hold the networks alone",
         ),
         (
             "--threshold",

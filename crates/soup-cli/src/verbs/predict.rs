@@ -25,6 +25,7 @@ use crate::progress::Bar;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  soup predict letters --images pictures/
   soup predict runs/first --images test/ --out probs.csv
   soup predict runs/first runs/second --fold 0,1 --images test.zip --out probs.npy
   soup predict model.soup --images pack/ --out probs.csv
@@ -32,7 +33,10 @@ Examples:
   soup predict runs/first --images test/ --out probs.csv --tta plain,hflip,scale:1.25 --merge max
   soup predict runs/first --images test/ --out probs.csv --decision runs/first/decision.json
 
-The probabilities are the networks' own; soup submit --decision calibrates and decides.
+letters is a model that the program carries: the 26 letters under noise.
+
+The probabilities are the networks' own, and soup submit --decision calibrates and decides; but a model.soup that was
+exported with a decision answers with decided probabilities (--tta plain gives the networks' own).
 
 Next: soup submit probs.csv --sample sample_submission.csv --out submission.csv")]
 pub struct Arguments {
@@ -44,9 +48,9 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR_OR_ZIP_OR_PACK")]
     images: PathBuf,
 
-    /// The probabilities: .csv, .csv.gz, or .npy with NAME.ids.json beside it
+    /// The probabilities: .csv, .csv.gz, or .npy with NAME.ids.json beside it [default: CSV on stdout]
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    out: Option<PathBuf>,
 
     /// Folds of the runs that answer: all, or numbers from 0 such as 0,2
     #[arg(long, value_name = "FOLDS", default_value = "all")]
@@ -79,41 +83,78 @@ struct Facts<'a> {
     models: Vec<PathBuf>,
     pictures: usize,
     labels: usize,
+    label_names: &'a [String],
     /// Looks at a picture by each model.
     views: &'a Views,
+    /// Whether the probabilities are those of the decision in the model.
+    decided: bool,
     seconds: f64,
     images_per_second: f64,
-    out: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<&'a Path>,
+    /// Where they are not written to a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probabilities: Option<Vec<Row<'a>>>,
+}
+
+/// What the models say of one picture.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    /// In the order of `label_names`.
+    probabilities: &'a [f32],
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let predictor = Predictor::open(&arguments.models, arguments.fold.0.as_deref())?;
     let pictures = Pictures::open(&arguments.images)?;
+    // Where nobody says how to look, a model that carries a decision answers as that was fitted.
+    let decided = arguments.decision.is_none() && arguments.tta.is_none();
+    let decision = match predictor.decision().filter(|_| decided) {
+        Some(decision) => Some(Decision::from_json(decision.clone(), &arguments.models[0])?),
+        None => None,
+    };
     let options = PredictOptions {
         threads: arguments.threads,
         batch: arguments.batch,
-        views: arguments.views()?,
+        views: match &decision {
+            Some(_) => predictor.views().clone(),
+            None => arguments.views()?,
+        },
     };
     let stop = interrupt::watch()?;
     let started = Instant::now();
-    let predictions = predict(
-        &predictor,
-        &pictures,
-        &options,
-        &arguments.out,
-        console,
-        &stop,
-    )?;
-    predictions.write(&arguments.out)?;
+    let out = arguments.out.as_deref();
+    let source = out.unwrap_or(Path::new("stdout"));
+    let mut predictions = predict(&predictor, &pictures, &options, source, console, &stop)?;
+    if let Some(decision) = &decision {
+        predictions = decision.answer(&predictions, None)?.probabilities;
+    }
+    if let Some(out) = out {
+        predictions.write(out)?;
+    }
     let seconds = started.elapsed().as_secs_f64();
     let facts = Facts {
         models: predictor.files().map(Path::to_path_buf).collect(),
         pictures: predictions.len(),
         labels: predictions.labels().len(),
+        label_names: predictions.labels(),
         views: &options.views,
+        decided: decision.is_some(),
         seconds,
         images_per_second: predictions.len() as f64 / seconds,
-        out: &arguments.out,
+        out,
+        probabilities: out.is_none().then(|| {
+            let rows = predictions.ids().iter().enumerate();
+            rows.map(|(row, id)| Row {
+                id,
+                probabilities: predictions.row(row),
+            })
+            .collect()
+        }),
+    };
+    let Some(out) = out else {
+        return Report::new(facts, predictions.to_csv().trim_end().to_owned());
     };
     let looked = match options.views.views().len() {
         1 => String::new(),
@@ -124,7 +165,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         facts.pictures,
         facts.labels,
         facts.models.len(),
-        arguments.out.display()
+        out.display()
     );
     Report::new(facts, text)
 }

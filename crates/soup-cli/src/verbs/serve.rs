@@ -28,8 +28,10 @@ Addresses:
   /v2/...                     the Open Inference Protocol 2 (KServe, Triton's clients)
   /metrics, /openapi.json     for Prometheus; all addresses with their forms
 
+letters is a model that the program carries: the 26 letters under noise.
+
 Examples:
-  soup serve letters.soup
+  soup serve letters
   soup serve letters.soup runs/second --host 0.0.0.0 --token-file token.txt
   curl --data-binary @picture.png http://127.0.0.1:8080/predict
   curl -F image=@a.png -F image=@b.jpg http://127.0.0.1:8080/predict?model=letters

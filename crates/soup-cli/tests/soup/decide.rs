@@ -101,6 +101,34 @@ fn a_run_is_looked_at_decided_and_submitted() {
     );
     assert_eq!(one["accuracy"], two["accuracy"]);
     assert_eq!(one["loss"], two["loss"]);
+    // A model that carries the decision makes the same answers by itself.
+    for decode in ["threshold", "count"] {
+        let mut decision: serde_json::Value =
+            serde_json::from_str(&place.read("decision.json")).unwrap();
+        decision["decoding"] = json!(decode);
+        place.write("inside.json", decision.to_string());
+        place.json("export run --out decided.soup --decision inside.json");
+        let facts = place.json("predict decided.soup --images set --out decided.csv");
+        assert_eq!(
+            (&facts["decided"], &facts["views"]),
+            (&json!(true), &by_hand["views"])
+        );
+        place.json("submit hand.csv --sample sample.csv --out outside.csv --decision inside.json");
+        // Its cuts stand in the file: one half for counts.
+        if decode == "count" {
+            place.json("submit decided.csv --sample sample.csv --out own.csv");
+            assert_eq!(place.read("own.csv"), place.read("outside.csv"));
+        }
+        place.json("predict decided.soup --images set --out raw.csv --tta views.json");
+        assert_eq!(place.read("raw.csv"), place.read("hand.csv"));
+        place.json("export decided.soup --out again.soup");
+        place.json("predict again.soup --images set --out again.csv");
+        assert_eq!(place.read("again.csv"), place.read("decided.csv"));
+    }
+    let refused = place.read("inside.json").replace("\"count\"", "\"set\"");
+    place.write("set.json", refused);
+    place.failure(3, "export run --out decided.soup --decision set.json");
+    place.failure(2, "export run --out decided.onnx --decision inside.json");
     let own = place.soup("evaluate run --decision run/decision.json");
     assert_eq!(own.code, 0, "{}", own.stderr);
     assert!(own.stderr.contains("flatters"), "{}", own.stderr);

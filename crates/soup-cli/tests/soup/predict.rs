@@ -5,6 +5,34 @@ use crate::place::{Place, contest_data};
 const TINY: &str = "--preset quick data.compose_share=1 data.composed=16 data.composed_valid=8 \
     model.name=repvgg_nano train.batch=8 train.epochs=1";
 
+/// The model that the program carries, on letters from strokes, which it was not trained on.
+#[test]
+fn letters_answer_in_a_fresh_place() {
+    let place = Place::new("predict-letters");
+    place.json("compose --count 40 --seed 5 --out set");
+    let printed = place
+        .soup("predict letters --images set --threads 1")
+        .stdout;
+    place.write("probs.csv", &printed);
+    let score = place.json("evaluate --predictions probs.csv --labels set/answer.csv");
+    let accuracy = score["accuracy"].as_f64().unwrap();
+    // Saying no to everything has .54.
+    assert!(accuracy > 0.65, "{accuracy}");
+
+    let facts = place.json("predict letters --images set --threads 1");
+    assert_eq!(facts["probabilities"].as_array().unwrap().len(), 40);
+    place.json("predict letters --images set --threads 1 --out file.csv");
+    assert_eq!(place.read("file.csv"), printed);
+    place.json("export letters --out letters.onnx");
+    // A file of that name comes first.
+    place.write("letters", "no model");
+    assert!(
+        place
+            .failure(3, "predict letters --images set")
+            .contains("letters")
+    );
+}
+
 #[test]
 fn a_run_answers_for_a_folder_and_the_answers_become_a_submission() {
     let place = Place::new("predict");

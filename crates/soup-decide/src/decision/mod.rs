@@ -2,7 +2,7 @@
 
 mod trials;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use soup_learn::views::Views;
@@ -197,16 +197,75 @@ impl Decision {
         Ok((values, answers))
     }
 
+    /// Makes of a picture's raw probabilities those that answers are read from, above [`cuts`](Self::cuts): calibrated
+    /// and, where it decodes by counts, given the labels' counts.
+    ///
+    /// # Errors
+    /// Another number of labels.
+    pub fn decide(&self, probabilities: &mut [f32]) -> Result<()> {
+        if probabilities.len() != self.labels.len() {
+            return Err(DecideError::CountPrior {
+                problem: format!(
+                    "the decision is for {} labels, not {}",
+                    self.labels.len(),
+                    probabilities.len()
+                ),
+            });
+        }
+        let (values, _) = self.answers_of(probabilities, self.decoding)?;
+        probabilities.copy_from_slice(&values);
+        Ok(())
+    }
+
+    /// Where a decided probability becomes a yes, one a label; nothing where whole sets are decoded, of which single
+    /// probabilities do not tell.
+    pub fn cuts(&self) -> Option<Vec<f32>> {
+        match self.decoding {
+            Decoding::Threshold => Some(self.thresholds.clone()),
+            Decoding::Count => Some(vec![0.5; self.labels.len()]),
+            Decoding::Set => None,
+        }
+    }
+
+    /// Names of the labels, in the decision's order.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// As it stands in `decision.json`.
+    ///
+    /// # Errors
+    /// None: every decision can be written.
+    pub fn to_json(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(self).map_err(|error| DecideError::Decision {
+            path: PathBuf::new(),
+            problem: format!("it cannot be written: {error}"),
+        })
+    }
+
     /// Reads a decision.
     ///
     /// # Errors
     /// [`DecideError::Decision`] for any other or a damaged file, and what the system says.
     pub fn read(path: &Path) -> Result<Self> {
+        let value = serde_json::from_slice(&read_bytes(path)?);
+        let value = value.map_err(|error| DecideError::Decision {
+            path: path.to_path_buf(),
+            problem: format!("it is no decision: {error}"),
+        })?;
+        Self::from_json(value, path)
+    }
+
+    /// The decision in a JSON object; `path` is the file that errors name.
+    ///
+    /// # Errors
+    /// [`DecideError::Decision`] for anything else.
+    pub fn from_json(value: serde_json::Value, path: &Path) -> Result<Self> {
         let broken = |problem: String| DecideError::Decision {
             path: path.to_path_buf(),
             problem,
         };
-        let decision: Self = serde_json::from_slice(&read_bytes(path)?)
+        let decision: Self = serde_json::from_value(value)
             .map_err(|error| broken(format!("it is no decision: {error}")))?;
         if decision.format != FORMAT || decision.version != VERSION {
             return Err(broken(format!(

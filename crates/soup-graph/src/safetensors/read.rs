@@ -1,5 +1,6 @@
 //! Reading.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -47,17 +48,25 @@ pub fn from_bytes(file: &str, bytes: &[u8], graph: &Graph) -> Result<Weights, Sa
 #[derive(Debug)]
 pub struct Archive {
     file: String,
-    bytes: Vec<u8>,
+    bytes: Cow<'static, [u8]>,
 }
 
 impl Archive {
+    /// A file that the program carries; `file` is what errors call it.
+    pub fn carried(file: &str, bytes: &'static [u8]) -> Self {
+        Self {
+            file: file.to_owned(),
+            bytes: Cow::Borrowed(bytes),
+        }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
     /// [`SafetensorsError::Io`].
     pub fn open(path: &Path) -> Result<Self, SafetensorsError> {
         let file = path.display().to_string();
-        let bytes = read(path)?;
+        let bytes = Cow::Owned(read(path)?);
         Ok(Self { file, bytes })
     }
 

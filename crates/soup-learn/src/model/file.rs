@@ -14,8 +14,8 @@ use soup_graph::{
     safetensors::{Archive, Part, to_bytes},
 };
 
-use super::{Calibration, Member, Model, Origin, image};
-use crate::{Error, config::Precision};
+use super::{Calibration, Member, Model, Origin, carried, image};
+use crate::{Error, config::Precision, views::Views};
 
 /// The layout that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -33,6 +33,12 @@ struct Header {
     /// Missing: 0.5 for every label.
     #[serde(default)]
     thresholds: Option<Vec<f32>>,
+    /// Missing: pictures are looked at once, as they are.
+    #[serde(default, skip_serializing_if = "Views::is_plain")]
+    views: Views,
+    /// Missing: thresholds alone make answers of probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decision: Option<serde_json::Value>,
     members: Vec<Entry>,
 }
 
@@ -88,6 +94,8 @@ impl Model {
             labels: self.label_names.clone(),
             picture: self.picture,
             thresholds: Some(self.thresholds.clone()),
+            views: self.views.clone(),
+            decision: self.decision.clone(),
             members: entries.collect(),
         };
         // What is written can be read.
@@ -121,6 +129,16 @@ impl Model {
     /// [`Error::Format`] where its header says nothing that can be true.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let archive = Archive::open(path)?;
+        Self::of(path, &archive, &archive.metadata()?)
+    }
+
+    /// The model that the program carries: see [`carried::LETTERS`].
+    ///
+    /// # Errors
+    /// None but where the program was built with a damaged file.
+    pub fn letters() -> Result<Self, Error> {
+        let path = Path::new(carried::LETTERS);
+        let archive = Archive::carried(carried::LETTERS, carried::LETTERS_BYTES);
         Self::of(path, &archive, &archive.metadata()?)
     }
 
@@ -163,6 +181,8 @@ impl Model {
         Ok(Self {
             members: members.collect(),
             picture: header.picture,
+            views: header.views,
+            decision: header.decision,
             thresholds: header.thresholds.unwrap_or(vec![THRESHOLD; count]),
             label_names: header.labels,
         })

@@ -5,6 +5,7 @@
 //! other runtimes. [`Predictor::model`](crate::predictor::Predictor::model) makes one of runs and
 //! model files.
 
+pub mod carried;
 mod file;
 mod onnx;
 mod session;
@@ -20,7 +21,7 @@ use soup_graph::{Graph, ImageShape, NodeId, Shape, Weights, rewrite, safetensors
 use soup_zoo::heads::label_map;
 use std::{path::Path, sync::Arc};
 
-use crate::{Error, config::Precision, score::sigmoid, trainer::notes::Notes};
+use crate::{Error, config::Precision, score::sigmoid, trainer::notes::Notes, views::Views};
 
 /// Networks that answer together (the mean of their probabilities), and how their answers are read.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,11 @@ pub struct Model {
     pub picture: PictureShape,
     /// A probability above the label's threshold is a yes; one a label, each in 0 to 1.
     pub thresholds: Vec<f32>,
+    /// How pictures are looked at.
+    pub views: Views,
+    /// What is made of the probabilities: a decision of `soup-decide`, as it stands in `decision.json`. It is kept here and
+    /// read there.
+    pub decision: Option<serde_json::Value>,
     /// The networks, at least one.
     pub members: Vec<Member>,
 }

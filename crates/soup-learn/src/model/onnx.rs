@@ -27,9 +27,14 @@ impl Model {
     /// not reach them. The metadata holds `labels`, `thresholds` and `origins` as JSON.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where maps are wanted and a network has none or of another size, or the
-    /// file would be too large.
+    /// [`Error::Mismatch`] where maps are wanted and a network has none or of another size, where the model has views or
+    /// a decision, which have no operations here, or the file would be too large.
     pub fn to_onnx(&self, maps: bool) -> Result<Vec<u8>, Error> {
+        if !self.views.is_plain() || self.decision.is_some() {
+            return Err(Error::Mismatch(
+                "an ONNX file holds networks; views and a decision have to be left out".to_owned(),
+            ));
+        }
         let map_shape = maps.then(|| self.map_shape()).transpose()?;
         let shape = self.picture;
         let mut onnx = Writer::new("soup");

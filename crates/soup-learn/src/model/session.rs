@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use soup_cpu::{Inference, Pool};
 use soup_data::{
     PictureShape,
-    transforms::{Pipeline, Scratch},
+    transforms::{Pipeline, Scratch, View},
 };
-use soup_graph::{ImageShape, Shape};
+use soup_graph::{ImageShape, NodeId, Shape};
 use soup_random::{Purpose, Stream};
 
 use super::{Member, Model};
-use crate::{Error, score::sigmoid};
+use crate::{Error, score::sigmoid, views};
 
 /// Plans and memory for pictures of one shape. Everything is allocated once.
 ///
@@ -32,7 +32,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Planned {
     batch: usize,
-    members: Vec<Inference>,
+    members: Vec<views::Planned>,
 }
 
 /// One picture to be answered.
@@ -164,31 +164,50 @@ impl Session {
             .map(|question| vec![0.0; if wanted(question) { labels * cells } else { 0 }])
             .collect();
         let Planned { members, .. } = &mut self.plans[plan];
-        for (member, inference) in model.members.iter().zip(members) {
+        let views = model.views.views().len();
+        for (member, planned) in model.members.iter().zip(members) {
             let way = Way {
                 transforms: &member.transforms,
                 shape: self.picture,
                 pool: &self.pool,
                 scratch: &self.scratch,
             };
-            way.transform(questions, inference.input_mut())?;
-            inference.run();
-            let logits = inference.output(0).chunks_exact(labels);
-            for (sums, logits) in sums.iter_mut().zip(logits) {
-                for (label, (sum, &logit)) in sums.iter_mut().zip(logits).enumerate() {
-                    *sum += f64::from(member.probability(label, logit));
+            // One vector of logits a view, pictures x labels.
+            let mut seen: Vec<Vec<f32>> = Vec::with_capacity(views);
+            let mut take = |inference: &Inference, is_plain: bool| {
+                seen.push(inference.output(0).to_vec());
+                for (number, heats) in heats.iter_mut().enumerate() {
+                    if heats.is_empty() || !is_plain {
+                        continue;
+                    }
+                    // The engine gives pictures x cells x labels.
+                    let maps = &inference.output(1)[number * cells * labels..];
+                    for (cell, logits) in maps.chunks_exact(labels).take(cells).enumerate() {
+                        for (label, &logit) in logits.iter().enumerate() {
+                            heats[label * cells + cell] += f64::from(sigmoid(logit));
+                        }
+                    }
+                }
+            };
+            if let Some(inference) = planned.plain() {
+                way.transform(questions, inference.input_mut())?;
+                inference.run();
+                take(inference, true);
+            } else {
+                let mut pictures = vec![0.0; questions.len() * planned.picture_len()];
+                way.transform(questions, &mut pictures)?;
+                for (place, view) in model.views.views().iter().enumerate() {
+                    let scratch = &mut held(&self.scratch[0]);
+                    take(planned.see(place, &pictures, scratch), view.is_plain());
                 }
             }
-            for (number, heats) in heats.iter_mut().enumerate() {
-                if heats.is_empty() {
-                    continue;
-                }
-                // The engine gives pictures x cells x labels.
-                let maps = &inference.output(1)[number * cells * labels..];
-                for (cell, logits) in maps.chunks_exact(labels).take(cells).enumerate() {
-                    for (label, &logit) in logits.iter().enumerate() {
-                        heats[label * cells + cell] += f64::from(sigmoid(logit));
-                    }
+            for (number, sums) in sums.iter_mut().enumerate() {
+                for (label, sum) in sums.iter_mut().enumerate() {
+                    let cell = number * labels + label;
+                    let logits = seen
+                        .iter()
+                        .map(|logits| member.calibrated(label, logits[cell]));
+                    *sum += model.views.merge().probability(logits);
                 }
             }
         }
@@ -218,9 +237,12 @@ impl Planned {
     ) -> Result<Self, Error> {
         let has_maps = maps_for(model, picture)?.is_some();
         let members = model.members.iter().map(|member| {
-            let mut graph = member.graph_for(picture)?;
-            graph.outputs.extend(member.maps.filter(|_| has_maps));
-            member.inference(&graph, batch, pool)
+            let shape = member
+                .transforms
+                .output_shape(picture)
+                .map_err(soup_data::Error::from)?;
+            let maps: Vec<NodeId> = member.maps.filter(|_| has_maps).into_iter().collect();
+            views::Planned::new(member, model.views.views(), shape, &maps, (batch, pool))
         });
         Ok(Self {
             batch,
@@ -231,6 +253,10 @@ impl Planned {
 
 /// The shape that the label maps of all networks have for pictures of this shape, if it is one.
 fn maps_for(model: &Model, picture: PictureShape) -> Result<Option<ImageShape>, Error> {
+    // Maps are those of the picture as it is.
+    if !model.views.views().iter().any(View::is_plain) {
+        return Ok(None);
+    }
     let shape = |member: &Member| {
         let graph = member.graph_for(picture)?;
         Ok::<_, Error>(member.maps.and_then(|maps| match graph.node(maps).shape {

@@ -8,6 +8,7 @@ use soup_data::{
     Examples, PictureShape,
     transforms::{Picture, Scratch, ValueScale, View},
 };
+use soup_graph::NodeId;
 
 use super::{Merge, Views};
 use crate::{
@@ -44,22 +45,84 @@ impl Looks {
     }
 }
 
-/// A network planned for pictures of one shape.
-struct Planned {
+/// A network planned for every shape that pictures have in some views.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    /// Shape of a picture as the transforms give it.
     shape: PictureShape,
-    inference: Inference,
+    views: Vec<View>,
+    plans: Vec<(PictureShape, Inference)>,
+    /// The plan of each view.
+    plan_of: Vec<usize>,
 }
 
 impl Planned {
-    fn new(
+    /// Plans `member` for batches of pictures that its transforms give in this shape; `outputs` beside the logits are
+    /// wanted of every plan.
+    pub fn new(
         member: &Member,
+        views: &[View],
         shape: PictureShape,
-        batch: usize,
-        pool: &Arc<Pool>,
+        outputs: &[NodeId],
+        (batch, pool): (usize, &Arc<Pool>),
     ) -> Result<Self, Error> {
-        let graph = member.graph_reading(shape)?;
-        let inference = member.inference(&graph, batch, pool)?;
-        Ok(Self { shape, inference })
+        let mut plans: Vec<(PictureShape, Inference)> = Vec::new();
+        let mut plan_of = Vec::new();
+        for view in views {
+            let seen = view.output_shape(shape);
+            let known = plans.iter().position(|plan| plan.0 == seen);
+            plan_of.push(known.unwrap_or(plans.len()));
+            if known.is_none() {
+                let mut graph = member.graph_reading(seen)?;
+                graph.outputs.extend_from_slice(outputs);
+                plans.push((seen, member.inference(&graph, batch, pool)?));
+            }
+        }
+        Ok(Self {
+            shape,
+            views: views.to_vec(),
+            plans,
+            plan_of,
+        })
+    }
+
+    /// The network for pictures as they are, where they are looked at once and so.
+    pub fn plain(&mut self) -> Option<&mut Inference> {
+        match (&self.views[..], &mut self.plans[..]) {
+            ([view], [(_, inference)]) if view.is_plain() => Some(inference),
+            _ => None,
+        }
+    }
+
+    /// Values of a picture.
+    pub fn picture_len(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// Runs the network on a batch of transformed pictures in one of the views, by its place.
+    pub fn see(&mut self, view: usize, pictures: &[f32], scratch: &mut Scratch) -> &Inference {
+        let (shape, plan) = (self.shape, self.plan_of[view]);
+        let view = &self.views[view];
+        let (seen_shape, inference) = &mut self.plans[plan];
+        let input = inference.input_mut();
+        if view.is_plain() {
+            input[..pictures.len()].copy_from_slice(pictures);
+        } else {
+            let places = input.chunks_exact_mut(seen_shape.len());
+            for (place, picture) in places.zip(pictures.chunks_exact(shape.len())) {
+                let mut seen = Picture {
+                    height: shape.height,
+                    width: shape.width,
+                    channels: shape.channels,
+                    scale: ValueScale::Normalized,
+                    values: picture.to_vec(),
+                };
+                view.apply(&mut seen, scratch);
+                place.copy_from_slice(&seen.values);
+            }
+        }
+        inference.run();
+        inference
     }
 }
 
@@ -93,17 +156,7 @@ pub fn look(
         pool,
     );
 
-    let mut planned: Vec<Planned> = Vec::new();
-    let mut plan_of = Vec::new();
-    for view in views {
-        let seen = view.output_shape(shape);
-        let known = planned.iter().position(|plan| plan.shape == seen);
-        plan_of.push(known.unwrap_or(planned.len()));
-        if known.is_none() {
-            planned.push(Planned::new(member, seen, batch, pool)?);
-        }
-    }
-
+    let mut planned = Planned::new(member, views, shape, &[], (batch, pool))?;
     let mut looks = Looks {
         views: views.to_vec(),
         logits: vec![Vec::new(); views.len()],
@@ -111,13 +164,6 @@ pub fn look(
     let mut pictures = vec![0.0; batch * input_len];
     let mut targets = vec![0.0; batch * labels];
     let (mut scratch, mut done) = (Scratch::new(), 0);
-    let mut seen = Picture {
-        height: 0,
-        width: 0,
-        channels: 0,
-        scale: ValueScale::Normalized,
-        values: Vec::new(),
-    };
     for part in indices.chunks(batch) {
         let slots: Vec<Slot> = part.iter().copied().map(Slot::Packed).collect();
         loader.fill(
@@ -126,27 +172,11 @@ pub fn look(
             &mut pictures,
             &mut targets[..part.len() * labels],
         )?;
-        for ((view, plan), logits) in views.iter().zip(&plan_of).zip(&mut looks.logits) {
+        for (view, logits) in looks.logits.iter_mut().enumerate() {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let plan = &mut planned[*plan];
-            let input = plan.inference.input_mut();
-            if view.is_plain() {
-                input[..pictures.len()].copy_from_slice(&pictures);
-            } else {
-                let places = input.chunks_exact_mut(plan.shape.len());
-                for (place, picture) in places.zip(pictures.chunks_exact(input_len)) {
-                    (seen.height, seen.width, seen.channels) =
-                        (shape.height, shape.width, shape.channels);
-                    seen.values.clear();
-                    seen.values.extend_from_slice(picture);
-                    view.apply(&mut seen, &mut scratch);
-                    place.copy_from_slice(&seen.values);
-                }
-            }
-            plan.inference.run();
-            let outputs = plan.inference.output(0);
+            let outputs = planned.see(view, &pictures, &mut scratch).output(0);
             let columns = outputs.len() / batch;
             let cells = outputs[..part.len() * columns].iter().enumerate();
             logits.extend(cells.map(|(cell, &logit)| member.calibrated(cell % columns, logit)));

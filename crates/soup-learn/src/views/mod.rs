@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use soup_data::transforms::{View, ViewError};
 
 pub use held_out::HeldOut;
+pub(crate) use looks::Planned;
 pub use looks::{Looks, look};
 pub use merge::Merge;
 pub use trials::{Candidate, ViewTrial, ViewTrials};

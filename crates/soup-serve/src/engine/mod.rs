@@ -166,9 +166,16 @@ fn run(served: &Served, shape: PictureShape, ready: Vec<Ready>) {
     let outcome = sessions
         .for_shape(&served.model, shape)
         .and_then(|session| {
-            session.run_all(&served.model, &questions, &mut |place, reply| {
+            session.run_all(&served.model, &questions, &mut |place, mut reply| {
                 if let Some(sender) = senders[place].take() {
-                    let _ = sender.send(Ok(Answer { shape, reply }));
+                    let answer = match served.decide(&mut reply.probabilities) {
+                        Ok(()) => Ok(Answer { shape, reply }),
+                        Err(error) => Err(Refusal::new(
+                            StatusCode::UNPROCESSABLE_ENTITY,
+                            error.to_string(),
+                        )),
+                    };
+                    let _ = sender.send(answer);
                 }
             })
         });

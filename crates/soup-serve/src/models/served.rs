@@ -12,6 +12,7 @@ use soup_data::{
     compose::{ComposeConfig, Composer},
     glyphs::GlyphSpec,
 };
+use soup_decide::{DecideError, Decision};
 use soup_learn::{
     Error,
     model::{Member, Model, Session},
@@ -32,6 +33,8 @@ pub struct Served {
     pub name: String,
     /// Networks, labels and thresholds.
     pub model: Model,
+    /// What is made of the networks' probabilities, where the model says.
+    pub decision: Option<Decision>,
     /// Rows and columns of the label maps of a picture of the model's own shape, where it has them.
     pub map_size: Option<(usize, usize)>,
     /// Makes pictures whose labels the model knows, where that can be had.
@@ -60,9 +63,12 @@ impl Served {
     ) -> Result<Self, ServeError> {
         let paths: [PathBuf; 1] = [path.to_path_buf()];
         let model = Predictor::open(&paths, None)?.model(None)?;
+        let decision = model.decision.clone();
+        let decision = decision.map(|decision| Decision::from_json(decision, path));
         let own = Session::with_batch(&model, model.picture, batch, pool)?;
         Ok(Self {
             name: name.to_owned(),
+            decision: decision.transpose()?,
             map_size: own.map_size(),
             composer: composer_for(&model),
             sessions: Mutex::new(Sessions {
@@ -78,6 +84,17 @@ impl Served {
     pub fn sessions(&self) -> MutexGuard<'_, Sessions> {
         // What a panic left in a session is overwritten by the next run.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes of the networks' probabilities for a picture what the model's decision says, where it has one.
+    ///
+    /// # Errors
+    /// Other labels than the decision's.
+    pub fn decide(&self, probabilities: &mut [f32]) -> Result<(), DecideError> {
+        match &self.decision {
+            Some(decision) => decision.decide(probabilities),
+            None => Ok(()),
+        }
     }
 
     /// Whether the networks can take such pictures as they are.

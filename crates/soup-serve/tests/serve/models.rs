@@ -7,6 +7,7 @@ use soup_data::PictureShape;
 use soup_graph::{Builder, Convolution, ImageShape, Weights};
 use soup_learn::config::Precision;
 use soup_learn::model::{Member, Model, Origin};
+use soup_learn::views::Views;
 use soup_serve::{Handle, Options, Server, Totals};
 use tempfile::TempDir;
 
@@ -41,6 +42,8 @@ pub fn model(shape: PictureShape, layers: usize, width: usize, seed: u32) -> Mod
         label_names: ["cat", "dog", "owl"].map(str::to_owned).to_vec(),
         picture: shape,
         thresholds: vec![0.5, 0.25, 0.75],
+        views: Views::plain(),
+        decision: None,
         members: vec![Member {
             maps: Some(maps),
             graph,
