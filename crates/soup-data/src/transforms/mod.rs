@@ -29,13 +29,18 @@
 
 mod affine;
 mod bands;
+mod bilateral;
 mod center_crop;
 mod color_jitter;
 mod cutout;
+mod elastic;
 mod error;
 mod gaussian_noise;
+mod grid_distortion;
 mod horizontal_flip;
+mod median;
 mod normalize;
+mod otsu;
 mod pad;
 mod parameters;
 mod picture;
@@ -46,6 +51,7 @@ mod recipes;
 mod resize;
 mod rot90;
 mod rotation;
+mod stretch;
 mod to_grey;
 mod to_rgb;
 mod to_unit;
@@ -60,15 +66,20 @@ use serde::{Deserialize, Serialize};
 
 pub use affine::{Affine, AffineDraw, Shear};
 pub use bands::Bands;
+pub use bilateral::Bilateral;
 pub use center_crop::CenterCrop;
 pub use color_jitter::ColorJitter;
 pub use cutout::Cutout;
+pub use elastic::Elastic;
 pub use error::TransformError;
 pub use gaussian_noise::GaussianNoise;
+pub use grid_distortion::GridDistortion;
 pub use horizontal_flip::HorizontalFlip;
+pub use median::Median;
 pub use normalize::{Normalize, NormalizePreset};
+pub use otsu::Otsu;
 pub use pad::{Pad, Padding, PaddingMode};
-pub use parameters::{Fill, Interpolation, Size, Span};
+pub use parameters::{ByAxis, Fill, Interpolation, Size, Span};
 pub use picture::{Picture, Scratch, ValueScale};
 pub use pipeline::Pipeline;
 pub use plain::Plain;
@@ -76,6 +87,7 @@ pub use random_erasing::{EraseValue, RandomErasing, RandomWord};
 pub use resize::Resize;
 pub use rot90::Rot90;
 pub use rotation::Rotation;
+pub use stretch::Stretch;
 pub use to_grey::ToGrey;
 pub use to_rgb::ToRgb;
 pub use to_unit::ToUnit;
@@ -110,6 +122,12 @@ pub enum Transform {
     ToUnit(ToUnit),
     Normalize(Normalize),
     Bands(Bands),
+    Elastic(Elastic),
+    GridDistortion(GridDistortion),
+    Median(Median),
+    Bilateral(Bilateral),
+    Otsu(Otsu),
+    Stretch(Stretch),
 }
 
 /// What every transform is: a check that needs no picture, and the work.
@@ -144,6 +162,12 @@ macro_rules! every_transform {
             Transform::ToUnit($step) => $body,
             Transform::Normalize($step) => $body,
             Transform::Bands($step) => $body,
+            Transform::Elastic($step) => $body,
+            Transform::GridDistortion($step) => $body,
+            Transform::Median($step) => $body,
+            Transform::Bilateral($step) => $body,
+            Transform::Otsu($step) => $body,
+            Transform::Stretch($step) => $body,
         }
     };
 }
@@ -168,6 +192,8 @@ impl Transform {
                 | Self::Rotation(_)
                 | Self::Rot90(_)
                 | Self::Affine(_)
+                | Self::Elastic(_)
+                | Self::GridDistortion(_)
         )
     }
 

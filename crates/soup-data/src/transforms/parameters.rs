@@ -43,6 +43,34 @@ impl Size {
     }
 }
 
+/// One number for both axes, or one each.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "give one number for both axes or [x, y]")]
+pub enum ByAxis {
+    /// The same along both axes.
+    Same(f64),
+    /// `[x, y]`.
+    Each([f64; 2]),
+}
+
+impl ByAxis {
+    /// `[x, y]`.
+    pub(super) fn pair(self) -> [f64; 2] {
+        match self {
+            Self::Same(value) => [value; 2],
+            Self::Each(pair) => pair,
+        }
+    }
+
+    /// Checks that both lie in 0 to `most`.
+    pub(super) fn check(self, name: &str, most: f64) -> Result<(), String> {
+        match self.pair().iter().find(|v| !(0.0..=most).contains(*v)) {
+            None => Ok(()),
+            Some(value) => Err(format!("`{name}` is {value}; it must lie in 0 to {most}")),
+        }
+    }
+}
+
 /// An interval to draw from: one number `d` (what it means depends on the transform, mostly
 /// `[-d, d]`) or `[low, high]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

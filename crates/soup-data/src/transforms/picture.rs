@@ -148,6 +148,9 @@ pub(super) struct Workspace {
     pub spare: Vec<f32>,
     /// Weights of the resizings met so far.
     pub axes: Vec<Axis>,
+    /// A shift a pixel along x and along y, and a step on the way to them; contents undefined
+    /// between transforms.
+    pub fields: [Vec<f64>; 3],
 }
 
 impl Workspace {

@@ -49,7 +49,8 @@ impl Pipeline {
     /// any library of arrays can do them. Random transforms are left out.
     ///
     /// # Errors
-    /// Those of [`output_shape`](Self::output_shape).
+    /// Those of [`output_shape`](Self::output_shape), and [`TransformError::Transform`] for a
+    /// transform that no plain steps can do.
     pub fn plain(&self, input: PictureShape) -> Result<Vec<Plain>, TransformError> {
         let fixed = self.evaluation();
         fixed.check(input)?;
@@ -59,7 +60,8 @@ impl Pipeline {
         };
         let mut steps = Vec::new();
         for (index, transform) in fixed.0.iter().enumerate() {
-            steps.extend(transform.plain(form));
+            let plain = transform.plain(form);
+            steps.extend(plain.map_err(|problem| fixed.wrong(index, problem))?);
             form = fixed.step(index, form)?;
         }
         Ok(steps)
@@ -148,11 +150,15 @@ impl Pipeline {
         transform
             .check(before)
             .and_then(|after| check_size(after).map(|()| after))
-            .map_err(|problem| TransformError::Transform {
-                position: index + 1,
-                kind: transform.kind(),
-                problem,
-            })
+            .map_err(|problem| self.wrong(index, problem))
+    }
+
+    fn wrong(&self, index: usize, problem: String) -> TransformError {
+        TransformError::Transform {
+            position: index + 1,
+            kind: self.0[index].kind(),
+            problem,
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 
 use super::picture::Form;
 use super::resize::Method;
-use super::{Fill, PaddingMode, Resize, Transform, center_crop, normalize, resize, to_grey};
+use super::{
+    Fill, PaddingMode, Resize, Stretch, Transform, center_crop, normalize, resize, to_grey,
+};
 
 /// A step on pictures of one shape, whose values are floats: the bytes to begin with.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,13 +54,23 @@ pub enum Plain {
     /// One channel a band of values, 1 where the one channel before lies in the band, else 0; these
     /// are the bands' lower ends, the last one has no upper end.
     Bands(Vec<f32>),
+    /// Values below `low` become `low`, those above `high` become `high`.
+    Clip {
+        /// The least value that stays.
+        low: f32,
+        /// The greatest.
+        high: f32,
+    },
 }
 
 impl Transform {
     /// The steps of a transform that is not random, for a form that it has checked.
-    pub(super) fn plain(&self, before: Form) -> Vec<Plain> {
+    ///
+    /// # Errors
+    /// A message where no such steps do what the transform does.
+    pub(super) fn plain(&self, before: Form) -> Result<Vec<Plain>, String> {
         let shape = before.shape;
-        match self {
+        Ok(match self {
             Self::Resize(step) => step.plain(before),
             Self::CenterCrop(step) => {
                 let frame = center_crop::frame(shape, step.target());
@@ -105,6 +117,14 @@ impl Transform {
                 steps.into_iter().collect()
             }
             Self::Bands(step) => vec![Plain::Bands(step.edges.clone())],
+            Self::Stretch(step) => step.plain(before),
+            Self::Median(_) | Self::Bilateral(_) | Self::Otsu(_) => {
+                return Err(
+                    "it has no counterpart in ONNX; a model.soup carries it, or apply it to the \
+                     pictures before they are packed"
+                        .into(),
+                );
+            }
             Self::HorizontalFlip(_)
             | Self::VerticalFlip(_)
             | Self::Rotation(_)
@@ -113,8 +133,27 @@ impl Transform {
             | Self::RandomErasing(_)
             | Self::Cutout(_)
             | Self::ColorJitter(_)
-            | Self::GaussianNoise(_) => Vec::new(),
-        }
+            | Self::GaussianNoise(_)
+            | Self::Elastic(_)
+            | Self::GridDistortion(_) => Vec::new(),
+        })
+    }
+}
+
+impl Stretch {
+    fn plain(&self, before: Form) -> Vec<Plain> {
+        let (factor, summand) = self.coefficients(before.scale);
+        let channels = before.shape.channels;
+        vec![
+            Plain::Scale {
+                factors: vec![factor; channels],
+                summands: vec![summand; channels],
+            },
+            Plain::Clip {
+                low: 0.0,
+                high: before.scale.maximum().unwrap_or(f32::MAX),
+            },
+        ]
     }
 }
 

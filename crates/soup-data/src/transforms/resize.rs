@@ -249,7 +249,7 @@ pub(super) fn resize(
     if [height, width] == [picture.height, picture.width] {
         return;
     }
-    let Workspace { spare, axes } = workspace;
+    let Workspace { spare, axes, .. } = workspace;
     if axes.len() + 2 > AXES_KEPT {
         axes.clear();
     }

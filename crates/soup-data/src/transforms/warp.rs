@@ -1,4 +1,5 @@
-//! Reading a picture through an affine map: the core of rotation and affine.
+//! Reading a picture through a map of places: an affine one is the core of rotation and affine, one
+//! that knows every pixel's own source that of elastic deformation and grid distortion.
 //!
 //! Source coordinates are fixed-point numbers with 32 bits after the point, stepped along a row:
 //! exact to 1e-7 of a pixel, no call to `floor`, and the pixels of a row whose four neighbours all
@@ -73,6 +74,43 @@ pub(super) fn warp(
         }
     }
     std::mem::swap(&mut picture.values, &mut workspace.spare);
+}
+
+/// Reads the picture through a map that gives a source `[x, y]` for every `(row, column)`, in pixels
+/// from the centre of the first one, into a picture of the same size. The border is that of [`warp`].
+pub(super) fn remap(
+    picture: &mut Picture,
+    source: impl Fn(usize, usize) -> [f64; 2],
+    interpolation: Interpolation,
+    fill: &Fill,
+    workspace: &mut Workspace,
+) {
+    let (width, channels) = (picture.width, picture.channels);
+    workspace.spare(picture.values.len());
+    for (index, pixel) in workspace.spare.chunks_exact_mut(channels).enumerate() {
+        let place = source(index / width, index % width);
+        let [x, y] = place.map(|value| (value.clamp(-FAR, FAR) * ONE as f64).round() as i64);
+        match interpolation {
+            Interpolation::Bilinear => border_pixel(picture, (x, y), fill, pixel),
+            Interpolation::Nearest | Interpolation::NearestExact => {
+                nearest_pixel(picture, (x + ONE / 2, y + ONE / 2), fill, pixel);
+            }
+        }
+    }
+    std::mem::swap(&mut picture.values, &mut workspace.spare);
+}
+
+/// The pixel at a place whose halves have been added; the fill outside the picture.
+fn nearest_pixel(picture: &Picture, (x, y): (i64, i64), fill: &Fill, pixel: &mut [f32]) {
+    let (column, row) = (x >> 32, y >> 32);
+    let inside =
+        (0..picture.width as i64).contains(&column) && (0..picture.height as i64).contains(&row);
+    if inside {
+        let place = (row as usize * picture.width + column as usize) * picture.channels;
+        pixel.copy_from_slice(&picture.values[place..place + picture.channels]);
+    } else {
+        fill_pixels(pixel, fill, picture.channels);
+    }
 }
 
 /// Source coordinates along one row of the new picture, in fixed point.

@@ -231,6 +231,11 @@ fn transform(onnx: &mut Writer, name: &str, step: &Plain, x: &Value) -> Value {
             let scaled = onnx.add_node(&of("scaled"), "Mul", &[x, &factors], &[]);
             onnx.add_node(&of("shifted"), "Add", &[&scaled, &summands], &[])
         }
+        Plain::Clip { low, high } => {
+            let low = onnx.floats(&of("low"), &[], &[*low]);
+            let high = onnx.floats(&of("high"), &[], &[*high]);
+            onnx.add_node(&of("clip"), "Clip", &[x, &low, &high], &[])
+        }
         Plain::Bands(edges) => {
             let shape = [1, edges.len(), 1, 1];
             let mut ends = edges[1..].to_vec();

@@ -65,7 +65,8 @@ fn kinds_in_tables_are_the_kinds_in_messages() {
         {"kind":"random_erasing","value":"random"},{"kind":"cutout","length":3},
         {"kind":"color_jitter","contrast":0.5},{"kind":"gaussian_noise"},{"kind":"to_grey"},
         {"kind":"to_rgb"},{"kind":"to_unit"},{"kind":"normalize","mean":[0],"std":[1]},
-        {"kind":"bands","edges":[0,100]}]"#,
+        {"kind":"bands","edges":[0,100]},{"kind":"elastic","alpha":[9,5]},{"kind":"grid_distortion"},
+        {"kind":"median"},{"kind":"bilateral"},{"kind":"otsu"},{"kind":"stretch","low":9,"high":90}]"#,
     )
     .unwrap();
     for transform in pipeline.transforms() {
@@ -136,6 +137,34 @@ fn mistakes_are_named_with_their_place() {
             "`brightness`",
         ),
         (r#"{"kind": "gaussian_noise", "sigma": -1}"#, "`sigma`"),
+        (
+            r#"{"kind": "elastic"}"#,
+            "reaches 20 pixels far; the picture has only 10",
+        ),
+        (r#"{"kind": "elastic", "sigma": [0, 1]}"#, "one axis only"),
+        (r#"{"kind": "elastic", "alpha": -1}"#, "`alpha` is -1"),
+        (
+            r#"{"kind": "grid_distortion", "num_steps": 0}"#,
+            "`num_steps` is 0",
+        ),
+        (
+            r#"{"kind": "grid_distortion", "distort_limit": 1}"#,
+            "`distort_limit` is [-1, 1]",
+        ),
+        (r#"{"kind": "median", "ksize": 4}"#, "`ksize` is 4"),
+        (r#"{"kind": "bilateral", "d": 1}"#, "`d` is 1"),
+        (
+            r#"{"kind": "bilateral", "sigma_color": 0}"#,
+            "`sigma_color` is 0",
+        ),
+        (
+            r#"{"kind": "to_rgb"}, {"kind": "otsu"}"#,
+            "transform 2 (otsu): the picture has 3 channels",
+        ),
+        (
+            r#"{"kind": "stretch", "low": 9, "high": 9}"#,
+            "at least 1 apart",
+        ),
         (
             r#"{"kind": "normalize", "preset": "imagenet"}"#,
             "put `to_rgb` before it",
@@ -323,7 +352,8 @@ fn nothing_grows_after_the_first_picture() {
     let pipeline = parse(
         r#"[{"kind":"rot90","p":0.5},{"kind":"resize","size":[90,41]},{"kind":"to_rgb"},
         {"kind":"rotation","degrees":9},{"kind":"resize","size":20},{"kind":"pad","padding":3},
-        {"kind":"affine","degrees":9},{"kind":"normalize","preset":"imagenet"}]"#,
+        {"kind":"affine","degrees":9},{"kind":"elastic","sigma":2},{"kind":"grid_distortion"},
+        {"kind":"median"},{"kind":"normalize","preset":"imagenet"}]"#,
     )
     .unwrap();
     let input = shape(30, 30, 1);

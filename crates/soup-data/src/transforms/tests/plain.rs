@@ -82,6 +82,9 @@ impl Array {
             Plain::Scale { factors, summands } => Self::filled(self.shape, |r, c, k| {
                 self.at(r, c, k) * factors[k] + summands[k]
             }),
+            Plain::Clip { low, high } => {
+                Self::filled(self.shape, |r, c, k| self.at(r, c, k).clamp(*low, *high))
+            }
             Plain::Bands(edges) => Self::filled(shape(height, width, edges.len()), |r, c, k| {
                 let value = self.at(r, c, 0);
                 let below = edges.get(k + 1).is_none_or(|next| value < *next);
@@ -122,6 +125,8 @@ fn plain_steps_give_what_the_pipeline_gives() {
         r#"[{"kind": "pad", "padding": [5, 2], "padding_mode": "symmetric"}]"#,
         r#"[{"kind": "to_rgb"}, {"kind": "pad", "padding": 1, "fill": [1, 2, 3]}, {"kind": "to_grey"}]"#,
         r#"[{"kind": "to_grey"}, {"kind": "bands", "edges": [0, 100, 200, 255]}, {"kind": "resize", "size": 12}]"#,
+        r#"[{"kind": "stretch", "low": 50, "high": 180}, {"kind": "elastic", "sigma": 1}, {"kind": "to_unit"}]"#,
+        r#"[{"kind": "to_unit"}, {"kind": "stretch", "low": 0, "high": 99.5}, {"kind": "grid_distortion"}]"#,
     ];
     for text in pipelines {
         let pipeline: Pipeline = serde_json::from_str(text).unwrap();
@@ -163,4 +168,11 @@ fn plain_steps_give_what_the_pipeline_gives() {
 fn what_the_pipeline_refuses_is_refused() {
     let pipeline: Pipeline = serde_json::from_str(r#"[{"kind": "bands", "edges": [1]}]"#).unwrap();
     assert!(pipeline.plain(shape(4, 4, 1)).is_err());
+    for kind in ["median", "bilateral", "otsu"] {
+        let text = format!(r#"[{{"kind": "to_unit"}}, {{"kind": "{kind}"}}]"#);
+        let pipeline: Pipeline = serde_json::from_str(&text).unwrap();
+        let error = pipeline.plain(shape(4, 4, 1)).unwrap_err().to_string();
+        let expected = format!("transform 2 ({kind}): it has no counterpart in ONNX; a model.soup");
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }

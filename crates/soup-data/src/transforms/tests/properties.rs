@@ -4,10 +4,11 @@
 use proptest::prelude::*;
 
 use super::super::{
-    Affine, Bands, CenterCrop, ColorJitter, Cutout, EraseValue, Fill, GaussianNoise,
-    HorizontalFlip, Interpolation, Normalize, NormalizePreset, Pad, Padding, PaddingMode, Pipeline,
-    RandomErasing, RandomWord, Resize, Rot90, Rotation, Scratch, Shear, Size, Span, ToGrey, ToRgb,
-    ToUnit, Transform, VerticalFlip,
+    Affine, Bands, Bilateral, ByAxis, CenterCrop, ColorJitter, Cutout, Elastic, EraseValue, Fill,
+    GaussianNoise, GridDistortion, HorizontalFlip, Interpolation, Median, Normalize,
+    NormalizePreset, Otsu, Pad, Padding, PaddingMode, Pipeline, RandomErasing, RandomWord, Resize,
+    Rot90, Rotation, Scratch, Shear, Size, Span, Stretch, ToGrey, ToRgb, ToUnit, Transform,
+    VerticalFlip,
 };
 use super::{bytes, shape, stream};
 
@@ -160,6 +161,41 @@ fn other() -> impl Strategy<Value = Transform> {
         (-1.0..1.0, 0.0..2.0, any::<bool>()).prop_map(|(mean, sigma, clip)| {
             Transform::GaussianNoise(GaussianNoise { mean, sigma, clip })
         }),
+        (
+            [0.0..90.0, 0.0..90.0f64],
+            [0.1..6.0, 0.1..6.0f64],
+            interpolation(),
+            fill()
+        )
+            .prop_map(
+                |(alpha, sigma, interpolation, fill)| Transform::Elastic(Elastic {
+                    alpha: ByAxis::Each(alpha),
+                    sigma: ByAxis::Each(sigma),
+                    interpolation,
+                    fill,
+                })
+            ),
+        (0.0..=1.0, 0usize..7, span(1.1), interpolation()).prop_map(
+            |(p, num_steps, distort_limit, interpolation)| {
+                Transform::GridDistortion(GridDistortion {
+                    p,
+                    num_steps,
+                    distort_limit,
+                    interpolation,
+                })
+            }
+        ),
+        (1usize..9).prop_map(|ksize| Transform::Median(Median { ksize })),
+        (1usize..9, 0.0..300.0, 0.0..20.0).prop_map(|(d, sigma_color, sigma_space)| {
+            Transform::Bilateral(Bilateral {
+                d,
+                sigma_color,
+                sigma_space,
+            })
+        }),
+        Just(Transform::Otsu(Otsu {})),
+        (-1f32..200.0, 0f32..300.0)
+            .prop_map(|(low, high)| Transform::Stretch(Stretch { low, high })),
         Just(Transform::ToGrey(ToGrey {})),
         Just(Transform::ToRgb(ToRgb {})),
         Just(Transform::ToUnit(ToUnit {})),

@@ -1,4 +1,4 @@
-//! Every deterministic core against torchvision (`tests/fixtures/transforms`).
+//! Every deterministic core against torchvision, filters against OpenCV (`tests/fixtures/transforms`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::super::picture::Workspace;
 use super::super::random_erasing::Rectangle;
 use super::super::{
-    AffineDraw, Fill, Interpolation, Pipeline, Scratch, Transform, affine, random_erasing, rot90,
+    AffineDraw, Elastic, Fill, Interpolation, Pipeline, Scratch, Transform, affine,
+    grid_distortion, random_erasing, rot90,
 };
 use super::{bytes, picture, stream};
 use crate::PictureShape;
@@ -30,6 +31,17 @@ struct Case {
     affine: Option<AffineCase>,
     quarter_turns: Option<u32>,
     erase: Option<Erase>,
+    elastic: Option<Elastic>,
+    grid: Option<GridCase>,
+    /// Where the reference itself rounds.
+    tolerance: Option<f32>,
+}
+
+#[derive(Deserialize)]
+struct GridCase {
+    columns: Vec<f64>,
+    rows: Vec<f64>,
+    interpolation: Interpolation,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +91,19 @@ fn run(case: &Case) -> (PictureShape, Vec<f32>) {
         );
     } else if let Some(turns) = case.quarter_turns {
         rot90::quarter_turns(&mut picture, turns, &mut workspace);
+    } else if let Some(elastic) = &case.elastic {
+        let noise = bytes(PictureShape {
+            channels: 2,
+            ..case.shape
+        });
+        for (axis, field) in workspace.fields[..2].iter_mut().enumerate() {
+            let own = noise.chunks_exact(2).map(|pair| f64::from(pair[axis]));
+            field.extend(own.map(|byte| byte / 128.0 - 1.0));
+        }
+        elastic.bend(&mut picture, &mut workspace);
+    } else if let Some(grid) = &case.grid {
+        let widths = [grid.columns.as_slice(), grid.rows.as_slice()];
+        grid_distortion::distort(&mut picture, widths, grid.interpolation, &mut workspace);
     } else if let Some(erase) = &case.erase {
         let place = Rectangle {
             top: erase.top,
@@ -94,11 +119,11 @@ fn run(case: &Case) -> (PictureShape, Vec<f32>) {
 }
 
 #[test]
-fn every_core_agrees_with_torchvision() {
+fn every_core_agrees_with_its_reference() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/transforms");
     let text = std::fs::read_to_string(folder.join("cases.json")).unwrap();
     let cases: Cases = serde_json::from_str(&text).unwrap();
-    assert!(cases.cases.len() >= 80, "{} cases", cases.cases.len());
+    assert!(cases.cases.len() >= 120, "{} cases", cases.cases.len());
     let mut worst: BTreeMap<&str, f32> = BTreeMap::new();
     let mut worst_float32 = 0f32;
     let mut failures = Vec::new();
@@ -129,7 +154,7 @@ fn every_core_agrees_with_torchvision() {
             .or_default();
         *family = family.max(difference);
         worst_float32 = worst_float32.max(case.float32_difference);
-        if difference > 1e-4 {
+        if difference > case.tolerance.unwrap_or(1e-4) {
             failures.push(format!("{}: {difference}", case.name));
         }
     }
