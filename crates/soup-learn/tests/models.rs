@@ -208,7 +208,10 @@ fn a_session_looks_as_the_predictor_does() {
             .unwrap();
         for (reply, expected) in replies.into_iter().zip(expected.chunks_exact(2)) {
             let reply = reply.unwrap();
-            assert_eq!(reply.probabilities, expected, "{views}");
+            // The predictor rounds what a network says before the mean over networks.
+            for (got, expected) in reply.probabilities.iter().zip(expected) {
+                assert!((got - expected).abs() < 1e-6, "{views}: {got}, {expected}");
+            }
             // Maps are those of the picture as it is.
             assert_eq!(reply.maps.is_some(), views.contains("plain"));
         }
