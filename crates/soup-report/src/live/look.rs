@@ -66,7 +66,7 @@ impl Look {
         let rows = data
             .held_out_rows
             .get(self.fold)
-            .map_or(&[][..], |rows| rows);
+            .map_or(&[][..], Vec::as_slice);
         let (shape, names) = (examples.shape(), data.label_names);
         let model = Predictor::open(&[path.to_owned()], Some(&[self.fold]))?.model(Some(shape))?;
         let mut session = Session::new(&model, shape, &Arc::new(Pool::new(THREADS)))?;

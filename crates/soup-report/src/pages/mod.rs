@@ -4,6 +4,7 @@
 mod compared;
 pub(crate) mod curves;
 mod data;
+mod decision;
 mod labels;
 pub(crate) mod overview;
 mod run;
