@@ -61,7 +61,7 @@ impl Part {
             (State::There(now), Self::Folds) => folds(now, words),
             (State::There(now), Self::Settings) => settings::body(&now.run, words),
             (State::There(now), Self::Log) if !now.log.is_empty() => html! {
-                pre tabindex="0" role="region" aria-label=(words.live.log) { (now.log) }
+                pre tabindex="0" { (now.log) }
             },
             (State::There(now), Self::Curves) if now.run.epochs.is_empty() => html! {
                 p.soft { (words.live.no_epoch) }

@@ -91,7 +91,8 @@ pub(crate) fn grid(columns: &[&str], rows: &[Vec<String>]) -> Markup {
         false => "whole",
     };
     html! {
-        div.scroll {
+        // A wide table is moved by keyboard too.
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {
