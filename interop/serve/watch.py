@@ -101,6 +101,8 @@ def visit(browser, server, young, shots, axe, width, scheme, language):
 
     young.leave()
     expect(page.locator("#status")).to_contain_text(words["gone"], timeout=15_000)
+    expect(page.locator("#status")).to_be_visible()
+    expect(page.locator("#curves-title")).to_be_hidden()
     shoot("4-gone")
     young.begin()
     expect(page.locator("#status")).to_contain_text(words["trains"], timeout=15_000)

@@ -23,7 +23,7 @@ pub fn page(
             .iter()
             .find(|(part, _)| *part == wanted);
         let html = found.map_or("", |(_, html)| html.as_str());
-        html! { div id=(wanted.name()) { (PreEscaped(html)) } }
+        html! { div .part id=(wanted.name()) { (PreEscaped(html)) } }
     };
     let next = set.map_or(0, |set| set.wrapping_add(1));
     let [other, code] = live.other;
