@@ -1,4 +1,4 @@
-"""A `soup serve` of our own, for as long as a block lasts."""
+"""A `soup serve`, or `soup watch`, of our own, for as long as a block lasts."""
 
 import contextlib
 import json
@@ -39,8 +39,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(program, models, *arguments):
-    command = [program, "serve", *models, "--port", "0", "--json", *arguments]
+def serving(program, named, *arguments, verb="serve"):
+    command = [program, verb, *named, "--port", "0", "--json", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     server = Server(process)
     try:

@@ -6,6 +6,7 @@ mod failure;
 mod interrupt;
 mod pictures;
 mod progress;
+mod serving;
 mod verbs;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ The way of a picture:
   soup pack     --data pictures/ --out pack/
   soup folds    --data pack/ --kind stratified --k 5 --seed 42 --out folds.json
   soup train    --preset dacon12 --data pack/ --out runs/first
+  soup watch    runs/first
   soup evaluate runs/first
   soup report   runs/first
   soup predict  runs/first --images test/ --out probs.csv
@@ -60,6 +62,7 @@ enum Verb {
     Folds(verbs::folds::Arguments),
     Subset(verbs::subset::Arguments),
     Train(verbs::train::Arguments),
+    Watch(verbs::watch::Arguments),
     Sweep(verbs::sweep::Arguments),
     Tta(verbs::tta::Arguments),
     Decide(verbs::decide::Arguments),
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Verb::Folds(verb) => verbs::folds::run(verb),
         Verb::Subset(verb) => verbs::subset::run(verb),
         Verb::Train(verb) => verbs::train::run(verb, console),
+        Verb::Watch(verb) => verbs::watch::run(verb, console),
         Verb::Sweep(verb) => verbs::sweep::run(verb, console),
         Verb::Tta(verb) => verbs::tta::run(verb, console),
         Verb::Decide(verb) => verbs::decide::run(verb),

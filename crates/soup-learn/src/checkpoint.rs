@@ -129,26 +129,26 @@ impl<S> Checkpoint<S> {
 /// [`Error::Format`] for a truncated, damaged, newer or foreign file, [`Error::File`] where it cannot
 /// be read.
 pub fn read<S: DeserializeOwned>(path: &Path) -> Result<Option<Checkpoint<S>>, Error> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::file(path, "open")(error)),
+    let Some((file, length)) = open(path)? else {
+        return Ok(None);
     };
-    let length = file
-        .metadata()
-        .map_err(Error::file(path, "read the length of"))?
-        .len();
     parse(BufReader::with_capacity(1 << 20, file), length)
         .map(Some)
-        .map_err(|error| match error {
-            Unreadable::File(source) => Error::file(path, "read")(source),
-            Unreadable::Format(problem) => Error::format(path, problem),
-        })
+        .map_err(|error| error.of(path))
 }
 
 enum Unreadable {
     File(io::Error),
     Format(String),
+}
+
+impl Unreadable {
+    fn of(self, path: &Path) -> Error {
+        match self {
+            Self::File(source) => Error::file(path, "read")(source),
+            Self::Format(problem) => Error::format(path, problem),
+        }
+    }
 }
 
 impl From<io::Error> for Unreadable {
@@ -161,6 +161,32 @@ impl From<io::Error> for Unreadable {
     }
 }
 
+/// What the writer of a checkpoint knew, without its arrays: a few milliseconds for a file of any size.
+/// The checksum is not looked at, so this is for display; [`read`] is for going on.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_state<S: DeserializeOwned>(path: &Path) -> Result<Option<S>, Error> {
+    let Some((file, length)) = open(path)? else {
+        return Ok(None);
+    };
+    let header = header(&mut Summed::new(file), length).map_err(|error| error.of(path))?;
+    let header: Header<S> = serde_json::from_slice(&header)
+        .map_err(|error| Error::format(path, format!("another kind of checkpoint: {error}")))?;
+    Ok(Some(header.state))
+}
+
+fn open(path: &Path) -> Result<Option<(File, u64)>, Error> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::file(path, "open")(error)),
+    };
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(Error::file(path, "read the length of"))?;
+    Ok(Some((file, metadata.len())))
+}
+
 /// Lengths are compared with the file's before anything is allocated for them.
 fn parse<S: DeserializeOwned>(
     source: impl Read,
@@ -168,22 +194,7 @@ fn parse<S: DeserializeOwned>(
 ) -> Result<Checkpoint<S>, Unreadable> {
     let wrong = |problem: &str| Err(Unreadable::Format(problem.to_owned()));
     let mut file = Summed::new(source);
-    let magic: [u8; 8] = file.array()?;
-    if magic != MAGIC {
-        return wrong("this is no checkpoint of soup");
-    }
-    let version = u32::from_le_bytes(file.array()?);
-    if version != VERSION {
-        return Err(Unreadable::Format(format!(
-            "the checkpoint has layout {version}, this program reads layout {VERSION}; use the program that wrote it"
-        )));
-    }
-    let header_length = u32::from_le_bytes(file.array()?);
-    if PREFIX + u64::from(header_length) + 4 > file_length {
-        return wrong("the checkpoint is truncated");
-    }
-    let mut header = vec![0; header_length as usize];
-    file.read_exact(&mut header)?;
+    let header = header(&mut file, file_length)?;
     // The header is believed only after the checksum; until then it only says how far to read.
     let table: Header<serde_json::Value> = match serde_json::from_slice(&header) {
         Ok(table) => table,
@@ -192,7 +203,7 @@ fn parse<S: DeserializeOwned>(
     let values = table.arrays.iter().try_fold(0u64, |sum, array| {
         sum.checked_add(array.len.checked_mul(4)?)
     });
-    let whole = values.and_then(|bytes| bytes.checked_add(PREFIX + u64::from(header_length) + 4));
+    let whole = values.and_then(|bytes| bytes.checked_add(PREFIX + header.len() as u64 + 4));
     match whole {
         Some(whole) if whole == file_length => {}
         Some(whole) if whole > file_length => {
@@ -229,6 +240,28 @@ fn parse<S: DeserializeOwned>(
         })?
         .state;
     Ok(Checkpoint { state, arrays })
+}
+
+/// The header's bytes.
+fn header<R: Read>(file: &mut Summed<R>, file_length: u64) -> Result<Vec<u8>, Unreadable> {
+    let wrong = |problem: &str| Err(Unreadable::Format(problem.to_owned()));
+    let magic: [u8; 8] = file.array()?;
+    if magic != MAGIC {
+        return wrong("this is no checkpoint of soup");
+    }
+    let version = u32::from_le_bytes(file.array()?);
+    if version != VERSION {
+        return Err(Unreadable::Format(format!(
+            "the checkpoint has layout {version}, this program reads layout {VERSION}; use the program that wrote it"
+        )));
+    }
+    let length = u32::from_le_bytes(file.array()?);
+    if PREFIX + u64::from(length) + 4 > file_length {
+        return wrong("the checkpoint is truncated");
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header)?;
+    Ok(header)
 }
 
 /// A reader or writer that keeps the checksum of what passed.

@@ -2,22 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use soup_cpu::Pool;
 use soup_data::PictureShape;
 use soup_learn::metrics::{Bootstrap, Evaluation, Intervals, RowMetric};
+use soup_learn::model::{Question, Session};
 use soup_learn::predictor::Predictor;
 use soup_learn::runs::RunDirectory;
 use soup_learn::trainer::{OutOfFold, OwnedData};
 use soup_learn::{Error, ErrorKind};
 
 use crate::Run;
-use crate::pictures::{Seen, Shown, Wrong, heats};
+use crate::pictures::{Seen, Shown, Wrong};
 use crate::run::{held_out, table};
-
-/// Maps that are shown of a picture, those of its worst answers.
-const HEATS: usize = 3;
 
 /// How much of a run is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -189,22 +187,8 @@ impl Judged {
 
     fn wrong(&self, place: usize, loss: f64, pixels: &[u8]) -> Wrong {
         let labels = self.labels().len();
-        let cells = place * labels..(place + 1) * labels;
-        let of = |told: bool| -> Vec<(usize, f32)> {
-            let wrong = |at: &usize| {
-                let cell = cells.start + at;
-                self.answers[cell] == told && (self.targets[cell] > 0.5) != told
-            };
-            let probability = |at: usize| (at, self.probabilities[cells.start + at]);
-            (0..labels).filter(wrong).map(probability).collect()
-        };
-        Wrong {
-            seen: self.seen(self.rows[place], pixels),
-            loss,
-            missed: of(false),
-            told: of(true),
-            heats: Vec::new(),
-        }
+        let probabilities = &self.probabilities[place * labels..][..labels];
+        Wrong::of(self.seen(self.rows[place], pixels), loss, probabilities)
     }
 
     /// Adds the maps of the worst answers, by the network of the fold that held the picture out.
@@ -228,19 +212,21 @@ impl Judged {
             }
             let predictor = Predictor::open(&[path.to_owned()], Some(&[fold as usize]))?;
             let model = predictor.model(Some(self.picture))?;
+            let mut session = Session::new(&model, self.picture, &pool)?;
+            if session.map_size().is_none() {
+                return Ok(());
+            }
             let own = wrong.iter_mut().filter(|of| of.1.seen.fold == fold);
             for (_, wrong, pixels) in own {
-                let Some(maps) = heats(&model.members[0], pixels, self.picture, &pool, stop)?
-                else {
-                    return Ok(());
-                };
-                // How wrong a probability is: the further from the truth, the worse.
-                let missed = wrong.missed.iter().map(|(at, p)| (*at, 1.0 - p));
-                let told = wrong.told.iter().map(|(at, p)| (*at, *p));
-                let mut worst: Vec<(usize, f32)> = missed.chain(told).collect();
-                worst.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-                worst.truncate(HEATS);
-                wrong.heats = worst.iter().map(|(at, _)| maps.of(*at)).collect();
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::Stopped);
+                }
+                let maps = true;
+                session.run_all(&model, &[Question { pixels, maps }], &mut |_, reply| {
+                    if let Some(maps) = &reply.maps {
+                        wrong.add_heats(maps);
+                    }
+                })?;
             }
         }
         Ok(())

@@ -2,16 +2,19 @@
 //! same figures for TensorBoard and MLflow. Nothing here trains, and nothing that trains knows of it.
 //!
 //! [`Run`] is a run's folder read back, [`Judged`] what its out-of-fold predictions show, [`facts`] holds
-//! what is counted, [`plots`] draws, [`pages`] puts a page together, and [`track`] writes for others.
+//! what is counted, [`plots`] draws, [`pages`] puts a page together,
+//! [`live`] the pieces of one that changes while a run trains, and [`track`] writes for others.
 
 pub mod facts;
 pub mod judged;
 pub mod list;
+pub mod live;
 pub mod pages;
 pub mod pictures;
 pub mod plots;
 pub mod run;
 pub mod track;
+pub mod words;
 
 pub use judged::Judged;
 pub use run::Run;

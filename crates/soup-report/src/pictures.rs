@@ -1,18 +1,12 @@
 //! Pictures and the maps of a network over them, small enough to stand in a page.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use soup_cpu::{Inference, Options, Pool};
 use soup_data::PictureShape;
-use soup_data::transforms::Scratch;
-use soup_learn::Error;
-use soup_learn::model::Member;
-use soup_learn::score::sigmoid;
-use soup_random::{Purpose, Stream};
+use soup_learn::model::LabelMaps;
 
+/// Maps that are shown of a picture.
+pub const HEATS: usize = 3;
 /// Longest side of a picture in a page, in pixels.
 const LONGEST: usize = 128;
 
@@ -66,13 +60,6 @@ pub struct Heat {
     pub overlay: Shown,
 }
 
-/// The maps of all labels for one picture: rows x columns x labels, from 0 to 1.
-pub struct Maps {
-    rows: usize,
-    columns: usize,
-    values: Vec<f32>,
-}
-
 impl Shown {
     /// A picture of these pixels, made small by means over squares.
     pub fn picture(pixels: &[u8], shape: PictureShape) -> Self {
@@ -109,14 +96,12 @@ impl Shown {
     }
 }
 
-impl Maps {
+impl Heat {
     /// The map of one label. What a page shows is relative: of a network that is unsure everywhere, one
     /// still sees where it is least so.
-    pub fn of(&self, label: usize) -> Heat {
-        let labels = self.values.len() / (self.rows * self.columns);
-        let map: Vec<f32> = (self.values.iter().skip(label).step_by(labels))
-            .copied()
-            .collect();
+    pub fn of(maps: &LabelMaps, label: usize) -> Self {
+        let cells = maps.rows * maps.columns;
+        let map = &maps.values[label * cells..][..cells];
         let low = map.iter().copied().fold(f32::INFINITY, f32::min);
         let peak = map.iter().copied().fold(0.0, f32::max);
         let scale = 255.0 / (peak - low).max(f32::MIN_POSITIVE);
@@ -125,70 +110,58 @@ impl Maps {
         let opacities: Vec<u8> = (0..=255u32)
             .map(|level| (level * level / 300) as u8)
             .collect();
-        Heat {
+        Self {
             label,
             peak,
             overlay: Shown {
                 uri: data_uri(
                     &levels,
-                    self.columns,
-                    self.rows,
+                    maps.columns,
+                    maps.rows,
                     png::ColorType::Indexed,
                     Some(&opacities),
                 ),
-                width: self.columns,
-                height: self.rows,
+                width: maps.columns,
+                height: maps.rows,
             },
         }
     }
 }
 
-/// The maps of a network over a picture; none where it has no maps.
-///
-/// # Errors
-/// [`Error::Data`] and [`Error::Model`] where the network cannot read such pictures,
-/// [`Error::Stopped`].
-pub fn heats(
-    member: &Member,
-    pixels: &[u8],
-    shape: PictureShape,
-    pool: &Arc<Pool>,
-    stop: &AtomicBool,
-) -> Result<Option<Maps>, Error> {
-    let (Some(node), Some(size)) = (member.maps, member.map_shape()) else {
-        return Ok(None);
-    };
-    if stop.load(Ordering::Relaxed) {
-        return Err(Error::Stopped);
+impl Wrong {
+    /// What was answered for a picture whose labels are known; a yes is a probability above .5.
+    pub fn of(seen: Seen, loss: f64, probabilities: &[f32]) -> Self {
+        let is_there = |label: usize| seen.labels.contains(&label);
+        let of = |told: bool| -> Vec<(usize, f32)> {
+            let cells = probabilities.iter().copied().enumerate();
+            let wrong = |(label, p): &(usize, f32)| (*p > 0.5) == told && is_there(*label) != told;
+            cells.filter(wrong).collect()
+        };
+        let (missed, told) = (of(false), of(true));
+        Self {
+            loss,
+            missed,
+            told,
+            heats: Vec::new(),
+            seen,
+        }
     }
-    let mut graph = member.graph.clone();
-    graph.outputs.push(node);
-    let options = Options {
-        pool: Some(Arc::clone(pool)),
-        precision: member.precision.into(),
-        ..Options::default()
-    };
-    let mut inference = Inference::new(&graph, 1, &options).map_err(|error| Error::Model {
-        model: member.origin.network.clone(),
-        problem: error.to_string(),
-    })?;
-    inference.load(member.weights.clone());
-    // None of the transforms of inference is random; they want a stream all the same.
-    let mut draws = Stream::new(0, Purpose::Augment, 0, 0);
-    let input = inference.input_mut();
-    (member.transforms)
-        .apply(pixels, shape, &mut draws, &mut Scratch::new(), input)
-        .map_err(soup_data::Error::from)?;
-    inference.run();
-    Ok(Some(Maps {
-        rows: size.height,
-        columns: size.width,
-        values: inference
-            .output(1)
-            .iter()
-            .map(|logit| sigmoid(*logit))
-            .collect(),
-    }))
+
+    /// Adds the maps of the worst answers, the worst first.
+    pub fn add_heats(&mut self, maps: &LabelMaps) {
+        let worst = self.worst().into_iter().take(HEATS);
+        self.heats = worst.map(|label| Heat::of(maps, label)).collect();
+    }
+
+    /// The labels that were answered wrong, the worst first: the further a probability is from the truth,
+    /// the worse.
+    fn worst(&self) -> Vec<usize> {
+        let missed = self.missed.iter().map(|(at, p)| (*at, 1.0 - p));
+        let told = self.told.iter().map(|(at, p)| (*at, *p));
+        let mut worst: Vec<(usize, f32)> = missed.chain(told).collect();
+        worst.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        worst.into_iter().map(|of| of.0).collect()
+    }
 }
 
 /// A PNG as a data URI; with `opacities` the bytes are levels of a red that is as dense as they say.
@@ -260,19 +233,19 @@ mod tests {
 
     #[test]
     fn a_map_is_clear_where_it_is_lowest() {
-        let maps = Maps {
+        let maps = LabelMaps {
             rows: 1,
             columns: 3,
-            values: vec![0.9, 0.2, 0.9, 0.4, 0.9, 0.3],
+            values: vec![0.9, 0.9, 0.9, 0.2, 0.4, 0.3],
         };
-        let heat = maps.of(1);
+        let heat = Heat::of(&maps, 1);
         assert_eq!(heat.peak, 0.4);
         let (_, pixels) = decoded(&heat.overlay);
         let opacity: Vec<u8> = pixels.chunks(4).map(|pixel| pixel[3]).collect();
         assert_eq!((opacity[0], opacity[1]), (0, 216));
         assert!((45..65).contains(&opacity[2]), "{opacity:?}");
         // The same everywhere is nowhere.
-        let (_, flat) = decoded(&maps.of(0).overlay);
+        let (_, flat) = decoded(&Heat::of(&maps, 0).overlay);
         assert!(flat.chunks(4).all(|pixel| pixel[3] == 0));
     }
 }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use soup_data::folds::Folds;
+use soup_decide::Decision;
 use soup_learn::Error;
 use soup_learn::config::Config;
 use soup_learn::metrics::{Bootstrap, Interval, RowMetric, Table};
 use soup_learn::runs::{EpochRecord, RunDirectory};
 use soup_learn::trainer::OutOfFold;
+use soup_learn::views::Views;
 
 /// What a run says of itself, without its pictures.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub struct Run {
     pub folds: usize,
     /// Folds that are trained to their end.
     pub trained: Vec<usize>,
+    /// The views that `soup tta` kept, if any; or why they cannot be read.
+    pub views: Option<Result<Views, String>>,
+    /// What `soup decide` fitted, if it did; or why it cannot be read.
+    pub decision: Option<Result<Decision, String>>,
 }
 
 /// A share of right cells out of fold.
@@ -68,7 +74,14 @@ impl Run {
         } else {
             config.folds.k as usize
         };
+        let decision = directory.file("decision.json");
+        let decision = decision.is_file().then(|| Decision::read(&decision));
         Ok(Self {
+            views: match OutOfFold::views(&directory) {
+                Ok(views) => views.map(Ok),
+                Err(error) => Some(Err(error.to_string())),
+            },
+            decision: decision.map(|read| read.map_err(|error| error.to_string())),
             name: name(path),
             path: path.to_owned(),
             config,

@@ -2,6 +2,8 @@
 //! end.
 
 use std::{
+    io,
+    net::{SocketAddr, ToSocketAddrs},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -15,11 +17,15 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Runtime,
     sync::Semaphore,
     time::{sleep, timeout},
 };
 
-use crate::shared::{Counted, Shared};
+use crate::{
+    ServeError,
+    traffic::{Counted, Traffic},
+};
 
 /// Heads of requests are no longer than this.
 const LONGEST_HEAD: usize = 32 << 10;
@@ -29,11 +35,41 @@ const GRACE: Duration = Duration::from_millis(300);
 /// A system that is out of sockets is asked again after this long.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Threads that talk to clients.
+const TALKERS: usize = 2;
+
+/// The threads that talk to clients.
+///
+/// # Errors
+/// Where the system gives none.
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(TALKERS)
+        .thread_name("soup-http")
+        .enable_all()
+        .build()
+}
+
+/// Listens at a host and port; port 0 takes any free one.
+///
+/// # Errors
+/// [`ServeError::Address`].
+pub fn listen(host: &str, port: u16) -> Result<std::net::TcpListener, ServeError> {
+    let wrong = |source| ServeError::Address {
+        address: format!("{host}:{port}"),
+        source,
+    };
+    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(wrong)?.collect();
+    let listener = std::net::TcpListener::bind(&addresses[..]).map_err(wrong)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 /// Serves until the server is told to stop and all that it took in is answered.
-pub async fn serve(listener: TcpListener, router: Router, shared: Arc<Shared>) {
+pub async fn serve(listener: TcpListener, router: Router, traffic: Arc<Traffic>) {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(shared.options.limits.connections));
-    let mut ended = std::pin::pin!(drained(&shared));
+    let room = Arc::new(Semaphore::new(traffic.limits.connections));
+    let mut ended = std::pin::pin!(drained(&traffic));
     loop {
         let accepted = tokio::select! {
             () = &mut ended => break,
@@ -44,14 +80,14 @@ pub async fn serve(listener: TcpListener, router: Router, shared: Arc<Shared>) {
             continue;
         };
         let watcher = graceful.watcher();
-        let (router, shared) = (router.clone(), Arc::clone(&shared));
+        let (router, traffic) = (router.clone(), Arc::clone(&traffic));
         tokio::spawn(async move {
             let _permit = permit;
-            let _counted = Counted::new(&shared.connections);
+            let _counted = Counted::new(&traffic.connections);
             let mut builder = http1::Builder::new();
             builder
                 .timer(TokioTimer::new())
-                .header_read_timeout(shared.options.limits.head_time)
+                .header_read_timeout(traffic.limits.head_time)
                 .max_buf_size(LONGEST_HEAD.max(64 << 10))
                 .max_header_size(LONGEST_HEAD);
             let service = TowerToHyperService::new(router);
@@ -62,7 +98,7 @@ pub async fn serve(listener: TcpListener, router: Router, shared: Arc<Shared>) {
         });
     }
     drop(listener);
-    if timeout(shared.options.limits.stop_time, graceful.shutdown())
+    if timeout(traffic.limits.stop_time, graceful.shutdown())
         .await
         .is_err()
     {
@@ -90,21 +126,16 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Accepted {
 }
 
 /// Waits for the word to stop, then for the requests that are inside, or for the time limit.
-async fn drained(shared: &Shared) {
-    let mut stop = shared.stop.subscribe();
-    // The sender lives as long as `shared`.
-    let _ = stop.wait_for(|stop| *stop).await;
+async fn drained(traffic: &Traffic) {
+    traffic.stopped().await;
     tracing::info!("stopping: what was taken in is answered first");
     sleep(GRACE).await;
     let empty = async {
-        while shared.running.load(Ordering::SeqCst) > 0 {
+        while traffic.running.load(Ordering::SeqCst) > 0 {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    if timeout(shared.options.limits.stop_time, empty)
-        .await
-        .is_err()
-    {
+    if timeout(traffic.limits.stop_time, empty).await.is_err() {
         tracing::warn!("some requests took too long and are not answered");
     }
 }

@@ -5,6 +5,8 @@
 //! the pictures side by side and runs them together; nothing is calculated on the threads that talk to
 //! clients. What a model says of a picture is what `soup predict` says, whatever else is running.
 //!
+//! [`watch`] is another server on the same ground: a page of a run that is training.
+//!
 //! [Open Inference Protocol]: https://github.com/kserve/open-inference-protocol
 
 mod body;
@@ -19,21 +21,21 @@ mod refusal;
 mod routes;
 mod shared;
 mod token;
+mod traffic;
+pub mod watch;
 
 use std::{
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     thread::JoinHandle,
 };
-
-use soup_cpu::Pool;
-use tokio::sync::watch;
 
 pub use error::ServeError;
 pub use metrics::Totals;
 pub use options::{Limits, Options};
 pub use refusal::Refusal;
+use soup_cpu::Pool;
 pub use token::Token;
 
 use body::Intake;
@@ -41,9 +43,7 @@ use engine::{Engine, Queue};
 use metrics::Metrics;
 use models::Models;
 use shared::Shared;
-
-/// Threads that talk to clients.
-const TALKERS: usize = 2;
+use traffic::Traffic;
 
 /// A server that listens, with its models in memory.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Server {
     ) -> Result<Self, ServeError> {
         check(&options)?;
         // A taken address is found before large models are read.
-        let listener = listen(host, port)?;
+        let listener = connections::listen(host, port)?;
         let address = listener.local_addr()?;
         let pool = Arc::new(Pool::new(options.threads));
         let models = Models::open(models, options.batch, &pool)?;
@@ -103,9 +103,7 @@ impl Server {
             queue,
             metrics,
             intake: Intake::new(options.limits),
-            running: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
-            stop: watch::Sender::new(false),
+            traffic: Arc::new(Traffic::new(options.limits)),
             options,
         };
         Ok(Self {
@@ -145,17 +143,12 @@ impl Server {
     /// # Errors
     /// [`ServeError::System`] where the system gives no threads.
     pub fn run(self) -> Result<Totals, ServeError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(TALKERS)
-            .thread_name("soup-http")
-            .enable_all()
-            .build()?;
-        self.listener.set_nonblocking(true)?;
+        let runtime = connections::runtime()?;
         let router = routes::router(&self.shared);
-        let shared = Arc::clone(&self.shared);
+        let traffic = Arc::clone(&self.shared.traffic);
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(self.listener)?;
-            connections::serve(listener, router, shared).await;
+            connections::serve(listener, router, traffic).await;
             Ok::<_, ServeError>(())
         })?;
         self.shared.queue.close();
@@ -169,7 +162,7 @@ impl Server {
 impl Handle {
     /// Tells the server to stop: nothing new is taken in.
     pub fn stop(&self) {
-        self.shared.stop.send_replace(true);
+        self.shared.traffic.stop.send_replace(true);
     }
 
     /// Reads all models again. Requests that run keep the model that they began with; where a file is
@@ -204,13 +197,4 @@ fn check(options: &Options) -> Result<(), ServeError> {
         return wrong("all bodies together must have room for one".to_owned());
     }
     Ok(())
-}
-
-fn listen(host: &str, port: u16) -> Result<TcpListener, ServeError> {
-    let wrong = |source| ServeError::Address {
-        address: format!("{host}:{port}"),
-        source,
-    };
-    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(wrong)?.collect();
-    TcpListener::bind(&addresses[..]).map_err(wrong)
 }

@@ -21,6 +21,7 @@ pub mod sweep;
 pub mod track;
 pub mod train;
 pub mod tta;
+pub mod watch;
 
 use std::path::Path;
 

@@ -2,18 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level;
-use soup_serve::{Handle, Limits, Options, Server, Token};
+use soup_serve::{Limits, Options, Server, Token};
 
 use crate::console::{Console, Report};
+use crate::serving::{self, Log};
 
 /// Answer over HTTP: a page for people, and addresses for programs
 ///
@@ -99,14 +96,6 @@ struct LimitArguments {
     max_connections: usize,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Log {
-    /// For people
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
 #[derive(Serialize)]
 struct Facts {
     address: SocketAddr,
@@ -116,7 +105,7 @@ struct Facts {
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
-    start_log(arguments.log, console);
+    serving::start_log(arguments.log, console);
     let token = arguments.token_file.as_deref().map(Token::read);
     let limits = &arguments.limits;
     let defaults = Limits::default();
@@ -152,7 +141,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         );
     }
     tracing::info!("listening at http://{address}");
-    obey(server.handle())?;
+    let (stop, reload) = (server.handle(), server.handle());
+    serving::obey(move || stop.stop(), move || reload.reload())?;
     let models = server
         .models()
         .into_iter()
@@ -170,41 +160,4 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         facts.requests, facts.pictures
     );
     Report::new(facts, text)
-}
-
-/// The log goes to stderr; quiet leaves what is wrong.
-fn start_log(log: Log, console: Console) {
-    let level = match console.is_quiet() {
-        true => tracing::Level::WARN,
-        false => tracing::Level::INFO,
-    };
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(console.is_colored())
-        .with_writer(std::io::stderr);
-    match log {
-        Log::Text => lines.init(),
-        Log::Json => lines.json().flatten_event(true).init(),
-    }
-}
-
-/// Does what signals say, on a thread of its own. A second one to stop ends the program at once.
-fn obey(handle: Handle) -> Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let thread = thread::Builder::new().name("soup-signals".to_owned());
-    thread.spawn(move || {
-        let mut is_stopping = false;
-        for signal in &mut signals {
-            if signal == SIGHUP {
-                handle.reload();
-            } else if is_stopping {
-                let _ = low_level::emulate_default_handler(signal);
-            } else {
-                is_stopping = true;
-                handle.stop();
-            }
-        }
-    })?;
-    Ok(())
 }

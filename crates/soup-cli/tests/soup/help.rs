@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "quickstart",
     "compose",
     "pack",
@@ -11,6 +11,7 @@ const VERBS: [&str; 21] = [
     "folds",
     "subset",
     "train",
+    "watch",
     "sweep",
     "tta",
     "decide",

@@ -19,3 +19,4 @@ mod serve;
 mod subset;
 mod sweep;
 mod train;
+mod watch;

@@ -13,7 +13,7 @@ use crate::place::Place;
 const TINY: &str = "--preset quick folds.k=2 model.name=soup_nano train.batch=8 train.epochs=1 \
     train.threads=1";
 
-fn trained(test: &str) -> Place {
+pub fn trained(test: &str) -> Place {
     let place = Place::new(test);
     place.json("compose --count 16 --seed 3 --out set compose.width=64 compose.height=72 compose.side=[8,20]");
     place.json("pack --data set --out pack");
@@ -23,7 +23,7 @@ fn trained(test: &str) -> Place {
 }
 
 /// Starts a server and reads its log up to the address.
-fn start(place: &Place, arguments: &str) -> (Child, String, BufReader<impl Read>) {
+pub fn start(place: &Place, arguments: &str) -> (Child, String, BufReader<impl Read>) {
     let mut child = place
         .command(arguments)
         .stdout(Stdio::piped())
@@ -59,7 +59,7 @@ fn ask(address: &str, request: &str, body: &[u8]) -> Value {
     serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")

@@ -129,6 +129,16 @@ impl Decision {
         self.views.as_ref()
     }
 
+    /// Names of the labels, in the order of all that is fitted.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Pictures that it was fitted on.
+    pub fn pictures(&self) -> usize {
+        self.pictures
+    }
+
     /// How answers are made where nobody says otherwise.
     pub fn decoding(&self) -> Decoding {
         self.decoding

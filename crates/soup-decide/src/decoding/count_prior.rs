@@ -77,6 +77,11 @@ impl CountPrior {
         Ok(())
     }
 
+    /// Pictures with each number of labels, from none to all.
+    pub fn with_count(&self) -> &[u64] {
+        &self.with_count
+    }
+
     /// Pictures that it was learned from.
     pub fn pictures(&self) -> u64 {
         self.with_count.iter().sum()

@@ -9,12 +9,14 @@ pub mod notes;
 mod out_of_fold;
 mod plan;
 mod sources;
+mod standing;
 mod state;
 
 pub use fold::FoldSummary;
 pub use out_of_fold::OutOfFold;
 pub(crate) use out_of_fold::{VIEWS_FILE, WITH_VIEWS, write_named};
 pub use sources::{OwnedData, TrainData};
+pub use standing::Standing;
 pub use state::{Best, Kept, KeptKind};
 
 use std::{

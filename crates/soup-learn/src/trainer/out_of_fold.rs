@@ -85,13 +85,24 @@ impl OutOfFold {
     /// As [`read`](Self::read).
     pub fn read_with_views(run: &Path, stop: &AtomicBool) -> Result<Option<(Self, Views)>, Error> {
         let run = RunDirectory::at(run);
+        let Some(views) = Self::views(&run)? else {
+            return Ok(None);
+        };
+        Ok(Some((Self::read_named(&run, WITH_VIEWS, stop)?, views)))
+    }
+
+    /// The views that `soup tta` kept for a run; none where it kept none.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a damaged file, [`Error::File`].
+    pub fn views(run: &RunDirectory) -> Result<Option<Views>, Error> {
         let path = run.file(VIEWS_FILE);
         let Some(text) = files::read_text(&path)? else {
             return Ok(None);
         };
-        let views = serde_json::from_str(&text)
-            .map_err(|error| Error::format(&path, format!("not a list of views: {error}")))?;
-        Ok(Some((Self::read_named(&run, WITH_VIEWS, stop)?, views)))
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| Error::format(&path, format!("not a list of views: {error}")))
     }
 
     fn read_named(run: &RunDirectory, name: &str, stop: &AtomicBool) -> Result<Self, Error> {

@@ -86,6 +86,8 @@ pub struct OwnedData {
     fingerprint: String,
 }
 
+/// The pack that a run makes of pictures that were given as a folder or zip.
+const PACKED: &str = "pictures.pack";
 /// Share of the glyphs that composed held-out pictures are made of.
 const HELD_OUT_GLYPHS: f64 = 0.2;
 /// Keeps the layouts of held-out pictures apart from those of training pictures.
@@ -122,6 +124,44 @@ impl OwnedData {
         let pictures = Box::new(SubsetExamples::new(Box::new(pack), &subset));
         let table = subset.of_table(&table);
         Self::packed(config, run, pictures, &table, fingerprint)
+    }
+
+    /// The pictures that a run holds out, for whoever only looks at it: nothing is written, no lock is
+    /// waited for, and nothing is composed for training.
+    ///
+    /// # Errors
+    /// Where the pictures or the folds of the run are not there any more, or belong to others.
+    pub fn held_out(config: &CheckedConfig, run: &RunDirectory) -> Result<Self, Error> {
+        if config.data.only_composed() {
+            return Self::composed(config);
+        }
+        let given = Path::new(&config.data.path);
+        let pack = match Pack::is_pack(given) {
+            true => Pack::open(given)?,
+            false => Pack::open(&run.file(PACKED))?,
+        };
+        let (table, fingerprint) = (pack.table().clone(), pack.hash().to_owned());
+        let (packed, table): (Box<dyn Examples>, _) = match subset(config, &table)? {
+            Some(subset) => {
+                let table = subset.of_table(&table);
+                (
+                    Box::new(SubsetExamples::new(Box::new(pack), &subset)),
+                    table,
+                )
+            }
+            None => (Box::new(pack), table),
+        };
+        let folds = Folds::load(&run.file("folds.json"), &table)?;
+        Ok(Self {
+            label_names: packed.label_names().to_vec(),
+            packed: Some(packed),
+            composed: None,
+            crowded: None,
+            held_out: None,
+            ids: table.ids().to_vec(),
+            held_out_rows: (0..folds.k()).map(|fold| folds.valid_rows(fold)).collect(),
+            fingerprint,
+        })
     }
 
     /// Composed pictures alone: one fold, judged by pictures of glyphs that are never trained on.
@@ -257,7 +297,7 @@ pub(super) fn fold_count(config: &CheckedConfig, run: &RunDirectory) -> Result<u
 fn pack_into(run: &RunDirectory, path: &Path, stop: &AtomicBool) -> Result<Pack, Error> {
     let dataset = Dataset::open(path, &Columns::default())?;
     let _lock = run.lock()?;
-    let out = run.file("pictures.pack");
+    let out = run.file(PACKED);
     let options = PackOptions {
         stop: Some(stop),
         ..PackOptions::default()

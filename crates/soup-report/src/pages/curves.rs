@@ -5,47 +5,59 @@ use soup_learn::runs::EpochRecord;
 
 use crate::Run;
 use crate::plots::{Axis, Frame, Key, Line, figure, lines, number};
+use crate::words::{ENGLISH, Words};
 
 pub(super) fn section(run: &Run) -> Markup {
     if run.epochs.is_empty() {
         return html! {};
     }
+    html! {
+        h2 { "Training" }
+        (plots(run, &ENGLISH))
+    }
+}
+
+/// The curves of a run that has an epoch.
+pub(crate) fn plots(run: &Run, words: &Words) -> Markup {
     let loss = Curve {
-        title: "Loss by epoch",
-        axis: "loss, mean binary cross-entropy",
+        title: words.loss_by_epoch,
+        axis: words.loss_axis,
         sides: &[(true, |of| of.train_loss), (false, |of| of.valid_loss)],
         from_zero: false,
         note: match run.config.boxes.is_on() {
-            true => "Training counts what boxes teach the maps too, so its loss lies higher.",
+            true => words.boxes_note,
             false => "",
         },
+        words,
     };
     let accuracy = Curve {
-        title: "Accuracy by epoch",
-        axis: "accuracy, share of right cells",
+        title: words.accuracy_by_epoch,
+        axis: words.accuracy_axis,
         sides: &[
             (true, |of| of.train_accuracy),
             (false, |of| of.valid_accuracy),
         ],
         from_zero: false,
-        note: "Training pictures are counted as they are learned from, augmented and with dropout.",
+        note: words.training_note,
+        words,
     };
     let precision = Curve {
-        title: "Mean average precision by epoch",
-        axis: "mAP of held-out pictures",
+        title: words.precision_by_epoch,
+        axis: words.precision_axis,
         sides: &[(false, |of| of.valid_map)],
         from_zero: false,
         note: "",
+        words,
     };
     let rate = Curve {
-        title: "Learning rate by epoch",
-        axis: "learning rate at the end of the epoch",
+        title: words.rate_by_epoch,
+        axis: words.rate_axis,
         sides: &[(false, |of| of.rate)],
         from_zero: true,
         note: "",
+        words,
     };
     html! {
-        h2 { "Training" }
         div.plots {
             @for curve in [loss, accuracy, precision, rate] { (curve.draw(run)) }
         }
@@ -61,6 +73,7 @@ struct Curve<'a> {
     sides: &'a [Side],
     from_zero: bool,
     note: &'a str,
+    words: &'a Words,
 }
 
 impl Curve<'_> {
@@ -70,7 +83,7 @@ impl Curve<'_> {
         for (colour, fold) in folds.iter().enumerate() {
             for (training, figure) in self.sides {
                 drawn.push(Line {
-                    name: format!("fold {fold}{}", self.side(*training)),
+                    name: self.name(*fold, *training),
                     colour,
                     dashed: *training,
                     points: (run.of_fold(*fold))
@@ -87,53 +100,51 @@ impl Curve<'_> {
             true => Axis::from_zero(self.axis, values),
             false => Axis::by_range(self.axis, values),
         };
-        let frame = Frame::new(epochs(run), axis);
+        let frame = Frame::new(epochs(run, self.words), axis);
         let mut keys: Vec<Key> = (folds.iter().enumerate())
-            .map(|(colour, fold)| Key::Line(colour, false, format!("fold {fold}")))
+            .map(|(colour, fold)| Key::Line(colour, false, (self.words.fold)(*fold)))
             .collect();
         if self.sides.len() > 1 {
-            keys.push(Key::Line(7, true, "training".to_owned()));
-            keys.push(Key::Line(7, false, "held out".to_owned()));
+            keys.push(Key::Line(7, true, self.words.training.to_owned()));
+            keys.push(Key::Line(7, false, self.words.held_out.to_owned()));
         }
-        let alternative = format!("{}: {}", self.title, self.words(run, &folds));
+        let alternative = format!("{}: {}", self.title, self.said(run, &folds));
         let plot = lines(&frame, &drawn, &html! {}, &alternative);
         figure(self.title, &plot, &keys, self.note)
     }
 
-    /// Which side of a fold it is, where there are two.
-    fn side(&self, training: bool) -> &'static str {
+    /// A fold and, where there are two, its side.
+    fn name(&self, fold: usize, training: bool) -> String {
+        let fold = (self.words.fold)(fold);
         match (self.sides.len(), training) {
-            (1, _) => "",
-            (_, true) => ", training",
-            (_, false) => ", held out",
+            (1, _) => fold,
+            (_, true) => format!("{fold}, {}", self.words.training),
+            (_, false) => format!("{fold}, {}", self.words.held_out),
         }
     }
 
     /// The curves in words: where each ends.
-    fn words(&self, run: &Run, folds: &[usize]) -> String {
-        let mut words = Vec::new();
+    fn said(&self, run: &Run, folds: &[usize]) -> String {
+        let mut said = Vec::new();
         for fold in folds {
             for (training, figure) in self.sides {
-                let side = self.side(*training);
+                let name = self.name(*fold, *training);
                 let known = || {
                     run.of_fold(*fold)
                         .filter(|record| figure(record).is_finite())
                 };
                 if let (Some(first), Some(last)) = (known().next(), known().last()) {
                     let [from, to] = [first, last].map(|record| number(figure(record)));
-                    words.push(format!(
-                        "fold {fold}{side} from {from} to {to} in epoch {}",
-                        last.epoch
-                    ));
+                    said.push((self.words.goes)(&name, &from, &to, last.epoch));
                 }
             }
         }
-        words.join("; ")
+        said.join("; ")
     }
 }
 
 /// The axis of the epochs.
-pub(super) fn epochs(run: &Run) -> Axis {
+pub(super) fn epochs(run: &Run, words: &Words) -> Axis {
     let last = run
         .epochs
         .iter()
@@ -141,7 +152,7 @@ pub(super) fn epochs(run: &Run) -> Axis {
         .max()
         .unwrap_or(1);
     match last {
-        1 => Axis::new("epoch", 0.0, 2.0).whole(),
-        last => Axis::new("epoch", 1.0, last as f64).whole(),
+        1 => Axis::new(words.epoch, 0.0, 2.0).whole(),
+        last => Axis::new(words.epoch, 1.0, last as f64).whole(),
     }
 }

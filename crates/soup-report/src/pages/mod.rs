@@ -2,14 +2,15 @@
 //! allows its style sheet and the pictures that it carries, and nothing else.
 
 mod compared;
-mod curves;
+pub(crate) mod curves;
 mod data;
+mod decision;
 mod labels;
-mod overview;
+pub(crate) mod overview;
 mod run;
-mod settings;
+pub(crate) mod settings;
 mod sweep;
-mod wrong;
+pub(crate) mod wrong;
 
 pub(crate) use compared::differing;
 pub use run::{Shown, of_runs};
@@ -18,6 +19,11 @@ pub use sweep::of_sweep;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use soup_learn::metrics::Interval;
 
+use crate::words::{ENGLISH, Words};
+
+/// The style of what stands in a page: plots, tables, cards, pictures. The page around it gives the colours `--paper`,
+/// `--card`, `--ink`, `--soft` and `--rule`.
+pub const PARTS: &str = include_str!("parts.css");
 const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
@@ -31,7 +37,7 @@ fn document(title: &str, body: &Markup) -> String {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(PARTS)) (PreEscaped(STYLE)) }
             }
             body { (body) }
         }
@@ -40,7 +46,7 @@ fn document(title: &str, body: &Markup) -> String {
 }
 
 /// A share, to four digits.
-fn share(value: f64) -> String {
+pub(crate) fn share(value: f64) -> String {
     match value.is_finite() {
         true => format!("{value:.4}"),
         false => "-".to_owned(),
@@ -54,16 +60,21 @@ fn between(interval: Interval) -> String {
 
 /// `48 s`, `3 min 20 s`, `5 h 12 min`.
 pub fn duration(seconds: f64) -> String {
+    duration_in(&ENGLISH, seconds)
+}
+
+/// As [`duration`], in these words.
+pub(crate) fn duration_in(words: &Words, seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (0, 0, seconds) => (words.seconds)(seconds),
+        (0, minutes, seconds) => (words.minutes)(minutes, seconds),
+        (hours, minutes, _) => (words.hours)(hours, minutes),
     }
 }
 
 /// A figure beside its name and what more is to be said of it.
-fn cards(cards: &[(&str, String, String)]) -> Markup {
+pub(crate) fn cards(cards: &[(&str, String, String)]) -> Markup {
     html! {
         ul.cards {
             @for (name, value, words) in cards {
@@ -74,13 +85,14 @@ fn cards(cards: &[(&str, String, String)]) -> Markup {
 }
 
 /// A table; columns whose names begin with `#` hold numbers.
-fn grid(columns: &[&str], rows: &[Vec<String>]) -> Markup {
+pub(crate) fn grid(columns: &[&str], rows: &[Vec<String>]) -> Markup {
     let class = |column: usize| match columns[column].starts_with('#') {
         true => "number",
         false => "whole",
     };
     html! {
-        div.scroll {
+        // A wide table is moved by keyboard too.
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {
@@ -118,7 +130,9 @@ mod tests {
         assert!(!page.contains("<script"));
         assert!(page.contains("default-src 'none'"));
         // One file: nothing is fetched.
-        assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+        for style in [PARTS, STYLE] {
+            assert!(!style.contains("url(") && !style.contains("@import"));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use soup_learn::Error;
 
-use super::{compared, curves, data, document, labels, overview, settings, wrong};
+use super::{compared, curves, data, decision, document, labels, overview, settings, wrong};
 use crate::{Judged, Run};
 
 /// A run and what its predictions show, or why that cannot be said.
@@ -65,6 +65,9 @@ fn of_run(shown: &Shown, number: usize) -> Markup {
         (curves::section(run))
         @if let Ok(judged) = &shown.judged {
             (labels::section(run, judged))
+        }
+        (decision::section(run))
+        @if let Ok(judged) = &shown.judged {
             (wrong::section(judged, number))
             (data::section(judged, number))
         }

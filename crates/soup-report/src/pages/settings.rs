@@ -5,18 +5,26 @@ use soup_learn::config::{Config, compare::differences};
 
 use super::grid;
 use crate::Run;
+use crate::words::{ENGLISH, Words};
 
 pub(super) fn section(run: &Run) -> Markup {
+    html! {
+        h2 { "Settings" }
+        (body(run, &ENGLISH))
+    }
+}
+
+/// The settings without their title.
+pub(crate) fn body(run: &Run, words: &Words) -> Markup {
     let own = differences(&Config::default().to_table(), &run.config.to_table());
     let rows: Vec<Vec<String>> = (own.into_iter())
         .map(|of| vec![of.key, of.new, of.old])
         .collect();
     html! {
-        h2 { "Settings" }
-        p.soft { "What differs from the defaults." }
-        (grid(&["setting", "value", "default"], &rows))
+        p.soft { (words.differs) }
+        (grid(&words.setting_columns, &rows))
         details {
-            summary { "All settings (config.toml)" }
+            summary { (words.all_settings) }
             pre { (run.config.to_toml()) }
         }
     }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::Judged;
 use crate::pictures::{Heat, Shown, Wrong};
+use crate::words::{ENGLISH, Words};
 
 pub(super) fn section(judged: &Judged, number: usize) -> Markup {
     let maps = judged.wrong.iter().any(|wrong| !wrong.heats.is_empty());
@@ -21,37 +22,42 @@ pub(super) fn section(judged: &Judged, number: usize) -> Markup {
             }
             ol.wrong {
                 @for (place, wrong) in judged.wrong.iter().enumerate() {
-                    li { (of(judged.labels(), wrong, &format!("w{number}-{place}"))) }
+                    li { (of(&ENGLISH, judged.labels(), wrong, &format!("w{number}-{place}"))) }
                 }
             }
         }
     }
 }
 
-fn of(names: &[String], wrong: &Wrong, anchor: &str) -> Markup {
+/// A picture, what was answered, and its maps.
+pub(crate) fn of(words: &Words, names: &[String], wrong: &Wrong, anchor: &str) -> Markup {
     let seen = &wrong.seen;
     let there: Vec<&str> = seen.labels.iter().map(|at| names[*at].as_str()).collect();
     let list = |of: &[(usize, f32)]| -> String {
         let words = of.iter().map(|(at, p)| format!("{} ({p:.2})", names[*at]));
         words.collect::<Vec<_>>().join(", ")
     };
-    let alternative = format!("picture {} with {}", seen.id, there.join(", "));
+    let is_in = |of: &[(usize, f32)], label: usize| of.iter().any(|(at, _)| *at == label);
+    let alternative = (words.picture_with)(&seen.id, &there.join(", "));
     html! {
         div {
             strong { (seen.id) }
-            span.soft { ", fold " (seen.fold) ", loss " (format!("{:.3}", wrong.loss)) }
-            div { "there: " (there.join(", ")) }
-            @if !wrong.missed.is_empty() { div { "missed: " (list(&wrong.missed)) } }
-            @if !wrong.told.is_empty() { div { "told and not there: " (list(&wrong.told)) } }
+            span.soft { ", " ((words.fold_and_loss)(seen.fold, wrong.loss)) }
+            div { (words.there) ": " (there.join(", ")) }
+            @if !wrong.missed.is_empty() { div { (words.missed) ": " (list(&wrong.missed)) } }
+            @if !wrong.told.is_empty() { div { (words.told) ": " (list(&wrong.told)) } }
         }
         ul.panels {
-            li { (picture(&seen.picture, anchor, &alternative)) "the picture" }
+            li { (picture(&seen.picture, anchor, &alternative)) (words.the_picture) }
             @for heat in &wrong.heats {
-                @let missed = seen.labels.contains(&heat.label);
                 li {
-                    (overlaid(&seen.picture, anchor, heat, &names[heat.label]))
-                    @if missed { "missed " } @else { "told " }
-                    strong { (names[heat.label]) } span.soft { ", peak " (format!("{:.2}", heat.peak)) }
+                    (overlaid(&seen.picture, anchor, heat, &(words.saw)(&names[heat.label])))
+                    @if is_in(&wrong.missed, heat.label) { (words.missed) }
+                    @else if is_in(&wrong.told, heat.label) { (words.told) }
+                    @else { (words.found) }
+                    " "
+                    strong { (names[heat.label]) }
+                    span.soft { ", " (words.peak) " " (format!("{:.2}", heat.peak)) }
                 }
             }
         }
@@ -67,10 +73,9 @@ pub(super) fn picture(shown: &Shown, anchor: &str, alternative: &str) -> Markup 
     }
 }
 
-fn overlaid(shown: &Shown, anchor: &str, heat: &Heat, name: &str) -> Markup {
+fn overlaid(shown: &Shown, anchor: &str, heat: &Heat, alternative: &str) -> Markup {
     html! {
-        svg viewBox={ "0 0 " (shown.width) " " (shown.height) } role="img"
-            aria-label={ "where the network saw " (name) } {
+        svg viewBox={ "0 0 " (shown.width) " " (shown.height) } role="img" aria-label=(alternative) {
             use href={ "#" (anchor) } {}
             image href=(heat.overlay.uri) width=(shown.width) height=(shown.height) preserveAspectRatio="none" {}
         }

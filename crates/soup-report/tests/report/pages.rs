@@ -101,6 +101,7 @@ fn pages_of_runs_hold_what_there_is_to_see() {
     let page = of_runs(&[shown(&first)]).unwrap();
     check(&page);
     let told = folder.path().display().to_string();
+    assert!(!page.contains("How answers are made"));
     insta::assert_snapshot!("run", outline(&page).replace(&told, "FOLDER"));
     // The same run gives the same page.
     assert_eq!(page, of_runs(&[shown(&first)]).unwrap());
@@ -110,6 +111,43 @@ fn pages_of_runs_hold_what_there_is_to_see() {
     assert!(page.contains("second &lt;b&gt;"));
     for part in ["2 runs compared", "behind the best", "train.rate", "0.005"] {
         assert!(page.contains(part), "{part}");
+    }
+
+    // What soup tta and soup decide left, and what is no such thing.
+    let views = "{\"views\": [\"plain\", \"rot90\"], \"merge\": \"mean\"}";
+    fs::write(first.join("tta.json"), views).unwrap();
+    assert!(
+        of_runs(&[shown(&first)])
+            .unwrap()
+            .contains("No decision is fitted")
+    );
+    support::decide(&first, Some(views));
+    let page = of_runs(&[shown(&first)]).unwrap();
+    check(&page);
+    insta::assert_snapshot!("decided", outline(&page).replace(&told, "FOLDER"));
+    for part in [
+        "soup tta kept 2 views of a picture, merged by mean: plain, rot90.",
+        "on 120 pictures",
+        "Platt",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("fitted on other views"));
+    support::decide(&first, None);
+    assert!(
+        of_runs(&[shown(&first)])
+            .unwrap()
+            .contains("fitted on other views")
+    );
+    for (file, said) in [
+        ("tta.json", "The views cannot be read"),
+        ("decision.json", "The decision cannot be read"),
+    ] {
+        fs::write(first.join(file), "{").unwrap();
+        let page = of_runs(&[shown(&first)]).unwrap();
+        check(&page);
+        assert!(page.contains(said), "{said}");
+        fs::remove_file(first.join(file)).unwrap();
     }
 
     // Without its pictures a run still shows how it was trained.

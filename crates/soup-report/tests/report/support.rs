@@ -4,6 +4,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 use soup_data::compose::{Composer, WriteOptions, write_dataset};
@@ -11,10 +12,14 @@ use soup_data::dataset::{Columns, Dataset};
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::glyphs::GlyphSpec;
 use soup_data::pack::{Pack, PackOptions, write_pack};
+use soup_decide::calibration::CalibrationKind;
+use soup_decide::decision::{Decoding, Recipe};
+use soup_decide::{Decision, Predictions, Sample, ThresholdKind};
 use soup_learn::config::Config;
 use soup_learn::npy;
 use soup_learn::runs::{EpochRecord, RunDirectory};
 use soup_learn::sweeps::{SweepFile, Trial, TrialRecord};
+use soup_learn::trainer::OutOfFold;
 use soup_random::{Purpose, Stream};
 
 /// How large a run is.
@@ -97,6 +102,22 @@ pub fn run(path: &Path, pack: &Path, size: Size, skill: f32, settings: &[&str]) 
     let names = json!({"ids": table.ids(), "labels": table.label_names()});
     fs::write(directory.file("oof.ids.json"), names.to_string()).unwrap();
     directory.merge().unwrap();
+}
+
+/// Fits everything that a decision may hold on a run's out-of-fold predictions.
+pub fn decide(path: &Path, views: Option<&str>) {
+    let found = OutOfFold::read(path, &AtomicBool::new(false)).unwrap();
+    let (predictions, truth) = Predictions::out_of_fold(&found).unwrap();
+    let sample = Sample::new(&predictions, &truth).unwrap();
+    let recipe = Recipe {
+        calibration: CalibrationKind::Platt,
+        thresholds: ThresholdKind::PerLabel,
+        decoding: Decoding::Count,
+    };
+    let decision = Decision::fit(recipe, predictions.labels(), &sample, &found.targets).unwrap();
+    let views = views.map(|views| serde_json::from_str(views).unwrap());
+    let decision = decision.with_views(views);
+    decision.write(&path.join("decision.json")).unwrap();
 }
 
 /// Figures that fall and rise as those of a training do.

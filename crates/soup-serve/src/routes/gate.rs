@@ -9,10 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{
-    Refusal,
-    shared::{Counted, Shared},
-};
+use crate::{Refusal, shared::Shared, traffic::Counted};
 
 /// Routes that machines ask all the time.
 const QUIET: [&str; 4] = [
@@ -25,7 +22,7 @@ const QUIET: [&str; 4] = [
 /// Counts, times and logs; says to clients of a server that stops that this was the last answer.
 pub async fn watch(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let _running = Counted::new(&shared.running);
+    let _running = Counted::new(&shared.traffic.running);
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
@@ -33,13 +30,13 @@ pub async fn watch(State(shared): State<Arc<Shared>>, request: Request, next: Ne
         route.as_str(),
         "none" | "/v2/health/live" | "/v2/health/ready"
     );
-    let mut response = if shared.is_stopping() && !is_open {
+    let mut response = if shared.traffic.is_stopping() && !is_open {
         Refusal::stopping().into_response()
     } else {
         next.run(request).await
     };
     let headers = response.headers_mut();
-    if shared.is_stopping() {
+    if shared.traffic.is_stopping() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert(

@@ -17,7 +17,7 @@ pub async fn live() -> Response {
 
 /// `GET /v2/health/ready`: models are in memory and requests are taken.
 pub async fn ready(State(shared): App) -> Response {
-    let ready = !shared.is_stopping();
+    let ready = !shared.traffic.is_stopping();
     let mut response = super::json(&json!({"ready": ready}));
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -4,7 +4,7 @@ mod gate;
 mod health;
 mod infer;
 mod metadata;
-mod page;
+pub mod page;
 mod predict;
 mod repository;
 mod sample;

@@ -1,6 +1,7 @@
 //! The page for people, and the description for programs. Nothing is asked of any other machine.
 
 use axum::{
+    body::Body,
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -42,13 +43,18 @@ pub async fn openapi() -> Response {
 }
 
 fn file(kind: &'static str, text: &'static str) -> Response {
+    guarded(kind, POLICY, text)
+}
+
+/// What a page may load stands in its `policy`; nothing is said of it to others, and it is asked for anew.
+pub fn guarded(kind: &'static str, policy: &'static str, body: impl Into<Body>) -> Response {
     let fixed = |name: HeaderName, value| (name, HeaderValue::from_static(value));
     let headers = [
         fixed(header::CONTENT_TYPE, kind),
-        fixed(header::CONTENT_SECURITY_POLICY, POLICY),
+        fixed(header::CONTENT_SECURITY_POLICY, policy),
         fixed(header::REFERRER_POLICY, "no-referrer"),
         // The next version of the program may bring another page.
         fixed(header::CACHE_CONTROL, "no-cache"),
     ];
-    (headers, text).into_response()
+    (headers, body.into()).into_response()
 }

@@ -8,3 +8,4 @@ mod models;
 mod refusals;
 mod stopping;
 mod tensors;
+mod watch;

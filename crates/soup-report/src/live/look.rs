@@ -1,0 +1,145 @@
+//! A few held-out pictures as the newest weights see them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use maud::{Markup, html};
+use soup_cpu::Pool;
+use soup_learn::Error;
+use soup_learn::metrics::{RowMetric, Table};
+use soup_learn::model::{LabelMaps, Question, Session};
+use soup_learn::predictor::Predictor;
+use soup_learn::runs::RunDirectory;
+use soup_learn::trainer::OwnedData;
+
+use super::modified;
+use crate::pages::wrong;
+use crate::pictures::{HEATS, Heat, Seen, Shown, Wrong};
+use crate::words::Words;
+
+/// Pictures that are shown at once.
+const COUNT: usize = 4;
+/// Threads that look; the others are the training's.
+const THREADS: usize = 1;
+
+/// What there is to look at: the newest weights of a run. Looking at the same again shows the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    fold: usize,
+    written: SystemTime,
+    set: usize,
+}
+
+/// Pictures and what was answered.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// Fold and epoch of the weights.
+    origin: [usize; 2],
+    label_names: Vec<String>,
+    pictures: Vec<Wrong>,
+}
+
+impl Look {
+    /// The newest weights of the run in a folder, and which of its pictures: another `set` is others.
+    /// None before the first weights are written.
+    pub fn newest(path: &Path, set: usize) -> Option<Self> {
+        let run = RunDirectory::at(path);
+        let folds = run.folds().unwrap_or_default().into_iter();
+        let looks = folds.filter_map(|fold| {
+            let written = modified(&run.fold(fold).file("model.safetensors"))?;
+            Some(Self { fold, written, set })
+        });
+        looks.max_by_key(|look| look.written)
+    }
+
+    /// Shows the pictures to the weights.
+    ///
+    /// # Errors
+    /// Where the run, its pictures or its weights cannot be read.
+    pub fn look(&self, path: &Path) -> Result<Looked, Error> {
+        let run = RunDirectory::at(path);
+        let owned = OwnedData::held_out(&run.config()?.check()?, &run)?;
+        let data = owned.borrow();
+        let examples = (data.packed.or(data.held_out))
+            .ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
+        let rows = data
+            .held_out_rows
+            .get(self.fold)
+            .map_or(&[][..], Vec::as_slice);
+        let (shape, names) = (examples.shape(), data.label_names);
+        let model = Predictor::open(&[path.to_owned()], Some(&[self.fold]))?.model(Some(shape))?;
+        let mut session = Session::new(&model, shape, &Arc::new(Pool::new(THREADS)))?;
+        let mut pictures = Vec::new();
+        for place in 0..COUNT.min(rows.len()) {
+            // Far from one another, as pictures beside each other may be alike.
+            let place = (place * rows.len() / COUNT.min(rows.len()) + self.set) % rows.len();
+            let row = rows[place];
+            let (mut pixels, mut targets) = (vec![0; shape.len()], vec![0.0; names.len()]);
+            examples.load(row, &mut pixels, &mut targets)?;
+            let seen = Seen {
+                id: data.ids[row as usize].clone(),
+                fold: self.fold as u32,
+                labels: (0..names.len()).filter(|at| targets[*at] > 0.5).collect(),
+                picture: Shown::picture(&pixels, shape),
+            };
+            let question = Question {
+                pixels: &pixels,
+                maps: true,
+            };
+            let mut replies = Vec::new();
+            session.run_all(&model, &[question], &mut |_, reply| replies.push(reply))?;
+            for reply in replies {
+                let table = Table::new(&reply.probabilities, &targets, names, &[0.5]);
+                let loss = table.map(|table| table.row_values(RowMetric::Loss));
+                let loss = loss.ok().and_then(|of| of.first().copied());
+                let mut wrong =
+                    Wrong::of(seen.clone(), loss.unwrap_or(f64::NAN), &reply.probabilities);
+                if let Some(maps) = &reply.maps {
+                    add_heats(&mut wrong, maps, &reply.probabilities);
+                }
+                pictures.push(wrong);
+            }
+        }
+        let origin = model.members.first().map(|member| &member.origin);
+        Ok(Looked {
+            origin: origin.map_or([self.fold, 0], |of| [of.fold, of.epoch]),
+            label_names: names.to_vec(),
+            pictures,
+        })
+    }
+}
+
+/// The maps of the worst answers and, where there are few, of the labels that the network was surest of.
+fn add_heats(wrong: &mut Wrong, maps: &LabelMaps, probabilities: &[f32]) {
+    wrong.add_heats(maps);
+    let is_right = |label: &usize| wrong.seen.labels.contains(label) && probabilities[*label] > 0.5;
+    let mut right: Vec<usize> = (0..probabilities.len()).filter(is_right).collect();
+    right.sort_by(|a, b| {
+        probabilities[*b]
+            .total_cmp(&probabilities[*a])
+            .then(a.cmp(b))
+    });
+    let room = HEATS - wrong.heats.len();
+    let right = right.into_iter().take(room);
+    wrong.heats.extend(right.map(|label| Heat::of(maps, label)));
+}
+
+impl Looked {
+    /// The pictures as HTML.
+    pub fn draw(&self, words: &Words) -> Markup {
+        let [fold, epoch] = self.origin;
+        let has_maps = self.pictures.iter().any(|of| !of.heats.is_empty());
+        html! {
+            p.soft {
+                ((words.live.seen_by)(fold, epoch)) " "
+                @if has_maps { (words.live.maps_note) } @else { (words.live.no_maps) }
+            }
+            ol.wrong {
+                @for (place, of) in self.pictures.iter().enumerate() {
+                    li { (wrong::of(words, &self.label_names, of, &format!("p{place}"))) }
+                }
+            }
+        }
+    }
+}

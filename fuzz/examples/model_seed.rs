@@ -1,0 +1,53 @@
+//! Writes the seed of the target `model`: `cargo run --example model_seed -- seeds/model/toy.soup`.
+
+use soup_data::PictureShape;
+use soup_graph::{Builder, Convolution, ImageShape, Weights};
+use soup_learn::config::Precision;
+use soup_learn::model::{Calibration, Member, Model, Origin};
+
+fn main() {
+    let path = std::env::args().nth(1).expect("the file to write");
+    let picture = PictureShape {
+        height: 8,
+        width: 6,
+        channels: 1,
+    };
+    let mut net = Builder::new(ImageShape {
+        channels: 1,
+        height: 8,
+        width: 6,
+    });
+    let input = net.input();
+    let spec = Convolution::square(4, 3).with_bias();
+    let inner = net.convolution("inner", input, spec).expect("a layer");
+    let spec = Convolution::square(2, 1).with_bias();
+    let maps = net.convolution("maps", inner, spec).expect("a layer");
+    let peaks = net.log_sum_exp_pool(maps, 2.0).expect("a layer");
+    let graph = net.finish(&[peaks]);
+    let member = Member {
+        maps: Some(maps),
+        weights: Weights::initial(&graph, 1),
+        graph,
+        precision: Precision::default(),
+        transforms: serde_json::from_str(r#"[{"kind": "to_grey"}, {"kind": "to_unit"}]"#)
+            .expect("transforms"),
+        calibration: Some(Calibration {
+            scale: vec![1.5, 0.5],
+            bias: vec![0.0, 0.25],
+        }),
+        origin: Origin {
+            network: "toy".to_owned(),
+            file: "toy".to_owned(),
+            fold: 0,
+            epoch: 1,
+            valid_accuracy: Some(0.75),
+        },
+    };
+    let model = Model {
+        label_names: ["cat", "dog"].map(str::to_owned).to_vec(),
+        picture,
+        thresholds: vec![0.5, 0.25],
+        members: vec![member],
+    };
+    model.write(path.as_ref()).expect("a file");
+}

@@ -1,0 +1,32 @@
+//! `model.soup`: a file that is taken must also be planned, run and written without a panic.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use soup_cpu::Pool;
+use soup_learn::model::{Model, Session};
+
+static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(1)));
+/// A file may ask for any amount of work; what is run here must leave time for other files.
+const VALUES: usize = 1 << 18;
+
+fuzz_target!(|bytes: &[u8]| {
+    let path = soup_fuzz::file("model.soup", bytes);
+    let Ok(model) = Model::read(&path) else {
+        return;
+    };
+    model.to_bytes().expect("what was read can be written");
+    let values = model.members.iter().flat_map(|member| &member.graph.nodes);
+    let values = values.fold(model.picture.len(), |sum, node| {
+        sum.saturating_add(node.shape.len())
+    });
+    if values > VALUES {
+        return;
+    }
+    if let Ok(mut session) = Session::new(&model, model.picture, &POOL) {
+        let pixels = vec![128; model.picture.len()];
+        let answers = session.run(&model, &pixels).expect("pixels of its own shape");
+        assert_eq!(answers.len(), model.label_names.len());
+    }
+});

@@ -1,0 +1,91 @@
+"""Writes seeds/: small good files, from which the targets begin.
+
+python make_seeds.py SOUP        # Pillow; SOUP makes the pack
+"""
+
+import gzip
+import io
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+from PIL import Image
+
+SEEDS = pathlib.Path(__file__).parent / "seeds"
+
+
+def write(name, data):
+    path = SEEDS / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def two(first, second):
+    return struct.pack("<H", len(first)) + first + second
+
+
+def picture(mode, size=(7, 5)):
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    data = bytes((7 * at * at + at) % 256 for at in range(size[0] * size[1] * channels))
+    return Image.frombytes(mode, size, data)
+
+
+def encoded(image, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def pictures():
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        write(f"picture/{mode.lower()}.png", encoded(picture(mode), format="PNG"))
+    write("picture/palette.png", encoded(picture("L").convert("P"), format="PNG", transparency=3))
+    write("picture/bit.png", encoded(picture("L").convert("1"), format="PNG"))
+    deep = Image.frombytes("I;16", (3, 2), bytes(range(12)))
+    write("picture/deep.png", encoded(deep, format="PNG"))
+    for mode in ("L", "RGB", "CMYK"):
+        write(f"picture/{mode.lower()}.jpg", encoded(picture(mode, (17, 9)), format="JPEG", quality=30))
+    write("picture/progressive.jpg", encoded(picture("RGB", (17, 9)), format="JPEG", progressive=True))
+    restarts = encoded(picture("RGB", (33, 9)), format="JPEG", restart_marker_blocks=1, subsampling="4:2:0")
+    write("picture/restarts.jpg", restarts)
+
+
+def packs(soup):
+    for mode in ("L", "RGB"):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "images").mkdir()
+            for number in range(2):
+                (folder / f"images/{number}.png").write_bytes(encoded(picture(mode, (3 + number, 2)).resize((3, 2)), format="PNG"))
+            (folder / "labels.csv").write_text("id,a,b\n0,0,1\n1,1,1\n")
+            command = [soup, "pack", "--images", "images", "--labels", "labels.csv", "--out", "pack", "--quiet"]
+            subprocess.run(command, cwd=folder, check=True)
+            manifest = (folder / "pack/manifest.json").read_bytes()
+            array = (folder / "pack/pictures.npy").read_bytes()
+            write(f"pack/{mode.lower()}", two(manifest, array))
+
+
+def idx():
+    images = struct.pack(">4I", 0x803, 2, 3, 2) + bytes(range(0, 240, 20))
+    labels = struct.pack(">2I", 0x801, 2) + bytes([1, 26])
+    write("idx/plain", two(images, labels))
+    write("idx/gzip", two(gzip.compress(images, mtime=0), gzip.compress(labels, mtime=0)))
+
+
+def tables():
+    labels = b"id,a,b\n1,0,1\n2,1,1\n"
+    predictions = b"id,a,b\r\n1,0.25,1\r\n2,1e-3,.5\r\n"
+    sample = b'id,a,b\n"1",0,0\n2,0,0\n'
+    glyphs = b"id,digit,letter,0,1,2,3\n1,5,A,0,9,200,3\n2,1,Z,0,0,0,255\n"
+    for kind, data in (("l", labels), ("p", predictions), ("a", labels), ("s", sample), ("g", glyphs)):
+        write(f"tables/{kind}", kind.encode() + data)
+        write(f"tables/{kind}-gzip", kind.encode() + gzip.compress(data, mtime=0))
+
+
+if __name__ == "__main__":
+    pictures()
+    packs(str(pathlib.Path(sys.argv[1]).resolve()))
+    idx()
+    tables()
