@@ -15,6 +15,7 @@ use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, 
 use crate::kernels::filters::LONGEST_SIDE;
 use crate::kernels::view::NORM_ROWS;
 use crate::simd::{Precision, padded};
+use crate::steps::attention::{Attention, AttentionPool};
 use crate::steps::convolution::{ConvolutionForward, Geometry};
 use crate::steps::depthwise;
 use crate::steps::elementwise::{DropPath, DropValues, MapStatistics, Runs, Sum};
@@ -22,7 +23,7 @@ use crate::steps::linear::{Elementwise, Linear, Rule};
 use crate::steps::max_pool::{MaxPool, Window};
 use crate::steps::norm::{BatchCoefficients, Parameters, RunningCoefficients};
 use crate::steps::pictures::RoundPictures;
-use crate::steps::pool::{AveragePool, LogSumExpPool};
+use crate::steps::pool::{AveragePool, LogSumExpPool, Sharpness};
 use crate::steps::weights::{Layout, PackWeights, Packed};
 
 /// Why a graph cannot be run.
@@ -154,7 +155,13 @@ pub(super) enum Record {
     },
     LogSumExpPool {
         input: Lazy,
-        sharpness: f32,
+        sharpness: Sharpness,
+        output: VectorId,
+    },
+    AttentionPool {
+        scores: Lazy,
+        values: Lazy,
+        attention: Attention,
         output: VectorId,
     },
     Linear {
@@ -518,18 +525,65 @@ impl Lowering<'_> {
                 self.records.push(Record::AveragePool { input, output });
                 Value::Vector(output)
             }
-            (Op::LogSumExpPool { sharpness }, Some(Value::Map(lazy))) => {
+            (Op::LogSumExpPool { .. } | Op::PowerPool { .. }, Some(Value::Map(lazy))) => {
+                let sharpness = match node.op {
+                    Op::LogSumExpPool { sharpness } => Sharpness::Fixed(sharpness),
+                    Op::PowerPool { power } => Sharpness::Learned(self.offset(power)),
+                    _ => unreachable!("of the two above"),
+                };
                 let input = self.ungated(lazy);
                 self.read(&input, false);
                 let output = self.vector(node.shape.len());
                 self.steps.push(Box::new(LogSumExpPool {
                     view: self.view(&input),
-                    sharpness: *sharpness,
+                    sharpness,
                     to: self.vectors[output.0].place,
                 }));
                 self.records.push(Record::LogSumExpPool {
                     input,
-                    sharpness: *sharpness,
+                    sharpness,
+                    output,
+                });
+                Value::Vector(output)
+            }
+            (
+                &Op::AttentionPool {
+                    temperature,
+                    share,
+                    mean,
+                },
+                Some(Value::Map(scores)),
+            ) => {
+                let values = match input(self, 1) {
+                    Value::Map(lazy) => lazy,
+                    Value::Vector(_) => unreachable!("the builder checks that values are a map"),
+                };
+                if values.map == MapId(0) {
+                    return Err(PlanError::ReadsInput(format!("node {index}")));
+                }
+                let attention = Attention {
+                    temperature,
+                    share,
+                    mean,
+                };
+                let scores = self.ungated(scores);
+                let values = match node.inputs[0] == node.inputs[1] {
+                    true => scores,
+                    false => self.ungated(values),
+                };
+                self.read(&scores, false);
+                self.read(&values, false);
+                let output = self.vector(node.shape.len());
+                self.steps.push(Box::new(AttentionPool {
+                    attention,
+                    scores: self.view(&scores),
+                    values: self.view(&values),
+                    to: self.vectors[output.0].place,
+                }));
+                self.records.push(Record::AttentionPool {
+                    scores,
+                    values,
+                    attention,
                     output,
                 });
                 Value::Vector(output)
