@@ -546,7 +546,7 @@ impl Work<'_> {
         drop(pieces);
         state.cursor.step += 1;
         state.cursor.epoch_step += 1;
-        state.update_average(fold.config.average.as_ref());
+        state.update_average(fold.config.average.as_ref(), &self.plan);
         Ok((sum / train.accumulate as f64, f64::from(rate)))
     }
 
