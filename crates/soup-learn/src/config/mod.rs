@@ -31,7 +31,7 @@ pub use decode::decode;
 pub use error::ConfigError;
 pub use folds::FoldsConfig;
 pub use model::{ModelConfig, Precision};
-pub use train::TrainConfig;
+pub use train::{RateRule, TrainConfig};
 
 use serde::{Deserialize, Serialize};
 use soup_data::{compose::ComposeConfig, transforms::Pipeline};

@@ -127,6 +127,7 @@ fn mistakes_are_named_with_their_key() {
     for (overrides, key) in [
         ("train.batch=0", "train.batch"),
         ("train.rate=-1", "train.rate"),
+        ("train.rate_batch=0", "train.rate_batch"),
         ("mix={kind='mixup', alpha=0}", "mix.alpha"),
         ("mix={kind='cutmix', share=2}", "mix.share"),
         ("train.epochs=0", "train.epochs"),

@@ -518,7 +518,7 @@ impl Work<'_> {
             clip_gradient_norm(&mut engines.gradients, train.clip_norm);
         }
         let rate = fold.config.schedule.rate(
-            train.rate as f32,
+            train.scaled_rate() as f32,
             state.cursor.step,
             self.plan.epoch_steps,
             self.plan.steps as f64 / self.plan.epoch_steps as f64,
@@ -696,7 +696,7 @@ impl Work<'_> {
             epoch,
             step: cursor.step,
             rate: f64::from(fold.config.schedule.rate(
-                fold.config.train.rate as f32,
+                fold.config.train.scaled_rate() as f32,
                 step,
                 self.plan.epoch_steps,
                 self.plan.steps as f64 / self.plan.epoch_steps as f64,
