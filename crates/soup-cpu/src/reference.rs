@@ -180,6 +180,19 @@ pub fn forward(
                 let shape = map(graph, node.inputs[0]);
                 pooling::log_sum_exp(input(0), shape, batch, f64::from(*sharpness))
             }
+            Op::PowerPool { power } => {
+                let shape = map(graph, node.inputs[0]);
+                pooling::log_sum_exp(input(0), shape, batch, of(*power)[0])
+            }
+            Op::AttentionPool {
+                temperature,
+                share,
+                mean,
+            } => {
+                let shape = map(graph, node.inputs[0]);
+                let factors = [*temperature, *share, *mean].map(f64::from);
+                pooling::attention(input(0), input(1), shape, batch, factors)
+            }
             Op::MaxPool {
                 kernel,
                 stride,
@@ -312,6 +325,34 @@ pub fn backward(
                     shape,
                     batch,
                     sharpness,
+                    &given,
+                ));
+            }
+            Op::PowerPool { power } => {
+                let shape = map(graph, node.inputs[0]);
+                let at = of(*power)[0];
+                to_inputs.push(pooling::log_sum_exp_backward(
+                    input(0),
+                    shape,
+                    batch,
+                    at,
+                    &given,
+                ));
+                let slope = pooling::log_sum_exp_slope(input(0), shape, batch, at, &given);
+                learn(*power, &[slope]);
+            }
+            Op::AttentionPool {
+                temperature,
+                share,
+                mean,
+            } => {
+                let shape = map(graph, node.inputs[0]);
+                let factors = [*temperature, *share, *mean].map(f64::from);
+                to_inputs.extend(pooling::attention_backward(
+                    [input(0), input(1)],
+                    shape,
+                    batch,
+                    factors,
                     &given,
                 ));
             }

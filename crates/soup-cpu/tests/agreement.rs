@@ -463,6 +463,30 @@ fn pools_of_any_sharpness() {
     }
 }
 
+/// A learned sharpness and attention, of plain maps and of ones with something pending; one map that is
+/// attended to by itself and by another.
+#[test]
+fn pools_that_learn_and_attend() {
+    for (power, temperature) in [(0.0, 0.0), (0.7, 1.0), (4.0, 3.0), (-2.0, f32::INFINITY)] {
+        let mut net = input(2, 5, 7);
+        let x = net.input();
+        let x = net.convolution("a", x, Convolution::square(19, 3)).unwrap();
+        let plain = net.power_pool("plain", x, power).unwrap();
+        let y = norm(&mut net, "n", x);
+        let y = net.activation(y, Activation::Silu);
+        let pending = net.power_pool("pending", y, power).unwrap();
+        let own = net.attention_pool(x, x, temperature, 0.4, 1.0).unwrap();
+        // Which score is the largest may turn with its last digits, and with it all that is said there.
+        let from = if temperature.is_infinite() { y } else { x };
+        let other = net.attention_pool(from, y, temperature, 1.0, 0.0).unwrap();
+        let to = if temperature.is_infinite() { y } else { x };
+        let back = net.attention_pool(y, to, temperature, 1.0, 0.5).unwrap();
+        let sum = net.add(&[own, other, back]).unwrap();
+        let graph = net.finish(&[plain, pending, sum]);
+        check(&format!("pool {power} {temperature}"), &graph, 3);
+    }
+}
+
 /// Dropout of a map: before a convolution (the label map head), of a gated value that others read,
 /// before a batch norm, as an output; drop-path of a vector.
 #[test]

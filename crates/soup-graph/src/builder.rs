@@ -246,6 +246,53 @@ impl Builder {
         ))
     }
 
+    /// Smooth maximum over rows and columns whose sharpness is learned from `start`: parameter
+    /// `name.power`, which does not decay.
+    ///
+    /// # Errors
+    /// Where the input is no map.
+    pub fn power_pool(
+        &mut self,
+        name: &str,
+        input: NodeId,
+        start: f32,
+    ) -> Result<NodeId, GraphError> {
+        let shape = self.map("power pool", input)?;
+        let start = Initial::Constant(start);
+        let power = self.parameter(format!("{name}.power"), vec![1], Role::Bias, start)?;
+        let op = Op::PowerPool { power };
+        Ok(self.push(op, &[input], Shape::Vector(shape.channels)))
+    }
+
+    /// Attention over rows and columns: `mean * mean(values) + share * sum(softmax(temperature *
+    /// scores) values)` of each channel.
+    ///
+    /// # Errors
+    /// Where an input is no map or the two differ in shape.
+    pub fn attention_pool(
+        &mut self,
+        scores: NodeId,
+        values: NodeId,
+        temperature: f32,
+        share: f32,
+        mean: f32,
+    ) -> Result<NodeId, GraphError> {
+        let name = "attention pool";
+        let (by, shape) = (self.map(name, scores)?, self.map(name, values)?);
+        if by != shape {
+            return Err(GraphError::Shape {
+                name: name.to_owned(),
+                problem: format!("scores of {by:?} do not fit values of {shape:?}"),
+            });
+        }
+        let op = Op::AttentionPool {
+            temperature,
+            share,
+            mean,
+        };
+        Ok(self.push(op, &[scores, values], Shape::Vector(shape.channels)))
+    }
+
     /// Largest value in a window.
     ///
     /// # Errors

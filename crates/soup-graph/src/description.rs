@@ -72,6 +72,15 @@ enum Kind {
         /// `null` is infinity, which JSON cannot write: the maximum.
         sharpness: Option<f32>,
     },
+    PowerPool {
+        name: String,
+    },
+    AttentionPool {
+        /// `null` is infinity.
+        temperature: Option<f32>,
+        share: f32,
+        mean: f32,
+    },
     MaxPool {
         kernel: usize,
         stride: usize,
@@ -137,7 +146,20 @@ impl Description {
             let node = match (&layer.kind, from.as_slice()) {
                 (Kind::Add, terms) => net.add(terms)?,
                 (Kind::Scale, &[map, factors]) => net.scale(map, factors)?,
-                (kind, &[from]) if *kind != Kind::Scale => kind.add(&mut net, from)?,
+                (
+                    Kind::AttentionPool {
+                        temperature,
+                        share,
+                        mean,
+                    },
+                    &[scores, values],
+                ) => {
+                    let temperature = temperature.unwrap_or(f32::INFINITY);
+                    net.attention_pool(scores, values, temperature, *share, *mean)?
+                }
+                (kind, &[from]) if !matches!(kind, Kind::Scale | Kind::AttentionPool { .. }) => {
+                    kind.add(&mut net, from)?
+                }
                 _ => {
                     let problem = format!("it cannot read {} nodes", from.len());
                     return Err(wrong(problem));
@@ -202,6 +224,21 @@ impl Kind {
             Op::AveragePool => Self::AveragePool,
             Op::LogSumExpPool { sharpness } => Self::LogSumExpPool {
                 sharpness: sharpness.is_finite().then_some(sharpness),
+            },
+            Op::PowerPool { power } => {
+                let name = parameter(power).name.as_str();
+                Self::PowerPool {
+                    name: name.strip_suffix(".power").unwrap_or(name).to_owned(),
+                }
+            }
+            Op::AttentionPool {
+                temperature,
+                share,
+                mean,
+            } => Self::AttentionPool {
+                temperature: temperature.is_finite().then_some(temperature),
+                share,
+                mean,
             },
             Op::MaxPool {
                 kernel,
@@ -270,13 +307,26 @@ impl Kind {
                 number("momentum", *momentum)
             }
             Self::LogSumExpPool { sharpness } => number("sharpness", sharpness.unwrap_or(0.0)),
+            Self::AttentionPool {
+                temperature,
+                share,
+                mean,
+            } => {
+                number("temperature", temperature.unwrap_or(0.0))?;
+                number("share", *share)?;
+                number("mean", *mean)
+            }
             Self::Dropout { rate } | Self::DropPath { rate } => {
                 number("rate", *rate)?;
                 (*rate < 1.0)
                     .then_some(())
                     .ok_or_else(|| format!("rate is {rate}; it must be below 1"))
             }
-            Self::Activation { .. } | Self::AveragePool | Self::Scale | Self::Add => Ok(()),
+            Self::Activation { .. }
+            | Self::AveragePool
+            | Self::PowerPool { .. }
+            | Self::Scale
+            | Self::Add => Ok(()),
         }
     }
 
@@ -312,6 +362,8 @@ impl Kind {
             Self::LogSumExpPool { sharpness } => {
                 net.log_sum_exp_pool(from, sharpness.unwrap_or(f32::INFINITY))
             }
+            // The weights hold the power; a fresh network would start at the logarithm of the mean.
+            Self::PowerPool { name } => net.power_pool(name, from, 1.0),
             Self::MaxPool {
                 kernel,
                 stride,
@@ -332,7 +384,7 @@ impl Kind {
             Self::Dropout { rate } => Ok(net.dropout(from, *rate)),
             Self::DropPath { rate } => Ok(net.drop_path(from, *rate)),
             // Read by `Description::build` itself.
-            Self::Scale | Self::Add => net.add(&[from]),
+            Self::Scale | Self::Add | Self::AttentionPool { .. } => net.add(&[from]),
         }
     }
 }

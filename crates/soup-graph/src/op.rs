@@ -169,6 +169,24 @@ pub enum Op {
         /// `s`: 0 gives the mean, infinity the maximum.
         sharpness: f32,
     },
+    /// Smooth maximum over rows and columns with a learned sharpness that all channels share,
+    /// `ln(mean(exp(p x))) / p`: map to vector. It is the generalised mean of `exp(x)` with power `p`
+    /// (GeM: Radenovic, Tolias and Chum, TPAMI 2019), written as a logarithm again.
+    PowerPool {
+        /// `p`, one value.
+        power: ParameterId,
+    },
+    /// Attention over rows and columns, channel by channel: map to vector. Inputs are what is
+    /// attended by and what is attended to, `y = mean * mean(values) + share * sum(softmax(t scores)
+    /// values)`.
+    AttentionPool {
+        /// `t`: 0 attends everywhere alike, infinity to the largest scores alone.
+        temperature: f32,
+        /// Factor of what is attended to.
+        share: f32,
+        /// Factor of the mean over all places.
+        mean: f32,
+    },
     /// Largest value in a window; padding never wins.
     MaxPool {
         /// Side of the window.

@@ -98,13 +98,13 @@ impl Symmetry {
                     add(*weight, false, input_turns);
                     false
                 }
-                Op::Add => {
+                Op::Add | Op::AttentionPool { .. } => {
                     if node
                         .inputs
                         .iter()
                         .any(|input| turns[input.0] != input_turns)
                     {
-                        return refuse("a sum of turning and other channels");
+                        return refuse("turning channels met with other ones");
                     }
                     input_turns
                 }
@@ -112,6 +112,7 @@ impl Symmetry {
                 Op::Activation(_)
                 | Op::AveragePool
                 | Op::LogSumExpPool { .. }
+                | Op::PowerPool { .. }
                 | Op::MaxPool { .. }
                 | Op::Dropout(_)
                 | Op::DropPath(_) => input_turns,

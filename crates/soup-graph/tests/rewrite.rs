@@ -334,6 +334,22 @@ fn a_swapped_head_is_fresh_and_the_rest_stays() {
     assert_eq!(run(&graph, &weights, &draws(0, 216)).len(), 2 + 2 * 72);
 
     let mut net = Builder::new(PICTURE);
+    let maps = |net: &mut Builder, name: &str| {
+        let spec = Convolution::square(4, 1).with_bias();
+        net.convolution(name, net.input(), spec).unwrap()
+    };
+    let [a, b] = ["a", "b"].map(|name| maps(&mut net, name));
+    let attended = net.attention_pool(a, b, 1.0, 1.0, 0.0).unwrap();
+    let peaks = net.power_pool("pool", a, 4.0).unwrap();
+    let sum = net.add(&[attended, peaks]).unwrap();
+    let graph = net.finish(&[sum]);
+    let weights = Weights::initial(&graph, 0);
+    let (graph, weights) = rewrite::swap_head(&graph, &weights, 2, 0).unwrap();
+    assert_eq!(run(&graph, &weights, &draws(0, 216)).len(), 2);
+    let power = graph.parameter("pool.power").unwrap();
+    assert_eq!(weights.of(power), [4.0]);
+
+    let mut net = Builder::new(PICTURE);
     let x = net.batch_norm("bn", net.input(), 1e-5, 0.1).unwrap();
     let graph = net.finish(&[x]);
     let weights = Weights::initial(&graph, 0);

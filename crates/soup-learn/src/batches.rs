@@ -26,6 +26,16 @@ pub enum Slot {
     Crowded(u64),
 }
 
+impl Slot {
+    /// What tells the draws for this picture from those for others in an epoch.
+    pub fn key(self) -> u64 {
+        match self {
+            Self::Packed(row) => row,
+            Self::Composed(index) | Self::Crowded(index) => COMPOSED_DRAWS | index,
+        }
+    }
+}
+
 /// Composed pictures of a fold are numbered from `fold << FOLD_BITS`, so that no two folds and no
 /// two epochs of a fold see the same one.
 const FOLD_BITS: u32 = 40;
@@ -227,10 +237,10 @@ impl<'a> Loader<'a> {
         targets: &mut [f32],
         thread: &mut Thread,
     ) -> Result<Option<Vec<LabelBox>>, Error> {
-        let (source, index, draws) = match slot {
-            Slot::Packed(row) => (self.packed, row, row),
-            Slot::Composed(index) => (self.composed, index, COMPOSED_DRAWS | index),
-            Slot::Crowded(index) => (self.crowded, index, COMPOSED_DRAWS | index),
+        let (source, index) = match slot {
+            Slot::Packed(row) => (self.packed, row),
+            Slot::Composed(index) => (self.composed, index),
+            Slot::Crowded(index) => (self.crowded, index),
         };
         let Some(source) = source else {
             return Err(Error::Mismatch(format!("there is no source for {slot:?}")));
@@ -238,7 +248,7 @@ impl<'a> Loader<'a> {
         let shape = source.shape();
         thread.pixels.resize(shape.len(), 0);
         let boxes = source.load_with_boxes(index, &mut thread.pixels, targets)?;
-        let mut draws = Stream::new(self.seed, Purpose::Augment, epoch, draws);
+        let mut draws = Stream::new(self.seed, Purpose::Augment, epoch, slot.key());
         self.transforms
             .apply(
                 &thread.pixels,

@@ -9,6 +9,7 @@ mod error;
 pub mod losses;
 mod memory;
 pub mod metrics;
+pub mod mixing;
 pub mod model;
 pub mod npy;
 pub mod optimizers;

@@ -211,6 +211,58 @@ fn a_run_interrupted_after_every_step_ends_with_the_same_bytes() {
     assert_eq!(sessions.lines().count(), 30);
 }
 
+/// An average of the end, mixed pictures and a learned pool go on as if nothing had been.
+#[test]
+fn other_averages_and_mixed_pictures_are_resumed_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    for (name, settings) in [
+        (
+            "swa",
+            [
+                "average.kind=swa",
+                "average.start=0.3",
+                "average.every=3",
+                "mix.kind=mixup",
+            ],
+        ),
+        (
+            "ends",
+            [
+                "average.kind=swa",
+                "average.start=0",
+                "mix.kind=cutmix",
+                "mix.share=1",
+            ],
+        ),
+    ] {
+        let undisturbed = folder.path().join(name);
+        let run = folder.path().join(format!("{name} interrupted"));
+        let go = |run: &Path, interrupt: bool| {
+            let stop = AtomicBool::new(false);
+            let mut steps = 0;
+            let mut progress = |event: &Event<'_>| {
+                steps += u32::from(matches!(event, Event::Step(_)));
+                stop.store(interrupt && steps == 4, Ordering::Relaxed);
+            };
+            train_on(
+                &request(run, &settings),
+                &data.borrow(),
+                &mut progress,
+                &stop,
+            )
+        };
+        go(&undisturbed, false).unwrap();
+        let mut interruptions = 0;
+        while let Err(error) = go(&run, true) {
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+            interruptions += 1;
+        }
+        assert!(interruptions >= 14, "{interruptions}");
+        assert_same(&run, &remains(&undisturbed));
+    }
+}
+
 /// The number of threads is among the settings that do not reach the result.
 #[test]
 fn another_number_of_threads_gives_the_same_bytes() {

@@ -35,6 +35,8 @@ pub enum Purpose {
     Bootstrap = 9,
     /// Candidates of a sweep.
     Sweep = 10,
+    /// Which pictures of a batch are mixed, and how.
+    Mix = 11,
 }
 
 /// One Philox4x32-10 block: four 32-bit words from a 128-bit counter and a 64-bit key.
@@ -141,6 +143,29 @@ impl Stream {
         (radius.sqrt() * (TAU * f64::from(self.uniform())).cos()) as f32
     }
 
+    /// A draw from the distribution Beta(a, b), both above 0: of two draws from Gamma distributions
+    /// (Marsaglia and Tsang, 2000), the share of the first.
+    pub fn beta(&mut self, a: f64, b: f64) -> f64 {
+        let (first, second) = (self.ln_gamma(a), self.ln_gamma(b));
+        1.0 / (1.0 + (second - first).exp())
+    }
+
+    /// The logarithm of a draw from Gamma(shape, 1): for small shapes the draw itself is too small.
+    fn ln_gamma(&mut self, shape: f64) -> f64 {
+        // Of shape + 1, which Marsaglia and Tsang's method takes; a power of a uniform draw takes off the 1.
+        let d = shape + 2.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = f64::from(self.normal());
+            let v = (1.0 + c * x).powi(3);
+            let u = 1.0 - f64::from(self.uniform());
+            if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                let u = 1.0 - f64::from(self.uniform());
+                return (d * v).ln() + u.ln() / shape;
+            }
+        }
+    }
+
     /// Puts a slice in random order (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
@@ -208,6 +233,27 @@ mod tests {
         }
         assert!((sum / f64::from(n)).abs() < 0.01);
         assert!((square / f64::from(n) - 1.0).abs() < 0.02);
+    }
+
+    /// Values of `scipy.stats.beta.cdf` at .01, .1, .5 and .9.
+    #[test]
+    fn beta_draws_are_distributed_as_scipys() {
+        for (a, b, expected) in [
+            (0.2, 0.2, [0.209_778, 0.336_69, 0.5, 0.663_31]),
+            (1.0, 1.0, [0.01, 0.1, 0.5, 0.9]),
+            (3.0, 3.0, [1e-5, 0.008_56, 0.5, 0.991_44]),
+            (2.0, 0.5, [3.8e-5, 0.003_883, 0.116_117, 0.541_47]),
+        ] {
+            let mut stream = Stream::new(9, Purpose::Mix, 0, 0);
+            let n = 100_000;
+            let draws: Vec<f64> = (0..n).map(|_| stream.beta(a, b)).collect();
+            for (at, expected) in [0.01, 0.1, 0.5, 0.9].into_iter().zip(expected) {
+                let share = draws.iter().filter(|draw| **draw <= at).count() as f64 / f64::from(n);
+                assert!((share - expected).abs() < 0.006, "{a} {b} {at}: {share}");
+            }
+        }
+        let mut stream = Stream::new(9, Purpose::Mix, 0, 0);
+        assert!((0..1000).all(|_| (0.0..=1.0).contains(&stream.beta(1e-3, 1e-3))));
     }
 
     #[test]

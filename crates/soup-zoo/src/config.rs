@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_graph::Activation;
 
-use crate::ZooError;
+use crate::{ZooError, heads};
 
 /// What turns the backbone's feature map into one logit a label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,24 @@ pub enum Head {
     Founders,
     /// One map a label, smooth maximum over it.
     LabelMap,
+    /// One map a label; its mean, and what attention over its own places finds, weighted.
+    ResidualAttention,
+    /// Two maps a label: where to look, and what is said there.
+    LabelQuery,
+}
+
+/// How the head `label_map` makes one logit of a label's map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapPool {
+    /// Smooth maximum of fixed sharpness, `ln(mean(exp(s x))) / s`.
+    #[default]
+    LogSumExp,
+    /// The largest value.
+    Max,
+    /// The same smooth maximum, its sharpness learned from `sharpness` on: the generalised mean of
+    /// the odds.
+    Gem,
 }
 
 /// A network to build. Every key has a default.
@@ -34,9 +52,16 @@ pub struct ModelConfig {
     pub labels: usize,
     /// What turns the feature map into logits.
     pub head: Head,
-    /// Sharpness of the label map's smooth maximum: 0 is the mean, infinity the maximum. Other
-    /// heads ignore it.
+    /// How the label map becomes logits. Other heads ignore it.
+    pub pool: MapPool,
+    /// Sharpness of the label map's smooth maximum: 0 is the mean, infinity the maximum. `gem`
+    /// learns from there on; `max` and other heads ignore it.
     pub sharpness: f32,
+    /// Branches of the heads `residual_attention` (1, 2, 4, 6 or 8) and `label_query`, their logits
+    /// added. Other heads ignore it.
+    pub attention_heads: usize,
+    /// Weight of what `residual_attention` attends to, beside the mean. Other heads ignore it.
+    pub attention_weight: f32,
     /// Whether a linear layer over all labels' smooth maxima gives the logits of the label map: it sets scale and
     /// offset, and lets one label speak for or against another. Other heads ignore it.
     pub context: bool,
@@ -60,7 +85,10 @@ impl Default for ModelConfig {
             width: 256,
             labels: 26,
             head: Head::Linear,
+            pool: MapPool::LogSumExp,
             sharpness: 4.0,
+            attention_heads: 1,
+            attention_weight: 0.1,
             context: false,
             activation: None,
             dropout: 0.0,
@@ -87,7 +115,32 @@ impl ModelConfig {
             refuse_unless((0.0..1.0).contains(&value), setting, value, range)?;
         }
         let range = "a number of at least 0";
-        refuse_unless(self.sharpness >= 0.0, "sharpness", self.sharpness, range)
+        refuse_unless(self.sharpness >= 0.0, "sharpness", self.sharpness, range)?;
+        let learned = self.head == Head::LabelMap && self.pool == MapPool::Gem;
+        refuse_unless(
+            !learned || self.sharpness.is_finite(),
+            "sharpness",
+            self.sharpness,
+            "finite where pool is gem, which learns from it on",
+        )?;
+        let weight = self.attention_weight;
+        let good = weight >= 0.0 && weight.is_finite();
+        refuse_unless(good, "attention_weight", weight, range)?;
+        let heads = self.attention_heads;
+        match self.head {
+            Head::ResidualAttention => refuse_unless(
+                heads::residual_attention::temperatures(heads).is_some(),
+                "attention_heads",
+                heads,
+                "1, 2, 4, 6 or 8",
+            ),
+            _ => refuse_unless(
+                (1..=64).contains(&heads),
+                "attention_heads",
+                heads,
+                "1 to 64",
+            ),
+        }
     }
 }
 

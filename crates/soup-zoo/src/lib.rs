@@ -31,7 +31,7 @@ pub mod soup;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Head, ModelConfig};
+pub use config::{Head, MapPool, ModelConfig};
 pub use error::ZooError;
 pub use models::{ModelSpec, build, find, models};
 pub use soup_graph::{Activation, Graph};

@@ -94,6 +94,8 @@ fn network(config: &ModelConfig, backbone: &dyn Backbone) -> Result<Graph, Graph
             heads::founders::add(&mut net, map, classifier, options.activation, config)?
         }
         Head::LabelMap => heads::label_map::add(&mut net, map, config)?,
+        Head::ResidualAttention => heads::residual_attention::add(&mut net, map, config)?,
+        Head::LabelQuery => heads::label_query::add(&mut net, map, config)?,
     };
     let mut graph = net.finish(&[logits]);
     backbone.set_initials(&mut graph);
@@ -103,6 +105,8 @@ fn network(config: &ModelConfig, backbone: &dyn Backbone) -> Result<Graph, Graph
             heads::linear::set_initials(&mut graph, classifier, heads::founders::CLASSES);
         }
         Head::LabelMap => heads::label_map::set_initials(&mut graph),
+        Head::ResidualAttention => heads::residual_attention::set_initials(&mut graph),
+        Head::LabelQuery => heads::label_query::set_initials(&mut graph),
     }
     Ok(graph)
 }

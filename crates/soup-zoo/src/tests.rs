@@ -16,7 +16,13 @@ fn config(name: &str) -> ModelConfig {
 #[test]
 fn every_model_builds_for_any_size_channels_labels_and_head() {
     for model in models() {
-        for head in [Head::Linear, Head::Founders, Head::LabelMap] {
+        for head in [
+            Head::Linear,
+            Head::Founders,
+            Head::LabelMap,
+            Head::ResidualAttention,
+            Head::LabelQuery,
+        ] {
             for (channels, height, width, labels) in
                 [(1, 64, 64, 26), (3, 33, 97, 1), (5, 32, 32, 7)]
             {
@@ -120,6 +126,30 @@ fn settings_out_of_range_are_refused() {
                 ..base()
             },
             "sharpness is -1",
+        ),
+        (
+            ModelConfig {
+                head: Head::LabelMap,
+                pool: MapPool::Gem,
+                sharpness: f32::INFINITY,
+                ..base()
+            },
+            "sharpness is inf",
+        ),
+        (
+            ModelConfig {
+                head: Head::ResidualAttention,
+                attention_heads: 3,
+                ..base()
+            },
+            "attention_heads is 3",
+        ),
+        (
+            ModelConfig {
+                attention_weight: -0.5,
+                ..base()
+            },
+            "attention_weight is -0.5",
         ),
     ];
     for (config, expected) in bad {
@@ -317,4 +347,35 @@ fn heads_have_their_layers() {
     assert!(map.parameter("fc.weight").is_none());
     let maps = heads::label_map::maps(&map).unwrap();
     assert_eq!(map.node(maps).shape.len(), 26 * 2 * 2);
+
+    for (head, pool, branches, shows, first) in [
+        (Head::LabelMap, MapPool::Gem, 1, true, "label_map.weight"),
+        (Head::LabelMap, MapPool::Max, 1, true, "label_map.weight"),
+        (
+            Head::ResidualAttention,
+            MapPool::Gem,
+            1,
+            true,
+            "attention.0.weight",
+        ),
+        (
+            Head::ResidualAttention,
+            MapPool::Gem,
+            4,
+            false,
+            "attention.3.weight",
+        ),
+        (Head::LabelQuery, MapPool::Gem, 2, false, "query.1.weight"),
+    ] {
+        let graph = build(&ModelConfig {
+            head,
+            pool,
+            attention_heads: branches,
+            ..config("resnet18")
+        })
+        .unwrap();
+        let bound = Initial::Uniform(1.0 / 512f32.sqrt());
+        assert_eq!(graph.parameter(first).unwrap().initial, bound, "{first}");
+        assert_eq!(heads::label_map::maps(&graph).is_some(), shows, "{first}");
+    }
 }

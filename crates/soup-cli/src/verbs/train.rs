@@ -1,13 +1,15 @@
 //! `soup train`: folds of a run, trained or gone on with.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_learn::config::Config;
-use soup_learn::trainer::{TrainRequest, TrainSummary, train};
+use soup_learn::config::{CheckedConfig, Config};
+use soup_learn::runs::RunDirectory;
+use soup_learn::trainer::{BatchTrial, TrainRequest, TrainSummary, search_batch_size, train};
 
 use super::{Folds, path_setting};
 use crate::console::{Console, Report};
@@ -24,6 +26,7 @@ use crate::progress::TrainingProgress;
 Examples:
   soup train --preset dacon12 --data pack/ --out runs/first
   soup train --preset quick --data pack/ --out runs/quick --fold 0,2 train.epochs=20
+  soup train --preset quick --data pack/ --out runs/fast --auto-batch train.rate_rule=sqrt
   soup train --preset my.toml --data pack/ --out runs/mine model.name=repvgg_a0 train.rate=1e-3
 
 Presets are dacon12 (the founding recipe), quick (quickstart's) or a TOML file; RUN/config.toml shows
@@ -41,6 +44,11 @@ pub struct Arguments {
     /// Folder of the run; one that is there is gone on with
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
+
+    /// Find the batch size that is fastest on this machine and fits its memory, and train with it; a run that is there
+    /// keeps its own
+    #[arg(long)]
+    auto_batch: bool,
 
     /// Folds to train: all, or numbers from 0 such as 0,2
     #[arg(long, value_name = "FOLDS", default_value = "all")]
@@ -81,6 +89,12 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     if let Some(data) = &arguments.data {
         settings.push(path_setting("data.path", data)?);
     }
+    let stop = interrupt::watch()?;
+    if arguments.auto_batch {
+        let config = Config::load(arguments.preset.as_deref(), &settings)?.check()?;
+        let batch = auto_batch(&arguments.out, &config, &stop, console)?;
+        settings.push(format!("train.batch={batch}"));
+    }
     let config = Config::load(arguments.preset.as_deref(), &settings)?.check()?;
     let request = TrainRequest {
         config,
@@ -88,11 +102,44 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         network: None,
         folds: arguments.fold.0.clone(),
     };
-    let stop = interrupt::watch()?;
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
     let facts = Facts::new(&arguments.out, &summary, started);
     let text = facts.text(&summary);
     Report::new(facts, text)
+}
+
+/// The batch size of the run that is there, or the fastest one that fits here, its search told.
+fn auto_batch(
+    run: &Path,
+    config: &CheckedConfig,
+    stop: &AtomicBool,
+    console: Console,
+) -> Result<usize> {
+    let run = RunDirectory::at(run);
+    if run.file("config.toml").exists() {
+        let batch = run.config()?.train.batch;
+        console.note(&format!(
+            "the run is there: train.batch={batch}, as it began"
+        ));
+        return Ok(batch);
+    }
+    console.note("batch   memory   pictures/s");
+    let mut line = |trial: &BatchTrial| {
+        let speed = match trial.images_per_second {
+            Some(speed) => format!("{speed:12.1}"),
+            None => "does not fit".to_owned(),
+        };
+        let megabytes = trial.bytes / 1_000_000;
+        console.note(&format!("{:>5} {megabytes:>5} MB {speed}", trial.batch));
+    };
+    let found = search_batch_size(config, stop, &mut line)?;
+    console.note(&format!(
+        "train.batch={}, the smallest that is as fast as any; the largest that was tried and fits {} MB is {}",
+        found.fastest,
+        found.budget / 1_000_000,
+        found.largest
+    ));
+    Ok(found.fastest)
 }
 
 impl Facts {

@@ -56,6 +56,34 @@ fn a_run_trains_and_says_what_it_came_to() {
 }
 
 #[test]
+fn the_batch_size_is_found_once() {
+    let place = Place::new("train_auto_batch");
+    let command = format!("train {TINY} --out runs/a --auto-batch");
+    let batch = |outcome: &str| {
+        let config = fs::read_to_string(place.path("runs/a/config.toml")).unwrap();
+        let line = config.lines().find(|line| line.starts_with("batch = "));
+        let batch: usize = line.unwrap()["batch = ".len()..].parse().unwrap();
+        assert!(
+            outcome.contains(&format!("train.batch={batch}")),
+            "{outcome}"
+        );
+        batch
+    };
+    let first = place.soup(&command);
+    assert!(first.stderr.contains("pictures/s"), "{}", first.stderr);
+    let found = batch(&first.stderr);
+    // 48 pictures an epoch.
+    assert!(found.is_power_of_two() && found <= 32, "{found}");
+    let again = place.soup(&command);
+    assert!(
+        again.stderr.contains("the run is there"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(batch(&again.stderr), found);
+}
+
+#[test]
 fn wrong_settings_are_named() {
     let place = Place::new("train_bad");
     place

@@ -10,6 +10,7 @@ use soup_graph::ParameterId;
 use super::forward::{Gate, Key, Lazy, Lowering, MapId, NormId, Record, Value, VectorId};
 use super::{Buffer, Gradient, Vector};
 use crate::kernels::gather::{SUM_ROWS, Sums};
+use crate::steps::attention::AttentionPoolBackward;
 use crate::steps::convolution::{ConvolutionBackward, Data, Gathered, Geometry};
 use crate::steps::depthwise;
 use crate::steps::elementwise::{Combine, DropValues, GradientSums, Resolve, Runs};
@@ -159,13 +160,47 @@ impl<'l, 'g> Backward<'l, 'g> {
                 };
                 let shape = self.plan.maps[input.map.0].shape;
                 let to = self.plan.map_buffer(&shape);
+                let slopes = self.plan.temporary(1);
                 self.plan.steps.push(Box::new(LogSumExpPoolBackward {
                     view: self.plan.view(input),
                     sharpness: *sharpness,
                     gradient,
                     to,
+                    slopes,
                 }));
                 self.contribute(input, to);
+            }
+            Record::AttentionPool {
+                scores,
+                values,
+                attention,
+                output,
+            } => {
+                let Some(&gradient) = self.vectors.get(output) else {
+                    return;
+                };
+                let shape = self.plan.maps[values.map.0].shape;
+                let to_values = self.plan.map_buffer(&shape);
+                let same = scores.key() == values.key();
+                let to_scores = match same {
+                    true => to_values,
+                    false => {
+                        let shape = self.plan.maps[scores.map.0].shape;
+                        self.plan.map_buffer(&shape)
+                    }
+                };
+                self.plan.steps.push(Box::new(AttentionPoolBackward {
+                    attention: *attention,
+                    scores: self.plan.view(scores),
+                    values: self.plan.view(values),
+                    gradient,
+                    to_scores,
+                    to_values,
+                }));
+                self.contribute(values, to_values);
+                if !same {
+                    self.contribute(scores, to_scores);
+                }
             }
             Record::Linear {
                 input,

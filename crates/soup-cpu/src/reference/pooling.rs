@@ -66,6 +66,94 @@ pub(super) fn log_sum_exp_backward(
         .collect()
 }
 
+/// Gradient of the sharpness of [`log_sum_exp`], which all channels share: (mean by softmax - value) /
+/// sharpness, or half the variance where the sharpness is 0.
+pub(super) fn log_sum_exp_slope(
+    input: &[f64],
+    shape: ImageShape,
+    batch: usize,
+    sharpness: f64,
+    given: &[f64],
+) -> f64 {
+    let value = log_sum_exp(input, shape, batch, sharpness);
+    let shares = log_sum_exp_backward(input, shape, batch, sharpness, &vec![1.0; value.len()]);
+    let slopes = pool(shape, batch, |at| {
+        let mean: f64 = at.clone().map(|at| shares[at] * input[at]).sum();
+        if sharpness == 0.0 {
+            at.map(|at| shares[at] * (input[at] - mean).powi(2))
+                .sum::<f64>()
+                / 2.0
+        } else {
+            let first = at.clone().next().unwrap_or_default();
+            (mean - value[pooled(first, shape)]) / sharpness
+        }
+    });
+    slopes.iter().zip(given).map(|(slope, g)| slope * g).sum()
+}
+
+/// `mean * mean(values) + share * sum(softmax(temperature * scores) values)` of each picture and
+/// channel; an infinite temperature shares alike among the largest scores. Factors are temperature,
+/// share, mean.
+pub(super) fn attention(
+    scores: &[f64],
+    values: &[f64],
+    shape: ImageShape,
+    batch: usize,
+    factors: [f64; 3],
+) -> Vec<f64> {
+    let shares = softmax(scores, shape, batch, factors[0]);
+    let means = average(values, shape, batch);
+    let attended = pool(shape, batch, |at| {
+        at.map(|at| shares[at] * values[at]).sum()
+    });
+    let both = attended.iter().zip(means);
+    both.map(|(attended, mean)| factors[1] * attended + factors[2] * mean)
+        .collect()
+}
+
+/// Gradients of the scores and the values of [`attention`].
+pub(super) fn attention_backward(
+    [scores, values]: [&[f64]; 2],
+    shape: ImageShape,
+    batch: usize,
+    [temperature, share, mean]: [f64; 3],
+    given: &[f64],
+) -> [Vec<f64>; 2] {
+    let shares = softmax(scores, shape, batch, temperature);
+    let attended = pool(shape, batch, |at| {
+        at.map(|at| shares[at] * values[at]).sum()
+    });
+    let pixels = (shape.height * shape.width) as f64;
+    let of = |at: usize| given[pooled(at, shape)];
+    let to_scores = (0..values.len()).map(|at| match temperature.is_infinite() {
+        true => 0.0,
+        false => {
+            let above = values[at] - attended[pooled(at, shape)];
+            of(at) * share * temperature * shares[at] * above
+        }
+    });
+    let to_values = (0..values.len()).map(|at| of(at) * (share * shares[at] + mean / pixels));
+    [to_scores.collect(), to_values.collect()]
+}
+
+/// Softmax of `temperature * scores` over the places of each picture and channel.
+fn softmax(scores: &[f64], shape: ImageShape, batch: usize, temperature: f64) -> Vec<f64> {
+    let peaks = pool(shape, batch, |at| {
+        at.map(|at| scores[at]).fold(f64::MIN, f64::max)
+    });
+    let weight = |at: usize| {
+        let below = scores[at] - peaks[pooled(at, shape)];
+        match temperature.is_infinite() {
+            true => f64::from(u8::from(below == 0.0)),
+            false => (temperature * below).exp(),
+        }
+    };
+    let totals = pool(shape, batch, |at| at.map(weight).sum());
+    (0..scores.len())
+        .map(|at| weight(at) / totals[pooled(at, shape)])
+        .collect()
+}
+
 /// Place in the input of the largest value of each window (kernel, stride, padding), the first of
 /// equals; padding never wins.
 pub(super) fn winners(

@@ -72,7 +72,13 @@ fn everything() -> Graph {
     let x = net.activation(x, Activation::Hardswish);
     let first = net.log_sum_exp_pool(x, 2.0).unwrap();
     let second = net.log_sum_exp_pool(x, -1.5).unwrap();
-    let both = net.add(&[first, second]).unwrap();
+    let third = net.power_pool("p", x, 0.7).unwrap();
+    let fourth = net.attention_pool(x, x, 1.5, 0.4, 1.0).unwrap();
+    let scores = net
+        .convolution("s", x, Convolution::square(4, 1).with_bias())
+        .unwrap();
+    let fifth = net.attention_pool(scores, x, 1.5, 0.8, 0.0).unwrap();
+    let both = net.add(&[first, second, third, fourth, fifth]).unwrap();
     let both = net.dropout(both, 0.3);
     let logits = net.linear("f", both, 3, true).unwrap();
     net.finish(&[logits, x])

@@ -1,5 +1,6 @@
 //! The steps of a plan, one file a kind.
 
+pub(crate) mod attention;
 pub(crate) mod convolution;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;

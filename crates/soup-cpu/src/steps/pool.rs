@@ -81,24 +81,42 @@ impl Step for AveragePool {
 #[derive(Debug)]
 pub(crate) struct LogSumExpPool {
     pub view: View,
-    pub sharpness: f32,
+    pub sharpness: Sharpness,
     pub to: Vector,
 }
 
-/// Reads one picture of a view into scratch.
+/// How sharp a smooth maximum is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sharpness {
+    Fixed(f32),
+    /// Learned: an offset among the trained values.
+    Learned(usize),
+}
+
+impl Sharpness {
+    fn now(self, context: &Context<'_>) -> f32 {
+        match self {
+            Self::Fixed(sharpness) => sharpness,
+            Self::Learned(offset) => context.weights.trainable[offset],
+        }
+    }
+}
+
+/// Reads one picture of a view into scratch, from value `start` of it.
 ///
 /// # Safety
-/// The worker's scratch must hold a picture.
-unsafe fn read<'a>(
+/// The worker's scratch must hold a picture there.
+pub(super) unsafe fn read<'a>(
     context: &Context<'a>,
     view: &View,
     picture: usize,
     worker: usize,
+    start: usize,
 ) -> &'a mut [f32] {
     let shape = &view.shape;
     // SAFETY: as promised.
     unsafe {
-        let scratch = context.scratch(worker);
+        let scratch = context.scratch(worker).add(start);
         context.run(Fill {
             view: view.pixel(context, picture, 0),
             first: 0,
@@ -115,15 +133,15 @@ unsafe fn read<'a>(
 
 /// How the pixels of one channel share in what is pooled: each by its weight over the total.
 #[derive(Clone, Copy, Debug)]
-struct Shares {
+pub(super) struct Shares {
     sharpness: f64,
     /// The value with the largest exponent, taken out of all so that none overflows.
     peak: f64,
-    total: f64,
+    pub(super) total: f64,
 }
 
 impl Shares {
-    fn of(channel: impl Iterator<Item = f32> + Clone, sharpness: f32) -> Self {
+    pub(super) fn of(channel: impl Iterator<Item = f32> + Clone, sharpness: f32) -> Self {
         let sharpness = f64::from(sharpness);
         let values = channel.map(f64::from);
         let peak = if sharpness < 0.0 && sharpness.is_finite() {
@@ -140,12 +158,24 @@ impl Shares {
         shares
     }
 
-    fn weight(&self, value: f64) -> f64 {
+    pub(super) fn weight(&self, value: f64) -> f64 {
         if self.sharpness.is_infinite() {
             f64::from(u8::from(value == self.peak))
         } else {
             (self.sharpness * (value - self.peak)).exp()
         }
+    }
+
+    /// How fast what is pooled grows with the sharpness.
+    fn slope(&self, channel: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
+        let values = channel.clone().map(f64::from);
+        let weighted = values.clone().map(|value| self.weight(value) * value);
+        let mean = weighted.sum::<f64>() / self.total;
+        if self.sharpness == 0.0 {
+            let count = values.len() as f64;
+            return values.map(|value| (value - mean).powi(2)).sum::<f64>() / count / 2.0;
+        }
+        (mean - self.pooled(channel)) / self.sharpness
     }
 
     fn pooled(&self, channel: impl ExactSizeIterator<Item = f32>) -> f64 {
@@ -163,18 +193,19 @@ impl Shares {
 impl Step for LogSumExpPool {
     fn run(&self, context: &Context<'_>) {
         let shape = &self.view.shape;
+        let sharpness = self.sharpness.now(context);
         context
             .pool
             .run_with_worker(context.batch, &|picture, worker| {
                 // SAFETY: a task writes its own picture's vector.
                 unsafe {
-                    let values = read(context, &self.view, picture, worker);
+                    let values = read(context, &self.view, picture, worker, 0);
                     let to =
                         std::slice::from_raw_parts_mut(self.to.at(context, picture), shape.stride);
                     to[shape.channels..].fill(0.0);
                     for (c, place) in to[..shape.channels].iter_mut().enumerate() {
                         let channel = values[c..].iter().step_by(shape.stride).copied();
-                        *place = Shares::of(channel.clone(), self.sharpness).pooled(channel) as f32;
+                        *place = Shares::of(channel.clone(), sharpness).pooled(channel) as f32;
                     }
                 }
             });
@@ -198,20 +229,25 @@ impl Step for LogSumExpPool {
 #[derive(Debug)]
 pub(crate) struct LogSumExpPoolBackward {
     pub view: View,
-    pub sharpness: f32,
+    pub sharpness: Sharpness,
     pub gradient: Vector,
     pub to: Buffer,
+    /// Room for what each picture says of a learned sharpness: one value.
+    pub slopes: Vector,
 }
 
 impl Step for LogSumExpPoolBackward {
     fn run(&self, context: &Context<'_>) {
         let shape = &self.view.shape;
+        let sharpness = self.sharpness.now(context);
+        let learned = matches!(self.sharpness, Sharpness::Learned(_));
         context
             .pool
             .run_with_worker(context.batch, &|picture, worker| {
-                // SAFETY: a task writes its own picture's gradient.
+                // SAFETY: a task writes its own picture's gradient and slope.
                 unsafe {
-                    let values = read(context, &self.view, picture, worker);
+                    let values = read(context, &self.view, picture, worker, 0);
+                    let mut slope = 0.0;
                     let gradient = std::slice::from_raw_parts(
                         self.gradient.at(context, picture),
                         shape.stride,
@@ -228,7 +264,10 @@ impl Step for LogSumExpPoolBackward {
                             places.for_each(|to| *to = 0.0);
                             continue;
                         }
-                        let shares = Shares::of(channel.clone(), self.sharpness);
+                        let shares = Shares::of(channel.clone(), sharpness);
+                        if learned {
+                            slope += f64::from(gradient[c]) * shares.slope(channel.clone());
+                        }
                         let scale = f64::from(gradient[c]) / shares.total;
                         for (to, value) in places.zip(channel) {
                             *to = (scale * shares.weight(f64::from(value))) as f32;
@@ -240,14 +279,24 @@ impl Step for LogSumExpPoolBackward {
                         values: shape.len(),
                         add: false,
                     });
+                    *self.slopes.at(context, picture) = slope as f32;
                 }
             });
+        if let Sharpness::Learned(offset) = self.sharpness {
+            for picture in 0..context.batch {
+                // SAFETY: all tasks are done; the parameter has one value.
+                unsafe {
+                    *context.gradients.add(offset) += *self.slopes.at(context, picture);
+                }
+            }
+        }
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
         self.view.buffers(visit);
         visit(self.gradient.buffer);
         visit(self.to);
+        visit(self.slopes.buffer);
     }
 
     fn scratch(&self) -> usize {

@@ -91,6 +91,12 @@ impl View {
         Self::default()
     }
 
+    /// The words that its steps begin with.
+    pub fn steps() -> impl Iterator<Item = &'static str> {
+        let turns = DIHEDRAL.iter().map(|(name, ..)| *name);
+        turns.chain(["scale", "crop"])
+    }
+
     /// Whether the picture is left as it is.
     pub fn is_plain(&self) -> bool {
         self.0.is_empty()

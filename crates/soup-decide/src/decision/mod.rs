@@ -237,11 +237,6 @@ impl Decision {
         }
     }
 
-    /// Names of the labels, in the decision's order.
-    pub fn labels(&self) -> &[String] {
-        &self.labels
-    }
-
     /// As it stands in `decision.json`.
     ///
     /// # Errors

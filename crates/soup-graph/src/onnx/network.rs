@@ -110,6 +110,23 @@ impl Walk<'_> {
                 self.flat(index, &pooled)
             }
             Op::LogSumExpPool { sharpness } => self.log_sum_exp_pool(index, sharpness, first),
+            Op::PowerPool { power } => {
+                // Trained, so a constant now.
+                let power = self.weights.of(self.parameter(power))[0];
+                if power >= 0.0 {
+                    return self.log_sum_exp_pool(index, power, first);
+                }
+                // A smooth minimum is the maximum of what is turned over.
+                let (turned, back) = (name("turned"), name("back"));
+                let turned = self.writer.add_node(&turned, "Neg", &[first], &[]);
+                let pooled = self.log_sum_exp_pool(index, -power, &turned);
+                self.writer.add_node(&back, "Neg", &[&pooled], &[])
+            }
+            Op::AttentionPool {
+                temperature,
+                share,
+                mean,
+            } => self.attention_pool(index, [temperature, share, mean], inputs),
             Op::MaxPool {
                 kernel,
                 stride,
@@ -187,6 +204,44 @@ impl Walk<'_> {
                 writer.add_node(&name("gelu"), "Mul", &[x, &gate], &[])
             }
         }
+    }
+
+    /// `mean * mean(v) + share * mean(w v) / mean(w)` with `w = exp(t (s - max s))`, or with `w` 1 at
+    /// the largest scores and 0 elsewhere.
+    fn attention_pool(
+        &mut self,
+        index: usize,
+        [temperature, share, mean]: [f32; 3],
+        inputs: &[Value],
+    ) -> Value {
+        let name = |word: &str| format!("{}attention.{index}.{word}", self.prefix);
+        let writer = &mut *self.writer;
+        let [scores, values] = [&inputs[0], &inputs[1]];
+        let average = |writer: &mut Writer, word: &str, x: &Value| {
+            writer.add_node(&name(word), "GlobalAveragePool", &[x], &[])
+        };
+        let largest = writer.add_node(&name("max"), "GlobalMaxPool", &[scores], &[]);
+        let weights = if temperature.is_infinite() {
+            let equal = writer.add_node(&name("equal"), "Equal", &[scores, &largest], &[]);
+            let to_float = [("to", Attribute::Integer(1))];
+            writer.add_node(&name("weights"), "Cast", &[&equal], &to_float)
+        } else {
+            let scale = writer.floats(&name("temperature"), &[], &[temperature]);
+            let below = writer.add_node(&name("below"), "Sub", &[scores, &largest], &[]);
+            let scaled = writer.add_node(&name("scaled"), "Mul", &[&below, &scale], &[]);
+            writer.add_node(&name("weights"), "Exp", &[&scaled], &[])
+        };
+        let weighted = writer.add_node(&name("weighted"), "Mul", &[&weights, values], &[]);
+        let attended = average(writer, "sum", &weighted);
+        let total = average(writer, "total", &weights);
+        let attended = writer.add_node(&name("attended"), "Div", &[&attended, &total], &[]);
+        let factor = writer.floats(&name("share"), &[], &[share]);
+        let attended = writer.add_node(&name("shared"), "Mul", &[&attended, &factor], &[]);
+        let all = average(writer, "mean", values);
+        let factor = writer.floats(&name("mean.share"), &[], &[mean]);
+        let all = writer.add_node(&name("mean.shared"), "Mul", &[&all, &factor], &[]);
+        let pooled = writer.add_node(&name("pooled"), "Add", &[&attended, &all], &[]);
+        self.flat(index, &pooled)
     }
 
     /// `max + ln(mean(exp(s (x - max)))) / s`: cannot overflow, and takes maps of any size.

@@ -172,10 +172,12 @@ fn parameters_mut(op: &mut Op) -> Vec<&mut ParameterId> {
             variance,
             ..
         } => vec![weight, bias, mean, variance],
+        Op::PowerPool { power } => vec![power],
         Op::Input
         | Op::Activation(_)
         | Op::AveragePool
         | Op::LogSumExpPool { .. }
+        | Op::AttentionPool { .. }
         | Op::MaxPool { .. }
         | Op::Scale
         | Op::Add

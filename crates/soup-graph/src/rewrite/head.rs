@@ -46,17 +46,14 @@ pub fn swap_head(
         parameter.shape[0] = labels;
         draft.values[id.0] = vec![0.0; parameter.len()];
     }
-    for start in graph.outputs.iter().copied() {
-        let mut id = start;
-        loop {
-            match &mut draft.nodes[id.0].shape {
-                Shape::Map(shape) => shape.channels = labels,
-                Shape::Vector(length) => *length = labels,
-            }
-            if heads.contains(&id) {
-                break;
-            }
-            id = draft.input(id);
+    let mut open = graph.outputs.clone();
+    while let Some(id) = open.pop() {
+        match &mut draft.nodes[id.0].shape {
+            Shape::Map(shape) => shape.channels = labels,
+            Shape::Vector(length) => *length = labels,
+        }
+        if !heads.contains(&id) {
+            open.extend(&graph.node(id).inputs);
         }
     }
     let fresh: Vec<String> = fresh
@@ -78,28 +75,34 @@ pub fn swap_head(
 pub(crate) fn layers(graph: &Graph) -> Result<Vec<NodeId>, RewriteError> {
     let mut heads = Vec::new();
     for (output, &start) in graph.outputs.iter().enumerate() {
-        let mut id = start;
-        loop {
+        let mut open = vec![start];
+        while let Some(id) = open.pop() {
             let node = graph.node(id);
-            match &node.op {
-                Op::Linear { .. } => break,
-                Op::Convolution { spec, .. } if spec.groups == 1 => break,
+            let is_layer = match &node.op {
+                Op::Linear { .. } => true,
+                Op::Convolution { spec, .. } if spec.groups == 1 => true,
                 Op::Activation(_)
                 | Op::AveragePool
                 | Op::LogSumExpPool { .. }
+                | Op::PowerPool { .. }
+                | Op::AttentionPool { .. }
                 | Op::MaxPool { .. }
                 | Op::Dropout(_)
-                | Op::DropPath(_) => id = node.inputs[0],
+                | Op::DropPath(_) => false,
+                // A sum of logits; one of maps is a residual branch.
+                Op::Add if matches!(node.shape, Shape::Vector(_)) => false,
                 operation => {
                     return Err(RewriteError::NoHead {
                         output,
                         operation: format!("{operation:?}"),
                     });
                 }
+            };
+            if !is_layer {
+                open.extend(node.inputs.iter().rev());
+            } else if !heads.contains(&id) {
+                heads.push(id);
             }
-        }
-        if !heads.contains(&id) {
-            heads.push(id);
         }
     }
     Ok(heads)

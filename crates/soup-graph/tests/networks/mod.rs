@@ -35,7 +35,17 @@ pub fn everything() -> Graph {
     let soft = net.log_sum_exp_pool(x, 4.0).unwrap();
     let mean = net.log_sum_exp_pool(x, 0.0).unwrap();
     let hard = net.log_sum_exp_pool(x, f32::INFINITY).unwrap();
-    let sum = net.add(&[soft, mean, hard]).unwrap();
+    let power = net.power_pool("pool", x, 1.5).unwrap();
+    let residual = net.attention_pool(x, x, 1.0, 0.3, 1.0).unwrap();
+    let scores = net
+        .convolution("scores", x, Convolution::square(8, 1).with_bias())
+        .unwrap();
+    let attended = net
+        .attention_pool(scores, x, f32::INFINITY, 1.0, 0.0)
+        .unwrap();
+    let queried = net.attention_pool(scores, x, 2.0, 1.0, 0.0).unwrap();
+    let pools = [soft, mean, hard, power, residual, attended, queried];
+    let sum = net.add(&pools).unwrap();
     let logits = net.linear("fc", sum, 2, false).unwrap();
     net.finish(&[logits, x])
 }

@@ -31,7 +31,7 @@ pub use decode::decode;
 pub use error::ConfigError;
 pub use folds::FoldsConfig;
 pub use model::{ModelConfig, Precision, Symmetry};
-pub use train::TrainConfig;
+pub use train::{RateRule, TrainConfig};
 
 use serde::{Deserialize, Serialize};
 use soup_data::{compose::ComposeConfig, transforms::Pipeline};
@@ -40,6 +40,7 @@ use toml::{Table, Value};
 use crate::{
     average::Average,
     losses::{Boxes, Loss},
+    mixing::Mix,
     optimizers::Optimizer,
     schedules::Schedule,
 };
@@ -66,7 +67,10 @@ pub struct Config {
     pub schedule: Schedule,
     /// How long, in what portions and with what care.
     pub train: TrainConfig,
-    /// The moving average of the weights; none where the section is missing.
+    /// How pictures of a batch are mixed with one another; not where the section is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
+    /// The average of the weights; none where the section is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<Average>,
     /// What happens to a picture on its way to the network; the random ones in training only.
@@ -157,6 +161,35 @@ impl Config {
         }
     }
 
+    fn check_mix(&self) -> Result<(), ConfigError> {
+        let Some(mix) = &self.mix else {
+            return Ok(());
+        };
+        mix.check()?;
+        let wrong = |problem: &str| {
+            Err(ConfigError::Value {
+                path: "mix.share".to_owned(),
+                problem: problem.to_owned(),
+            })
+        };
+        if self.train.batch < 2 {
+            return wrong("pictures are mixed within a batch; set train.batch to 2 or more");
+        }
+        if matches!(self.loss, Loss::TwoWay(_)) {
+            return wrong(
+                "mixed labels lie between 0 and 1, and the loss two_way knows only labels that are \
+                 there or not; take another loss or leave [mix] out",
+            );
+        }
+        if self.boxes.is_on() && mix.share() == 1.0 {
+            return wrong(
+                "mixed pictures have no boxes, so boxes would teach nothing; mix a smaller share or \
+                 set boxes.weight=0",
+            );
+        }
+        Ok(())
+    }
+
     /// Checks every value once.
     ///
     /// # Errors
@@ -173,6 +206,7 @@ impl Config {
         self.model.check()?;
         self.loss.check()?;
         self.check_boxes()?;
+        self.check_mix()?;
         self.optimizer.check()?;
         self.schedule.check(epochs)?;
         self.train.check()?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_data::PictureShape;
 use soup_graph::{Activation, Graph};
-use soup_zoo::{Head, ZooError};
+use soup_zoo::{Head, MapPool, ZooError};
 
 use crate::setting::{InvalidSetting, require};
 
@@ -72,10 +72,17 @@ pub struct ModelConfig {
     /// Activation; none takes the backbone's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
-    /// Sharpness of the head `label_map`: 0 is the mean, infinity the maximum.
+    /// How the head `label_map` makes a logit of each map.
+    pub pool: MapPool,
+    /// Sharpness of the head `label_map`: 0 is the mean, infinity the maximum; the pool `gem` learns
+    /// from there on.
     pub sharpness: f32,
     /// Whether the head `label_map` ends in a linear layer over all labels' smooth maxima.
     pub context: bool,
+    /// Branches of the heads `residual_attention` (1, 2, 4, 6 or 8) and `label_query`.
+    pub attention_heads: usize,
+    /// Weight of what `residual_attention` attends to, beside the mean.
+    pub attention_weight: f32,
     /// Share of features dropped before the last layer in training.
     pub dropout: f32,
     /// Share of pictures for which the last residual branch is dropped in training; earlier
@@ -95,8 +102,11 @@ impl Default for ModelConfig {
             name: "efficientnet_b0".to_owned(),
             head: Head::Linear,
             activation: None,
+            pool: MapPool::LogSumExp,
             sharpness: 4.0,
             context: false,
+            attention_heads: 1,
+            attention_weight: 0.1,
             dropout: 0.0,
             drop_path: 0.0,
             symmetry: Symmetry::None,
@@ -142,7 +152,10 @@ impl ModelConfig {
             width: shape.width,
             labels,
             head: self.head,
+            pool: self.pool,
             sharpness: self.sharpness,
+            attention_heads: self.attention_heads,
+            attention_weight: self.attention_weight,
             context: self.context,
             activation: self.activation,
             dropout: self.dropout,

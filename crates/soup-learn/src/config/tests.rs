@@ -127,6 +127,9 @@ fn mistakes_are_named_with_their_key() {
     for (overrides, key) in [
         ("train.batch=0", "train.batch"),
         ("train.rate=-1", "train.rate"),
+        ("train.rate_batch=0", "train.rate_batch"),
+        ("mix={kind='mixup', alpha=0}", "mix.alpha"),
+        ("mix={kind='cutmix', share=2}", "mix.share"),
         ("train.epochs=0", "train.epochs"),
         ("data.compose_share=1.5", "data.compose_share"),
         ("folds.k=1", "folds.k"),
@@ -144,5 +147,40 @@ fn mistakes_are_named_with_their_key() {
             matches!(&error, ConfigError::Value { path, .. } if path == key),
             "{overrides}: {error}"
         );
+    }
+}
+
+#[test]
+fn mixing_is_refused_where_it_cannot_be() {
+    let boxes = "boxes.weight=1 model.head=label_map data.compose_share=1 \
+        transforms=[{kind='normalize',mean=[0.5],std=[0.25]}]";
+    for (settings, problem) in [
+        (
+            "mix.kind=mixup loss.kind=two_way",
+            Some("two_way knows only"),
+        ),
+        (
+            "mix.kind=cutmix train.batch=1",
+            Some("set train.batch to 2"),
+        ),
+        (
+            &format!("mix.kind=mixup {boxes}"),
+            Some("boxes would teach nothing"),
+        ),
+        (&format!("mix.kind=mixup mix.share=0.5 {boxes}"), None),
+        ("mix.kind=mixup mix.alpha=0.4", None),
+    ] {
+        let settings: Vec<&str> = settings.split_whitespace().collect();
+        let checked = Config::load(Some("dacon12"), &text(&settings))
+            .unwrap()
+            .check();
+        match (checked, problem) {
+            (Ok(config), None) => assert!(config.mix.is_some()),
+            (Err(error), Some(problem)) => {
+                let error = error.to_string();
+                assert!(error.contains(problem), "{settings:?}: {error}");
+            }
+            (checked, _) => panic!("{settings:?}: {checked:?}"),
+        }
     }
 }

@@ -10,8 +10,13 @@ use crate::setting::{InvalidSetting, require};
 pub struct TrainConfig {
     /// Seed of every draw: initial weights, order, augmentation, dropout, composed pictures.
     pub seed: u64,
-    /// Learning rate that the schedule begins from.
+    /// Learning rate that the schedule begins from, for a step of `rate_batch` pictures where
+    /// `rate_rule` says so.
     pub rate: f64,
+    /// How the rate follows the pictures of a step.
+    pub rate_rule: RateRule,
+    /// Pictures of a step for which `rate` was found, for `rate_rule`.
+    pub rate_batch: usize,
     /// Passes over the training pictures.
     pub epochs: usize,
     /// Minutes a fold may take; 0 leaves it to `epochs`. The number of steps is measured once,
@@ -37,11 +42,27 @@ pub struct TrainConfig {
     pub keep_epochs: usize,
 }
 
+/// How the rate follows the pictures of a step, `batch` x `accumulate`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RateRule {
+    /// Not at all.
+    #[default]
+    None,
+    /// As the number of pictures (Goyal et al., "Accurate, large minibatch SGD", 2017): for SGD.
+    Linear,
+    /// As its square root (Krizhevsky, "One weird trick", 2014; for Adam: Malladi et al., NeurIPS
+    /// 2022).
+    Sqrt,
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             seed: 42,
             rate: 1e-3,
+            rate_rule: RateRule::None,
+            rate_batch: 8,
             epochs: 25,
             minutes: 0.0,
             batch: 8,
@@ -58,6 +79,17 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// The rate for a step of `batch` x `accumulate` pictures.
+    pub fn scaled_rate(&self) -> f64 {
+        let times = (self.batch * self.accumulate) as f64 / self.rate_batch as f64;
+        self.rate
+            * match self.rate_rule {
+                RateRule::None => 1.0,
+                RateRule::Linear => times,
+                RateRule::Sqrt => times.sqrt(),
+            }
+    }
+
     /// Pictures in a batch of evaluation.
     pub fn evaluation_batch(&self) -> usize {
         if self.evaluation_batch == 0 {
@@ -87,6 +119,12 @@ impl TrainConfig {
             "must be at least 1",
         )?;
         require(
+            self.rate_batch >= 1,
+            "train.rate_batch",
+            self.rate_batch,
+            "must be at least 1",
+        )?;
+        require(
             self.accumulate >= 1,
             "train.accumulate",
             self.accumulate,
@@ -110,5 +148,27 @@ impl TrainConfig {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_follows_the_pictures_of_a_step() {
+        let rate = |rate_rule| {
+            TrainConfig {
+                rate: 0.5,
+                rate_rule,
+                rate_batch: 16,
+                batch: 32,
+                accumulate: 8,
+                ..TrainConfig::default()
+            }
+            .scaled_rate()
+        };
+        let rules = [RateRule::None, RateRule::Linear, RateRule::Sqrt];
+        assert_eq!(rules.map(rate), [0.5, 8.0, 2.0]);
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     config::CheckedConfig,
     memory,
     metrics::Table,
+    mixing::Batch,
     npy,
     optimizers::clip::clip_gradient_norm,
     progress::{Event, Progress, Step},
@@ -169,6 +170,7 @@ impl Fold<'_> {
             slope: vec![0.0; train.batch * self.data.label_names.len()],
             map_size,
             map_slope: vec![0.0; train.batch * map_len],
+            mixing: Vec::new(),
         })
     }
 
@@ -256,6 +258,8 @@ struct Engines {
     /// Rows, columns and labels of the maps that boxes teach.
     map_size: Option<[usize; 3]>,
     map_slope: Vec<f32>,
+    /// Room for mixing pictures.
+    mixing: Vec<f32>,
 }
 
 impl Engines {
@@ -270,10 +274,27 @@ impl Engines {
         draw: u32,
     ) -> Result<(f64, u64), Error> {
         let config = fold.config;
-        let boxes = loader.fill(slots, epoch, self.training.input_mut(), &mut self.targets)?;
+        let input = self.training.input_mut();
+        let mut boxes = loader.fill(slots, epoch, input, &mut self.targets)?;
+        let labels = fold.data.label_names.len();
+        if let Some(mix) = &config.mix {
+            let keys: Vec<u64> = slots.iter().map(|slot| slot.key()).collect();
+            let mut batch = Batch {
+                pictures: input,
+                targets: &mut self.targets,
+                shape: fold.graph.input(),
+                labels,
+            };
+            let draws = (config.train.seed, epoch);
+            let mixed = mix.apply(draws, &keys, &mut batch, &mut self.mixing);
+            // Boxes say where things are in a picture of its own.
+            let mixed = boxes.iter_mut().zip(mixed);
+            mixed
+                .filter(|(_, mixed)| *mixed)
+                .for_each(|(boxes, _)| *boxes = None);
+        }
         self.training.forward(weights, config.train.seed, draw);
         let logits = self.training.output(0);
-        let labels = fold.data.label_names.len();
         let mut loss = config
             .loss
             .evaluate(logits, &self.targets, labels, &mut self.slope);
@@ -501,7 +522,7 @@ impl Work<'_> {
             clip_gradient_norm(&mut engines.gradients, train.clip_norm);
         }
         let rate = fold.config.schedule.rate(
-            train.rate as f32,
+            train.scaled_rate() as f32,
             state.cursor.step,
             self.plan.epoch_steps,
             self.plan.steps as f64 / self.plan.epoch_steps as f64,
@@ -533,7 +554,7 @@ impl Work<'_> {
         }
         state.cursor.step += 1;
         state.cursor.epoch_step += 1;
-        state.update_average(fold.config.average.as_ref());
+        state.update_average(fold.config.average.as_ref(), &self.plan);
         Ok((sum / train.accumulate as f64, f64::from(rate)))
     }
 
@@ -683,7 +704,7 @@ impl Work<'_> {
             epoch,
             step: cursor.step,
             rate: f64::from(fold.config.schedule.rate(
-                fold.config.train.rate as f32,
+                fold.config.train.scaled_rate() as f32,
                 step,
                 self.plan.epoch_steps,
                 self.plan.steps as f64 / self.plan.epoch_steps as f64,

@@ -4,6 +4,7 @@
 //! augmentation and dropout are drawn from (seed, epoch, picture), so a process that was killed at
 //! any moment is followed by one that ends with the same bytes.
 
+mod batch_size;
 mod fold;
 pub mod notes;
 mod out_of_fold;
@@ -12,6 +13,7 @@ mod sources;
 mod standing;
 mod state;
 
+pub use batch_size::{BatchSearch, BatchTrial, search as search_batch_size};
 pub use fold::FoldSummary;
 pub use out_of_fold::OutOfFold;
 pub(crate) use out_of_fold::{VIEWS_FILE, WITH_VIEWS, write_named};

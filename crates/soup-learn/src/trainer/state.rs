@@ -7,12 +7,14 @@ use soup_graph::{Graph, Weights};
 
 use crate::{
     Error,
-    average::Average,
+    average::{Average, Length},
     checkpoint::{self, Checkpoint},
     config::CheckedConfig,
     optimizers::OptimizerState,
     runs::{EpochRecord, FoldDirectory, files, refuse_other_settings},
 };
+
+use super::plan::Plan;
 
 /// The part of the state that is no array.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,9 +139,13 @@ impl State {
     }
 
     /// Takes the weights after a step into the average.
-    pub fn update_average(&mut self, average: Option<&Average>) {
+    pub fn update_average(&mut self, average: Option<&Average>, plan: &Plan) {
         if let (Some(average), Some(weights)) = (average, &mut self.average) {
-            average.update(weights, &self.weights, self.cursor.step);
+            let length = Length {
+                steps: plan.steps,
+                epoch_steps: plan.epoch_steps,
+            };
+            average.update(weights, &self.weights, self.cursor.step, length);
         }
     }
 

@@ -2,11 +2,12 @@
 //! head for small things that stand anywhere in the picture. The maps show where the network saw
 //! what.
 
-use soup_graph::{Builder, Convolution, Graph, GraphError, Initial, NodeId, Op};
+use soup_graph::{Builder, Graph, GraphError, Initial, NodeId, Op};
 
-use crate::ModelConfig;
+use crate::{MapPool, ModelConfig};
 
 const NAME: &str = "label_map";
+const POOL: &str = "pool";
 const CONTEXT: &str = "context";
 
 pub(crate) fn add(
@@ -15,23 +16,20 @@ pub(crate) fn add(
     config: &ModelConfig,
 ) -> Result<NodeId, GraphError> {
     let map = net.dropout(map, config.dropout);
-    let spec = Convolution::square(config.labels, 1).with_bias();
-    let maps = net.convolution(NAME, map, spec)?;
-    let peaks = net.log_sum_exp_pool(maps, config.sharpness)?;
+    let maps = super::label_maps(net, NAME, map, config.labels)?;
+    let peaks = match config.pool {
+        MapPool::LogSumExp => net.log_sum_exp_pool(maps, config.sharpness)?,
+        MapPool::Max => net.log_sum_exp_pool(maps, f32::INFINITY)?,
+        MapPool::Gem => net.power_pool(POOL, maps, config.sharpness)?,
+    };
     match config.context {
         true => net.linear(CONTEXT, peaks, config.labels, true),
         false => Ok(peaks),
     }
 }
 
-/// As PyTorch starts a linear layer: the builder's rule goes by the number of outputs, which for
-/// few labels is far too wide.
 pub(crate) fn set_initials(graph: &mut Graph) {
-    let weight = format!("{NAME}.weight");
-    if let Some(inputs) = graph.parameter(&weight).map(|p| p.shape[1]) {
-        let bound = 1.0 / (inputs as f32).sqrt();
-        super::start(graph, &weight, Initial::Uniform(bound));
-    }
+    super::start_label_maps(graph, NAME);
     super::start(graph, &format!("{CONTEXT}.weight"), Initial::Diagonal(1.0));
     super::start(graph, &format!("{CONTEXT}.bias"), Initial::Constant(0.0));
 }
@@ -50,10 +48,18 @@ pub fn set_prior(graph: &mut Graph, probability: f32) {
     );
 }
 
-/// The node that holds one map a label, where the graph has this head. Put it among the graph's
-/// outputs to see the maps.
+/// The node that holds one map a label, where the graph has this head or one branch of residual
+/// attention, whose maps say the same. Put it among the graph's outputs to see the maps.
 pub fn maps(graph: &Graph) -> Option<NodeId> {
-    let mut nodes = graph.nodes.iter();
-    let pool = nodes.find(|node| matches!(node.op, Op::LogSumExpPool { .. }))?;
-    pool.inputs.first().copied()
+    let mut pools = graph.nodes.iter().filter(|node| {
+        let says_where = match node.op {
+            Op::AttentionPool { .. } => node.inputs[0] == node.inputs[1],
+            _ => false,
+        };
+        says_where || matches!(node.op, Op::LogSumExpPool { .. } | Op::PowerPool { .. })
+    });
+    match (pools.next(), pools.next()) {
+        (Some(pool), None) => pool.inputs.first().copied(),
+        _ => None,
+    }
 }

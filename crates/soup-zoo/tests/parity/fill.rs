@@ -30,6 +30,7 @@ pub fn weights(graph: &Graph, gain: f64) -> Weights {
         let fan_in: usize = parameter.shape[1..].iter().product();
         let bound = (3.0 * gain / fan_in as f64).sqrt() as f32;
         let (shift, scale) = match parameter.role {
+            _ if parameter.name.ends_with(".power") => (0.5, 1.0),
             Role::RunningMean => (-0.5, 0.4),
             Role::RunningVariance | Role::NormWeight => (0.5, 1.0),
             Role::Bias | Role::NormBias => (-0.5, 0.6),

@@ -31,6 +31,9 @@ struct Network {
     batch: usize,
     head: Head,
     gain: f64,
+    /// Further settings of the network.
+    #[serde(default)]
+    settings: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -56,18 +59,23 @@ struct TrainCase {
 type Summary = [f64; 3];
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("../fixtures/parity.json")).unwrap()
+    let mut whole: Fixture = serde_json::from_str(include_str!("../fixtures/parity.json")).unwrap();
+    let heads: Fixture = serde_json::from_str(include_str!("../fixtures/heads.json")).unwrap();
+    whole.eval.extend(heads.eval);
+    whole.train.extend(heads.train);
+    whole
 }
 
 impl Network {
     fn build(&self) -> (Graph, Weights) {
+        let config: ModelConfig = serde_json::from_value(self.settings.clone().into()).unwrap();
         let graph = build(&ModelConfig {
             name: self.model.clone(),
             channels: self.channels,
             height: self.height,
             width: self.width,
             head: self.head,
-            ..ModelConfig::default()
+            ..config
         })
         .unwrap();
         let weights = fill::weights(&graph, self.gain);

@@ -5,10 +5,11 @@ use soup_graph::{Activation, Node, NodeId};
 use super::{Lazy, Lowering, MapId, Record, Value, VectorId, VectorInfo, stored_shape};
 use crate::plan::{MapShape, Mode, Vector, View};
 use crate::simd::Precision;
+use crate::steps::attention::{Attention, AttentionPool};
 use crate::steps::elementwise::{DropValues, Runs, Sum};
 use crate::steps::max_pool::{MaxPool, Window};
 use crate::steps::pictures::RoundPictures;
-use crate::steps::pool::{AveragePool, LogSumExpPool};
+use crate::steps::pool::{AveragePool, LogSumExpPool, Sharpness};
 
 impl Lowering<'_> {
     /// The picture.
@@ -156,7 +157,8 @@ impl Lowering<'_> {
         output
     }
 
-    pub(super) fn log_sum_exp_pool(&mut self, node: &Node, lazy: Lazy, sharpness: f32) -> VectorId {
+    /// Log-sum-exp or generalised-mean pooling.
+    pub(super) fn soft_pool(&mut self, node: &Node, lazy: Lazy, sharpness: Sharpness) -> VectorId {
         let input = self.ungated(lazy);
         self.read(&input, false);
         let output = self.vector(node.shape.len());
@@ -168,6 +170,36 @@ impl Lowering<'_> {
         self.records.push(Record::LogSumExpPool {
             input,
             sharpness,
+            output,
+        });
+        output
+    }
+
+    pub(super) fn attention_pool(
+        &mut self,
+        node: &Node,
+        scores: Lazy,
+        values: Lazy,
+        attention: Attention,
+    ) -> VectorId {
+        let scores = self.ungated(scores);
+        let values = match node.inputs[0] == node.inputs[1] {
+            true => scores,
+            false => self.ungated(values),
+        };
+        self.read(&scores, false);
+        self.read(&values, false);
+        let output = self.vector(node.shape.len());
+        self.steps.push(Box::new(AttentionPool {
+            attention,
+            scores: self.view(&scores),
+            values: self.view(&values),
+            to: self.vectors[output.0].place,
+        }));
+        self.records.push(Record::AttentionPool {
+            scores,
+            values,
+            attention,
             output,
         });
         output

@@ -21,10 +21,12 @@ use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, 
 use crate::kernels::filters::LONGEST_SIDE;
 use crate::kernels::view::NORM_ROWS;
 use crate::simd::{Precision, padded};
+use crate::steps::attention::Attention;
 use crate::steps::convolution::Geometry;
 use crate::steps::linear::Rule;
 use crate::steps::max_pool::Window;
 use crate::steps::norm::Parameters;
+use crate::steps::pool::Sharpness;
 use crate::steps::weights::{PackWeights, Packed};
 
 /// Why a graph cannot be run.
@@ -156,7 +158,13 @@ pub(super) enum Record {
     },
     LogSumExpPool {
         input: Lazy,
-        sharpness: f32,
+        sharpness: Sharpness,
+        output: VectorId,
+    },
+    AttentionPool {
+        scores: Lazy,
+        values: Lazy,
+        attention: Attention,
         output: VectorId,
     },
     Linear {
@@ -499,8 +507,33 @@ impl Lowering<'_> {
             (Op::AveragePool, Some(Value::Map(lazy))) => {
                 Value::Vector(self.average_pool(node, lazy))
             }
-            (Op::LogSumExpPool { sharpness }, Some(Value::Map(lazy))) => {
-                Value::Vector(self.log_sum_exp_pool(node, lazy, *sharpness))
+            (&Op::LogSumExpPool { sharpness }, Some(Value::Map(lazy))) => {
+                Value::Vector(self.soft_pool(node, lazy, Sharpness::Fixed(sharpness)))
+            }
+            (&Op::PowerPool { power }, Some(Value::Map(lazy))) => {
+                let sharpness = Sharpness::Learned(self.offset(power));
+                Value::Vector(self.soft_pool(node, lazy, sharpness))
+            }
+            (
+                &Op::AttentionPool {
+                    temperature,
+                    share,
+                    mean,
+                },
+                Some(Value::Map(scores)),
+            ) => {
+                let Value::Map(values) = input(self, 1) else {
+                    unreachable!("the builder checks that values are a map")
+                };
+                if values.map == MapId(0) {
+                    return Err(PlanError::ReadsInput(format!("node {index}")));
+                }
+                let attention = Attention {
+                    temperature,
+                    share,
+                    mean,
+                };
+                Value::Vector(self.attention_pool(node, scores, values, attention))
             }
             (
                 Op::MaxPool {
