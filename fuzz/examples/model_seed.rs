@@ -1,9 +1,12 @@
 //! Writes the seed of the target `model`: `cargo run --example model_seed -- seeds/model/toy.soup`.
 
+use serde_json::json;
 use soup_data::PictureShape;
 use soup_graph::{Builder, Convolution, ImageShape, Weights};
 use soup_learn::config::Precision;
 use soup_learn::model::{Calibration, Member, Model, Origin};
+
+const LABELS: [&str; 2] = ["cat", "dog"];
 
 fn main() {
     let path = std::env::args().nth(1).expect("the file to write");
@@ -43,10 +46,24 @@ fn main() {
             valid_accuracy: Some(0.75),
         },
     };
+    let views = json!({"views": ["plain", "hflip"], "merge": "mean"});
+    let decision = json!({
+        "format": "soup-decision",
+        "version": 1,
+        "labels": LABELS,
+        "pictures": 8,
+        "views": views,
+        "decoding": "count",
+        "calibration": {"kind": "platt", "slopes": [1.5, 0.5], "intercepts": [0.0, 0.25]},
+        "thresholds": [0.5, 0.5],
+        "prior": {"with_count": [0, 6, 2], "with_label": [4, 6], "pseudo_pictures": 1.0},
+    });
     let model = Model {
-        label_names: ["cat", "dog"].map(str::to_owned).to_vec(),
+        label_names: LABELS.map(str::to_owned).to_vec(),
         picture,
         thresholds: vec![0.5, 0.25],
+        views: serde_json::from_value(views).expect("views"),
+        decision: Some(decision),
         members: vec![member],
     };
     model.write(path.as_ref()).expect("a file");

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use soup_cpu::Pool;
+use soup_decide::Decision;
 use soup_learn::model::{Model, Session};
 
 static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(1)));
@@ -26,7 +27,17 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(mut session) = Session::new(&model, model.picture, &POOL) {
         let pixels = vec![128; model.picture.len()];
-        let answers = session.run(&model, &pixels).expect("pixels of its own shape");
+        let mut answers = session
+            .run(&model, &pixels)
+            .expect("pixels of its own shape");
         assert_eq!(answers.len(), model.label_names.len());
+        let decision = model.decision.clone();
+        let decision = decision.map(|value| Decision::from_json(value, &path));
+        if let Some(Ok(decision)) = decision
+            && decision.labels().len() == answers.len()
+        {
+            // Probabilities of wild weights may be no numbers, which is an error.
+            let _ = decision.decide(&mut answers);
+        }
     }
 });

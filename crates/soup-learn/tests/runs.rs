@@ -151,7 +151,7 @@ fn the_folder_holds_what_it_says() {
         "rate = 0.01",
         "fold 0 epoch 2",
         "fold 1 epoch 1",
-        "images/s",
+        "images/s (pictures ",
         "MiB",
     ] {
         assert!(log.contains(part), "{part} is not in\n{log}");

@@ -18,6 +18,7 @@ use soup_zoo::heads::label_map;
 use super::{
     TrainData,
     notes::Notes,
+    pace::{Pace, Part},
     plan::{Plan, measure},
     state::{self, Best, Kept, KeptKind, PREVIOUS, State, Sums},
 };
@@ -171,6 +172,7 @@ impl Fold<'_> {
             map_size,
             map_slope: vec![0.0; train.batch * map_len],
             mixing: Vec::new(),
+            pace: Pace::default(),
         })
     }
 
@@ -260,6 +262,8 @@ struct Engines {
     map_slope: Vec<f32>,
     /// Room for mixing pictures.
     mixing: Vec<f32>,
+    /// Where the time went since the epoch began.
+    pace: Pace,
 }
 
 impl Engines {
@@ -274,6 +278,7 @@ impl Engines {
         draw: u32,
     ) -> Result<(f64, u64), Error> {
         let config = fold.config;
+        self.pace.begin();
         let input = self.training.input_mut();
         let mut boxes = loader.fill(slots, epoch, input, &mut self.targets)?;
         let labels = fold.data.label_names.len();
@@ -293,7 +298,9 @@ impl Engines {
                 .filter(|(_, mixed)| *mixed)
                 .for_each(|(boxes, _)| *boxes = None);
         }
+        self.pace.was(Part::Pictures);
         self.training.forward(weights, config.train.seed, draw);
+        self.pace.was(Part::Network);
         let logits = self.training.output(0);
         let mut loss = config
             .loss
@@ -316,11 +323,13 @@ impl Engines {
             let slopes = self.slope.iter_mut().chain(&mut self.map_slope);
             slopes.for_each(|slope| *slope *= share);
         }
+        self.pace.was(Part::Loss);
         self.training.update_statistics(weights);
         let slopes = [self.slope.as_slice(), &self.map_slope];
         let outputs = 1 + usize::from(self.map_size.is_some());
         self.training
             .backward(weights, &slopes[..outputs], &mut self.gradients);
+        self.pace.was(Part::Network);
         Ok((loss, right))
     }
 }
@@ -448,6 +457,7 @@ impl Work<'_> {
             steps_done: self.state.cursor.epoch_step,
         });
         let begun = Instant::now();
+        self.engines.pace = Pace::default();
         let seconds_before = self.state.cursor.seconds;
         let first_step = self.state.cursor.epoch_step;
         let images = fold.config.train.batch * fold.config.train.accumulate;
@@ -555,6 +565,7 @@ impl Work<'_> {
         state.cursor.step += 1;
         state.cursor.epoch_step += 1;
         state.update_average(fold.config.average.as_ref(), &self.plan);
+        engines.pace.was(Part::Optimizer);
         Ok((sum / train.accumulate as f64, f64::from(rate)))
     }
 
@@ -728,7 +739,7 @@ impl Work<'_> {
     fn log_epoch(&mut self, record: &EpochRecord) -> Result<(), Error> {
         self.log.line(&format!(
             "fold {} epoch {} step {}: train loss {:.5} accuracy {:.5}, valid loss {:.5} accuracy \
-             {:.5} exact match {:.5} mAP {:.5}{}, rate {:.3e}, {:.1} images/s, {:.0} s, {} MiB",
+             {:.5} exact match {:.5} mAP {:.5}{}, rate {:.3e}, {:.1} images/s ({}), {:.0} s, {} MiB",
             record.fold,
             record.epoch,
             record.step,
@@ -741,6 +752,7 @@ impl Work<'_> {
             if record.best { " (best)" } else { "" },
             record.rate,
             record.images_per_second,
+            self.engines.pace,
             record.seconds,
             record.memory_mib,
         ))

@@ -7,6 +7,7 @@
 mod batch_size;
 mod fold;
 pub mod notes;
+mod pace;
 mod out_of_fold;
 mod plan;
 mod sources;

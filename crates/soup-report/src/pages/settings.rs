@@ -25,7 +25,7 @@ pub(crate) fn body(run: &Run, words: &Words) -> Markup {
         (grid(&words.setting_columns, &rows))
         details {
             summary { (words.all_settings) }
-            pre { (run.config.to_toml()) }
+            pre tabindex="0" { (run.config.to_toml()) }
         }
     }
 }
