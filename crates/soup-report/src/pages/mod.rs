@@ -84,6 +84,9 @@ pub(crate) fn cards(cards: &[(&str, String, String)]) -> Markup {
     }
 }
 
+/// Bytes above which a cell of a table is given room, though the table may have to be moved then.
+const LONG: usize = 50;
+
 /// A table; columns whose names begin with `#` hold numbers.
 pub(crate) fn grid(columns: &[&str], rows: &[Vec<String>]) -> Markup {
     let class = |column: usize| match columns[column].starts_with('#') {
@@ -105,7 +108,9 @@ pub(crate) fn grid(columns: &[&str], rows: &[Vec<String>]) -> Markup {
                     @for row in rows {
                         tr {
                             @for (place, cell) in row.iter().enumerate() {
-                                td class=(class(place)) { (cell) }
+                                td class=(class(place)) {
+                                    @if cell.len() > LONG { div.long { (cell) } } @else { (cell) }
+                                }
                             }
                         }
                     }
