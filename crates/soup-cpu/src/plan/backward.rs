@@ -10,6 +10,7 @@ use soup_graph::ParameterId;
 use super::forward::{Gate, Key, Lazy, Lowering, MapId, NormId, Record, Value, VectorId};
 use super::{Buffer, Gradient, Vector};
 use crate::kernels::gather::{SUM_ROWS, Sums};
+use crate::kernels::winograd::Tile;
 use crate::steps::attention::AttentionPoolBackward;
 use crate::steps::convolution::{ConvolutionBackward, Data, Gathered, Geometry};
 use crate::steps::depthwise;
@@ -710,12 +711,12 @@ impl<'l, 'g> Backward<'l, 'g> {
                 geometry.input.stride,
                 geometry.kernel * geometry.kernel,
             ],
-            geometry.is_winograd(),
+            geometry.tile(),
             weight_slots,
             slots,
         );
         if let (Some(bias), Some(bias_slots)) = (bias, bias_slots) {
-            self.reduce(geometry, bias, [1, 1, 1], false, bias_slots, biases);
+            self.reduce(geometry, bias, [1, 1, 1], None, bias_slots, biases);
         }
     }
 
@@ -748,7 +749,7 @@ impl<'l, 'g> Backward<'l, 'g> {
         geometry: &Geometry,
         parameter: ParameterId,
         [inputs, stored_inputs, taps]: [usize; 3],
-        combined: bool,
+        combined: Option<Tile>,
         from: Buffer,
         slots: usize,
     ) {
@@ -808,9 +809,9 @@ impl<'l, 'g> Backward<'l, 'g> {
                 per_picture: 1,
             }),
         );
-        self.reduce(geometry, weight, [1, 1, taps], false, weight_slots, batch);
+        self.reduce(geometry, weight, [1, 1, taps], None, weight_slots, batch);
         if let (Some(bias), Some(bias_slots)) = (bias, bias_slots) {
-            self.reduce(geometry, bias, [1, 1, 1], false, bias_slots, batch);
+            self.reduce(geometry, bias, [1, 1, 1], None, bias_slots, batch);
         }
     }
 }

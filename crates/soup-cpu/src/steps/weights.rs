@@ -3,7 +3,7 @@
 
 use crate::kernels::filters::{Filters, PackPanel, ReduceRows};
 use crate::kernels::gemm::column_blocks;
-use crate::kernels::winograd::{POSITIONS, PackFilters, ReduceFilters};
+use crate::kernels::winograd::{PackFilters, ReduceFilters, Tile};
 use crate::plan::{Buffer, Context, Step};
 use crate::simd::{Precision, Values};
 
@@ -33,8 +33,8 @@ pub(crate) enum Layout {
     /// Rows: tap (columns of the kernel from right to left), output; columns: inputs, in panels.
     Backward,
     /// As forward and backward, with the combinations of 3x3 filters that Winograd's products read for taps.
-    ForwardFilters,
-    BackwardFilters,
+    ForwardFilters(Tile),
+    BackwardFilters(Tile),
     /// One row of channels a tap.
     Depthwise,
     /// A bias: one row of outputs.
@@ -44,22 +44,22 @@ pub(crate) enum Layout {
 impl Packed {
     /// Rows for every stored channel.
     fn taps(&self) -> usize {
-        match self.is_combined() {
-            true => POSITIONS,
-            false => self.kernel * self.kernel,
+        match self.tile() {
+            Some(tile) => tile.positions(),
+            None => self.kernel * self.kernel,
         }
     }
 
-    fn is_combined(&self) -> bool {
-        matches!(
-            self.layout,
-            Layout::ForwardFilters | Layout::BackwardFilters
-        )
+    fn tile(&self) -> Option<Tile> {
+        match self.layout {
+            Layout::ForwardFilters(tile) | Layout::BackwardFilters(tile) => Some(tile),
+            _ => None,
+        }
     }
 
     /// Whether columns are outputs.
     fn is_forward(&self) -> bool {
-        matches!(self.layout, Layout::Forward | Layout::ForwardFilters)
+        matches!(self.layout, Layout::Forward | Layout::ForwardFilters(_))
     }
 
     /// Words that the packed weights take.
@@ -122,10 +122,11 @@ impl Packed {
                 let to = Values::new(to.as_mut_ptr(), self.precision);
                 // SAFETY: the parameter is at `from`, and the panel is `to`.
                 unsafe {
-                    if self.is_combined() {
+                    if let Some(tile) = self.tile() {
                         context.isa.run_on(
                             self.precision,
                             PackFilters {
+                                tile,
                                 from,
                                 filters,
                                 first,
@@ -237,8 +238,8 @@ pub(crate) struct ReduceWeights {
     pub stored_outputs: usize,
     /// Taps of the kernel.
     pub taps: usize,
-    /// Whether the partial gradients are those of the combinations of 3x3 filters that Winograd's products read.
-    pub combined: bool,
+    /// Where the partial gradients are those of the combinations of 3x3 filters that Winograd's products read.
+    pub combined: Option<Tile>,
     /// `slots` times: row of tap (or combination) and stored input, stored outputs. For a depthwise convolution and a
     /// bias `inputs` is 1.
     pub from: Buffer,
@@ -260,8 +261,9 @@ impl Step for ReduceWeights {
             // SAFETY: tasks write the gradients of other kernels.
             unsafe {
                 let to = context.gradients.add(self.offset);
-                if self.combined {
+                if let Some(tile) = self.combined {
                     context.isa.run(ReduceFilters {
+                        tile,
                         from,
                         slots: self.slots,
                         stored_channels: self.stored_inputs,

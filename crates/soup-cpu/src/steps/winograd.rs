@@ -5,14 +5,14 @@ use soup_graph::Activation;
 use super::convolution::{ConvolutionBackward, ConvolutionForward, Geometry, fill_rows};
 use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
 use crate::kernels::view::FillGradient;
-use crate::kernels::winograd::{Outputs, POSITIONS, Side, Transform};
+use crate::kernels::winograd::{Outputs, Stage, Tile, Transform};
 use crate::plan::Context;
 use crate::simd::{Precision, Values};
 
 /// Widest column block, in values: three of the widest vectors.
 const BLOCK: usize = 48;
 
-/// Words, a cache line, between one position's matrix and the next: a tile is read and written at 16 positions at
+/// Words, a cache line, between one position's matrix and the next: a tile is read and written at all positions at
 /// once, and matrices whose sizes are multiples of a page would put all of them into the same few places of the
 /// first-level cache.
 const APART: usize = 16;
@@ -20,15 +20,18 @@ const APART: usize = 16;
 /// The tiles of a chunk of output rows.
 #[derive(Clone, Copy, Debug)]
 struct Grid {
+    tile: Tile,
     rows: usize,
     columns: usize,
 }
 
 impl Grid {
     fn new(geometry: &Geometry, output_rows: usize) -> Self {
+        let tile = tile(geometry);
         Self {
-            rows: output_rows.div_ceil(2),
-            columns: geometry.output.width.div_ceil(2),
+            tile,
+            rows: output_rows.div_ceil(tile.outputs()),
+            columns: geometry.output.width.div_ceil(tile.outputs()),
         }
     }
 
@@ -38,8 +41,12 @@ impl Grid {
 
     /// Pixels of the padded rows that the tiles overlap, and of one of them.
     fn padded(self) -> (usize, usize) {
-        let width = 2 * self.columns + 2;
-        ((2 * self.rows + 2) * width, width)
+        let width = self.tile.outputs() * self.columns + 2;
+        (self.padded_rows() * width, width)
+    }
+
+    fn padded_rows(self) -> usize {
+        self.tile.outputs() * self.rows + 2
     }
 
     /// Values from one position of transformed tiles to the next.
@@ -53,25 +60,30 @@ impl Grid {
     }
 
     fn products(self) -> usize {
-        POSITIONS * self.product_plane(BLOCK)
+        self.tile.positions() * self.product_plane(BLOCK)
     }
+}
+
+/// Size of the tiles of a convolution that has them.
+fn tile(geometry: &Geometry) -> Tile {
+    geometry.tile().unwrap_or(Tile::Two)
 }
 
 /// Words of scratch that a tile takes, about.
 pub(super) fn tile_words(geometry: &Geometry, backward: bool) -> usize {
     let (input, output) = (geometry.input.stride, geometry.output.stride);
-    if backward {
-        POSITIONS * geometry.precision.words(input + output)
-    } else {
-        POSITIONS * (geometry.precision.words(input) + BLOCK)
-    }
+    let words = match backward {
+        true => geometry.precision.words(input + output),
+        false => geometry.precision.words(input) + BLOCK,
+    };
+    tile(geometry).positions() * words
 }
 
 /// Words of scratch for a forward chunk of so many output rows.
 pub(super) fn forward_scratch(geometry: &Geometry, rows: usize) -> usize {
     let grid = Grid::new(geometry, rows);
     let (input, precision) = (geometry.input.stride, geometry.precision);
-    let tiles = POSITIONS * grid.plane(input, precision);
+    let tiles = grid.tile.positions() * grid.plane(input, precision);
     precision.words(grid.padded().0 * input + tiles) + grid.products()
 }
 
@@ -80,7 +92,8 @@ pub(super) fn backward_scratch(geometry: &Geometry, rows: usize) -> usize {
     let grid = Grid::new(geometry, rows);
     let (input, output) = (geometry.input.stride, geometry.output.stride);
     let precision = geometry.precision;
-    let data = precision.words(POSITIONS * grid.plane(output, precision)) + grid.products();
+    let tiles = grid.tile.positions() * grid.plane(output, precision);
+    let data = precision.words(tiles) + grid.products();
     precision.words(grid.padded().0 * (input + output)) + data
 }
 
@@ -95,6 +108,7 @@ const ROWS: usize = 96;
 pub(crate) struct Group {
     /// Chunks.
     pub size: usize,
+    positions: usize,
     /// Pairs of tiles (tiles, in single precision) of a whole chunk.
     pairs: usize,
     inputs: usize,
@@ -105,9 +119,11 @@ impl Group {
     pub(crate) fn new(geometry: &Geometry, rows: usize, chunks: usize) -> Self {
         let pairs = geometry.precision.words(Grid::new(geometry, rows).tiles());
         let (inputs, outputs) = (geometry.input.stride, geometry.output.stride);
-        let words = POSITIONS * (pairs * (inputs + outputs) + 2 * APART);
+        let positions = tile(geometry).positions();
+        let words = positions * (pairs * (inputs + outputs) + 2 * APART);
         Self {
             size: (GROUP / words).max(4).min(chunks),
+            positions,
             pairs,
             inputs,
             outputs,
@@ -116,7 +132,7 @@ impl Group {
 
     /// Words of all tiles.
     pub(crate) fn words(&self) -> usize {
-        POSITIONS * (self.plane(self.inputs) + self.plane(self.outputs))
+        self.positions * (self.plane(self.inputs) + self.plane(self.outputs))
     }
 
     /// Words from one position to the next, for the input's channels or the output's.
@@ -126,7 +142,7 @@ impl Group {
 
     /// Where the output's tiles start.
     fn outputs_start(&self) -> usize {
-        POSITIONS * self.plane(self.inputs)
+        self.positions * self.plane(self.inputs)
     }
 }
 
@@ -158,16 +174,16 @@ impl Products {
     unsafe fn run(&self, context: &Context<'_>) {
         let lanes = context.isa.lanes();
         let words = self.precision.words(self.inputs);
-        let tiles = self.grid.tiles();
+        let (tiles, positions) = (self.grid.tiles(), self.grid.tile.positions());
         let (start, end) = self.columns;
         for (first, width) in column_blocks((end - start) / lanes) {
             let (column, width) = (start + first * lanes, width * lanes);
             // SAFETY: as promised.
             unsafe {
-                let panel = self.filters.add(column * POSITIONS * words);
+                let panel = self.filters.add(column * positions * words);
                 let product_plane = self.grid.product_plane(width);
                 let plane = self.grid.plane(self.inputs, self.precision);
-                for position in 0..POSITIONS {
+                for position in 0..positions {
                     context.run(Gemm {
                         segments: &[Segment {
                             a: 0,
@@ -192,6 +208,7 @@ impl Products {
                     });
                 }
                 context.run(Outputs {
+                    tile: self.grid.tile,
                     from: self.products,
                     plane: product_plane,
                     columns: width,
@@ -235,12 +252,13 @@ pub(super) unsafe fn forward(
     unsafe {
         let tiles = scratch.add(pixels * inputs);
         let plane = grid.plane(inputs, g.precision);
-        let products = tiles.add(POSITIONS * plane).words();
+        let products = tiles.add(grid.tile.positions() * plane).words();
         let top = first as isize - 1;
-        let rows = top..top + 2 * grid.rows as isize + 2;
+        let rows = top..top + grid.padded_rows() as isize;
         fill_rows(context, &step.view, picture, rows, width, 1, scratch);
         context.run(Transform {
-            side: Side::Input,
+            tile: grid.tile,
+            stage: Stage::Input,
             from: scratch,
             row: width * inputs,
             channels: inputs,
@@ -299,7 +317,7 @@ pub(super) fn backward(step: &ConvolutionBackward, context: &Context<'_>, group:
             })
             .collect();
         let blocks = group.inputs.div_ceil(ROWS);
-        context.pool.run(POSITIONS * blocks, &|task| {
+        context.pool.run(group.positions * blocks, &|task| {
             let (position, row) = (task / blocks, task % blocks * ROWS);
             // SAFETY: tasks write other rows of the gradient; all chunks of the group are transformed.
             unsafe {
@@ -349,7 +367,7 @@ unsafe fn backward_chunk(
     let grid = Grid::new(g, last - first);
     let (pixels, width) = grid.padded();
     let (inputs, outputs) = (g.input.stride, g.output.stride);
-    let rows = first as isize - 1..(first + 2 * grid.rows + 1) as isize;
+    let rows = first as isize - 1..(first + grid.padded_rows()) as isize - 1;
     // SAFETY: as promised; scratch is as large as `backward_scratch` says.
     unsafe {
         let gradient = scratch;
@@ -377,7 +395,8 @@ unsafe fn backward_chunk(
         if let Some(data) = step.data {
             let plane = grid.plane(outputs, g.precision);
             context.run(Transform {
-                side: Side::Input,
+                tile: grid.tile,
+                stage: Stage::Input,
                 from: gradient,
                 row: width * outputs,
                 channels: outputs,
@@ -394,7 +413,7 @@ unsafe fn backward_chunk(
                 tiles: room,
                 inputs: outputs,
                 filters: context.at(step.weights),
-                products: room.add(POSITIONS * plane).words(),
+                products: room.add(grid.tile.positions() * plane).words(),
                 columns: (0, inputs),
                 bias: std::ptr::null(),
                 activation: None,
@@ -411,18 +430,19 @@ unsafe fn backward_chunk(
         let right = context
             .at(step.tiles)
             .add(group.outputs_start() + index * group.pairs * outputs);
-        for (side, from, channels, to) in [
-            (Side::Input, values, inputs, left),
+        for (stage, from, channels, to) in [
+            (Stage::Input, values, inputs, left),
             // The first pixel of the first row, after the padding.
             (
-                Side::Gradient,
+                Stage::Gradient,
                 gradient.add((width + 1) * outputs),
                 outputs,
                 right,
             ),
         ] {
             context.run(Transform {
-                side,
+                tile: grid.tile,
+                stage,
                 from,
                 row: width * channels,
                 channels,

@@ -7,7 +7,7 @@
 
 use crate::kernels::depthwise::Plane;
 use crate::kernels::view::{Fill, PixelView};
-use crate::kernels::winograd::POSITIONS;
+use crate::kernels::winograd::Tile;
 use crate::plan::{Context, MapShape, View};
 use crate::simd::{Precision, Values};
 use crate::steps::weights::Layout;
@@ -24,6 +24,8 @@ const SCRATCH_TARGET: usize = 128 * 1024;
 
 /// Stored channels from which on tiles are used.
 const WINOGRAD_CHANNELS: usize = 32;
+/// Shortest side of an output from which on tiles are large.
+const LARGE_TILES: usize = 8;
 /// Words of scratch that a backward chunk of tiles aims at: more tiles share one pass over the partial gradients.
 const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
 
@@ -66,11 +68,18 @@ impl Geometry {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
-    /// Whether products of tiles serve: they take less than half of the multiplications, but every tile is
-    /// transformed, which few channels do not pay for.
+    /// The tiles whose products serve: they take less than half of the multiplications, but every tile is transformed,
+    /// which few channels do not pay for.
+    pub(crate) fn tile(&self) -> Option<Tile> {
+        let serve = (self.kernel, self.stride, self.padding) == (3, 1, 1)
+            && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS;
+        let side = self.output.height.min(self.output.width);
+        let large = self.precision == Precision::F32 && side >= LARGE_TILES;
+        serve.then_some(if large { Tile::Four } else { Tile::Two })
+    }
+
     pub(crate) fn is_winograd(&self) -> bool {
-        (self.kernel, self.stride, self.padding) == (3, 1, 1)
-            && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS
+        self.tile().is_some()
     }
 
     /// How a forward convolution is cut.
@@ -80,19 +89,17 @@ impl Geometry {
 
     /// How weights are packed for the output and for the gradient of the input.
     pub(crate) fn layouts(&self) -> [Layout; 2] {
-        if self.is_winograd() {
-            [Layout::ForwardFilters, Layout::BackwardFilters]
-        } else {
-            [Layout::Forward, Layout::Backward]
+        match self.tile() {
+            Some(tile) => [Layout::ForwardFilters(tile), Layout::BackwardFilters(tile)],
+            None => [Layout::Forward, Layout::Backward],
         }
     }
 
     /// Rows of a partial gradient of the weights, as the products make it.
     pub(crate) fn slot_rows(&self) -> usize {
-        if self.is_winograd() {
-            POSITIONS * self.input.stride
-        } else {
-            self.forward_rows()
+        match self.tile() {
+            Some(tile) => tile.positions() * self.input.stride,
+            None => self.forward_rows(),
         }
     }
 
@@ -175,14 +182,14 @@ pub(crate) struct Chunks {
 impl Chunks {
     fn new(geometry: &Geometry, backward: bool) -> Self {
         let (input, output) = (geometry.input, geometry.output);
-        let (length, row, wanted) = if geometry.is_winograd() {
+        let (length, row, wanted) = if let Some(tile) = geometry.tile() {
             let target = if backward {
                 TILES_TARGET
             } else {
                 SCRATCH_TARGET
             };
             let tiles = target / winograd::tile_words(geometry, backward);
-            let rows = 2 * (tiles / output.width.div_ceil(2)).max(1);
+            let rows = tile.outputs() * (tiles / output.width.div_ceil(tile.outputs())).max(1);
             (output.height, output.width, rows)
         } else if geometry.is_pointwise() {
             let values = input.stride + output.stride;
@@ -204,8 +211,8 @@ impl Chunks {
         let mut size = length.div_ceil(per_picture);
         if geometry.is_pointwise() {
             size = size.next_multiple_of(8);
-        } else if geometry.is_winograd() {
-            size = size.next_multiple_of(2);
+        } else if let Some(tile) = geometry.tile() {
+            size = size.next_multiple_of(tile.outputs());
         }
         Self {
             length,
