@@ -228,6 +228,38 @@ fn dense_convolutions_of_all_kinds() {
     }
 }
 
+/// 3x3 convolutions with channels enough for Winograd's tiles, of both sizes of tiles, whole and cut, in one chunk and in
+/// several.
+#[test]
+fn tiles_of_all_sizes() {
+    for (channels, height, width) in [
+        (40, 8, 8),
+        (33, 9, 13),
+        (64, 11, 8),
+        (40, 7, 30),
+        (36, 17, 10),
+        (48, 5, 6),
+        (32, 1, 3),
+        (200, 26, 35),
+    ] {
+        let mut net = input(3, height, width);
+        let x = net.input();
+        let spec = Convolution::square(channels, 3);
+        let x = net.convolution("a", x, spec).unwrap();
+        let x = norm(&mut net, "an", x);
+        let x = net.activation(x, Activation::Silu);
+        let spec = Convolution::square(34, 3).with_bias();
+        let y = net.convolution("b", x, spec).unwrap();
+        let spec = Convolution::square(34, 3);
+        let z = net.convolution("c", x, spec).unwrap();
+        let z = norm(&mut net, "cn", z);
+        let x = net.add(&[y, z]).unwrap();
+        let x = net.activation(x, Activation::Relu);
+        let graph = head(net, x);
+        check(&format!("tiles {channels} {height}x{width}"), &graph, 2);
+    }
+}
+
 #[test]
 fn depthwise_convolutions_of_all_kinds() {
     for (kernel, stride, channels, height, width) in [
