@@ -30,7 +30,7 @@ use crate::{
     metrics::Table,
     mixing::Batch,
     npy,
-    optimizers::clip::clip_gradient_norm,
+    optimizers::{OptimizerState, clip::clip_gradient_norm},
     progress::{Event, Progress, Step},
     runs::{EpochRecord, FoldDirectory, Log, RunDirectory, Session, files, log::timestamp},
     score::{Scores, score},
@@ -227,13 +227,15 @@ impl Fold<'_> {
         progress.event(&Event::Measuring { fold: self.fold });
         let slots = sampler.epoch(0);
         let held_out = self.data.held_out_slots(self.fold).len() as u64;
-        let mut weights = state.weights.clone();
+        // What is measured is not kept.
+        let (mut weights, mut optimizer) = (state.weights.clone(), state.optimizer.clone());
         let step_seconds = measure(self.stop, || {
             engines.gradients.fill(0.0);
             for micro in 0..train.accumulate {
                 let part = &slots[micro * train.batch..][..train.batch];
                 engines.micro_batch(self, loader, &mut weights, part, 0, 0)?;
             }
+            engines.update(self, &mut weights, &mut optimizer, 0.0);
             Ok(())
         })?;
         let image_seconds = step_seconds / images as f64;
@@ -331,6 +333,43 @@ impl Engines {
             .backward(weights, &slopes[..outputs], &mut self.gradients);
         self.pace.was(Part::Network);
         Ok((loss, right))
+    }
+
+    /// Moves the weights by the gradients.
+    fn update(
+        &mut self,
+        fold: &Fold<'_>,
+        weights: &mut Weights,
+        optimizer: &mut OptimizerState,
+        rate: f32,
+    ) {
+        let gradients = &mut self.gradients;
+        if let Some(symmetry) = fold.symmetry {
+            symmetry.average(gradients);
+        }
+        let clip_norm = fold.config.train.clip_norm;
+        if clip_norm > 0.0 {
+            clip_gradient_norm(gradients, clip_norm);
+        }
+        let pieces: Vec<_> = optimizer
+            .pieces(rate, &mut weights.trainable, gradients, PIECE)
+            .into_iter()
+            .map(|piece| Mutex::new(Some(piece)))
+            .collect();
+        fold.pool.run(pieces.len(), &|index| {
+            let piece = pieces[index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(piece) = piece {
+                piece.run();
+            }
+        });
+        drop(pieces);
+        if let Some(symmetry) = fold.symmetry {
+            // An optimiser that multiplies matrices rounds the turns of a filter differently.
+            symmetry.tie(weights);
+        }
     }
 }
 
@@ -525,43 +564,13 @@ impl Work<'_> {
             sums.right += right;
             sums.cells += engines.slope.len() as u64;
         }
-        if let Some(symmetry) = fold.symmetry {
-            symmetry.average(&mut engines.gradients);
-        }
-        if train.clip_norm > 0.0 {
-            clip_gradient_norm(&mut engines.gradients, train.clip_norm);
-        }
         let rate = fold.config.schedule.rate(
             train.scaled_rate() as f32,
             state.cursor.step,
             self.plan.epoch_steps,
             self.plan.steps as f64 / self.plan.epoch_steps as f64,
         );
-        let pieces: Vec<_> = state
-            .optimizer
-            .pieces(
-                rate,
-                &mut state.weights.trainable,
-                &engines.gradients,
-                PIECE,
-            )
-            .into_iter()
-            .map(|piece| Mutex::new(Some(piece)))
-            .collect();
-        fold.pool.run(pieces.len(), &|index| {
-            let piece = pieces[index]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            if let Some(piece) = piece {
-                piece.run();
-            }
-        });
-        drop(pieces);
-        if let Some(symmetry) = fold.symmetry {
-            // An optimiser that multiplies matrices rounds the turns of a filter differently.
-            symmetry.tie(&mut state.weights);
-        }
+        engines.update(fold, &mut state.weights, &mut state.optimizer, rate);
         state.cursor.step += 1;
         state.cursor.epoch_step += 1;
         state.update_average(fold.config.average.as_ref(), &self.plan);

@@ -7,8 +7,8 @@
 mod batch_size;
 mod fold;
 pub mod notes;
-mod pace;
 mod out_of_fold;
+mod pace;
 mod plan;
 mod sources;
 mod standing;
