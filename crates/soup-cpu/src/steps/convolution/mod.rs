@@ -183,10 +183,10 @@ impl Chunks {
     fn new(geometry: &Geometry, backward: bool) -> Self {
         let (input, output) = (geometry.input, geometry.output);
         let (length, row, wanted) = if let Some(tile) = geometry.tile() {
-            let target = if backward {
-                TILES_TARGET
-            } else {
-                SCRATCH_TARGET
+            // Large tiles have more positions, whose filters must serve as many tiles.
+            let target = match (backward, tile) {
+                (false, Tile::Two) => SCRATCH_TARGET,
+                _ => TILES_TARGET,
             };
             let tiles = target / winograd::tile_words(geometry, backward);
             let rows = tile.outputs() * (tiles / output.width.div_ceil(tile.outputs())).max(1);
