@@ -10,8 +10,10 @@ with batches of 8, and medians are taken: other programs on the machine meet bot
 import contextlib
 import datetime
 import json
+import os
 import pathlib
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -41,7 +43,11 @@ def ask(body):
 
 @contextlib.contextmanager
 def running(command, body):
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=5)
+        sys.exit(f"something else listens on port {PORT}")
+    # A group of its own: the peer's processes outlive the one that started them.
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         for _ in range(1200):
             with contextlib.suppress(OSError):
@@ -52,12 +58,11 @@ def running(command, body):
         yield
     finally:
         process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    # A port that the other side is still leaving is not shared.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     time.sleep(1)
 
 
@@ -104,6 +109,7 @@ def main(program, soup, onnx, picture, results, turns="5", seconds="20", connect
             for name in list(sides)[:: 1 if turn % 2 == 0 else -1]:
                 with running(sides[name], body):
                     answers[name] = ask(body)
+                    assert ("pictures" in answers[name]) == (name == OURS), f"{name} is not what answers"
                     load(str(script), 3, connections)
                     found[name].append(load(str(script), seconds, connections))
                     print(turn, name, found[name][-1], flush=True)
