@@ -1,22 +1,21 @@
 //! The training of one fold, from wherever it stands to its end.
 
 use std::{
-    borrow::Cow,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Instant, SystemTime},
 };
 
-use soup_cpu::{Inference, Options, Pool, Training};
+use soup_cpu::Pool;
 use soup_data::{Examples, transforms::Pipeline};
-use soup_graph::{Graph, Shape, Symmetry, Weights, rewrite, safetensors};
-use soup_zoo::heads::label_map;
+use soup_graph::{Graph, Symmetry, Weights, rewrite, safetensors};
 
 use super::{
     TrainData,
+    engines::Engines,
     notes::Notes,
     pace::{Pace, Part},
     plan::{Plan, measure},
@@ -28,16 +27,11 @@ use crate::{
     config::CheckedConfig,
     memory,
     metrics::Table,
-    mixing::Batch,
     npy,
-    optimizers::{OptimizerState, clip::clip_gradient_norm},
     progress::{Event, Progress, Step},
     runs::{EpochRecord, FoldDirectory, Log, RunDirectory, Session, files, log::timestamp},
     score::{Scores, score},
 };
-
-/// Parameters that one task of the optimiser moves.
-const PIECE: usize = 1 << 16;
 
 /// What the training of a fold works on.
 pub(super) struct Fold<'a> {
@@ -87,7 +81,7 @@ impl Fold<'_> {
         directory.write_metrics(&state.cursor.history)?;
 
         let mut sampler = self.sampler();
-        let mut engines = self.engines()?;
+        let mut engines = Engines::new(self)?;
         let evaluation = self.config.transforms.evaluation();
         let loader = self.loader(&self.config.transforms, false);
         let judge = self.loader(&evaluation, true);
@@ -132,48 +126,6 @@ impl Fold<'_> {
             Sampler::composed_beside(rows.len(), data.compose_share)
         };
         Sampler::new(train.seed, self.fold, rows, composed, train.epoch_images)
-    }
-
-    fn engines(&self) -> Result<Engines, Error> {
-        let options = Options {
-            pool: Some(Arc::clone(self.pool)),
-            precision: self.config.model.precision.into(),
-            ..Options::default()
-        };
-        let wrong = |error: soup_cpu::PlanError| Error::Model {
-            model: self.config.model.name.clone(),
-            problem: error.to_string(),
-        };
-        let train = &self.config.train;
-        // Boxes teach the maps under the logits, so training has them as a second output.
-        let maps = label_map::maps(self.graph).filter(|_| self.config.boxes.is_on());
-        let taught = match maps {
-            Some(maps) => {
-                let mut graph = self.graph.clone();
-                graph.outputs.push(maps);
-                Cow::Owned(graph)
-            }
-            None => Cow::Borrowed(self.graph),
-        };
-        let map_size = maps.and_then(|maps| match taught.node(maps).shape {
-            Shape::Map(map) => Some([map.height, map.width, map.channels]),
-            Shape::Vector(_) => None,
-        });
-        let map_len = map_size.map_or(0, |size| size.iter().product());
-        // The shape of the rewritten network does not depend on the weights.
-        let (deployed, _) = rewrite::for_inference(self.graph, &Weights::zeros(self.graph));
-        Ok(Engines {
-            training: Training::new(&taught, train.batch, &options).map_err(wrong)?,
-            inference: Inference::new(&deployed, train.evaluation_batch(), &options)
-                .map_err(wrong)?,
-            gradients: vec![0.0; self.graph.trainable_len()],
-            targets: vec![0.0; train.batch * self.data.label_names.len()],
-            slope: vec![0.0; train.batch * self.data.label_names.len()],
-            map_size,
-            map_slope: vec![0.0; train.batch * map_len],
-            mixing: Vec::new(),
-            pace: Pace::default(),
-        })
     }
 
     fn loader<'b>(&'b self, transforms: &'b Pipeline, held_out: bool) -> Loader<'b> {
@@ -248,128 +200,6 @@ impl Fold<'_> {
         );
         plan.write(&path)?;
         Ok(plan)
-    }
-}
-
-/// The planned network and the memory of a step.
-struct Engines {
-    training: Training,
-    /// Of the network with its branches merged and its batch norms folded.
-    inference: Inference,
-    gradients: Vec<f32>,
-    targets: Vec<f32>,
-    slope: Vec<f32>,
-    /// Rows, columns and labels of the maps that boxes teach.
-    map_size: Option<[usize; 3]>,
-    map_slope: Vec<f32>,
-    /// Room for mixing pictures.
-    mixing: Vec<f32>,
-    /// Where the time went since the epoch began.
-    pace: Pace,
-}
-
-impl Engines {
-    /// Adds the gradients of one batch and gives its loss and the number of right cells.
-    fn micro_batch(
-        &mut self,
-        fold: &Fold<'_>,
-        loader: &Loader<'_>,
-        weights: &mut Weights,
-        slots: &[Slot],
-        epoch: u32,
-        draw: u32,
-    ) -> Result<(f64, u64), Error> {
-        let config = fold.config;
-        self.pace.begin();
-        let input = self.training.input_mut();
-        let mut boxes = loader.fill(slots, epoch, input, &mut self.targets)?;
-        let labels = fold.data.label_names.len();
-        if let Some(mix) = &config.mix {
-            let keys: Vec<u64> = slots.iter().map(|slot| slot.key()).collect();
-            let mut batch = Batch {
-                pictures: input,
-                targets: &mut self.targets,
-                shape: fold.graph.input(),
-                labels,
-            };
-            let draws = (config.train.seed, epoch);
-            let mixed = mix.apply(draws, &keys, &mut batch, &mut self.mixing);
-            // Boxes say where things are in a picture of its own.
-            let mixed = boxes.iter_mut().zip(mixed);
-            mixed
-                .filter(|(_, mixed)| *mixed)
-                .for_each(|(boxes, _)| *boxes = None);
-        }
-        self.pace.was(Part::Pictures);
-        self.training.forward(weights, config.train.seed, draw);
-        self.pace.was(Part::Network);
-        let logits = self.training.output(0);
-        let mut loss = config
-            .loss
-            .evaluate(logits, &self.targets, labels, &mut self.slope);
-        let right = logits
-            .iter()
-            .zip(&self.targets)
-            .filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5))
-            .count() as u64;
-        if let (Some(size), Some(composed)) = (self.map_size, fold.data.composed) {
-            let maps = self.training.output(1);
-            let shape = composed.shape();
-            let slope = &mut self.map_slope;
-            loss += config
-                .boxes
-                .evaluate(maps, size, &boxes, shape, slope, fold.pool);
-        }
-        if config.train.accumulate > 1 {
-            let share = 1.0 / config.train.accumulate as f32;
-            let slopes = self.slope.iter_mut().chain(&mut self.map_slope);
-            slopes.for_each(|slope| *slope *= share);
-        }
-        self.pace.was(Part::Loss);
-        self.training.update_statistics(weights);
-        let slopes = [self.slope.as_slice(), &self.map_slope];
-        let outputs = 1 + usize::from(self.map_size.is_some());
-        self.training
-            .backward(weights, &slopes[..outputs], &mut self.gradients);
-        self.pace.was(Part::Network);
-        Ok((loss, right))
-    }
-
-    /// Moves the weights by the gradients.
-    fn update(
-        &mut self,
-        fold: &Fold<'_>,
-        weights: &mut Weights,
-        optimizer: &mut OptimizerState,
-        rate: f32,
-    ) {
-        let gradients = &mut self.gradients;
-        if let Some(symmetry) = fold.symmetry {
-            symmetry.average(gradients);
-        }
-        let clip_norm = fold.config.train.clip_norm;
-        if clip_norm > 0.0 {
-            clip_gradient_norm(gradients, clip_norm);
-        }
-        let pieces: Vec<_> = optimizer
-            .pieces(rate, &mut weights.trainable, gradients, PIECE)
-            .into_iter()
-            .map(|piece| Mutex::new(Some(piece)))
-            .collect();
-        fold.pool.run(pieces.len(), &|index| {
-            let piece = pieces[index]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            if let Some(piece) = piece {
-                piece.run();
-            }
-        });
-        drop(pieces);
-        if let Some(symmetry) = fold.symmetry {
-            // An optimiser that multiplies matrices rounds the turns of a filter differently.
-            symmetry.tie(weights);
-        }
     }
 }
 

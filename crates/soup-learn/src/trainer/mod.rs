@@ -5,6 +5,7 @@
 //! any moment is followed by one that ends with the same bytes.
 
 mod batch_size;
+mod engines;
 mod fold;
 pub mod notes;
 mod out_of_fold;
