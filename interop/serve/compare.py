@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def ask(body):
 @contextlib.contextmanager
 def running(command, body):
     with contextlib.suppress(OSError):
-        urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=5)
+        socket.create_connection(("127.0.0.1", PORT), timeout=5).close()
         sys.exit(f"something else listens on port {PORT}")
     # A group of its own: the peer's processes outlive the one that started them.
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
