@@ -132,6 +132,77 @@ macro_rules! by_kernel {
     };
 }
 
+/// Neighbouring outputs that are made together: each value of a row is loaded once for all of them.
+const MANY: usize = 8;
+/// The same where fewer are left.
+const SOME: usize = 4;
+
+/// `K` taps of a vector of channels, `row` values apart.
+#[inline(always)]
+unsafe fn taps<S: Simd, const K: usize>(weights: *const f32, row: usize) -> [S::V; K] {
+    // SAFETY: the caller's weights have `K` rows.
+    unsafe {
+        let mut w = [S::splat(0.0); K];
+        for kx in 0..K {
+            w[kx] = S::load(weights.add(kx * row));
+        }
+        w
+    }
+}
+
+/// `sums[t] += sum of x[t STRIDE + k] w[k]`, `x` one vector a pixel.
+#[inline(always)]
+unsafe fn correlate<S: Simd, const K: usize, const STRIDE: usize, const T: usize>(
+    x: *const f32,
+    w: &[S::V; K],
+    sums: &mut [S::V; T],
+) {
+    // SAFETY: the caller's row reaches that far.
+    unsafe {
+        for at in 0..(T - 1) * STRIDE + K {
+            let value = S::load(x.add(at * S::LANES));
+            for t in 0..T {
+                if at >= t * STRIDE && at - t * STRIDE < K {
+                    sums[t] = S::mul_add(value, w[at - t * STRIDE], sums[t]);
+                }
+            }
+        }
+    }
+}
+
+/// `sums[r][k] += sum of d[t] rows[r][t STRIDE + k]` over `T` neighbouring outputs.
+#[inline(always)]
+unsafe fn correlate_weights<
+    S: Simd,
+    const R: usize,
+    const K: usize,
+    const STRIDE: usize,
+    const T: usize,
+>(
+    d: *const f32,
+    rows: &[*const f32; R],
+    sums: &mut [[S::V; K]; R],
+) {
+    // SAFETY: the caller's rows reach that far.
+    unsafe {
+        let mut gradients = [S::splat(0.0); T];
+        for t in 0..T {
+            gradients[t] = S::load(d.add(t * S::LANES));
+        }
+        for at in 0..(T - 1) * STRIDE + K {
+            for r in 0..R {
+                let value = S::load(rows[r].add(at * S::LANES));
+                for t in 0..T {
+                    if at >= t * STRIDE && at - t * STRIDE < K {
+                        let sum = &mut sums[r][at - t * STRIDE];
+                        *sum = S::mul_add(gradients[t], value, *sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Forward: raw output, mean and spread of every channel over the picture.
 pub(crate) struct DepthwiseForward {
     pub plane: Plane,
@@ -260,8 +331,24 @@ impl DepthwiseForward {
     unsafe fn row<S: Simd, E: Element, F: Function, const K: usize>(&self, ring: &Ring, oy: usize) {
         // SAFETY: as for the kernel.
         unsafe {
+            match self.plane.stride {
+                1 => self.strided_row::<S, E, F, K, 1>(ring, oy),
+                2 => self.strided_row::<S, E, F, K, 2>(ring, oy),
+                _ => self.row_any::<S, E, F>(ring, oy),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn strided_row<S: Simd, E: Element, F: Function, const K: usize, const STRIDE: usize>(
+        &self,
+        ring: &Ring,
+        oy: usize,
+    ) {
+        // SAFETY: as for the kernel.
+        unsafe {
             let p = &self.plane;
-            let top = (oy * p.stride) as isize - p.padding as isize;
+            let top = (oy * STRIDE) as isize - p.padding as isize;
             let mut rows = [std::ptr::null_mut(); K];
             for (ky, row) in rows.iter_mut().enumerate() {
                 *row = ring.row(top + ky as isize, p.height);
@@ -270,34 +357,53 @@ impl DepthwiseForward {
             let out = out.add(oy * p.out_width * self.out_stride + self.first);
             let mut c = 0;
             while c < self.channels {
-                let mut w = [[S::splat(0.0); K]; K];
-                for ky in 0..K {
-                    for kx in 0..K {
-                        let tap = (ky * K + kx) * self.weight_row;
-                        w[ky][kx] = S::load(self.weights.add(tap + self.first + c));
-                    }
+                let from = rows.map(|row| row.add(c / S::LANES * ring.plane).cast_const());
+                let to = out.add(c);
+                let mut ox = 0;
+                while ox + MANY <= p.out_width {
+                    self.outputs::<S, E, F, K, STRIDE, MANY>(&from, to, c, ox);
+                    ox += MANY;
                 }
-                let bias = S::load(self.bias.add(self.first + c));
-                let plane = c / S::LANES * ring.plane;
-                for ox in 0..p.out_width {
-                    let at = plane + ox * p.stride * S::LANES;
-                    let mut sum = bias;
-                    let mut second = S::splat(0.0);
-                    for ky in 0..K {
-                        for kx in 0..K {
-                            let x = S::load(rows[ky].add(at + kx * S::LANES));
-                            // Two sums: half the latency of one chain.
-                            if (ky * K + kx).is_multiple_of(2) {
-                                sum = S::mul_add(x, w[ky][kx], sum);
-                            } else {
-                                second = S::mul_add(x, w[ky][kx], second);
-                            }
-                        }
-                    }
-                    let value = F::value::<S, E>(S::add(sum, second));
-                    E::store::<S>(out.add(ox * self.out_stride + c), value);
+                while ox + SOME <= p.out_width {
+                    self.outputs::<S, E, F, K, STRIDE, SOME>(&from, to, c, ox);
+                    ox += SOME;
+                }
+                while ox < p.out_width {
+                    self.outputs::<S, E, F, K, STRIDE, 1>(&from, to, c, ox);
+                    ox += 1;
                 }
                 c += S::LANES;
+            }
+        }
+    }
+
+    /// `T` neighbouring outputs of a vector of channels, from column `ox`.
+    #[inline(always)]
+    unsafe fn outputs<
+        S: Simd,
+        E: Element,
+        F: Function,
+        const K: usize,
+        const STRIDE: usize,
+        const T: usize,
+    >(
+        &self,
+        rows: &[*const f32; K],
+        out: *mut E,
+        c: usize,
+        ox: usize,
+    ) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let weights = self.weights.add(self.first + c);
+            let mut sums = [S::load(self.bias.add(self.first + c)); T];
+            for ky in 0..K {
+                let w = taps::<S, K>(weights.add(ky * K * self.weight_row), self.weight_row);
+                correlate::<S, K, STRIDE, T>(rows[ky].add(ox * STRIDE * S::LANES), &w, &mut sums);
+            }
+            for t in 0..T {
+                let place = out.add((ox + t) * self.out_stride);
+                E::store::<S>(place, F::value::<S, E>(sums[t]));
             }
         }
     }
@@ -534,40 +640,94 @@ impl DepthwiseBackward {
     ) {
         // SAFETY: as for the kernel.
         unsafe {
-            let p = &self.plane;
-            let top = (oy * p.stride) as isize - p.padding as isize;
-            let mut rows = [std::ptr::null_mut(); K];
-            for (ky, row) in rows.iter_mut().enumerate() {
-                *row = values.row(top + ky as isize, p.height);
+            match self.plane.stride {
+                1 => self.strided_weight_row::<S, K, 1>(values, gradients, oy),
+                2 => self.strided_weight_row::<S, K, 2>(values, gradients, oy),
+                _ => self.weight_row_any::<S, E>(values, gradients, oy),
             }
-            let gradient = gradients.pixels(oy);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn strided_weight_row<S: Simd, const K: usize, const STRIDE: usize>(
+        &self,
+        values: &Ring,
+        gradients: &Ring,
+        oy: usize,
+    ) {
+        // SAFETY: as for the kernel.
+        unsafe {
             let mut c = 0;
             while c < self.channels {
-                let slot = self.weight_gradient.add(self.first + c);
-                let mut sums = [[S::splat(0.0); K]; K];
-                for ky in 0..K {
-                    for kx in 0..K {
-                        sums[ky][kx] = S::load(slot.add((ky * K + kx) * self.weight_row));
-                    }
-                }
-                let gradient = gradient.add(c / S::LANES * gradients.plane);
-                let plane = c / S::LANES * values.plane;
-                for ox in 0..p.out_width {
-                    let d = S::load(gradient.add(ox * S::LANES));
-                    let at = plane + ox * p.stride * S::LANES;
-                    for ky in 0..K {
-                        for kx in 0..K {
-                            let x = S::load(rows[ky].add(at + kx * S::LANES));
-                            sums[ky][kx] = S::mul_add(d, x, sums[ky][kx]);
+                // As many rows of taps as stay in 16 registers.
+                match K {
+                    3 => self.tap_rows::<S, 3, K, STRIDE>(values, gradients, oy, c, 0),
+                    _ => {
+                        let mut ky = 0;
+                        while ky + 2 <= K {
+                            self.tap_rows::<S, 2, K, STRIDE>(values, gradients, oy, c, ky);
+                            ky += 2;
+                        }
+                        while ky < K {
+                            self.tap_rows::<S, 1, K, STRIDE>(values, gradients, oy, c, ky);
+                            ky += 1;
                         }
                     }
                 }
-                for ky in 0..K {
-                    for kx in 0..K {
-                        S::store(slot.add((ky * K + kx) * self.weight_row), sums[ky][kx]);
-                    }
-                }
                 c += S::LANES;
+            }
+        }
+    }
+
+    /// Gradient of `R` rows of taps from row `ky` on, of a vector of channels.
+    #[inline(always)]
+    unsafe fn tap_rows<S: Simd, const R: usize, const K: usize, const STRIDE: usize>(
+        &self,
+        values: &Ring,
+        gradients: &Ring,
+        oy: usize,
+        c: usize,
+        ky: usize,
+    ) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let vector = c / S::LANES;
+            let slot = self.weight_gradient.add(self.first + c);
+            let slot = slot.add(ky * K * self.weight_row);
+            let top = (oy * STRIDE + ky) as isize - p.padding as isize;
+            let mut rows = [std::ptr::null(); R];
+            let mut sums = [[S::splat(0.0); K]; R];
+            for r in 0..R {
+                let row = values.row(top + r as isize, p.height);
+                rows[r] = row.add(vector * values.plane).cast_const();
+                sums[r] = taps::<S, K>(slot.add(r * K * self.weight_row), self.weight_row);
+            }
+            let mut d = gradients
+                .pixels(oy)
+                .add(vector * gradients.plane)
+                .cast_const();
+            let mut ox = 0;
+            while ox + SOME <= p.out_width {
+                correlate_weights::<S, R, K, STRIDE, SOME>(d, &rows, &mut sums);
+                for r in 0..R {
+                    rows[r] = rows[r].add(SOME * STRIDE * S::LANES);
+                }
+                d = d.add(SOME * S::LANES);
+                ox += SOME;
+            }
+            while ox < p.out_width {
+                correlate_weights::<S, R, K, STRIDE, 1>(d, &rows, &mut sums);
+                for r in 0..R {
+                    rows[r] = rows[r].add(STRIDE * S::LANES);
+                }
+                d = d.add(S::LANES);
+                ox += 1;
+            }
+            for r in 0..R {
+                for kx in 0..K {
+                    S::store(slot.add((r * K + kx) * self.weight_row), sums[r][kx]);
+                }
             }
         }
     }
@@ -633,50 +793,22 @@ impl DepthwiseBackward {
     ) {
         // SAFETY: as for the kernel; columns beyond the output are zeros of the ring's padding.
         unsafe {
-            let p = &self.plane;
-            let mut rows = [std::ptr::null_mut(); K];
-            for (ky, row) in rows.iter_mut().enumerate() {
-                *row = self.gradient_row(gradients, y, ky);
+            if self.plane.stride > 2 {
+                return self.data_row_any::<S, E>(data, gradients, slopes, y);
             }
+            let p = &self.plane;
             let mut c = 0;
             while c < self.channels {
-                let mut w = [[S::splat(0.0); K]; K];
-                for ky in 0..K {
-                    for kx in 0..K {
-                        let tap = (ky * K + kx) * self.weight_row;
-                        w[ky][kx] = S::load(self.weights.add(tap + self.first + c));
-                    }
-                }
-                let plane = (c / S::LANES * gradients.plane) as isize;
                 let mut row = self.finished::<S, E>(data, slopes, y, c);
-                for x in 0..p.width {
-                    let mut sum = S::splat(0.0);
-                    let mut second = S::splat(0.0);
-                    if p.stride == 1 {
-                        let at = (x + p.padding) as isize;
-                        for ky in 0..K {
-                            for kx in 0..K {
-                                let ox = plane + (at - kx as isize) * S::LANES as isize;
-                                let d = S::load(rows[ky].offset(ox));
-                                if (ky * K + kx).is_multiple_of(2) {
-                                    sum = S::mul_add(d, w[ky][kx], sum);
-                                } else {
-                                    second = S::mul_add(d, w[ky][kx], second);
-                                }
-                            }
-                        }
-                    } else if p.stride == 2 {
-                        let at = x + p.padding;
-                        // Unrolled by the parity of the column, so that taps stay in registers.
-                        if at.is_multiple_of(2) {
-                            sum = self.half_taps::<S, K, 0>(&rows, &w, at, plane, sum);
-                        } else {
-                            sum = self.half_taps::<S, K, 1>(&rows, &w, at, plane, sum);
-                        }
-                    } else {
-                        sum = self.pixel::<S>(gradients, y, x, c, sum);
+                // Columns of one parity meet the same taps; a name a number of taps, as they must be known.
+                for first in 0..p.stride.min(p.width) {
+                    let start = (first + p.padding) % p.stride;
+                    match (K - start).div_ceil(p.stride) {
+                        1 => self.columns::<S, E, K, 1>(&mut row, gradients, y, c, first),
+                        2 => self.columns::<S, E, K, 2>(&mut row, gradients, y, c, first),
+                        3 => self.columns::<S, E, K, 3>(&mut row, gradients, y, c, first),
+                        _ => self.columns::<S, E, K, K>(&mut row, gradients, y, c, first),
                     }
-                    row.put(x, S::add(sum, second));
                 }
                 row.end();
                 c += S::LANES;
@@ -684,27 +816,70 @@ impl DepthwiseBackward {
         }
     }
 
+    /// Columns `first`, `first + stride`, ... of a row of the gradient of the data, which meet `N` taps in
+    /// each row of taps.
     #[inline(always)]
-    unsafe fn half_taps<S: Simd, const K: usize, const START: usize>(
+    unsafe fn columns<S: Simd, E: Element, const K: usize, const N: usize>(
         &self,
-        rows: &[*mut f32; K],
-        w: &[[S::V; K]; K],
-        at: usize,
-        plane: isize,
-        mut sum: S::V,
-    ) -> S::V {
+        row: &mut FinishedRow<S, E>,
+        gradients: &Ring,
+        y: usize,
+        c: usize,
+        first: usize,
+    ) {
         // SAFETY: as for the kernel.
         unsafe {
-            for ky in 0..K {
-                let mut kx = START;
-                while kx < K {
-                    let ox = (at as isize - kx as isize) / 2;
-                    let d = S::load(rows[ky].offset(plane + ox * S::LANES as isize));
-                    sum = S::mul_add(d, w[ky][kx], sum);
-                    kx += 2;
-                }
+            let p = &self.plane;
+            let count = (p.width - first).div_ceil(p.stride);
+            let mut done = 0;
+            while done + MANY <= count {
+                self.some_columns::<S, E, K, N, MANY>(row, gradients, y, c, first, done);
+                done += MANY;
             }
-            sum
+            while done + SOME <= count {
+                self.some_columns::<S, E, K, N, SOME>(row, gradients, y, c, first, done);
+                done += SOME;
+            }
+            while done < count {
+                self.some_columns::<S, E, K, N, 1>(row, gradients, y, c, first, done);
+                done += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn some_columns<S: Simd, E: Element, const K: usize, const N: usize, const T: usize>(
+        &self,
+        row: &mut FinishedRow<S, E>,
+        gradients: &Ring,
+        y: usize,
+        c: usize,
+        first: usize,
+        done: usize,
+    ) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let p = &self.plane;
+            let vector = (c / S::LANES * gradients.plane) as isize;
+            // The last tap that a column meets reads the first value.
+            let kx = (first + p.padding) % p.stride;
+            let at = ((first + p.padding) / p.stride + done) as isize - (N as isize - 1);
+            let mut sums = [S::splat(0.0); T];
+            let mut ky = (y + p.padding) % p.stride;
+            while ky < K {
+                let from = self.gradient_row(gradients, y, ky);
+                let from = from.offset(vector + at * S::LANES as isize);
+                let mut w = [S::splat(0.0); N];
+                for n in 0..N {
+                    let tap = ky * K + kx + (N - 1 - n) * p.stride;
+                    w[n] = S::load(self.weights.add(tap * self.weight_row + self.first + c));
+                }
+                correlate::<S, N, 1, T>(from, &w, &mut sums);
+                ky += p.stride;
+            }
+            for t in 0..T {
+                row.put(first + (done + t) * p.stride, sums[t]);
+            }
         }
     }
 
