@@ -78,25 +78,38 @@ struct Ring {
 }
 
 impl Ring {
+    /// A ring for rows of `pixels` pixels, in rows of `width` with their padding. Only what no pixel will stand on is
+    /// zeroed: small maps have more of it than of pixels.
+    ///
     /// # Safety
-    /// `base` must have room for `rows + 1` rows; they are zeroed here.
+    /// `base` must have room for `rows + 1` rows.
     unsafe fn new<S: Simd>(
         base: *mut f32,
         rows: usize,
         channels: usize,
-        width: usize,
+        [width, pixels]: [usize; 2],
         padding: usize,
     ) -> Self {
-        let row = width * channels;
-        // SAFETY: as promised.
-        unsafe { std::ptr::write_bytes(base, 0, (rows + 1) * row) };
-        Self {
+        let ring = Self {
             base,
             rows,
-            row,
+            row: width * channels,
             plane: width * S::LANES,
             left: padding * S::LANES,
+        };
+        // SAFETY: as promised.
+        unsafe {
+            let end = ring.left + pixels * S::LANES;
+            for row in 0..rows {
+                for vector in 0..channels / S::LANES {
+                    let plane = base.add(row * ring.row + vector * ring.plane);
+                    std::ptr::write_bytes(plane, 0, ring.left);
+                    std::ptr::write_bytes(plane.add(end), 0, ring.plane - end);
+                }
+            }
+            std::ptr::write_bytes(base.add(rows * ring.row), 0, ring.row);
         }
+        ring
     }
 
     /// Start of the row's padding; row `y` of the map, or the row of zeros.
@@ -231,9 +244,9 @@ impl MapKernel for DepthwiseForward {
         // SAFETY: the caller promises buffers of the plane's sizes and scratch as `Plane::scratch`.
         unsafe {
             let p = self.plane;
-            let width = p.padded_width();
             let rows = p.ring_rows();
-            let ring = Ring::new::<S>(self.scratch, rows, self.channels, width, p.padding);
+            let widths = [p.padded_width(), p.width];
+            let ring = Ring::new::<S>(self.scratch, rows, self.channels, widths, p.padding);
             let sums = self
                 .scratch
                 .add((p.ring_rows() + 1) * p.padded_width() * BLOCK);
@@ -514,15 +527,16 @@ impl MapKernel for DepthwiseBackward {
         unsafe {
             let p = self.plane;
             let taps = p.kernel * p.kernel;
-            let (rows, width) = (p.ring_rows(), p.padded_width());
+            let rows = p.ring_rows();
             let area = (p.ring_rows() + 1) * p.padded_width() * BLOCK;
-            let ring = |offset: usize, width: usize, padding: usize| {
+            let ring = |offset: usize, widths: [usize; 2], padding: usize| {
                 let base = self.scratch.add(offset);
-                Ring::new::<S>(base, rows, self.channels, width, padding)
+                Ring::new::<S>(base, rows, self.channels, widths, padding)
             };
-            let values = ring(0, width, p.padding);
-            let slopes = ring(area, width, p.padding);
-            let gradients = ring(2 * area, p.gradient_width(), p.kernel);
+            let widths = [p.padded_width(), p.width];
+            let values = ring(0, widths, p.padding);
+            let slopes = ring(area, widths, p.padding);
+            let gradients = ring(2 * area, [p.gradient_width(), p.out_width], p.kernel);
             let wants_slope = !self.sums.is_null();
             for tap in 0..taps {
                 let to = self.weight_gradient.add(tap * self.weight_row + self.first);

@@ -2,11 +2,15 @@
 
 use soup_graph::Activation;
 
-pub(crate) use crate::kernels::depthwise::BLOCK;
-use crate::kernels::depthwise::{DepthwiseBackward, DepthwiseForward, Plane};
+use crate::kernels::depthwise::{BLOCK, DepthwiseBackward, DepthwiseForward, Plane};
 use crate::plan::{Buffer, Context, Gradient, Step, View};
 use crate::simd::padded;
 use crate::steps::convolution::Data;
+
+/// Channels of a task where a picture is cut into at least so many: as even as they can be, at most [`BLOCK`].
+pub(crate) fn channels_of_task(channels: usize, tasks: usize) -> usize {
+    padded(channels.div_ceil(tasks.max(channels.div_ceil(BLOCK))))
+}
 
 /// First channel and number of channels of a block.
 fn block(index: usize, size: usize, channels: usize) -> (usize, usize) {
@@ -21,7 +25,7 @@ pub(crate) struct Forward {
     pub view: View,
     /// Stored channels.
     pub channels: usize,
-    /// Channels of a task, at most [`BLOCK`].
+    /// Channels of a task: [`channels_of_task`].
     pub block: usize,
     /// What the output is stored through.
     pub activation: Option<Activation>,
@@ -32,14 +36,6 @@ pub(crate) struct Forward {
     pub output: Buffer,
     /// Mean and spread of every picture, each a row of stored channels.
     pub statistics: Option<Buffer>,
-}
-
-impl Forward {
-    /// Channels of a task, so that a batch has tasks for so many threads.
-    pub(crate) fn block(channels: usize, batch: usize, threads: usize) -> usize {
-        let tasks = (2 * threads).div_ceil(batch);
-        padded(channels.div_ceil(tasks)).min(BLOCK)
-    }
 }
 
 impl Step for Forward {
@@ -125,14 +121,15 @@ pub(crate) struct Backward {
 
 impl Step for Backward {
     fn run(&self, context: &Context<'_>) {
-        let blocks = self.channels.div_ceil(BLOCK);
+        let size = channels_of_task(self.channels, 1);
+        let blocks = self.channels.div_ceil(size);
         let taps = self.plane.kernel * self.plane.kernel;
         let sum_rows = crate::kernels::gather::SUM_ROWS;
         context
             .pool
             .run_with_worker(context.batch * blocks, &|task, worker| {
                 let picture = task / blocks;
-                let (first, channels) = block(task % blocks, BLOCK, self.channels);
+                let (first, channels) = block(task % blocks, size, self.channels);
                 // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
                 unsafe {
                     context.run(DepthwiseBackward {

@@ -23,6 +23,9 @@ pub struct DataConfig {
     pub crowd_share: f64,
     /// Least and greatest number of letters in a crowded picture; beyond one of each they stand there again.
     pub crowd: [u32; 2],
+    /// Whether the labels of crowded pictures teach beside their boxes. Nearly every label is in a crowd, so that they
+    /// teach little but to say yes.
+    pub crowd_labels: bool,
     /// Composed pictures in an epoch where every picture is composed.
     pub composed: u64,
     /// Composed pictures held out where every picture is composed, from glyphs never trained on.
@@ -43,6 +46,7 @@ impl Default for DataConfig {
             compose_share: 0.0,
             crowd_share: 0.0,
             crowd: [22, 26],
+            crowd_labels: true,
             composed: 10_000,
             composed_valid: 1_000,
             glyphs: GlyphSpec::default(),

@@ -129,15 +129,21 @@ impl Config {
 
     fn check_boxes(&self) -> Result<(), ConfigError> {
         self.boxes.check()?;
-        if !self.boxes.is_on() {
-            return Ok(());
-        }
         let wrong = |problem: String| {
             Err(ConfigError::Value {
                 path: "boxes.weight".to_owned(),
                 problem,
             })
         };
+        if !self.boxes.is_on() {
+            let only_boxes = self.data.crowd_share > 0.0 && !self.data.crowd_labels;
+            return match only_boxes {
+                true => {
+                    wrong("with data.crowd_labels=false only boxes teach from crowds".to_owned())
+                }
+                false => Ok(()),
+            };
+        }
         if self.model.head != soup_zoo::Head::LabelMap {
             return wrong("boxes teach label maps; set model.head=label_map too".to_owned());
         }

@@ -123,6 +123,11 @@ impl Engines {
         let mut loss = config
             .loss
             .evaluate(logits, &self.targets, labels, &mut self.slope);
+        if !config.data.crowd_labels {
+            let rows = slots.iter().zip(self.slope.chunks_exact_mut(labels));
+            rows.filter(|(slot, _)| matches!(slot, Slot::Crowded(_)))
+                .for_each(|(_, slope)| slope.fill(0.0));
+        }
         let right = logits
             .iter()
             .zip(&self.targets)
