@@ -93,6 +93,51 @@ fn the_layout_is_the_contests_whatever_the_number_of_threads() {
 }
 
 #[test]
+fn pictures_of_two_groups_share_no_glyph() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = ComposeConfig {
+        glyph_groups: 3,
+        ..ComposeConfig::default()
+    };
+    // Few glyphs, so that pictures cut at random would share some.
+    let pool = || {
+        "strokes[0..520]"
+            .parse::<GlyphSpec>()
+            .unwrap()
+            .open()
+            .unwrap()
+    };
+    let composer = Composer::new(config.clone(), pool()).unwrap();
+    write_dataset(&composer, &options(folder.path(), 60, 2), &go_on).unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let groups: BTreeMap<String, String> = read("groups.csv")
+        .lines()
+        .skip(1)
+        .map(|row| row.split_once(',').unwrap())
+        .map(|(index, group)| (index.to_owned(), group.to_owned()))
+        .collect();
+    assert_eq!(groups.len(), 60);
+    let mut seen: BTreeMap<String, (String, usize)> = BTreeMap::new();
+    for row in read("boxes.csv").lines().skip(1) {
+        let group = &groups[row.split(',').next().unwrap()];
+        let glyph = row.split(',').next_back().unwrap();
+        let (first, times) = seen
+            .entry(glyph.to_owned())
+            .or_insert_with(|| (group.clone(), 0));
+        assert_eq!(first, group, "{glyph}");
+        *times += 1;
+    }
+    assert!(seen.values().any(|(_, times)| *times > 1));
+
+    let many = ComposeConfig {
+        glyph_groups: 21,
+        ..config
+    };
+    let error = Composer::new(many, pool()).unwrap_err().to_string();
+    assert!(error.contains("too few for 21 groups"), "{error}");
+}
+
+#[test]
 fn an_interrupted_call_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));

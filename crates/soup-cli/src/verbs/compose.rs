@@ -36,7 +36,11 @@ Join several with +; [0..12000] takes a range, so two sets can be made of other 
   soup compose --glyphs 'strokes[20000..30000]' --count 500 --seed 2 --out test
 
 The settings of a picture are keys of the section compose, for example:
-  soup compose --count 100 --seed 1 --out small compose.width=128 compose.height=128")]
+  soup compose --count 100 --seed 1 --out small compose.width=128 compose.height=128
+
+Pictures that share a drawing read too well when one of them is held out. To cut folds that share none:
+  soup compose --count 5000 --out set compose.glyph_groups=5
+  soup folds --data set --kind group --group group --groups set/groups.csv --k 5 --out folds.json")]
 pub struct Arguments {
     /// What the letters are drawn from
     #[arg(long, value_name = "SOURCE", default_value = "strokes")]

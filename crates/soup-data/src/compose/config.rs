@@ -17,6 +17,9 @@ pub struct ComposeConfig {
     pub letters: [u32; 2],
     /// Whether a letter may stand in a picture more than once: each before any a second time.
     pub repeat: bool,
+    /// Groups that the glyphs of every letter are cut into; a picture takes all of its glyphs from one group, number
+    /// `index % glyph_groups`. Folds by group then share no glyph, which folds by picture always do.
+    pub glyph_groups: u32,
     /// The two levels of ink, 1 to 255.
     pub levels: [u8; 2],
     /// Share of the letters at the first level.
@@ -56,6 +59,7 @@ impl Default for ComposeConfig {
             height: 256,
             letters: [10, 14],
             repeat: false,
+            glyph_groups: 1,
             levels: [100, 200],
             // "About half each" by letters; by area, 100 has more than 200.
             first_level_share: 0.6,
@@ -91,6 +95,9 @@ impl ComposeConfig {
                 "letters",
                 format!("the least ({fewest}) is above the greatest ({most})"),
             );
+        }
+        if self.glyph_groups == 0 {
+            return wrong("glyph_groups", "must be at least 1".into());
         }
         let longest = self.width.max(self.height) as f32;
         let pairs = [
@@ -178,6 +185,7 @@ mod tests {
             (r#"{"cut": 1.0}"#, "compose.cut"),
             (r#"{"levels": [0, 100]}"#, "compose.levels"),
             (r#"{"noise": 300}"#, "compose.noise"),
+            (r#"{"glyph_groups": 0}"#, "compose.glyph_groups"),
             (r#"{"ink_threshold": [0, 100]}"#, "compose.ink_threshold"),
             (
                 r#"{"distractor_stroke_width": 0}"#,

@@ -30,6 +30,8 @@ const TRIES: usize = 12;
 pub struct Composer {
     config: ComposeConfig,
     pool: GlyphPool,
+    /// The pool in parts that share no glyph; a picture is made from one of them.
+    groups: Vec<GlyphPool>,
     /// Labels that the pool has glyphs of.
     usable: Vec<usize>,
 }
@@ -82,9 +84,11 @@ impl Composer {
             );
             return Err(Error::setting("compose.letters", problem));
         }
+        let groups = groups(&pool, &usable, config.glyph_groups)?;
         Ok(Self {
             config,
             pool,
+            groups,
             usable,
         })
     }
@@ -97,6 +101,11 @@ impl Composer {
     /// The glyphs.
     pub fn pool(&self) -> &GlyphPool {
         &self.pool
+    }
+
+    /// The group of glyphs that picture `index` is made from.
+    pub fn group(&self, index: u64) -> u64 {
+        index % self.groups.len() as u64
     }
 
     /// Names of the labels, sorted.
@@ -145,6 +154,7 @@ impl Composer {
             labels: vec![false; self.label_names().len()],
             boxes: Vec::new(),
         };
+        let pool = &self.groups[self.group(index) as usize];
         let mut labels = self.usable.clone();
         stream.shuffle(&mut labels);
         let [fewest, most] = config.letters;
@@ -168,7 +178,7 @@ impl Composer {
             self.place(&mask, config.distractor_level, &mut canvas, stream);
         }
         for label in labels {
-            let Some(glyph) = self.pool.draw(label, stream) else {
+            let Some(glyph) = pool.draw(label, stream) else {
                 continue;
             };
             let level = config.levels[usize::from(!stream.chance(config.first_level_share))];
@@ -230,6 +240,26 @@ impl Composer {
         }
         best.and_then(|(_, position)| canvas.add(mask, position, level))
     }
+}
+
+/// Cuts a pool into groups of about equal size.
+fn groups(pool: &GlyphPool, usable: &[usize], count: u32) -> Result<Vec<GlyphPool>> {
+    if count == 1 {
+        return Ok(vec![pool.clone()]);
+    }
+    let shares = vec![1.0 / f64::from(count); count as usize];
+    let groups = pool.split(&shares, 0)?;
+    for &label in usable {
+        if groups.iter().any(|group| group.count(label) == 0) {
+            let problem = format!(
+                "of `{}` there are {} glyphs, too few for {count} groups",
+                pool.label_names()[label],
+                pool.count(label)
+            );
+            return Err(Error::setting("compose.glyph_groups", problem));
+        }
+    }
+    Ok(groups)
 }
 
 /// The sum of everything that was drawn.

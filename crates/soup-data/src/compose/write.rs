@@ -50,7 +50,8 @@ struct Manifest {
 /// * `images/00000.png`, ...: 8-bit grey pictures,
 /// * `answer.csv`: `index` and one 0/1 column a label, the table of the contest,
 /// * `boxes.csv`: `index,label,x0,y0,x1,y1,level,glyph`, one row a letter; boxes end before x1 and
-///   y1, and `glyph` is `part:index`, the drawing it came from, for grouping pictures by glyph,
+///   y1, and `glyph` is `part:index`, the drawing it came from,
+/// * `groups.csv`, where the glyphs are cut into groups: `index,group`, for folds that share no glyph,
 /// * `compose.json`: seed, glyphs and settings.
 ///
 /// Every file is whole or absent, and pictures that are already there are kept: after an
@@ -73,6 +74,16 @@ pub fn write_dataset(
     let names = composer.label_names();
     answer.text = format!("index,{}\n", names.join(","));
     boxes.text = "index,label,x0,y0,x1,y1,level,glyph\n".into();
+    if composer.config().glyph_groups > 1 {
+        let mut groups = Table::new(out, "groups.csv");
+        groups.text = "index,group\n".into();
+        for index in 0..options.count {
+            groups
+                .text
+                .push_str(&format!("{index},{}\n", composer.group(index)));
+        }
+        groups.finish()?;
+    }
 
     let done = AtomicU64::new(0);
     let mut start = 0;

@@ -17,7 +17,7 @@ use soup_data::pack::Pack;
 use soup_graph::{Graph, Weights, rewrite};
 use soup_random::{Purpose, Stream};
 
-use super::{OwnedData, TrainData, graph};
+use super::{OwnedData, TrainData, engines, graph, state};
 use crate::{Error, config::CheckedConfig, memory};
 
 /// A batch size and what it comes to.
@@ -53,6 +53,8 @@ const AS_FAST: f64 = 0.98;
 /// Steps of a size that are timed at most, and seconds after which no other one is begun.
 const STEPS: usize = 8;
 const SECONDS: f64 = 2.0;
+/// Steps of the optimiser that are timed.
+const UPDATES: usize = 2;
 
 /// Looks at the sizes 1, 2, 4, ... (from 2 on where pictures are mixed) until one does not fit into memory, a
 /// step would hold more pictures than an epoch, or 512. `each` sees every size as it is done.
@@ -66,8 +68,9 @@ pub fn search(
     each: &mut dyn FnMut(&BatchTrial),
 ) -> Result<BatchSearch, Error> {
     let (graph, pictures) = network(config)?;
+    let pool = Arc::new(Pool::new(config.train.threads));
     let options = Options {
-        pool: Some(Arc::new(Pool::new(config.train.threads))),
+        pool: Some(Arc::clone(&pool)),
         precision: config.model.precision.into(),
         ..Options::default()
     };
@@ -77,7 +80,7 @@ pub fn search(
     let mut batch = first;
     while batch <= MOST && (batch == first || (batch * config.train.accumulate) as u64 <= pictures)
     {
-        let trial = try_size(config, &graph, batch, budget, &options)?;
+        let trial = try_size(config, &graph, batch, budget, &options, &pool)?;
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
@@ -155,6 +158,7 @@ fn try_size(
     batch: usize,
     budget: u64,
     options: &Options,
+    pool: &Pool,
 ) -> Result<BatchTrial, Error> {
     let wrong = |error: soup_cpu::PlanError| Error::Model {
         model: config.model.name.clone(),
@@ -204,7 +208,21 @@ fn try_size(
             break;
         }
     }
-    trial.images_per_second = Some(batch as f64 / fastest);
+    let mut optimizer = state::optimizer(config, graph)?;
+    let mut update = f64::INFINITY;
+    for _ in 0..UPDATES {
+        let one = Instant::now();
+        engines::step(
+            &mut optimizer,
+            0.0,
+            &mut weights.trainable,
+            &gradients,
+            pool,
+        );
+        update = update.min(one.elapsed().as_secs_f64());
+    }
+    let seconds = fastest + update / config.train.accumulate as f64;
+    trial.images_per_second = Some(batch as f64 / seconds);
     Ok(trial)
 }
 
@@ -234,7 +252,9 @@ mod tests {
         let (graph, pictures) = network(&config).unwrap();
         assert_eq!(pictures, config.data.composed);
         let options = Options::default();
-        let size = |batch, budget| try_size(&config, &graph, batch, budget, &options).unwrap();
+        let pool = Pool::new(1);
+        let size =
+            |batch, budget| try_size(&config, &graph, batch, budget, &options, &pool).unwrap();
         let (one, four) = (size(1, u64::MAX), size(4, u64::MAX));
         assert!(one.images_per_second.unwrap() > 0.0 && one.bytes < four.bytes);
         let tight = size(4, four.bytes - 1);

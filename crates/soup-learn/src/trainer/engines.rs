@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use soup_cpu::{Inference, Options, Training};
+use soup_cpu::{Inference, Options, Pool, Training};
 use soup_graph::{Shape, Weights, rewrite};
 use soup_zoo::heads::label_map;
 
@@ -172,24 +172,40 @@ impl Engines {
         if clip_norm > 0.0 {
             clip_gradient_norm(gradients, clip_norm);
         }
-        let pieces: Vec<_> = optimizer
-            .pieces(rate, &mut weights.trainable, gradients, PIECE)
-            .into_iter()
-            .map(|piece| Mutex::new(Some(piece)))
-            .collect();
-        fold.pool.run(pieces.len(), &|index| {
-            let piece = pieces[index]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            if let Some(piece) = piece {
-                piece.run();
-            }
-        });
-        drop(pieces);
+        step(
+            optimizer,
+            rate,
+            &mut weights.trainable,
+            gradients,
+            fold.pool,
+        );
         if let Some(symmetry) = fold.symmetry {
             // An optimiser that multiplies matrices rounds the turns of a filter differently.
             symmetry.tie(weights);
         }
     }
+}
+
+/// Moves parameters by their gradients, on all threads.
+pub(super) fn step(
+    optimizer: &mut OptimizerState,
+    rate: f32,
+    parameters: &mut [f32],
+    gradients: &[f32],
+    pool: &Pool,
+) {
+    let pieces: Vec<_> = optimizer
+        .pieces(rate, parameters, gradients, PIECE)
+        .into_iter()
+        .map(|piece| Mutex::new(Some(piece)))
+        .collect();
+    pool.run(pieces.len(), &|index| {
+        let piece = pieces[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(piece) = piece {
+            piece.run();
+        }
+    });
 }

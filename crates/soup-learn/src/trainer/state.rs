@@ -105,13 +105,7 @@ impl State {
         data: &str,
         fold: usize,
     ) -> Result<Self, Error> {
-        let optimizer = OptimizerState::new(
-            &config.optimizer,
-            graph.trainable_len(),
-            &config.optimizer.decays(graph),
-        )
-        .map_err(crate::config::ConfigError::from)?
-        .with_matrices(config.optimizer.matrices(graph));
+        let optimizer = optimizer(config, graph)?;
         Ok(Self {
             cursor: Cursor {
                 kind: Kind::Training,
@@ -308,4 +302,15 @@ pub(super) fn keep(path: &Path, kept: &Kept, weights: &Weights) -> Result<(), Er
             ("statistics", &weights.buffers),
         ],
     )
+}
+
+/// The optimiser before its first step.
+pub(super) fn optimizer(config: &CheckedConfig, graph: &Graph) -> Result<OptimizerState, Error> {
+    let state = OptimizerState::new(
+        &config.optimizer,
+        graph.trainable_len(),
+        &config.optimizer.decays(graph),
+    )
+    .map_err(crate::config::ConfigError::from)?;
+    Ok(state.with_matrices(config.optimizer.matrices(graph)))
 }
