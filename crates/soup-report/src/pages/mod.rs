@@ -85,7 +85,7 @@ pub(crate) fn cards(cards: &[(&str, String, String)]) -> Markup {
 }
 
 /// Bytes above which a cell of a table is given room, though the table may have to be moved then.
-const LONG: usize = 50;
+const LONG: usize = 24;
 
 /// A table; columns whose names begin with `#` hold numbers.
 pub(crate) fn grid(columns: &[&str], rows: &[Vec<String>]) -> Markup {

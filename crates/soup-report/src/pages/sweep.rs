@@ -32,7 +32,11 @@ pub fn of_sweep(path: &Path, ranking: &Ranking, file: &SweepFile) -> String {
             div.plots { (ranked(ranking)) (speed(ranking)) }
             (table(ranking))
             h2 { "Options" }
-            div.plots { (coordinates(ranking, file)) (effects(ranking)) }
+            div.plots {
+                // Of one option the effects say all.
+                @if file.options.len() > 1 { (coordinates(ranking, file)) }
+                (effects(ranking))
+            }
         }
         footer { p.soft { "Made by soup " (env!("CARGO_PKG_VERSION")) " from " (path.display()) } }
     };
@@ -96,6 +100,10 @@ fn overview(ranking: &Ranking) -> Markup {
                     "The highest score is that of candidate " (best.candidate) " (" (values(best)) "), and those called \
                      tied cannot be told from it."
                 },
+            }
+            @if best.is_some() && ranking.candidates.iter().all(|row| row.seeds < 2) {
+                " No candidate was trained twice, so how much one training differs from the next is not known, and none can \
+                 be called worse: soup sweep with more --trials trains the best ones again."
             }
         }
         @if !ranking.complete {
@@ -198,20 +206,31 @@ fn ranked(ranking: &Ranking) -> Markup {
     figure("Score of each candidate", &plot, &keys(ranking), &note)
 }
 
+/// What a point is called: the value where only one option was searched, else the candidate's number.
+fn called(row: &Ranked) -> String {
+    let mut values = row.values.iter();
+    match (values.next(), values.next()) {
+        (Some((_, value)), None) => value.trim_matches('"').to_owned(),
+        _ => row.candidate.to_string(),
+    }
+}
+
 fn speed(ranking: &Ranking) -> Markup {
-    let whole: Vec<&Ranked> = (ranking.candidates.iter())
+    let mut whole: Vec<&Ranked> = (ranking.candidates.iter())
         .filter(|row| row.share >= 1.0 && row.score.is_some())
         .collect();
     if whole.is_empty() {
         return html! {};
     }
+    // Names are given room in this order.
+    whole.sort_by_key(|row| !row.on_front);
     let score = |row: &Ranked| row.score.unwrap_or(f64::NAN);
     let drawn: Vec<Point> = (whole.iter().enumerate())
         .map(|(place, row)| Point {
             x: row.images_per_second,
             y: score(row),
             colour: colour(row.status),
-            name: (row.on_front || place < NAMED).then(|| row.candidate.to_string()),
+            name: (row.on_front || place < NAMED).then(|| called(row)),
             words: format!("{}; {:.1} pictures/s", words(row), row.images_per_second),
         })
         .collect();
@@ -248,7 +267,7 @@ fn speed(ranking: &Ranking) -> Markup {
         keys.push(Key::Line(7, true, words.to_owned()));
     }
     let note = "Speed is that of the trainings, measured as they ran; trainings that shared the machine slowed each \
-                other down. Numbers are those of the candidates.";
+                other down. Where there is room, a point has the name of its candidate beside it.";
     figure("Score against speed", &plot, &keys, note)
 }
 
