@@ -150,6 +150,23 @@ const MANY: usize = 8;
 /// The same where fewer are left.
 const SOME: usize = 4;
 
+/// Runs `$body` over `$count` neighbours from `$done` on, as many together (`$t`, a constant) as there are.
+macro_rules! together {
+    ($count:expr, ($done:ident, $t:ident) => $body:block) => {{
+        let mut $done = 0;
+        together!(@ MANY, $count, $done, $t, $body);
+        together!(@ SOME, $count, $done, $t, $body);
+        together!(@ 1, $count, $done, $t, $body);
+    }};
+    (@ $size:expr, $count:expr, $done:ident, $t:ident, $body:block) => {{
+        const $t: usize = $size;
+        while $done + $t <= $count {
+            $body
+            $done += $t;
+        }
+    }};
+}
+
 /// `K` taps of a vector of channels, `row` values apart.
 #[inline(always)]
 unsafe fn taps<S: Simd, const K: usize>(weights: *const f32, row: usize) -> [S::V; K] {
@@ -372,19 +389,9 @@ impl DepthwiseForward {
             while c < self.channels {
                 let from = rows.map(|row| row.add(c / S::LANES * ring.plane).cast_const());
                 let to = out.add(c);
-                let mut ox = 0;
-                while ox + MANY <= p.out_width {
-                    self.outputs::<S, E, F, K, STRIDE, MANY>(&from, to, c, ox);
-                    ox += MANY;
-                }
-                while ox + SOME <= p.out_width {
-                    self.outputs::<S, E, F, K, STRIDE, SOME>(&from, to, c, ox);
-                    ox += SOME;
-                }
-                while ox < p.out_width {
-                    self.outputs::<S, E, F, K, STRIDE, 1>(&from, to, c, ox);
-                    ox += 1;
-                }
+                together!(p.out_width, (ox, T) => {
+                    self.outputs::<S, E, F, K, STRIDE, T>(&from, to, c, ox);
+                });
                 c += S::LANES;
             }
         }
@@ -845,19 +852,9 @@ impl DepthwiseBackward {
         unsafe {
             let p = &self.plane;
             let count = (p.width - first).div_ceil(p.stride);
-            let mut done = 0;
-            while done + MANY <= count {
-                self.some_columns::<S, E, K, N, MANY>(row, gradients, y, c, first, done);
-                done += MANY;
-            }
-            while done + SOME <= count {
-                self.some_columns::<S, E, K, N, SOME>(row, gradients, y, c, first, done);
-                done += SOME;
-            }
-            while done < count {
-                self.some_columns::<S, E, K, N, 1>(row, gradients, y, c, first, done);
-                done += 1;
-            }
+            together!(count, (done, T) => {
+                self.some_columns::<S, E, K, N, T>(row, gradients, y, c, first, done);
+            });
         }
     }
 
