@@ -15,10 +15,15 @@ const TURNS: usize = 4;
 /// What is tied to what in the weights of a graph.
 #[derive(Clone, Debug)]
 pub struct Symmetry {
-    trained: Vec<Filters>,
+    trained: Vec<Orbit>,
     /// Running statistics.
-    kept: Vec<Filters>,
+    kept: Vec<Orbit>,
+    /// Where the trained parameters start whose outputs turn.
+    turning: Vec<usize>,
 }
+
+/// The places of the four turns of one value. They are all listed: every step of a training goes through them twice.
+type Orbit = [u32; TURNS];
 
 /// The values of one parameter: outputs, inputs, rows and columns.
 #[derive(Clone, Debug)]
@@ -40,26 +45,27 @@ impl Symmetry {
     /// way that has no symmetric weights (squeeze-and-excitation).
     pub fn quarter_turns(graph: &Graph) -> Result<Self, GraphError> {
         let refuse = |what: &str| Err(GraphError::Symmetry(what.to_owned()));
-        let (mut trained, mut kept) = (Vec::new(), Vec::new());
+        let (mut trained, mut kept, mut turning) = (Vec::new(), Vec::new(), Vec::new());
         let mut turns: Vec<bool> = Vec::with_capacity(graph.nodes.len());
         for (index, node) in graph.nodes.iter().enumerate() {
             let input_turns = node.inputs.first().is_some_and(|input| turns[input.0]);
             let mut add = |parameter: crate::ParameterId, outputs_turn, inputs_turn| {
                 let parameter = &graph.parameters[parameter.0];
                 let size = |axis: usize| parameter.shape.get(axis).copied().unwrap_or(1);
-                let filters = match parameter.role.is_trainable() {
-                    true => &mut trained,
-                    false => &mut kept,
+                let filters = Filters {
+                    offset: parameter.offset,
+                    outputs: size(0),
+                    inputs: size(1),
+                    side: size(2),
+                    outputs_turn,
+                    inputs_turn,
                 };
-                if outputs_turn || inputs_turn {
-                    filters.push(Filters {
-                        offset: parameter.offset,
-                        outputs: size(0),
-                        inputs: size(1),
-                        side: size(2),
-                        outputs_turn,
-                        inputs_turn,
-                    });
+                match parameter.role.is_trainable() {
+                    true => filters.list(&mut trained),
+                    false => filters.list(&mut kept),
+                }
+                if parameter.role.is_trainable() && outputs_turn {
+                    turning.push(parameter.offset);
                 }
             };
             turns.push(match &node.op {
@@ -118,16 +124,28 @@ impl Symmetry {
                 | Op::DropPath(_) => input_turns,
             });
         }
-        Ok(Self { trained, kept })
+        Ok(Self {
+            trained,
+            kept,
+            turning,
+        })
+    }
+
+    /// How many output channels that follow each other are turns of one feature, for the trained parameter that starts
+    /// at `offset`: 4, or 1 where they do not turn.
+    pub fn output_turns(&self, offset: usize) -> usize {
+        match self.turning.contains(&offset) {
+            true => TURNS,
+            false => 1,
+        }
     }
 
     /// Gives every turn of a filter the values of its first one, and every turn of a feature its mean statistics.
     pub fn tie(&self, weights: &mut Weights) {
-        for filters in &self.trained {
-            filters.each_orbit(|orbit| {
-                let first = weights.trainable[orbit[0]];
-                set(&mut weights.trainable, orbit, first);
-            });
+        let values = &mut weights.trainable;
+        for orbit in &self.trained {
+            let first = values[orbit[0] as usize];
+            set(values, orbit, first);
         }
         average(&self.kept, &mut weights.buffers);
     }
@@ -138,24 +156,25 @@ impl Symmetry {
     }
 }
 
-fn average(filters: &[Filters], values: &mut [f32]) {
-    for filters in filters {
-        filters.each_orbit(|orbit| {
-            let sum: f32 = orbit.iter().map(|place| values[*place]).sum();
-            set(values, orbit, sum / TURNS as f32);
-        });
+fn average(orbits: &[Orbit], values: &mut [f32]) {
+    for orbit in orbits {
+        let sum: f32 = orbit.iter().map(|&place| values[place as usize]).sum();
+        set(values, orbit, sum / TURNS as f32);
     }
 }
 
-fn set(values: &mut [f32], orbit: [usize; TURNS], value: f32) {
-    for place in orbit {
-        values[place] = value;
+fn set(values: &mut [f32], orbit: &Orbit, value: f32) {
+    for &place in orbit {
+        values[place as usize] = value;
     }
 }
 
 impl Filters {
-    /// Calls `visit` with the places of the four turns of every value.
-    fn each_orbit(&self, mut visit: impl FnMut([usize; TURNS])) {
+    /// Lists the places of the four turns of every value, where anything turns.
+    fn list(&self, orbits: &mut Vec<Orbit>) {
+        if !self.outputs_turn && !self.inputs_turn {
+            return;
+        }
         let turned = |channel: usize, turn: usize, turns: bool| match turns {
             true => channel - channel % TURNS + (channel + turn) % TURNS,
             false => channel,
@@ -172,13 +191,13 @@ impl Filters {
                 for (row, column) in (0..=last).flat_map(|y| (0..=last).map(move |x| (y, x))) {
                     let (mut row, mut column) = (row, column);
                     let mut turn = 0;
-                    visit([(); TURNS].map(|()| {
+                    orbits.push([(); TURNS].map(|()| {
                         let filter = turned(output, turn, self.outputs_turn) * self.inputs
                             + turned(input, turn, self.inputs_turn);
                         let place = self.offset + (filter * self.side + row) * self.side + column;
                         (row, column) = (column, last - row);
                         turn += 1;
-                        place
+                        place as u32
                     }));
                 }
             }

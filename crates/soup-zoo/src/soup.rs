@@ -4,7 +4,11 @@
 
 use soup_graph::{Activation, Builder, Convolution, Graph, GraphError, Initial, NodeId};
 
-use crate::backbone::{Backbone, Classifier, EPSILON, MOMENTUM, Options};
+use crate::backbone::{Backbone, Classifier, EPSILON, Options};
+
+/// What a batch moves the running statistics of batch norm by. Batches are small here (8 pictures): by the usual tenth the
+/// statistics would be those of the last 80 pictures, and every judgement as noisy as these.
+const MOMENTUM: f32 = 0.01;
 
 /// Channels of the two layers of the stem, and (blocks, channels, stride) of each stage.
 #[derive(Debug)]

@@ -138,9 +138,10 @@ impl Config {
         if !self.boxes.is_on() {
             let only_boxes = self.data.crowd_share > 0.0 && !self.data.crowd_labels;
             return match only_boxes {
-                true => {
-                    wrong("with data.crowd_labels=false only boxes teach from crowds".to_owned())
-                }
+                true => wrong(
+                    "with data.crowd_labels=false only boxes teach from crowds; set it to true, or this above 0"
+                        .to_owned(),
+                ),
                 false => Ok(()),
             };
         }

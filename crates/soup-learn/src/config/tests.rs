@@ -151,6 +151,24 @@ fn mistakes_are_named_with_their_key() {
 }
 
 #[test]
+fn crowds_that_only_boxes_teach_from_need_boxes() {
+    let load = |setting: &str| {
+        let config = Config::load(Some("hour"), &text(&["boxes.weight=0", setting])).unwrap();
+        config
+            .check()
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let error = load("train.batch=8").unwrap_err();
+    assert!(
+        error.contains("boxes.weight") && error.contains("only boxes teach"),
+        "{error}"
+    );
+    load("data.crowd_labels=true").unwrap();
+    load("data.crowd_share=0").unwrap();
+}
+
+#[test]
 fn mixing_is_refused_where_it_cannot_be() {
     let boxes = "boxes.weight=1 model.head=label_map data.compose_share=1 \
         transforms=[{kind='normalize',mean=[0.5],std=[0.25]}]";

@@ -30,7 +30,7 @@ pub use state::{OptimizerState, Piece, RestoreError};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use soup_graph::{Graph, Role};
+use soup_graph::{Graph, Role, Symmetry};
 
 use crate::setting::{InvalidSetting, require};
 
@@ -79,8 +79,8 @@ impl Optimizer {
     }
 
     /// The parameters in the trainable arena of `graph` that this optimiser moves as matrices: filters
-    /// that mix channels, for [`Muon`].
-    pub fn matrices(&self, graph: &Graph) -> Vec<Matrix> {
+    /// that mix channels, for [`Muon`]. Where there is a symmetry, it has to be tied after every step.
+    pub fn matrices(&self, graph: &Graph, symmetry: Option<&Symmetry>) -> Vec<Matrix> {
         let Self::Muon(_) = self else {
             return Vec::new();
         };
@@ -92,6 +92,7 @@ impl Optimizer {
             .map(|p| Matrix {
                 range: p.range(),
                 rows: p.shape[0],
+                turns: symmetry.map_or(1, |symmetry| symmetry.output_turns(p.offset)),
             })
             .collect()
     }
@@ -116,6 +117,8 @@ pub struct Matrix {
     pub range: Range<usize>,
     /// Rows: output channels.
     pub rows: usize,
+    /// Rows that follow each other and are turns of one another; 1 where none are.
+    pub turns: usize,
 }
 
 /// Checks what all optimisers of Adam's kind have.

@@ -178,12 +178,12 @@ impl OptimizerState {
         let mut pieces = Vec::new();
         let mut at = 0;
         while at < self.len {
-            let (end, rows) = match matrices.peek() {
-                Some(matrix) if matrix.range.start == at => (matrix.range.end, Some(matrix.rows)),
+            let (end, matrix) = match matrices.peek() {
+                Some(matrix) if matrix.range.start == at => (matrix.range.end, Some(*matrix)),
                 Some(matrix) => (matrix.range.start.min(at + piece_len), None),
                 None => (self.len.min(at + piece_len), None),
             };
-            if rows.is_some() {
+            if matrix.is_some() {
                 matrices.next();
             }
             let (parameters, gradients, first, second) = rest;
@@ -194,7 +194,7 @@ impl OptimizerState {
             rest = (parameters_rest, gradients_rest, first_rest, second_rest);
             pieces.push(Piece {
                 rule,
-                rows,
+                matrix,
                 start: at,
                 decays,
                 parameters,
@@ -263,8 +263,8 @@ impl OptimizerState {
 #[must_use = "a piece that is not run leaves its parameters behind"]
 pub struct Piece<'a> {
     rule: Rule,
-    /// Rows of a matrix; values that move one by one have none.
-    rows: Option<usize>,
+    /// What moves as a whole; values that move one by one have none.
+    matrix: Option<&'a Matrix>,
     /// First value of the piece in the arena.
     start: usize,
     decays: &'a [Range<usize>],
@@ -298,7 +298,7 @@ impl Piece<'_> {
             };
             let (first, second) = (kept(self.first), kept(self.second));
             self.rule.run(
-                self.rows,
+                self.matrix,
                 &mut self.parameters[stretch.clone()],
                 &self.gradients[stretch],
                 &mut self.first[first],
@@ -360,7 +360,7 @@ impl Rule {
 
     fn run(
         self,
-        rows: Option<usize>,
+        whole: Option<&Matrix>,
         parameters: &mut [f32],
         gradients: &[f32],
         first: &mut [f32],
@@ -369,14 +369,24 @@ impl Rule {
     ) {
         let penalty_here = |penalty| if decays { penalty } else { 0.0 };
         match self {
+            Self::Muon {
+                matrix: muon,
+                step,
+                shrink,
+            } => match whole {
+                Some(Matrix { rows, turns, .. }) => {
+                    muon.run((*rows, *turns), parameters, gradients, first, decays);
+                }
+                None => {
+                    let shrink = if decays { shrink } else { 1.0 };
+                    step.run(parameters, gradients, first, second, 0.0, shrink);
+                }
+            },
             Self::Adam { step, penalty } => {
                 let penalty = penalty_here(penalty);
                 step.run(parameters, gradients, first, second, penalty, 1.0);
             }
-            Self::Muon { matrix, .. } if rows.is_some() => {
-                matrix.run(rows.unwrap_or(1), parameters, gradients, first, decays);
-            }
-            Self::AdamW { step, shrink } | Self::Muon { step, shrink, .. } => {
+            Self::AdamW { step, shrink } => {
                 let shrink = if decays { shrink } else { 1.0 };
                 step.run(parameters, gradients, first, second, 0.0, shrink);
             }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 #![expect(clippy::single_range_in_vec_init, reason = "one range that decays")]
 
-use soup_graph::{Builder, Convolution, ImageShape};
+use soup_graph::{Builder, Convolution, ImageShape, Symmetry, Weights};
 use soup_random::{Purpose, Stream};
 
 use super::clip::{clip_gradient_norm, gradient_norm};
@@ -94,6 +94,7 @@ fn matrices_move_as_pytorchs_muon_moves_them() {
         let matrix = Matrix {
             range: 1..1 + len,
             rows: case.rows,
+            turns: 1,
         };
         let mut state = OptimizerState::new(&case.config, len + 2, &[0..len + 1])
             .unwrap()
@@ -138,10 +139,57 @@ fn muon_takes_the_filters_that_mix_channels() {
     let mix = Matrix {
         range: 36..252,
         rows: 6,
+        turns: 1,
     };
     let muon = Optimizer::Muon(Muon::default());
-    assert_eq!(muon.matrices(&graph), [mix]);
-    assert_eq!(Optimizer::default().matrices(&graph), []);
+    assert_eq!(muon.matrices(&graph, None), [mix]);
+    assert_eq!(Optimizer::default().matrices(&graph, None), []);
+}
+
+/// The first rows of features alone give what all rows give.
+#[test]
+fn muon_takes_a_quarter_of_the_rows_where_they_turn() {
+    let shape = ImageShape {
+        channels: 2,
+        height: 8,
+        width: 8,
+    };
+    let mut net = Builder::new(shape);
+    let mut x = net.input();
+    for (name, channels) in [("stem", 8), ("wide", 12)] {
+        let spec = Convolution::square(channels, 3);
+        x = net.convolution(name, x, spec).unwrap();
+        x = net
+            .batch_norm(&format!("{name}.norm"), x, 1e-5, 0.1)
+            .unwrap();
+    }
+    let x = net.average_pool(x).unwrap();
+    let x = net.linear("classifier", x, 3, true).unwrap();
+    let graph = net.finish(&[x]);
+    let symmetry = Symmetry::quarter_turns(&graph).unwrap();
+    let muon = Optimizer::Muon(Muon::default());
+    let turning = muon.matrices(&graph, Some(&symmetry));
+    assert_eq!(turning.iter().map(|m| m.turns).collect::<Vec<_>>(), [4, 4]);
+    let plain = muon.matrices(&graph, None);
+    let mut gradients = draws(5, graph.trainable_len());
+    symmetry.average(&mut gradients);
+    let moved = [turning, plain].map(|matrices| {
+        let mut weights = Weights::initial(&graph, 3);
+        symmetry.tie(&mut weights);
+        let mut state = OptimizerState::new(&muon, graph.trainable_len(), &[])
+            .unwrap()
+            .with_matrices(matrices);
+        for _ in 0..3 {
+            state.step(0.02, &mut weights.trainable, &gradients);
+            symmetry.tie(&mut weights);
+        }
+        weights.trainable
+    });
+    let started = Weights::initial(&graph, 3).trainable;
+    assert!(moved[0][0] != started[0]);
+    for (ours, whole) in moved[0].iter().zip(&moved[1]) {
+        assert!((ours - whole).abs() < 1e-5, "{ours} {whole}");
+    }
 }
 
 fn draws(seed: u64, len: usize) -> Vec<f32> {

@@ -208,7 +208,8 @@ fn try_size(
             break;
         }
     }
-    let mut optimizer = state::optimizer(config, graph)?;
+    let symmetry = super::symmetry(config, graph)?;
+    let mut optimizer = state::optimizer(config, graph, symmetry.as_ref())?;
     let mut update = f64::INFINITY;
     for _ in 0..UPDATES {
         let one = Instant::now();

@@ -71,7 +71,7 @@ impl Fold<'_> {
         let _lock = directory.take()?;
         let mut state = State::begin(
             self.config,
-            self.graph,
+            state::optimizer(self.config, self.graph, self.symmetry)?,
             weights,
             self.data.fingerprint,
             self.fold,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use soup_graph::{Graph, Weights};
+use soup_graph::{Graph, Symmetry, Weights};
 
 use crate::{
     Error,
@@ -100,12 +100,11 @@ impl State {
     /// Before the first step.
     pub fn begin(
         config: &CheckedConfig,
-        graph: &Graph,
+        optimizer: OptimizerState,
         weights: Weights,
         data: &str,
         fold: usize,
     ) -> Result<Self, Error> {
-        let optimizer = optimizer(config, graph)?;
         Ok(Self {
             cursor: Cursor {
                 kind: Kind::Training,
@@ -305,12 +304,16 @@ pub(super) fn keep(path: &Path, kept: &Kept, weights: &Weights) -> Result<(), Er
 }
 
 /// The optimiser before its first step.
-pub(super) fn optimizer(config: &CheckedConfig, graph: &Graph) -> Result<OptimizerState, Error> {
+pub(super) fn optimizer(
+    config: &CheckedConfig,
+    graph: &Graph,
+    symmetry: Option<&Symmetry>,
+) -> Result<OptimizerState, Error> {
     let state = OptimizerState::new(
         &config.optimizer,
         graph.trainable_len(),
         &config.optimizer.decays(graph),
     )
     .map_err(crate::config::ConfigError::from)?;
-    Ok(state.with_matrices(config.optimizer.matrices(graph)))
+    Ok(state.with_matrices(config.optimizer.matrices(graph, symmetry)))
 }

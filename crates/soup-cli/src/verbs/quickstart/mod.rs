@@ -50,6 +50,8 @@ const VIEWS: &str = "scale:1.125,scale:1.25,scale:1.4";
 const COMPOSE_SHARE: f64 = 0.85;
 /// Share of the epochs whose composed pictures hold twice the letters, and so teach twice as much.
 const CROWD_SHARE: f64 = 0.67;
+/// Pictures of an epoch: short ones, so that the share of crowded epochs can be kept to in a few minutes.
+const EPOCH_IMAGES: usize = 6000;
 /// Under this noise a grey level tells nothing but the band that it lies in.
 const TRANSFORMS: &str =
     r#"[{kind="bands",edges=[0,100,200,255]},{kind="normalize",mean=[0.5],std=[0.5]}]"#;
@@ -248,6 +250,8 @@ fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<
         path_setting("folds.file", &places.folds)?,
         format!("data.compose_share={share}"),
         format!("data.crowd_share={CROWD_SHARE}"),
+        "data.crowd_labels=false".to_owned(),
+        format!("train.epoch_images={EPOCH_IMAGES}"),
         // Letters stand at any angle.
         "model.symmetry=p4".to_owned(),
         format!("transforms={TRANSFORMS}"),
