@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Matrix;
 use crate::setting::{InvalidSetting, require};
 
 /// Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024), as `torch.optim.Muon` with
@@ -70,12 +71,12 @@ impl MuonStep {
         }
     }
 
-    /// Moves a matrix of so many rows, of which `turns` that follow each other are turns of one another.
+    /// Moves a matrix.
     ///
-    /// Where rows turn, only the first one of each feature is sure to be right: the caller ties the others to it.
+    /// Where rows are turns of one another, only the first one of each feature is sure to be right: the caller ties the others to it.
     pub(super) fn run(
         self,
-        (rows, turns): (usize, usize),
+        &Matrix { rows, turns, .. }: &Matrix,
         parameters: &mut [f32],
         gradients: &[f32],
         means: &mut [f32],

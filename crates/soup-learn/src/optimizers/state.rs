@@ -368,29 +368,19 @@ impl Rule {
         decays: bool,
     ) {
         let penalty_here = |penalty| if decays { penalty } else { 0.0 };
-        match self {
-            Self::Muon {
-                matrix: muon,
-                step,
-                shrink,
-            } => match whole {
-                Some(Matrix { rows, turns, .. }) => {
-                    muon.run((*rows, *turns), parameters, gradients, first, decays);
-                }
-                None => {
-                    let shrink = if decays { shrink } else { 1.0 };
-                    step.run(parameters, gradients, first, second, 0.0, shrink);
-                }
-            },
-            Self::Adam { step, penalty } => {
+        match (self, whole) {
+            (Self::Adam { step, penalty }, _) => {
                 let penalty = penalty_here(penalty);
                 step.run(parameters, gradients, first, second, penalty, 1.0);
             }
-            Self::AdamW { step, shrink } => {
+            (Self::Muon { matrix: muon, .. }, Some(matrix)) => {
+                muon.run(matrix, parameters, gradients, first, decays);
+            }
+            (Self::AdamW { step, shrink } | Self::Muon { step, shrink, .. }, _) => {
                 let shrink = if decays { shrink } else { 1.0 };
                 step.run(parameters, gradients, first, second, 0.0, shrink);
             }
-            Self::Sgd { step, penalty } => {
+            (Self::Sgd { step, penalty }, _) => {
                 step.run(parameters, gradients, first, penalty_here(penalty));
             }
         }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 #![expect(clippy::single_range_in_vec_init, reason = "one range that decays")]
 
-use soup_graph::{Builder, Convolution, ImageShape, Symmetry, Weights};
+use soup_graph::{Builder, Convolution, Graph, ImageShape, Symmetry, Weights};
 use soup_random::{Purpose, Stream};
 
 use super::clip::{clip_gradient_norm, gradient_norm};
@@ -120,22 +120,7 @@ fn matrices_move_as_pytorchs_muon_moves_them() {
 
 #[test]
 fn muon_takes_the_filters_that_mix_channels() {
-    let shape = ImageShape {
-        channels: 1,
-        height: 8,
-        width: 8,
-    };
-    let mut net = Builder::new(shape);
-    let x = net.input();
-    let x = net
-        .convolution("stem", x, Convolution::square(4, 3))
-        .unwrap();
-    let x = net
-        .convolution("mix", x, Convolution::square(6, 3))
-        .unwrap();
-    let x = net.average_pool(x).unwrap();
-    let x = net.linear("classifier", x, 3, true).unwrap();
-    let graph = net.finish(&[x]);
+    let graph = two_convolutions(1, [4, 6], false);
     let mix = Matrix {
         range: 36..252,
         rows: 6,
@@ -149,23 +134,7 @@ fn muon_takes_the_filters_that_mix_channels() {
 /// The first rows of features alone give what all rows give.
 #[test]
 fn muon_takes_a_quarter_of_the_rows_where_they_turn() {
-    let shape = ImageShape {
-        channels: 2,
-        height: 8,
-        width: 8,
-    };
-    let mut net = Builder::new(shape);
-    let mut x = net.input();
-    for (name, channels) in [("stem", 8), ("wide", 12)] {
-        let spec = Convolution::square(channels, 3);
-        x = net.convolution(name, x, spec).unwrap();
-        x = net
-            .batch_norm(&format!("{name}.norm"), x, 1e-5, 0.1)
-            .unwrap();
-    }
-    let x = net.average_pool(x).unwrap();
-    let x = net.linear("classifier", x, 3, true).unwrap();
-    let graph = net.finish(&[x]);
+    let graph = two_convolutions(2, [8, 12], true);
     let symmetry = Symmetry::quarter_turns(&graph).unwrap();
     let muon = Optimizer::Muon(Muon::default());
     let turning = muon.matrices(&graph, Some(&symmetry));
@@ -190,6 +159,28 @@ fn muon_takes_a_quarter_of_the_rows_where_they_turn() {
     for (ours, whole) in moved[0].iter().zip(&moved[1]) {
         assert!((ours - whole).abs() < 1e-5, "{ours} {whole}");
     }
+}
+
+/// A classifier above two convolutions of so many channels, batch norm after each or not.
+fn two_convolutions(inputs: usize, channels: [usize; 2], normalised: bool) -> Graph {
+    let shape = ImageShape {
+        channels: inputs,
+        height: 8,
+        width: 8,
+    };
+    let mut net = Builder::new(shape);
+    let mut x = net.input();
+    for (name, channels) in ["stem", "mix"].into_iter().zip(channels) {
+        let spec = Convolution::square(channels, 3);
+        x = net.convolution(name, x, spec).unwrap();
+        if normalised {
+            let norm = format!("{name}.norm");
+            x = net.batch_norm(&norm, x, 1e-5, 0.1).unwrap();
+        }
+    }
+    let x = net.average_pool(x).unwrap();
+    let x = net.linear("classifier", x, 3, true).unwrap();
+    net.finish(&[x])
 }
 
 fn draws(seed: u64, len: usize) -> Vec<f32> {
