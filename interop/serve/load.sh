@@ -4,7 +4,7 @@
 #   load.sh SOUP MODEL PICTURE.png [CONNECTIONS [SECONDS]]
 #
 # At 64 connections nothing is refused (the queue holds 64). To compare with the engine alone:
-#   cargo run --release -p soup-cpu --example infer -- efficientnet_b0 256 8 2 bf16
+#   soup bench efficientnet_b0 --infer --channels 1 --batch 8 --precision bf16
 set -eu
 soup=$1 model=$2 picture=$(realpath "$3") connections=${4:-64} seconds=${5:-60}
 

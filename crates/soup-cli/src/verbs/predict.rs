@@ -21,7 +21,8 @@ use crate::progress::Bar;
 /// Predict the probability of every label for every picture
 ///
 /// Several runs, folds and model files answer together: the mean of their probabilities. The result
-/// has a row a picture in the order of the folder, zip or pack.
+/// has a row a picture in the order of the folder, zip or pack. Pictures of another size than the
+/// networks learned from are looked at as they are, unless the transforms resize them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
