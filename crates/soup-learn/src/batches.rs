@@ -43,15 +43,15 @@ const FOLD_BITS: u32 = 40;
 const COMPOSED_DRAWS: u64 = 1 << 63;
 
 /// What the epochs of a fold are made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
     seed: u64,
     fold: usize,
     rows: Vec<u64>,
     composed: u64,
     limit: usize,
-    /// Epochs whose composed pictures are crowded.
-    crowded: u32,
+    /// Epochs, and a part of one, whose composed pictures are crowded.
+    crowded: f64,
 }
 
 impl Sampler {
@@ -68,12 +68,13 @@ impl Sampler {
                 0 => whole,
                 limit => whole.min(limit as usize),
             },
-            crowded: 0,
+            crowded: 0.0,
         }
     }
 
-    /// Makes the composed pictures of so many epochs, the first ones, crowded.
-    pub fn crowd(&mut self, epochs: u32) {
+    /// Makes the composed pictures of so many epochs, the first ones, crowded; of an epoch that is
+    /// crowded in part, those that come first.
+    pub fn crowd(&mut self, epochs: f64) {
         self.crowded = epochs;
     }
 
@@ -95,19 +96,21 @@ impl Sampler {
 
     /// The places of one epoch, counted from 0, in order.
     pub fn epoch(&self, epoch: u32) -> Vec<Slot> {
-        let composed = match epoch < self.crowded {
-            true => Slot::Crowded,
-            false => Slot::Composed,
-        };
         let first = ((self.fold as u64) << FOLD_BITS) + u64::from(epoch) * self.composed;
         let mut slots: Vec<Slot> = self
             .rows
             .iter()
             .map(|&row| Slot::Packed(row))
-            .chain((first..first + self.composed).map(composed))
+            .chain((first..first + self.composed).map(Slot::Composed))
             .collect();
         Stream::new(self.seed, Purpose::Shuffle, epoch, self.fold as u64).shuffle(&mut slots);
         slots.truncate(self.limit);
+        let crowded = (self.crowded - f64::from(epoch)).clamp(0.0, 1.0) * slots.len() as f64;
+        for slot in &mut slots[..crowded.round() as usize] {
+            if let Slot::Composed(index) = *slot {
+                *slot = Slot::Crowded(index);
+            }
+        }
         slots
     }
 }
@@ -304,16 +307,24 @@ mod tests {
 
     #[test]
     fn the_first_epochs_may_be_crowded() {
-        let plain = Sampler::new(7, 1, (0..5).collect(), 30, 0);
+        let plain = Sampler::new(7, 1, vec![], 30, 0);
         let mut sampler = plain.clone();
-        sampler.crowd(2);
-        let crowded = |epoch: u32| {
+        sampler.crowd(1.3);
+        let crowded = |epoch: u32| -> Vec<bool> {
             let slots = sampler.epoch(epoch);
-            let crowded = slots.iter().filter(|slot| matches!(slot, Slot::Crowded(_)));
-            crowded.count()
+            slots
+                .iter()
+                .map(|slot| matches!(slot, Slot::Crowded(_)))
+                .collect()
         };
-        assert_eq!([0, 1, 2].map(crowded), [30, 30, 0]);
+        assert_eq!(crowded(0), [true; 30]);
+        assert_eq!(crowded(1), [[true; 9].as_slice(), &[false; 21]].concat());
         assert_eq!(sampler.epoch(2), plain.epoch(2));
+
+        let mut mixed = Sampler::new(7, 1, (0..5).collect(), 30, 0);
+        mixed.crowd(1.0);
+        let packed = |slot: &&Slot| matches!(slot, Slot::Packed(_));
+        assert_eq!(mixed.epoch(0).iter().filter(packed).count(), 5);
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub struct DataConfig {
     /// Share of composed pictures in an epoch, from 0 (none) to 1 (no pack needed). Each packed
     /// picture of the fold is still seen once an epoch.
     pub compose_share: f64,
-    /// Share of the epochs, the first ones, whose composed pictures are crowded: they hold `crowd` letters, so that
-    /// each is more lessons for the same work. The epochs after them get used to `compose.letters`.
+    /// Share of the training, from its start, whose composed pictures are crowded: they hold `crowd` letters, so that
+    /// each is more lessons for the same work. Those after them get used to `compose.letters`.
     pub crowd_share: f64,
     /// Least and greatest number of letters in a crowded picture; beyond one of each they stand there again.
     pub crowd: [u32; 2],

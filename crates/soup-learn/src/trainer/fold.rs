@@ -94,8 +94,7 @@ impl Fold<'_> {
             progress,
         )?;
         if self.data.crowded.is_some() {
-            let epochs = self.config.data.crowd_share * plan.epochs() as f64;
-            sampler.crowd(epochs.round() as u32);
+            sampler.crowd(self.config.data.crowd_share * plan.epochs() as f64);
         }
         let mut work = Work {
             fold: self,
