@@ -1,5 +1,5 @@
 //! Our own residual networks for small things in large pictures, made to be trained on a CPU: the stem takes two
-//! cheap steps down, the stages stop at a sixteenth of the picture (nano, micro) or at an eighth (tiny, small), so that
+//! cheap steps down, the stages stop at a sixteenth of the picture (nano, micro) or at an eighth (tiny, small, base), so that
 //! a thing of 20 pixels is still there in the last map. Blocks are those of ResNet (He et al., CVPR 2016) with two 3x3 convolutions.
 
 use soup_graph::{Activation, Builder, Convolution, Graph, GraphError, Initial, NodeId};
@@ -18,7 +18,7 @@ pub(crate) struct Variant {
     stages: &'static [(usize, usize, usize)],
 }
 
-pub(crate) static VARIANTS: [Variant; 4] = [
+pub(crate) static VARIANTS: [Variant; 5] = [
     Variant {
         name: "soup_nano",
         stem: [16, 24],
@@ -38,6 +38,11 @@ pub(crate) static VARIANTS: [Variant; 4] = [
         name: "soup_small",
         stem: [16, 32],
         stages: &[(1, 32, 1), (2, 64, 2), (2, 96, 1)],
+    },
+    Variant {
+        name: "soup_base",
+        stem: [24, 48],
+        stages: &[(1, 48, 1), (2, 96, 2), (3, 128, 1)],
     },
 ];
 
