@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_data::{PictureShape, files::write_whole};
 use soup_decide::{DecideError, Decision, Thresholds};
+use soup_learn::config::Precision;
 use soup_learn::model::{Model, Origin};
 use soup_learn::predictor::Predictor;
 use soup_learn::views::Views;
@@ -69,6 +70,31 @@ pub struct Arguments {
     /// A yes is a probability above T; T,a=T,... gives labels their own [default: 0.5]
     #[arg(long, value_name = "T")]
     threshold: Option<Thresholds>,
+
+    /// model.soup: how the engine computes [default: as the run was trained]
+    #[arg(long, value_enum)]
+    precision: Option<Computing>,
+}
+
+/// [`Precision`] as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Computing {
+    /// Single precision, on every processor
+    F32,
+    /// Activations in half, for processors that multiply them
+    Bf16,
+    /// bf16 where the processor that answers multiplies it, else f32
+    Auto,
+}
+
+impl From<Computing> for Precision {
+    fn from(computing: Computing) -> Self {
+        match computing {
+            Computing::F32 => Self::F32,
+            Computing::Bf16 => Self::Bf16,
+            Computing::Auto => Self::Auto,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Serialize)]
@@ -152,6 +178,11 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     if let Some(thresholds) = &arguments.threshold {
         model.thresholds = thresholds.in_order(&model.label_names)?;
     }
+    if let Some(computing) = arguments.precision {
+        for member in &mut model.members {
+            member.precision = computing.into();
+        }
+    }
     if let Some(path) = &arguments.decision {
         decide(&mut model, path)?;
     }
@@ -205,6 +236,11 @@ fn refuse_idle_flags(arguments: &Arguments, format: Format) -> Result<()> {
             "--decision",
             arguments.decision.is_some() && format != Format::Soup,
             "model.soup only; ONNX and safetensors hold the networks alone",
+        ),
+        (
+            "--precision",
+            arguments.precision.is_some() && format != Format::Soup,
+            "model.soup only; ONNX and safetensors leave that to who runs them",
         ),
         (
             "--threshold",

@@ -52,6 +52,26 @@ fn a_model_file_answers_as_its_run_does() {
     place.json("export run --out model.bin --format onnx --maps");
     assert_eq!(bytes("model.bin"), bytes("model.onnx"));
 
+    // Another precision is another file with nearly the same answers, and there and back is the same file.
+    place.json("export run --out single.soup --precision f32");
+    place.json("export run --out half.soup --precision bf16");
+    place.json("predict single.soup --images set --out of_single.npy");
+    place.json("predict half.soup --images set --out of_half.npy");
+    let answers = |name: &str| -> Vec<f32> {
+        let bytes = bytes(name);
+        let values = bytes[bytes.len() - 16 * 26 * 4..].chunks_exact(4);
+        values
+            .map(|value| f32::from_le_bytes(value.try_into().unwrap()))
+            .collect()
+    };
+    let pairs = answers("of_half.npy")
+        .into_iter()
+        .zip(answers("of_single.npy"));
+    let apart = pairs.fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(apart > 0.0 && apart < 0.02, "{apart}");
+    place.json("export half.soup --out back.soup --precision f32");
+    assert_eq!(bytes("back.soup"), bytes("single.soup"));
+
     let text = place
         .soup("export run --fold 0 --out model.soup --threshold 0.4,a=0.6")
         .stdout;
@@ -87,6 +107,8 @@ fn what_cannot_be_exported_is_named() {
         (2, "export model.soup --out m.safetensors"),
         (2, "export run --out m.soup --maps"),
         (2, "export plain --out m.onnx --maps"),
+        (2, "export run --out m.onnx --precision f32"),
+        (2, "export run --out m.soup --precision f16"),
         (2, "export run --out m.soup --threshold 0.5,aa=0.1"),
         (2, "export run --out m.soup --picture 256"),
         (2, "export run --out m.soup --picture 72x64x5"),
