@@ -55,19 +55,17 @@ fn a_model_file_answers_as_its_run_does() {
     // Another precision is another file with nearly the same answers, and there and back is the same file.
     place.json("export run --out single.soup --precision f32");
     place.json("export run --out half.soup --precision bf16");
-    place.json("predict single.soup --images set --out of_single.npy");
-    place.json("predict half.soup --images set --out of_half.npy");
-    let answers = |name: &str| -> Vec<f32> {
-        let bytes = bytes(name);
-        let values = bytes[bytes.len() - 16 * 26 * 4..].chunks_exact(4);
-        values
-            .map(|value| f32::from_le_bytes(value.try_into().unwrap()))
-            .collect()
+    let answers = |model: &str| -> Vec<f64> {
+        let facts = place.json(&format!("predict {model} --images set"));
+        let rows = facts["probabilities"].as_array().unwrap();
+        let values = rows
+            .iter()
+            .flat_map(|row| row["probabilities"].as_array().unwrap());
+        values.map(|value| value.as_f64().unwrap()).collect()
     };
-    let pairs = answers("of_half.npy")
-        .into_iter()
-        .zip(answers("of_single.npy"));
-    let apart = pairs.fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+    let (single, half) = (answers("single.soup"), answers("half.soup"));
+    assert_eq!((single.len(), half.len()), (16 * 26, 16 * 26));
+    let apart = (single.iter().zip(&half)).fold(0.0f64, |most, (a, b)| most.max((a - b).abs()));
     assert!(apart > 0.0 && apart < 0.02, "{apart}");
     place.json("export half.soup --out back.soup --precision f32");
     assert_eq!(bytes("back.soup"), bytes("single.soup"));

@@ -48,9 +48,9 @@ const VIEWS: &str = "scale:1.125,scale:1.25,scale:1.4";
 /// Share of composed pictures beside the packed ones where the preset names none: they bring boxes, which teach more
 /// than labels alone.
 const COMPOSE_SHARE: f64 = 0.85;
-/// Share of the epochs whose composed pictures hold twice the letters, and so teach twice as much.
+/// Share of the training whose composed pictures hold twice the letters, and so teach twice as much.
 const CROWD_SHARE: f64 = 0.67;
-/// Pictures of an epoch: short ones, so that the share of crowded epochs can be kept to in a few minutes.
+/// Pictures of an epoch: short ones, so that a few minutes hold several.
 const EPOCH_IMAGES: usize = 6000;
 /// Under this noise a grey level tells nothing but the band that it lies in.
 const TRANSFORMS: &str =
