@@ -5,6 +5,8 @@
 //! chosen at run time by [`Isa::run`].
 
 mod element;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -33,11 +35,22 @@ pub enum Isa {
     Avx512,
     /// The same with products of bfloat16.
     Avx512Bf16,
+    /// NEON of 64-bit ARM.
+    Neon,
+    /// The same with products of bfloat16.
+    NeonBf16,
 }
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
+    pub const ALL: [Self; 6] = [
+        Self::Portable,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Avx512Bf16,
+        Self::Neon,
+        Self::NeonBf16,
+    ];
 
     /// Whether this processor has it.
     pub fn is_available(self) -> bool {
@@ -55,9 +68,25 @@ impl Isa {
             Self::Avx512Bf16 => {
                 Self::Avx512.is_available() && is_x86_feature_detected!("avx512bf16")
             }
+            Self::Neon | Self::NeonBf16 => false,
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        match self {
+            Self::Portable => true,
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            Self::NeonBf16 => {
+                Self::Neon.is_available() && std::arch::is_aarch64_feature_detected!("bf16")
+            }
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         (self == Self::Portable)
+    }
+
+    /// Whether one instruction multiplies and adds pairs of bfloat16 values; elsewhere they are converted first,
+    /// which makes them slower than single precision.
+    pub fn multiplies_bf16(self) -> bool {
+        matches!(self, Self::Avx512Bf16 | Self::NeonBf16)
     }
 
     /// The best one of this processor.
@@ -76,6 +105,8 @@ impl Isa {
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Neon => "neon",
+            Self::NeonBf16 => "neonbf16",
         }
     }
 
@@ -87,7 +118,7 @@ impl Isa {
     /// Values in one vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
-            Self::Portable | Self::Avx2 => 8,
+            Self::Portable | Self::Avx2 | Self::Neon | Self::NeonBf16 => 8,
             Self::Avx512 | Self::Avx512Bf16 => 16,
         }
     }
@@ -108,6 +139,10 @@ impl Isa {
                 Self::Avx512Bf16 if K::BF16 => x86::run_avx512_bf16(kernel),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx512 | Self::Avx512Bf16 => x86::run_avx512(kernel),
+                #[cfg(target_arch = "aarch64")]
+                Self::NeonBf16 if K::BF16 => neon::run_neon_bf16(kernel),
+                #[cfg(target_arch = "aarch64")]
+                Self::Neon | Self::NeonBf16 => neon::run_neon(kernel),
                 _ => kernel.run::<Portable>(),
             }
         }

@@ -39,7 +39,7 @@ impl Precision {
     /// What `auto` stands for on this processor.
     fn settled(self) -> Self {
         match self {
-            Self::Auto if soup_cpu::Isa::detect() == soup_cpu::Isa::Avx512Bf16 => Self::Bf16,
+            Self::Auto if soup_cpu::Isa::detect().multiplies_bf16() => Self::Bf16,
             Self::Auto => Self::F32,
             chosen => chosen,
         }
