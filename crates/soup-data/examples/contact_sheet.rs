@@ -26,9 +26,10 @@ fn main() -> Result<(), Failure> {
     let mut letters = Sheet::new(40 * 40, 26 * 40);
     for label in 0..26u64 {
         for variation in 0..40 {
-            let mask = strokes
-                .shape(variation * 26 + label)
-                .draw([1.0, 0.0], 32.0, &options);
+            let mask =
+                strokes
+                    .shape(variation * 26 + label)
+                    .draw([1.0, 0.0].into(), 32.0, &options);
             for (y, row) in mask.rows().enumerate() {
                 for (x, &inked) in row.iter().enumerate() {
                     let value = if inked { 255 } else { 0 };

@@ -123,6 +123,31 @@ const GOLDEN: [u64; 5] = [
     0x8ab6_11c0_849b_73a0,
 ];
 
+/// Upright letters stretched to three times their width lie flat, and other seeds of the law keep their pictures: drawings
+/// as they are ask nothing of the stream of random numbers.
+#[test]
+fn drawings_may_be_stretched() {
+    let wide = |stretch: [f32; 2]| {
+        let config = ComposeConfig {
+            rotation: [0.0, 0.0],
+            shear: [-10.0, 10.0],
+            stretch,
+            ..ComposeConfig::default()
+        };
+        let composer = Composer::new(config, GlyphPool::new(Arc::new(Strokes::new(0)))).unwrap();
+        let boxes = (0..50).flat_map(|index| composer.canvas(3, index).1.boxes);
+        let wide: Vec<bool> = boxes.map(|b| b.x1 - b.x0 > b.y1 - b.y0).collect();
+        wide.iter().filter(|&&wide| wide).count() as f64 / wide.len() as f64
+    };
+    let (flat, narrow) = (wide([2.9, 3.1]), wide([0.3, 0.4]));
+    assert!(flat > 0.9 && narrow < 0.1, "{flat} {narrow}");
+    let stretched = ComposeConfig {
+        stretch: [0.5, 2.0],
+        ..ComposeConfig::default()
+    };
+    assert_eq!(stretched.undeformed(), ComposeConfig::default());
+}
+
 /// Structure that noise cannot hide: shares of white pixels, and of pixels whose neighbourhood is
 /// all ink (thick strokes have many) at either level.
 fn structure(pixels: &[u8]) -> [f64; 4] {

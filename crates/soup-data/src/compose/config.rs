@@ -26,6 +26,11 @@ pub struct ComposeConfig {
     pub first_level_share: f32,
     /// Rotation in degrees, clockwise. Nothing is ever mirrored.
     pub rotation: [f32; 2],
+    /// Width of a drawing for each unit of its width, before it is turned: more shapes than there are drawings, for
+    /// training. Pictures that a run holds out are never stretched or sheared.
+    pub stretch: [f32; 2],
+    /// Degrees by which a drawing slants to the right, before it is turned.
+    pub shear: [f32; 2],
     /// Longer side of a turned letter's upright box in pixels.
     pub side: [f32; 2],
     /// Limits of the width of a stroke in pixels, for letters drawn from strokes.
@@ -64,6 +69,8 @@ impl Default for ComposeConfig {
             // "About half each" by letters; by area, 100 has more than 200.
             first_level_share: 0.6,
             rotation: [0.0, 360.0],
+            stretch: UNDEFORMED.0,
+            shear: UNDEFORMED.1,
             side: [14.0, 58.0],
             stroke_width: [3.0, 14.0],
             ink_threshold: [40, 120],
@@ -79,7 +86,24 @@ impl Default for ComposeConfig {
     }
 }
 
+/// Stretch and shear that leave drawings as they are.
+const UNDEFORMED: ([f32; 2], [f32; 2]) = ([1.0; 2], [0.0; 2]);
+
 impl ComposeConfig {
+    /// The same law with drawings as they are: what to measure on.
+    pub fn undeformed(&self) -> Self {
+        Self {
+            stretch: UNDEFORMED.0,
+            shear: UNDEFORMED.1,
+            ..self.clone()
+        }
+    }
+
+    /// Whether drawings are stretched or sheared.
+    pub(super) fn deforms(&self) -> bool {
+        (self.stretch, self.shear) != UNDEFORMED
+    }
+
     /// Names the first setting that makes no sense.
     pub(super) fn check(&self) -> Result<()> {
         let wrong =
@@ -102,6 +126,8 @@ impl ComposeConfig {
         let longest = self.width.max(self.height) as f32;
         let pairs = [
             ("rotation", self.rotation, -3600.0, 3600.0),
+            ("stretch", self.stretch, 0.25, 4.0),
+            ("shear", self.shear, -60.0, 60.0),
             ("side", self.side, 1.0, longest),
             ("stroke_width", self.stroke_width, 0.5, longest),
             (
@@ -182,6 +208,8 @@ mod tests {
             (r#"{"letters": [5, 4]}"#, "compose.letters"),
             (r#"{"side": [58, 14]}"#, "compose.side"),
             (r#"{"side": [14, 5800]}"#, "compose.side"),
+            (r#"{"stretch": [0, 1]}"#, "compose.stretch"),
+            (r#"{"shear": [-90, 0]}"#, "compose.shear"),
             (r#"{"cut": 1.0}"#, "compose.cut"),
             (r#"{"levels": [0, 100]}"#, "compose.levels"),
             (r#"{"noise": 300}"#, "compose.noise"),

@@ -19,7 +19,7 @@ pub use write::{WriteOptions, png, write_dataset};
 use soup_random::{Purpose, Stream};
 
 use crate::glyphs::strokes::hangul;
-use crate::glyphs::{DrawOptions, GlyphId, GlyphPool, Mask};
+use crate::glyphs::{DrawOptions, GlyphId, GlyphPool, Mask, Pose};
 use crate::{Error, PictureShape, Result};
 
 /// Positions tried for a shape before the one with the least overlap is taken.
@@ -174,7 +174,7 @@ impl Composer {
                 ink_dilation: 0.0,
             };
             let side = between(config.distractor_side, stream);
-            let mask = word.draw(self.rotation(stream), side, &options);
+            let mask = word.draw(self.rotation(stream).into(), side, &options);
             self.place(&mask, config.distractor_level, &mut canvas, stream);
         }
         for label in labels {
@@ -188,7 +188,7 @@ impl Composer {
                 ink_dilation: between(config.ink_dilation, stream),
             };
             let side = between(config.side, stream);
-            let mask = glyph.shape.draw(self.rotation(stream), side, &options);
+            let mask = glyph.shape.draw(self.pose(stream), side, &options);
             let Some([x0, y0, x1, y1]) = self.place(&mask, level, &mut canvas, stream) else {
                 continue;
             };
@@ -210,6 +210,21 @@ impl Composer {
     /// Cosine and sine of a random rotation.
     fn rotation(&self, stream: &mut Stream) -> [f32; 2] {
         angle::rotation(between(self.config.rotation, stream))
+    }
+
+    /// A random pose of a letter.
+    fn pose(&self, stream: &mut Stream) -> Pose {
+        let config = &self.config;
+        let pose = Pose::from(self.rotation(stream));
+        if !config.deforms() {
+            return pose;
+        }
+        let [cosine, sine] = angle::rotation(between(config.shear, stream));
+        Pose {
+            stretch: between(config.stretch, stream),
+            shear: sine / cosine,
+            ..pose
+        }
     }
 
     /// Adds a shape to the canvas at a random position; the box of what is visible.

@@ -151,15 +151,18 @@ mod tests {
             ink_threshold: 128,
             ink_dilation: 0.0,
         };
-        let ring = font.shape(0).draw([1.0, 0.0], 40.0, &options);
+        let ring = font.shape(0).draw([1.0, 0.0].into(), 40.0, &options);
         assert_eq!((ring.width, ring.height), (40, 40));
         assert_eq!(ring.area(), 40 * 40 - 24 * 24);
-        let disc = font.shape(1).draw([0.8, 0.6], 40.0, &options).area() as f32;
+        let disc = font.shape(1).draw([0.8, 0.6].into(), 40.0, &options).area() as f32;
         assert!(
             (disc / (20.0 * 20.0 * std::f32::consts::PI) - 1.0).abs() < 0.02,
             "{disc}"
         );
-        assert_eq!(font.shape(2).draw([1.0, 0.0], 40.0, &options).area(), 0);
+        assert_eq!(
+            font.shape(2).draw([1.0, 0.0].into(), 40.0, &options).area(),
+            0
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A glyph as a small picture of ink strengths, as scanned handwriting comes.
 
-use super::mask::{DrawOptions, Extent, Mask, turn};
+use super::mask::{DrawOptions, Extent, Mask, Pose};
 
 /// A picture of ink strengths, trimmed to its ink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,14 +68,14 @@ impl Ink {
         [x, x + 1].map(|x| f32::from(row.get(x as usize).copied().unwrap_or(0)))
     }
 
-    pub(super) fn draw(&self, rotation: [f32; 2], side: f32, options: &DrawOptions) -> Mask {
+    pub(super) fn draw(&self, pose: Pose, side: f32, options: &DrawOptions) -> Mask {
         // A faint glyph is drawn all the same, from half of its strongest ink on.
         let strongest = self.strength.iter().copied().max().unwrap_or(0);
         let threshold = options.ink_threshold.min(strongest / 2).max(1);
         let centres = (0..self.strength.len())
             .filter(|&at| self.strength[at] >= threshold)
             .map(|at| [(at % self.width) as f32, (at / self.width) as f32]);
-        let extent = Extent::around(centres.map(|centre| turn(rotation, centre)));
+        let extent = Extent::around(centres.map(|centre| pose.lay(centre)));
         if extent.longer() < 0.0 {
             return Mask::new(0, 0);
         }
@@ -87,7 +87,6 @@ impl Ink {
             .size()
             .map(|size| ((size + 1.0) * scale + 2.0 * reach) as usize + 3);
         let mut mask = Mask::new(width, height);
-        let [cosine, sine] = rotation;
         let [left, top] = extent.origin();
         let threshold = f32::from(threshold);
         for y in 0..height {
@@ -96,7 +95,7 @@ impl Ink {
                     left - 0.5 + (x as f32 - 0.5 - reach) / scale,
                     top - 0.5 + (y as f32 - 0.5 - reach) / scale,
                 ];
-                let [u, v] = turn([cosine, -sine], turned);
+                let [u, v] = pose.find(turned);
                 let (column, row) = (floor(u), floor(v));
                 let (right, down) = (u - column as f32, v - row as f32);
                 let [upper, lower] = [row, row + 1].map(|row| {
@@ -146,7 +145,7 @@ mod tests {
                 ink_dilation: share,
                 ..OPTIONS
             };
-            let mask = stem.draw([1.0, 0.0], 38.0, &options);
+            let mask = stem.draw([1.0, 0.0].into(), 38.0, &options);
             assert!(mask.width.abs_diff(width) <= 1, "{}", mask.width);
             assert!(mask.height.abs_diff(38) <= 1, "{}", mask.height);
         }
@@ -156,12 +155,12 @@ mod tests {
     fn a_quarter_turn_turns_clockwise_and_does_not_mirror() {
         // A bar to the right of the top end of a stem, as in the left half of an F.
         let ink = Ink::new(3, &[255, 255, 255, 255, 0, 0, 255, 0, 0, 255, 0, 0]);
-        let upright = ink.draw([1.0, 0.0], 40.0, &OPTIONS);
+        let upright = ink.draw([1.0, 0.0].into(), 40.0, &OPTIONS);
         assert!(upright.height.abs_diff(40) <= 1, "{}", upright.height);
         assert!(upright.width.abs_diff(30) <= 1, "{}", upright.width);
         assert!(upright.inked[upright.width - 1 - upright.width / 10 + 3 * upright.width]);
         // Turned clockwise, the top is on the right, and the bar hangs down from there.
-        let turned = ink.draw([0.0, 1.0], 40.0, &OPTIONS);
+        let turned = ink.draw([0.0, 1.0].into(), 40.0, &OPTIONS);
         assert_eq!(turned.width.abs_diff(40), 0);
         let cell = |x: usize, y: usize| turned.inked[y * turned.width + x];
         assert!(cell(turned.width - 4, turned.height - 4));
@@ -172,8 +171,8 @@ mod tests {
     #[test]
     fn faint_ink_is_drawn_and_no_ink_is_an_empty_mask() {
         let ink = Ink::new(2, &[90, 90, 0, 90]);
-        assert!(ink.draw([1.0, 0.0], 30.0, &OPTIONS).area() > 400);
+        assert!(ink.draw([1.0, 0.0].into(), 30.0, &OPTIONS).area() > 400);
         let blank = Ink::new(2, &[0; 4]);
-        assert_eq!(blank.draw([1.0, 0.0], 30.0, &OPTIONS).area(), 0);
+        assert_eq!(blank.draw([1.0, 0.0].into(), 30.0, &OPTIONS).area(), 0);
     }
 }

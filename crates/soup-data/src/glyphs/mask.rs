@@ -132,15 +132,65 @@ impl Extent {
     }
 }
 
+/// How a glyph is laid down: stretched and sheared first, then turned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pose {
+    /// Cosine and sine of the rotation, clockwise as seen on the screen (y points down).
+    pub rotation: [f32; 2],
+    /// Width for each unit of width; heights stay.
+    pub stretch: f32,
+    /// How far a point moves to the right for each unit that it lies lower.
+    pub shear: f32,
+}
+
+impl From<[f32; 2]> for Pose {
+    /// The rotation with this cosine and sine alone.
+    fn from(rotation: [f32; 2]) -> Self {
+        Self {
+            rotation,
+            stretch: 1.0,
+            shear: 0.0,
+        }
+    }
+}
+
+impl Pose {
+    /// Where a point of the drawing comes to lie.
+    #[inline]
+    pub(super) fn lay(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        turn(self.rotation, [self.stretch * x + self.shear * y, y])
+    }
+
+    /// Which point of the drawing lies here.
+    #[inline]
+    pub(super) fn find(&self, point: [f32; 2]) -> [f32; 2] {
+        let [cosine, sine] = self.rotation;
+        let [x, y] = turn([cosine, -sine], point);
+        [(x - self.shear * y) / self.stretch, y]
+    }
+}
+
 /// Turns a point by the rotation with this cosine and sine.
 #[inline]
-pub(super) fn turn([cosine, sine]: [f32; 2], [x, y]: [f32; 2]) -> [f32; 2] {
+fn turn([cosine, sine]: [f32; 2], [x, y]: [f32; 2]) -> [f32; 2] {
     [cosine * x - sine * y, sine * x + cosine * y]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pose_stretches_and_shears_before_it_turns() {
+        let pose = Pose {
+            rotation: [0.0, 1.0],
+            stretch: 2.0,
+            shear: 0.5,
+        };
+        // (1, 4) is stretched to (2, 4), sheared to (4, 4), and a quarter turn clockwise takes it to (-4, 4).
+        assert_eq!(pose.lay([1.0, 4.0]), [-4.0, 4.0]);
+        assert_eq!(pose.find([-4.0, 4.0]), [1.0, 4.0]);
+    }
 
     #[test]
     fn dilation_adds_a_disc() {

@@ -19,7 +19,7 @@ mod spec;
 pub mod strokes;
 
 pub use ink::Ink;
-pub use mask::{DrawOptions, Mask};
+pub use mask::{DrawOptions, Mask, Pose};
 pub use outline::Outline;
 pub use pool::GlyphPool;
 pub use scans::Scans;
@@ -68,14 +68,13 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The shape as a hard mask: turned by the rotation with the given cosine and sine (clockwise
-    /// as seen on the screen, y pointing down), scaled so that the longer side of its upright box
-    /// is about `side` pixels, and trimmed to its ink. Empty where nothing is inked.
-    pub fn draw(&self, rotation: [f32; 2], side: f32, options: &DrawOptions) -> Mask {
+    /// The shape as a hard mask: laid down in a pose, scaled so that the longer side of its upright
+    /// box is about `side` pixels, and trimmed to its ink. Empty where nothing is inked.
+    pub fn draw(&self, pose: Pose, side: f32, options: &DrawOptions) -> Mask {
         match self {
-            Self::Ink(ink) => ink.draw(rotation, side, options),
-            Self::Pen(pen) => pen.draw(rotation, side, options),
-            Self::Outline(outline) => outline.draw(rotation, side),
+            Self::Ink(ink) => ink.draw(pose, side, options),
+            Self::Pen(pen) => pen.draw(pose, side, options),
+            Self::Outline(outline) => outline.draw(pose, side),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A glyph as closed outlines, as fonts have them.
 
-use super::mask::{Extent, Mask, turn};
+use super::mask::{Extent, Mask, Pose};
 
 /// Closed polygons, filled by the non-zero rule. Curves are already cut into short lines.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,11 +26,11 @@ impl Outline {
         self.sides.is_empty()
     }
 
-    pub(super) fn draw(&self, rotation: [f32; 2], side: f32) -> Mask {
+    pub(super) fn draw(&self, pose: Pose, side: f32) -> Mask {
         let turned: Vec<[[f32; 2]; 2]> = self
             .sides
             .iter()
-            .map(|line| line.map(|point| turn(rotation, point)))
+            .map(|line| line.map(|point| pose.lay(point)))
             .collect();
         let extent = Extent::around(turned.iter().flatten().copied());
         if extent.longer() <= 0.0 {
@@ -79,11 +79,12 @@ mod tests {
     #[test]
     fn a_hole_is_a_polygon_the_other_way_round() {
         let hole: Vec<[f32; 2]> = square(2.0, 8.0).into_iter().rev().collect();
-        let ring = Outline::new(&[square(0.0, 10.0), hole]).draw([1.0, 0.0], 20.0);
+        let ring = Outline::new(&[square(0.0, 10.0), hole]).draw([1.0, 0.0].into(), 20.0);
         assert_eq!((ring.width, ring.height), (20, 20));
         assert_eq!(ring.area(), 400 - 144);
-        let full = Outline::new(&[square(0.0, 10.0), square(2.0, 8.0)]).draw([1.0, 0.0], 20.0);
+        let full =
+            Outline::new(&[square(0.0, 10.0), square(2.0, 8.0)]).draw([1.0, 0.0].into(), 20.0);
         assert_eq!(full.area(), 400);
-        assert_eq!(Outline::default().draw([1.0, 0.0], 20.0).area(), 0);
+        assert_eq!(Outline::default().draw([1.0, 0.0].into(), 20.0).area(), 0);
     }
 }

@@ -206,7 +206,7 @@ impl OwnedData {
         let folds = folds_of_run(config, run, table)?;
         let composed = if config.data.compose_share > 0.0 {
             let composed = composed(
-                config,
+                &config.compose,
                 config.data.glyphs.open()?,
                 config.train.seed,
                 u64::MAX,
@@ -371,9 +371,15 @@ fn composers(config: &CheckedConfig) -> Result<(ComposedExamples, ComposedExampl
         }
     };
     let seed = config.train.seed;
+    let law = &config.compose;
     Ok((
-        composed(config, training, seed, u64::MAX)?,
-        composed(config, held_out, seed ^ HELD_OUT_SEED, data.composed_valid)?,
+        composed(law, training, seed, u64::MAX)?,
+        composed(
+            &law.undeformed(),
+            held_out,
+            seed ^ HELD_OUT_SEED,
+            data.composed_valid,
+        )?,
     ))
 }
 
@@ -398,13 +404,13 @@ fn crowded(
 }
 
 fn composed(
-    config: &CheckedConfig,
+    law: &ComposeConfig,
     pool: GlyphPool,
     seed: u64,
     count: u64,
 ) -> Result<ComposedExamples, Error> {
     Ok(ComposedExamples {
-        composer: Arc::new(Composer::new(config.compose.clone(), pool)?),
+        composer: Arc::new(Composer::new(law.clone(), pool)?),
         seed,
         count,
     })

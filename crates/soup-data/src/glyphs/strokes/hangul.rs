@@ -123,7 +123,7 @@ mod tests {
         };
         let mut widest = 0.0f32;
         for index in 0..200 {
-            let mask = word(1, index).draw([1.0, 0.0], 40.0, &options);
+            let mask = word(1, index).draw([1.0, 0.0].into(), 40.0, &options);
             assert!((36..=44).contains(&mask.width.max(mask.height)));
             assert!(mask.area() > 100 && mask.area() < 900, "{}", mask.area());
             widest = widest.max(mask.width as f32 / mask.height as f32);

@@ -106,7 +106,7 @@ mod tests {
                 ink_threshold: 128,
                 ink_dilation: 0.0,
             };
-            source.shape(index).draw([1.0, 0.0], 40.0, &options)
+            source.shape(index).draw([1.0, 0.0].into(), 40.0, &options)
         };
         let mut seen = std::collections::HashSet::new();
         for index in 0..26 * 40 {

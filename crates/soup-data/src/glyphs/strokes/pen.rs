@@ -1,6 +1,6 @@
 //! What a pen leaves: short straight pieces with a width.
 
-use super::super::mask::{DrawOptions, Extent, Mask, turn};
+use super::super::mask::{DrawOptions, Extent, Mask, Pose};
 
 /// A straight piece of a stroke; its width may change from end to end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,11 +21,11 @@ pub struct Pen {
 }
 
 impl Pen {
-    pub(crate) fn draw(&self, rotation: [f32; 2], side: f32, options: &DrawOptions) -> Mask {
+    pub(crate) fn draw(&self, pose: Pose, side: f32, options: &DrawOptions) -> Mask {
         let turned: Vec<[[f32; 2]; 2]> = self
             .segments
             .iter()
-            .map(|segment| segment.ends.map(|end| turn(rotation, end)))
+            .map(|segment| segment.ends.map(|end| pose.lay(end)))
             .collect();
         let extent = Extent::around(turned.iter().flatten().copied());
         if self.segments.is_empty() || extent.longer() < 0.0 {
@@ -122,12 +122,16 @@ mod tests {
     #[test]
     fn a_bar_has_the_length_and_width_asked_for() {
         for (side, width) in [(14.0, 3.0), (36.0, 7.2), (58.0, 11.6)] {
-            let mask = bar(0.2).draw([1.0, 0.0], side, &options(3.0, 14.0));
+            let mask = bar(0.2).draw([1.0, 0.0].into(), side, &options(3.0, 14.0));
             assert!((mask.height as f32 - side).abs() <= 1.0, "{}", mask.height);
             assert!((mask.width as f32 - width).abs() <= 1.0, "{}", mask.width);
         }
         // Width is held within the limits.
-        let held = |width| bar(width).draw([1.0, 0.0], 40.0, &options(3.0, 14.0)).width;
+        let held = |width| {
+            bar(width)
+                .draw([1.0, 0.0].into(), 40.0, &options(3.0, 14.0))
+                .width
+        };
         assert!((3..=4).contains(&held(0.01)));
         assert!((14..=15).contains(&held(0.9)));
     }
@@ -136,7 +140,7 @@ mod tests {
     fn a_pen_that_never_touched_the_paper_leaves_nothing() {
         assert_eq!(
             Pen::default()
-                .draw([1.0, 0.0], 30.0, &options(3.0, 14.0))
+                .draw([1.0, 0.0].into(), 30.0, &options(3.0, 14.0))
                 .area(),
             0
         );
