@@ -246,6 +246,21 @@ fn a_sweep_by_tpe_ends_within_its_budget() {
     assert!((1..=CANDIDATES / 2).contains(&ended), "{status:?}");
 }
 
+/// Two candidates with two seeds each leave one degree of freedom, which says next to nothing about the noise: more
+/// seeds are trained until it is known.
+#[test]
+fn two_candidates_get_seeds_until_the_noise_is_known() {
+    let mut race = race();
+    race.options =
+        vec![toml::from_str("key = 'model.precision'\nvalues = ['f32', 'bf16']").unwrap()];
+    race.config.rungs = Vec::new();
+    race.config.seeds = 5;
+    race.config.budget = 1.0;
+    let (status, spent) = World::new(7, [0.001, 0.004]).sweep(&race);
+    assert_eq!(status, [Status::Tied; 2]);
+    assert!(spent >= 8.0, "{spent}");
+}
+
 /// A candidate whose loss is no number any more is out, and the others go on.
 #[test]
 fn a_failed_candidate_does_not_stop_the_others() {

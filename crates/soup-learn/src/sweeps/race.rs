@@ -451,12 +451,14 @@ impl Race {
 /// are near the border between tied and worse.
 fn gains(scores: &[f64], counts: &[usize], noise: Option<f64>) -> Vec<f64> {
     let top = (0..scores.len()).fold(0, |top, at| if scores[at] > scores[top] { at } else { top });
+    let unknown = noise.is_none();
     let Some(noise) = noise.filter(|noise| *noise > 0.0) else {
-        // Nothing shows how large the noise is: the best ones get a second seed.
+        // Nothing shows how large the noise is: the best ones get a second seed, and when all have two, a third, until
+        // something does. Where it shows that there is none, two are enough.
         let rank = |at: usize| scores.iter().filter(|score| **score > scores[at]).count();
         let gain = |at: usize| {
-            if counts[at] < FIRST_SEEDS {
-                1.0 / (1 + rank(at)) as f64
+            if unknown || counts[at] < FIRST_SEEDS {
+                1.0 / (1 + rank(at) + scores.len() * (counts[at] - 1)) as f64
             } else {
                 0.0
             }
