@@ -29,7 +29,7 @@ Examples:
 
 Bytes are those of the tensors that a kernel reads or writes, each once: a share of the copying speed above 100 %
 means that the caches served it. GFLOP/s count the multiplications of the definition; 3x3 convolutions need fewer
-(Winograd), so they may pass the peak. SOUP_CPU=portable|avx2|avx512|avx512bf16|neon|neonbf16 chooses the instruction set.")]
+(Winograd), so they may pass the peak. SOUP_CPU=portable|avx2|avx512|avx512bf16|amx|neon|neonbf16 chooses the instruction set.")]
 pub struct Arguments {
     /// The network, by its name in `soup models`
     #[arg(value_name = "MODEL")]

@@ -11,7 +11,8 @@
 use soup_graph::Activation;
 
 use super::activation::{Function, Identity, Silu, with_function};
-use crate::simd::{Element, MapKernel, Simd, Values};
+use crate::simd::tiles::{ROWS, Tiles};
+use crate::simd::{Element, MapKernel, Precision, Simd, Values};
 
 /// One run of the sum: `k` steps from offset `a` on the left and row `b` on the right.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +151,11 @@ impl Gemm<'_> {
         // SAFETY: as for the whole product.
         unsafe {
             let mut row = 0;
+            #[cfg(target_arch = "x86_64")]
+            if let Some(k) = self.tile_step::<S, E>() {
+                let tiles = &mut crate::simd::Amx;
+                row = self.squares::<S, E, T, F, _, N>(tiles, k, a, b, b_row, bias, c);
+            }
             if S::LANES == 16 {
                 while row + 8 <= self.rows {
                     let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
@@ -170,6 +176,70 @@ impl Gemm<'_> {
                 _ => self.tile::<S, E, T, F, 3, N>(a, b, b_row, bias, c),
             }
         }
+    }
+
+    /// Words of a step of the sum in tiles, where the processor has them and the product suits them.
+    fn tile_step<S: Simd, E: Element>(&self) -> Option<usize> {
+        let suits = S::TILES && E::PRECISION == Precision::Bf16 && self.a_step == 1;
+        let whole = |k: &usize| self.segments.iter().all(|segment| segment.k % k == 0);
+        (suits && self.rows >= ROWS)
+            .then(|| [16, 8].into_iter().find(whole))
+            .flatten()
+    }
+
+    /// All whole squares of [`ROWS`] rows, by tiles; the number of rows.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the three matrices")]
+    unsafe fn squares<S: Simd, E: Element, T: Element, F: Function, X: Tiles, const N: usize>(
+        &self,
+        tiles: &mut X,
+        k: usize,
+        a: *const f32,
+        b: *const f32,
+        b_row: usize,
+        bias: *const f32,
+        c: *mut T,
+    ) -> usize {
+        let mut raw = [0.0f32; ROWS * 3 * 16];
+        let raw = raw.as_mut_ptr();
+        let width = N * S::LANES;
+        let floor = match self.activation {
+            Some(Activation::Relu) => 0.0,
+            _ => f32::NEG_INFINITY,
+        };
+        let mut row = 0;
+        // SAFETY: as for the whole product; vectors have 16 values where there are tiles.
+        unsafe {
+            tiles.begin(k);
+            while row + ROWS <= self.rows {
+                tiles.zero();
+                for segment in self.segments.iter().filter(|segment| segment.k > 0) {
+                    let left = a.add(row * self.a_row + segment.a);
+                    let right = b.add(segment.b * b_row);
+                    tiles.add::<N>((left, self.a_row), (right, b_row), k, segment.k / k);
+                }
+                tiles.store::<N>(raw, width);
+                for m in 0..ROWS {
+                    for n in 0..N {
+                        let place = c.add((row + m) * self.c_row + n * S::LANES);
+                        let mut value = S::load(raw.add(m * width + n * S::LANES));
+                        if !bias.is_null() {
+                            value = S::add(value, S::load(bias.add(n * S::LANES)));
+                        } else if self.accumulate {
+                            value = S::add(value, T::load::<S>(place));
+                        }
+                        value = match F::PLAIN {
+                            true => S::max(value, S::splat(floor)),
+                            false => F::value::<S, E>(value),
+                        };
+                        T::store::<S>(place, value);
+                    }
+                }
+                row += ROWS;
+            }
+            tiles.end();
+        }
+        row
     }
 
     /// `M` rows by `N` vectors, held in registers over the whole sum.
@@ -387,6 +457,160 @@ mod tests {
                                 "{isa:?} {rows}x{pairs}x{columns} {precision:?}: {got} {sum}"
                             );
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a processor's tiles do, by the definition of `tdpbf16ps`.
+    struct Emulated {
+        k: usize,
+        sums: [[f32; 48]; ROWS],
+    }
+
+    impl Tiles for Emulated {
+        unsafe fn begin(&mut self, k: usize) {
+            assert!(k == 8 || k == 16);
+            self.k = k;
+        }
+        unsafe fn zero(&mut self) {
+            self.sums = [[0.0; 48]; ROWS];
+        }
+        unsafe fn add<const N: usize>(
+            &mut self,
+            (left, left_row): (*const f32, usize),
+            (right, right_row): (*const f32, usize),
+            k: usize,
+            steps: usize,
+        ) {
+            assert!(k == self.k && steps > 0);
+            let halves = |word: *const f32| {
+                // SAFETY: the caller promises words here.
+                let word = unsafe { word.read_unaligned() }.to_bits();
+                [word << 16, word & 0xffff_0000].map(f32::from_bits)
+            };
+            for m in 0..ROWS {
+                for n in 0..16 * N {
+                    for i in 0..k * steps {
+                        // SAFETY: as promised.
+                        let (a, b) = unsafe {
+                            (
+                                halves(left.add(m * left_row + i)),
+                                halves(right.add(i * right_row + n)),
+                            )
+                        };
+                        self.sums[m][n] += a[0] * b[0];
+                        self.sums[m][n] += a[1] * b[1];
+                    }
+                }
+            }
+        }
+        unsafe fn store<const N: usize>(&mut self, to: *mut f32, row: usize) {
+            for (m, sums) in self.sums.iter().enumerate() {
+                // SAFETY: the caller promises room.
+                unsafe { std::ptr::copy_nonoverlapping(sums.as_ptr(), to.add(m * row), 16 * N) }
+            }
+        }
+        unsafe fn end(&mut self) {
+            self.k = 0;
+        }
+    }
+
+    /// A product in tiles, with the rows that are left over.
+    struct InTiles<'a, 'b>(&'a Gemm<'b>, usize, &'a mut usize);
+
+    impl MapKernel for InTiles<'_, '_> {
+        #[inline(always)]
+        unsafe fn run<S: Simd, E: Element>(self) {
+            let Self(gemm, k, done) = self;
+            let tiles = &mut Emulated {
+                k: 0,
+                sums: [[0.0; 48]; ROWS],
+            };
+            // SAFETY: the test gives matrices of the stated sizes, one block of columns wide.
+            unsafe {
+                let (a, b, bias, c) = (gemm.a, gemm.b, gemm.bias, gemm.c.of::<f32>());
+                let row = gemm.columns;
+                *done = match gemm.columns / S::LANES {
+                    1 => gemm.squares::<S, E, f32, Identity, _, 1>(tiles, k, a, b, row, bias, c),
+                    2 => gemm.squares::<S, E, f32, Identity, _, 2>(tiles, k, a, b, row, bias, c),
+                    _ => gemm.squares::<S, E, f32, Identity, _, 3>(tiles, k, a, b, row, bias, c),
+                };
+            }
+        }
+    }
+
+    /// Products in tiles against the same ones in vectors; the tiles are emulated, as hardly any machine has them.
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+    fn tiles_agree_with_vectors() {
+        let sixteen = |isa: &Isa| isa.is_available() && isa.lanes() == 16;
+        let Some(isa) = Isa::ALL.into_iter().find(sixteen) else {
+            eprintln!("skipped: no vectors of 16 values here");
+            return;
+        };
+        let number = |i: usize| Bf16::from_f32(((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0);
+        for (rows, k, steps, columns) in [
+            (16, 16, 1, 16),
+            (37, 8, 3, 32),
+            (15, 8, 1, 16),
+            (48, 16, 2, 48),
+        ] {
+            let words = k * steps;
+            let a: Vec<Bf16> = (0..rows * 4 * words).map(number).collect();
+            let b: Vec<Bf16> = (0..4 * words * columns).map(|i| number(i + 5)).collect();
+            let bias: Vec<f32> = (0..columns).map(|i| i as f32 / 16.0).collect();
+            for (accumulate, bias) in [
+                (false, std::ptr::null()),
+                (true, std::ptr::null()),
+                (false, bias.as_ptr()),
+            ] {
+                for activation in [None, Some(Activation::Relu)] {
+                    let mut c: [Vec<f32>; 2] = [(); 2].map(|()| vec![0.25; rows * columns]);
+                    let segments = [
+                        Segment {
+                            a: 0,
+                            b: 0,
+                            k: words,
+                        },
+                        Segment {
+                            a: words,
+                            b: words,
+                            k: words,
+                        },
+                    ];
+                    let [vectors, tiles] = c.each_mut().map(|c| Gemm {
+                        segments: &segments,
+                        a: a.as_ptr().cast(),
+                        a_row: 2 * words,
+                        a_step: 1,
+                        a_group: 0,
+                        b: b.as_ptr().cast(),
+                        right: Right::Rows(columns),
+                        c: Values::floats(c.as_mut_ptr()),
+                        c_row: columns,
+                        c_group: 0,
+                        groups: 1,
+                        rows,
+                        columns,
+                        bias,
+                        accumulate,
+                        activation,
+                    });
+                    let mut done = 0;
+                    // SAFETY: the instruction set is available and the matrices have the stated sizes.
+                    unsafe {
+                        isa.run_on(Precision::Bf16, vectors);
+                        isa.run_on(Precision::Bf16, InTiles(&tiles, k, &mut done));
+                    }
+                    assert_eq!(done, rows / ROWS * ROWS);
+                    for at in 0..done * columns {
+                        let (want, got) = (c[0][at], c[1][at]);
+                        assert!(
+                            (got - want).abs() <= 1e-4 * want.abs().max(1.0),
+                            "{rows}x{words}x{columns} {accumulate} {activation:?}: {got} {want}"
+                        );
                     }
                 }
             }

@@ -4,12 +4,18 @@
 //! the vector type of a [`Simd`], inlined into an entry point compiled for the instruction set, and
 //! chosen at run time by [`Isa::run`].
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod element;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+pub(crate) mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::Amx;
 
 pub use element::Precision;
 pub(crate) use element::{Bf16, Element, MapKernel, Values};
@@ -35,6 +41,8 @@ pub enum Isa {
     Avx512,
     /// The same with products of bfloat16.
     Avx512Bf16,
+    /// AVX-512 with bfloat16, and AMX's tiles for products of bfloat16.
+    Amx,
     /// NEON of 64-bit ARM.
     Neon,
     /// The same with products of bfloat16.
@@ -43,11 +51,12 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Portable,
         Self::Avx2,
         Self::Avx512,
         Self::Avx512Bf16,
+        Self::Amx,
         Self::Neon,
         Self::NeonBf16,
     ];
@@ -68,6 +77,7 @@ impl Isa {
             Self::Avx512Bf16 => {
                 Self::Avx512.is_available() && is_x86_feature_detected!("avx512bf16")
             }
+            Self::Amx => Self::Avx512Bf16.is_available() && amx::is_available(),
             Self::Neon | Self::NeonBf16 => false,
         }
         #[cfg(target_arch = "aarch64")]
@@ -77,7 +87,7 @@ impl Isa {
             Self::NeonBf16 => {
                 Self::Neon.is_available() && std::arch::is_aarch64_feature_detected!("bf16")
             }
-            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 | Self::Amx => false,
         }
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         (self == Self::Portable)
@@ -86,15 +96,15 @@ impl Isa {
     /// Whether one instruction multiplies and adds pairs of bfloat16 values; elsewhere they are converted first,
     /// which makes them slower than single precision.
     pub fn multiplies_bf16(self) -> bool {
-        matches!(self, Self::Avx512Bf16 | Self::NeonBf16)
+        matches!(self, Self::Avx512Bf16 | Self::Amx | Self::NeonBf16)
     }
 
-    /// The best one of this processor.
+    /// The best one of this processor. AMX, which no machine of ours has had, is never chosen, only asked for.
     pub fn detect() -> Self {
         Self::ALL
             .into_iter()
             .rev()
-            .find(|isa| isa.is_available())
+            .find(|isa| *isa != Self::Amx && isa.is_available())
             .unwrap_or(Self::Portable)
     }
 
@@ -105,6 +115,7 @@ impl Isa {
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
             Self::Neon => "neon",
             Self::NeonBf16 => "neonbf16",
         }
@@ -119,7 +130,7 @@ impl Isa {
     pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Portable | Self::Avx2 | Self::Neon | Self::NeonBf16 => 8,
-            Self::Avx512 | Self::Avx512Bf16 => 16,
+            Self::Avx512 | Self::Avx512Bf16 | Self::Amx => 16,
         }
     }
 
@@ -136,9 +147,11 @@ impl Isa {
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => x86::run_avx2(kernel),
                 #[cfg(target_arch = "x86_64")]
+                Self::Amx if K::BF16 => x86::run_amx(kernel),
+                #[cfg(target_arch = "x86_64")]
                 Self::Avx512Bf16 if K::BF16 => x86::run_avx512_bf16(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 | Self::Avx512Bf16 => x86::run_avx512(kernel),
+                Self::Avx512 | Self::Avx512Bf16 | Self::Amx => x86::run_avx512(kernel),
                 #[cfg(target_arch = "aarch64")]
                 Self::NeonBf16 if K::BF16 => neon::run_neon_bf16(kernel),
                 #[cfg(target_arch = "aarch64")]
@@ -172,6 +185,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Values in it.
     const LANES: usize;
+    /// Whether the processor multiplies tiles beside vectors: [`tiles`].
+    const TILES: bool = false;
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, value: Self::V);

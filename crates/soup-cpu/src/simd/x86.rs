@@ -8,9 +8,9 @@ use super::{Kernel, Simd};
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2;
 
-/// AVX-512; with `BF16` also its instructions for bfloat16.
+/// AVX-512; with `BF16` also its instructions for bfloat16, with `TILES` beside AMX.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512<const BF16: bool>;
+pub(crate) struct Avx512<const BF16: bool, const TILES: bool = false>;
 
 /// # Safety
 /// As [`Kernel::run`], on a processor with AVX2 and FMA.
@@ -34,6 +34,14 @@ pub(crate) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 pub(crate) unsafe fn run_avx512_bf16<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: as promised by the caller.
     unsafe { kernel.run::<Avx512<true>>() }
+}
+
+/// # Safety
+/// As [`Kernel::run`], on a processor with AVX-512 F, BW, DQ, VL and BF16 and with AMX.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+pub(crate) unsafe fn run_amx<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: as promised by the caller.
+    unsafe { kernel.run::<Avx512<true, true>>() }
 }
 
 // SAFETY of all bodies below: the trait's contract gives the instruction set and valid pointers.
@@ -199,9 +207,10 @@ impl Simd for Avx2 {
 }
 
 // SAFETY: as above.
-impl<const BF16: bool> Simd for Avx512<BF16> {
+impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
     type V = __m512;
     const LANES: usize = 16;
+    const TILES: bool = TILES;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m512 {
