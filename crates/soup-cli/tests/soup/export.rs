@@ -8,7 +8,7 @@ use crate::place::Place;
 const TINY: &str = "--preset quick folds.k=2 model.name=soup_nano train.batch=8 train.epochs=1 \
     train.threads=1";
 
-fn trained(test: &str) -> Place {
+pub fn trained(test: &str) -> Place {
     let place = Place::new(test);
     place.json("compose --count 16 --seed 3 --out set compose.width=64 compose.height=72 compose.side=[8,20]");
     place.json("pack --data set --out pack");

@@ -9,15 +9,8 @@ use serde_json::Value;
 
 use crate::place::Place;
 
-/// A network so small that it is trained in a second.
-const TINY: &str = "--preset quick folds.k=2 model.name=soup_nano train.batch=8 train.epochs=1 \
-    train.threads=1";
-
 pub fn trained(test: &str) -> Place {
-    let place = Place::new(test);
-    place.json("compose --count 16 --seed 3 --out set compose.width=64 compose.height=72 compose.side=[8,20]");
-    place.json("pack --data set --out pack");
-    place.json(&format!("train {TINY} --data pack --out run"));
+    let place = crate::export::trained(test);
     place.json("export run --out letters.soup");
     place
 }

@@ -662,9 +662,10 @@ impl<'l, 'g> Backward<'l, 'g> {
             None => self.plan.zeros.buffer,
         };
         let tasks = self.plan.batch * chunks.per_picture;
-        let group = geometry
-            .is_winograd()
-            .then(|| Group::new(geometry, chunks.size, tasks));
+        let group = geometry.is_winograd().then(|| {
+            let allocate = |words| self.plan.memory.buffer(words);
+            Group::new(geometry, chunks.size, tasks, allocate)
+        });
         // Products of tiles have one sum, and a partial gradient of the bias for every chunk.
         let (slots, biases) = match group {
             Some(_) => (1, tasks),
@@ -672,10 +673,6 @@ impl<'l, 'g> Backward<'l, 'g> {
                 let slots = ConvolutionBackward::slots(geometry, tasks);
                 (slots, slots)
             }
-        };
-        let tiles = match &group {
-            Some(group) => self.plan.memory.buffer(group.words()),
-            None => self.plan.zeros.buffer,
         };
         let size = geometry.slot_rows() * geometry.output.stride;
         let weight_slots = self.plan.memory.buffer(slots * size);
@@ -689,7 +686,6 @@ impl<'l, 'g> Backward<'l, 'g> {
             data,
             gathered,
             weight_slots,
-            tiles,
             group,
             bias_slots,
             slots,

@@ -4,9 +4,8 @@ use soup_graph::Activation;
 
 use super::convolution::{ConvolutionBackward, ConvolutionForward, Geometry, fill_rows};
 use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
-use crate::kernels::view::FillGradient;
 use crate::kernels::winograd::{Outputs, Stage, Tile, Transform};
-use crate::plan::Context;
+use crate::plan::{Buffer, Context};
 use crate::simd::{Precision, Values};
 
 /// Widest column block, in values: three of the widest vectors.
@@ -108,6 +107,8 @@ const ROWS: usize = 96;
 pub(crate) struct Group {
     /// Chunks.
     pub size: usize,
+    /// All of its tiles.
+    pub tiles: Buffer,
     positions: usize,
     /// Pairs of tiles (tiles, in single precision) of a whole chunk.
     pairs: usize,
@@ -116,13 +117,22 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(geometry: &Geometry, rows: usize, chunks: usize) -> Self {
+    /// A group for chunks of so many rows, with the buffer that `allocate` gives for so many words.
+    pub(crate) fn new(
+        geometry: &Geometry,
+        rows: usize,
+        chunks: usize,
+        allocate: impl FnOnce(usize) -> Buffer,
+    ) -> Self {
         let pairs = geometry.precision.words(Grid::new(geometry, rows).tiles());
         let (inputs, outputs) = (geometry.input.stride, geometry.output.stride);
         let positions = tile(geometry).positions();
         let words = positions * (pairs * (inputs + outputs) + 2 * APART);
+        let size = (GROUP / words).max(4).min(chunks);
+        let plane = |channels| plane(size * pairs, channels);
         Self {
-            size: (GROUP / words).max(4).min(chunks),
+            size,
+            tiles: allocate(positions * (plane(inputs) + plane(outputs))),
             positions,
             pairs,
             inputs,
@@ -130,20 +140,20 @@ impl Group {
         }
     }
 
-    /// Words of all tiles.
-    pub(crate) fn words(&self) -> usize {
-        self.positions * (self.plane(self.inputs) + self.plane(self.outputs))
-    }
-
     /// Words from one position to the next, for the input's channels or the output's.
     fn plane(&self, channels: usize) -> usize {
-        self.size * self.pairs * channels + APART
+        plane(self.size * self.pairs, channels)
     }
 
     /// Where the output's tiles start.
     fn outputs_start(&self) -> usize {
         self.positions * self.plane(self.inputs)
     }
+}
+
+/// Words of one position of so many pairs of tiles, and what keeps it from the next.
+fn plane(pairs: usize, channels: usize) -> usize {
+    pairs * channels + APART
 }
 
 /// Products of all positions of transformed tiles and packed filters, and the outputs of the tiles.
@@ -321,7 +331,7 @@ pub(super) fn backward(step: &ConvolutionBackward, context: &Context<'_>, group:
             let (position, row) = (task / blocks, task % blocks * ROWS);
             // SAFETY: tasks write other rows of the gradient; all chunks of the group are transformed.
             unsafe {
-                let tiles = context.at(step.tiles);
+                let tiles = context.at(group.tiles);
                 let left = tiles.add(position * group.plane(group.inputs) + row);
                 let right = tiles.add(group.outputs_start());
                 let to = step.weight_slot(context, 0);
@@ -373,25 +383,7 @@ unsafe fn backward_chunk(
         let gradient = scratch;
         let values = gradient.add(pixels * outputs);
         let room = values.add(pixels * inputs);
-        for (index, y) in rows.clone().enumerate() {
-            let row = gradient.add(index * width * outputs);
-            row.zero(width * outputs);
-            if y < 0 || y as usize >= g.output.height {
-                continue;
-            }
-            context.run(FillGradient {
-                gradient: step
-                    .gradient
-                    .pixel(context, picture, y as usize * g.output.width),
-                first: 0,
-                channels: outputs,
-                pixels: g.output.width,
-                to: row.add(outputs),
-                to_stride: outputs,
-                to_plane: None,
-                accumulate: false,
-            });
-        }
+        step.fill_gradient(context, picture, rows.clone(), (width, 1), gradient);
         if let Some(data) = step.data {
             let plane = grid.plane(outputs, g.precision);
             context.run(Transform {
@@ -426,9 +418,9 @@ unsafe fn backward_chunk(
             .run(context);
         }
         fill_rows(context, &step.view, picture, rows, width, 1, values);
-        let left = context.at(step.tiles).add(index * group.pairs * inputs);
+        let left = context.at(group.tiles).add(index * group.pairs * inputs);
         let right = context
-            .at(step.tiles)
+            .at(group.tiles)
             .add(group.outputs_start() + index * group.pairs * outputs);
         for (stage, from, channels, to) in [
             (Stage::Input, values, inputs, left),

@@ -56,7 +56,6 @@ pub(crate) struct ConvolutionBackward {
     /// Partial gradients of the weights: `slots` times `forward_rows` rows of stored output channels.
     pub weight_slots: Buffer,
     /// Transformed tiles, where the convolution is a product of tiles.
-    pub tiles: Buffer,
     pub group: Option<winograd::Group>,
     /// Partial gradients of the bias.
     pub bias_slots: Option<Buffer>,
@@ -216,6 +215,48 @@ impl ConvolutionBackward {
         }
     }
 
+    /// Makes rows of the gradient of the output (they may lie outside) in scratch, with `left` zero columns on the left
+    /// and zeros up to `width`.
+    ///
+    /// # Safety
+    /// `to` must have room for the rows.
+    pub(in crate::steps) unsafe fn fill_gradient(
+        &self,
+        context: &Context<'_>,
+        picture: usize,
+        rows: std::ops::Range<isize>,
+        (width, left): (usize, usize),
+        to: Values,
+    ) {
+        let output = &self.geometry.output;
+        let stride = output.stride;
+        for (index, y) in rows.enumerate() {
+            // SAFETY: as promised; the row is within the picture where it is read.
+            unsafe {
+                let row = to.add(index * width * stride);
+                if y < 0 || y as usize >= output.height {
+                    row.zero(width * stride);
+                    continue;
+                }
+                row.zero(left * stride);
+                let right = left + output.width;
+                row.add(right * stride).zero((width - right) * stride);
+                context.run(FillGradient {
+                    gradient: self
+                        .gradient
+                        .pixel(context, picture, y as usize * output.width),
+                    first: 0,
+                    channels: stride,
+                    pixels: output.width,
+                    to: row.add(left * stride),
+                    to_stride: stride,
+                    to_plane: None,
+                    accumulate: false,
+                });
+            }
+        }
+    }
+
     /// # Safety
     /// As [`ConvolutionBackward::chunk`].
     #[expect(clippy::too_many_arguments, reason = "one chunk's coordinates")]
@@ -243,25 +284,7 @@ impl ConvolutionBackward {
             let gradient = context.scratch_map(worker);
             let rows = self.gradient_rows(self.chunks.size);
             let values = gradient.add(rows * width * outputs);
-            for (index, y) in (base..end).enumerate() {
-                let row = gradient.add(index * width * outputs);
-                row.zero(width * outputs);
-                if y < 0 || y as usize >= g.output.height {
-                    continue;
-                }
-                context.run(FillGradient {
-                    gradient: self
-                        .gradient
-                        .pixel(context, picture, y as usize * g.output.width),
-                    first: 0,
-                    channels: outputs,
-                    pixels: g.output.width,
-                    to: row.add(left * outputs),
-                    to_stride: outputs,
-                    to_plane: None,
-                    accumulate: false,
-                });
-            }
+            self.fill_gradient(context, picture, base..end, (width, left), gradient);
             if self.data.is_some() {
                 self.data_rows(context, picture, top, bottom, gradient.words(), base);
             }
@@ -558,7 +581,7 @@ impl Step for ConvolutionBackward {
         self.gradient.buffers(visit);
         self.view.buffers(visit);
         visit(self.weights);
-        visit(self.tiles);
+        self.group.into_iter().for_each(|group| visit(group.tiles));
         visit(self.weight_slots);
         self.bias_slots.into_iter().for_each(&mut *visit);
         self.data.into_iter().for_each(|data| visit(data.buffer));
