@@ -152,7 +152,9 @@ impl Gemm<'_> {
         unsafe {
             let mut row = 0;
             #[cfg(target_arch = "x86_64")]
-            if let Some(k) = self.tile_step::<S, E>() {
+            if S::TILES
+                && let Some(k) = self.tile_step::<E>()
+            {
                 let tiles = &mut crate::simd::Amx;
                 row = self.squares::<S, E, T, F, _, N>(tiles, k, a, b, b_row, bias, c);
             }
@@ -178,13 +180,22 @@ impl Gemm<'_> {
         }
     }
 
-    /// Words of a step of the sum in tiles, where the processor has them and the product suits them.
-    fn tile_step<S: Simd, E: Element>(&self) -> Option<usize> {
-        let suits = S::TILES && E::PRECISION == Precision::Bf16 && self.a_step == 1;
+    /// Words of a step of the sum in tiles, where the product suits them.
+    fn tile_step<E: Element>(&self) -> Option<usize> {
+        if E::PRECISION != Precision::Bf16 || self.a_step != 1 || self.rows < ROWS {
+            return None;
+        }
         let whole = |k: &usize| self.segments.iter().all(|segment| segment.k % k == 0);
-        (suits && self.rows >= ROWS)
-            .then(|| [16, 8].into_iter().find(whole))
-            .flatten()
+        [16, 8].into_iter().find(whole)
+    }
+
+    /// Identity and rectifier are one: the largest of a value and the floor.
+    #[inline(always)]
+    fn floor(&self) -> f32 {
+        match self.activation {
+            Some(Activation::Relu) => 0.0,
+            _ => f32::NEG_INFINITY,
+        }
     }
 
     /// All whole squares of [`ROWS`] rows, by tiles; the number of rows.
@@ -203,10 +214,6 @@ impl Gemm<'_> {
         let mut raw = [0.0f32; ROWS * 3 * 16];
         let raw = raw.as_mut_ptr();
         let width = N * S::LANES;
-        let floor = match self.activation {
-            Some(Activation::Relu) => 0.0,
-            _ => f32::NEG_INFINITY,
-        };
         let mut row = 0;
         // SAFETY: as for the whole product; vectors have 16 values where there are tiles.
         unsafe {
@@ -229,7 +236,7 @@ impl Gemm<'_> {
                             value = S::add(value, T::load::<S>(place));
                         }
                         value = match F::PLAIN {
-                            true => S::max(value, S::splat(floor)),
+                            true => S::max(value, S::splat(self.floor())),
                             false => F::value::<S, E>(value),
                         };
                         T::store::<S>(place, value);
@@ -286,11 +293,7 @@ impl Gemm<'_> {
                     right = right.add(b_row);
                 }
             }
-            // Identity and rectifier are one: the largest of a value and the floor.
-            let floor = S::splat(match self.activation {
-                Some(Activation::Relu) => 0.0,
-                _ => f32::NEG_INFINITY,
-            });
+            let floor = S::splat(self.floor());
             if F::PLAIN {
                 for m in 0..M {
                     for n in 0..N {

@@ -114,6 +114,8 @@ pub(crate) struct Group {
     pairs: usize,
     inputs: usize,
     outputs: usize,
+    /// Words from one position to the next, for the input's channels and the output's.
+    planes: [usize; 2],
 }
 
 impl Group {
@@ -129,31 +131,22 @@ impl Group {
         let positions = tile(geometry).positions();
         let words = positions * (pairs * (inputs + outputs) + 2 * APART);
         let size = (GROUP / words).max(4).min(chunks);
-        let plane = |channels| plane(size * pairs, channels);
+        let planes = [inputs, outputs].map(|channels| size * pairs * channels + APART);
         Self {
             size,
-            tiles: allocate(positions * (plane(inputs) + plane(outputs))),
+            tiles: allocate(positions * (planes[0] + planes[1])),
             positions,
             pairs,
             inputs,
             outputs,
+            planes,
         }
-    }
-
-    /// Words from one position to the next, for the input's channels or the output's.
-    fn plane(&self, channels: usize) -> usize {
-        plane(self.size * self.pairs, channels)
     }
 
     /// Where the output's tiles start.
     fn outputs_start(&self) -> usize {
-        self.positions * self.plane(self.inputs)
+        self.positions * self.planes[0]
     }
-}
-
-/// Words of one position of so many pairs of tiles, and what keeps it from the next.
-fn plane(pairs: usize, channels: usize) -> usize {
-    pairs * channels + APART
 }
 
 /// Products of all positions of transformed tiles and packed filters, and the outputs of the tiles.
@@ -332,7 +325,7 @@ pub(super) fn backward(step: &ConvolutionBackward, context: &Context<'_>, group:
             // SAFETY: tasks write other rows of the gradient; all chunks of the group are transformed.
             unsafe {
                 let tiles = context.at(group.tiles);
-                let left = tiles.add(position * group.plane(group.inputs) + row);
+                let left = tiles.add(position * group.planes[0] + row);
                 let right = tiles.add(group.outputs_start());
                 let to = step.weight_slot(context, 0);
                 context.run(Gemm {
@@ -341,7 +334,7 @@ pub(super) fn backward(step: &ConvolutionBackward, context: &Context<'_>, group:
                     a_row: 1,
                     a_step: group.inputs,
                     a_group: 0,
-                    b: right.add(position * group.plane(group.outputs)),
+                    b: right.add(position * group.planes[1]),
                     right: Right::Rows(group.outputs),
                     c: Values::floats(to.add((position * group.inputs + row) * group.outputs)),
                     c_row: group.outputs,
@@ -422,13 +415,14 @@ unsafe fn backward_chunk(
         let right = context
             .at(group.tiles)
             .add(group.outputs_start() + index * group.pairs * outputs);
-        for (stage, from, channels, to) in [
-            (Stage::Input, values, inputs, left),
+        for (stage, from, channels, plane, to) in [
+            (Stage::Input, values, inputs, group.planes[0], left),
             // The first pixel of the first row, after the padding.
             (
                 Stage::Gradient,
                 gradient.add((width + 1) * outputs),
                 outputs,
+                group.planes[1],
                 right,
             ),
         ] {
@@ -441,7 +435,7 @@ unsafe fn backward_chunk(
                 tile_rows: grid.rows,
                 tile_columns: grid.columns,
                 to: Values::new(to, g.precision),
-                plane: group.plane(channels),
+                plane,
                 paired: true,
             });
         }

@@ -215,16 +215,12 @@ impl Composer {
     /// A random pose of a letter.
     fn pose(&self, stream: &mut Stream) -> Pose {
         let config = &self.config;
-        let pose = Pose::from(self.rotation(stream));
+        let rotation = self.rotation(stream);
         if !config.deforms() {
-            return pose;
+            return rotation.into();
         }
         let [cosine, sine] = angle::rotation(between(config.shear, stream));
-        Pose {
-            stretch: between(config.stretch, stream),
-            shear: sine / cosine,
-            ..pose
-        }
+        Pose::new(rotation, between(config.stretch, stream), sine / cosine)
     }
 
     /// Adds a shape to the canvas at a random position; the box of what is visible.

@@ -135,45 +135,52 @@ impl Extent {
 /// How a glyph is laid down: stretched and sheared first, then turned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
-    /// Cosine and sine of the rotation, clockwise as seen on the screen (y points down).
-    pub rotation: [f32; 2],
-    /// Width for each unit of width; heights stay.
-    pub stretch: f32,
-    /// How far a point moves to the right for each unit that it lies lower.
-    pub shear: f32,
+    /// From a point of the drawing to where it comes to lie.
+    there: Map,
+    /// The inverse.
+    back: Map,
 }
 
-impl From<[f32; 2]> for Pose {
-    /// The rotation with this cosine and sine alone.
-    fn from(rotation: [f32; 2]) -> Self {
-        Self {
-            rotation,
-            stretch: 1.0,
-            shear: 0.0,
-        }
-    }
-}
+/// A linear map of the plane, row by row.
+type Map = [[f32; 2]; 2];
 
 impl Pose {
+    /// `stretch` is the width for each unit of width; `shear` says how far a point moves to the right for each unit that
+    /// it lies lower; `rotation` is the cosine and sine of an angle, clockwise as seen on the screen (y points down).
+    pub fn new([cosine, sine]: [f32; 2], stretch: f32, shear: f32) -> Self {
+        let across = [cosine + shear * sine, sine - shear * cosine];
+        Self {
+            there: [
+                [cosine * stretch, cosine * shear - sine],
+                [sine * stretch, sine * shear + cosine],
+            ],
+            back: [across.map(|part| part / stretch), [-sine, cosine]],
+        }
+    }
+
     /// Where a point of the drawing comes to lie.
     #[inline]
-    pub(super) fn lay(&self, [x, y]: [f32; 2]) -> [f32; 2] {
-        turn(self.rotation, [self.stretch * x + self.shear * y, y])
+    pub(super) fn lay(&self, point: [f32; 2]) -> [f32; 2] {
+        apply(self.there, point)
     }
 
     /// Which point of the drawing lies here.
     #[inline]
     pub(super) fn find(&self, point: [f32; 2]) -> [f32; 2] {
-        let [cosine, sine] = self.rotation;
-        let [x, y] = turn([cosine, -sine], point);
-        [(x - self.shear * y) / self.stretch, y]
+        apply(self.back, point)
     }
 }
 
-/// Turns a point by the rotation with this cosine and sine.
+impl From<[f32; 2]> for Pose {
+    /// The rotation with this cosine and sine alone.
+    fn from(rotation: [f32; 2]) -> Self {
+        Self::new(rotation, 1.0, 0.0)
+    }
+}
+
 #[inline]
-fn turn([cosine, sine]: [f32; 2], [x, y]: [f32; 2]) -> [f32; 2] {
-    [cosine * x - sine * y, sine * x + cosine * y]
+fn apply(map: Map, [x, y]: [f32; 2]) -> [f32; 2] {
+    map.map(|[across, down]| across * x + down * y)
 }
 
 #[cfg(test)]
@@ -182,11 +189,7 @@ mod tests {
 
     #[test]
     fn a_pose_stretches_and_shears_before_it_turns() {
-        let pose = Pose {
-            rotation: [0.0, 1.0],
-            stretch: 2.0,
-            shear: 0.5,
-        };
+        let pose = Pose::new([0.0, 1.0], 2.0, 0.5);
         // (1, 4) is stretched to (2, 4), sheared to (4, 4), and a quarter turn clockwise takes it to (-4, 4).
         assert_eq!(pose.lay([1.0, 4.0]), [-4.0, 4.0]);
         assert_eq!(pose.find([-4.0, 4.0]), [1.0, 4.0]);

@@ -1,6 +1,6 @@
 //! Backward: the gradient of the output and the input are made in scratch once and feed both gradients.
 
-use super::{Chunks, Geometry, MANY_WEIGHTS, fill_pixels, fill_rows};
+use super::{Chunks, Geometry, MANY_WEIGHTS, fill_pixels, fill_rows, padded_rows};
 use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
 use crate::kernels::gemm::{Gemm, Right, Segment};
 use crate::kernels::vector::{ColumnSums, PairPixels};
@@ -215,8 +215,7 @@ impl ConvolutionBackward {
         }
     }
 
-    /// Makes rows of the gradient of the output (they may lie outside) in scratch, with `left` zero columns on the left
-    /// and zeros up to `width`.
+    /// Makes rows of the gradient of the output in scratch, laid out as [`padded_rows`] does.
     ///
     /// # Safety
     /// `to` must have room for the rows.
@@ -225,35 +224,24 @@ impl ConvolutionBackward {
         context: &Context<'_>,
         picture: usize,
         rows: std::ops::Range<isize>,
-        (width, left): (usize, usize),
+        padded: (usize, usize),
         to: Values,
     ) {
         let output = &self.geometry.output;
-        let stride = output.stride;
-        for (index, y) in rows.enumerate() {
-            // SAFETY: as promised; the row is within the picture where it is read.
-            unsafe {
-                let row = to.add(index * width * stride);
-                if y < 0 || y as usize >= output.height {
-                    row.zero(width * stride);
-                    continue;
-                }
-                row.zero(left * stride);
-                let right = left + output.width;
-                row.add(right * stride).zero((width - right) * stride);
+        // SAFETY: as promised; rows are read within the picture.
+        unsafe {
+            padded_rows(output, rows, padded, to, |pixel, row| {
                 context.run(FillGradient {
-                    gradient: self
-                        .gradient
-                        .pixel(context, picture, y as usize * output.width),
+                    gradient: self.gradient.pixel(context, picture, pixel),
                     first: 0,
-                    channels: stride,
+                    channels: output.stride,
                     pixels: output.width,
-                    to: row.add(left * stride),
-                    to_stride: stride,
+                    to: row,
+                    to_stride: output.stride,
                     to_plane: None,
                     accumulate: false,
                 });
-            }
+            });
         }
     }
 

@@ -253,26 +253,40 @@ pub(super) unsafe fn fill_rows(
     to: Values,
 ) {
     let shape = &view.shape;
+    // SAFETY: as promised; rows are filled within the picture.
+    unsafe {
+        padded_rows(shape, rows, (width, padding), to, |pixel, row| {
+            let pixels = view.pixel(context, picture, pixel);
+            fill_pixels(context, view, pixels, shape.width, row);
+        });
+    }
+}
+
+/// Lays out rows of a map (they may lie outside) with `left` zero columns on the left and zeros up to `width`; `fill`
+/// writes a row's pixels, told its first one and where it goes.
+///
+/// # Safety
+/// `to` must have room for the rows.
+unsafe fn padded_rows(
+    shape: &MapShape,
+    rows: std::ops::Range<isize>,
+    (width, left): (usize, usize),
+    to: Values,
+    fill: impl Fn(usize, Values),
+) {
     let stride = shape.stride;
+    let right = left + shape.width;
     for (index, y) in rows.enumerate() {
-        // SAFETY: as promised; the row is within the picture where it is read.
+        // SAFETY: as promised.
         unsafe {
             let row = to.add(index * width * stride);
             if y < 0 || y as usize >= shape.height {
                 row.zero(width * stride);
                 continue;
             }
-            row.zero(padding * stride);
-            let right = padding + shape.width;
+            row.zero(left * stride);
             row.add(right * stride).zero((width - right) * stride);
-            let pixels = view.pixel(context, picture, y as usize * shape.width);
-            fill_pixels(
-                context,
-                view,
-                pixels,
-                shape.width,
-                row.add(padding * stride),
-            );
+            fill(y as usize * shape.width, row.add(left * stride));
         }
     }
 }
