@@ -8,6 +8,8 @@
 //! Both sides are of *words*: single values, or two bfloat16 values that stand next to each other in
 //! the sum, which one instruction multiplies and adds.
 
+use std::mem::MaybeUninit;
+
 use soup_graph::Activation;
 
 use super::activation::{Function, Identity, Silu, with_function};
@@ -124,6 +126,19 @@ impl Gemm<'_> {
                     Right::Panels(rows) => (self.b.add(column * rows), width * S::LANES),
                     Right::Rows(stride) => (self.b.add(column), stride),
                 };
+                #[cfg(target_arch = "x86_64")]
+                if S::TILES
+                    && let Some(k) = self.tile_step::<E>()
+                {
+                    let (tiles, right) = (&mut crate::simd::Amx, (b, b_row));
+                    let c = self.c.of::<T>().add(column);
+                    match width {
+                        1 => self.squares::<S, E, T, F, _, 1>(tiles, k, right, bias, c),
+                        2 => self.squares::<S, E, T, F, _, 2>(tiles, k, right, bias, c),
+                        _ => self.squares::<S, E, T, F, _, 3>(tiles, k, right, bias, c),
+                    }
+                    continue;
+                }
                 for group in 0..self.groups {
                     let a = self.a.add(group * self.a_group);
                     let c = self.c.of::<T>().add(group * self.c_group + column);
@@ -151,13 +166,6 @@ impl Gemm<'_> {
         // SAFETY: as for the whole product.
         unsafe {
             let mut row = 0;
-            #[cfg(target_arch = "x86_64")]
-            if S::TILES
-                && let Some(k) = self.tile_step::<E>()
-            {
-                let tiles = &mut crate::simd::Amx;
-                row = self.squares::<S, E, T, F, _, N>(tiles, k, a, b, b_row, bias, c);
-            }
             if S::LANES == 16 {
                 while row + 8 <= self.rows {
                     let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
@@ -182,7 +190,7 @@ impl Gemm<'_> {
 
     /// Words of a step of the sum in tiles, where the product suits them.
     fn tile_step<E: Element>(&self) -> Option<usize> {
-        if E::PRECISION != Precision::Bf16 || self.a_step != 1 || self.rows < ROWS {
+        if E::PRECISION != Precision::Bf16 || self.a_step != 1 {
             return None;
         }
         let whole = |k: &usize| self.segments.iter().all(|segment| segment.k % k == 0);
@@ -198,38 +206,84 @@ impl Gemm<'_> {
         }
     }
 
-    /// All whole squares of [`ROWS`] rows, by tiles; the number of rows.
+    /// All rows of a block of columns by tiles: first the whole tiles of all groups, two at a time, then the rows that
+    /// are left of each group.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "the three matrices")]
     unsafe fn squares<S: Simd, E: Element, T: Element, F: Function, X: Tiles, const N: usize>(
         &self,
         tiles: &mut X,
         k: usize,
-        a: *const f32,
-        b: *const f32,
-        b_row: usize,
+        right: (*const f32, usize),
         bias: *const f32,
         c: *mut T,
-    ) -> usize {
-        let mut raw = [0.0f32; ROWS * 3 * 16];
-        let raw = raw.as_mut_ptr();
+    ) {
+        let whole = self.rows / ROWS;
+        let kinds = [(0, ROWS, whole), (whole * ROWS, self.rows % ROWS, 1)];
+        for (first, rows, of_group) in kinds {
+            if rows == 0 || of_group == 0 {
+                continue;
+            }
+            let place = |tile: usize| (tile / of_group, first + tile % of_group * ROWS);
+            let count = self.groups * of_group;
+            // SAFETY: as for the whole product.
+            unsafe {
+                tiles.begin(rows, k);
+                let mut tile = 0;
+                while tile + 2 <= count {
+                    let places = [place(tile), place(tile + 1)];
+                    self.square::<S, E, T, F, X, 2, N>(tiles, k, (places, rows), right, bias, c);
+                    tile += 2;
+                }
+                if tile < count {
+                    let places = [place(tile)];
+                    self.square::<S, E, T, F, X, 1, N>(tiles, k, (places, rows), right, bias, c);
+                }
+                tiles.end();
+            }
+        }
+    }
+
+    /// `M` tiles of so many rows, each from its group and row on, by `N` vectors.
+    #[inline(always)]
+    unsafe fn square<
+        S: Simd,
+        E: Element,
+        T: Element,
+        F: Function,
+        X: Tiles,
+        const M: usize,
+        const N: usize,
+    >(
+        &self,
+        tiles: &mut X,
+        k: usize,
+        (places, rows): ([(usize, usize); M], usize),
+        (b, b_row): (*const f32, usize),
+        bias: *const f32,
+        c: *mut T,
+    ) {
         let width = N * S::LANES;
-        let mut row = 0;
+        let mut raw = MaybeUninit::<[f32; 2 * ROWS * 3 * 16]>::uninit();
+        let raw = raw.as_mut_ptr().cast::<f32>();
         // SAFETY: as for the whole product; vectors have 16 values where there are tiles.
         unsafe {
-            tiles.begin(k);
-            while row + ROWS <= self.rows {
-                tiles.zero();
-                for segment in self.segments.iter().filter(|segment| segment.k > 0) {
-                    let left = a.add(row * self.a_row + segment.a);
-                    let right = b.add(segment.b * b_row);
-                    tiles.add::<N>((left, self.a_row), (right, b_row), k, segment.k / k);
-                }
-                tiles.store::<N>(raw, width);
-                for m in 0..ROWS {
+            tiles.zero();
+            for segment in self.segments.iter().filter(|segment| segment.k > 0) {
+                let left = places.map(|(group, row)| {
+                    let start = group * self.a_group + row * self.a_row;
+                    self.a.add(start + segment.a)
+                });
+                let right = b.add(segment.b * b_row);
+                tiles.add::<M, N>((left, self.a_row), (right, b_row), k, segment.k / k);
+            }
+            tiles.store::<M, N>(raw, width);
+            for (m, (group, row)) in places.into_iter().enumerate() {
+                for r in 0..rows {
+                    let raw = raw.add((m * ROWS + r) * width);
+                    let c = c.add(group * self.c_group + (row + r) * self.c_row);
                     for n in 0..N {
-                        let place = c.add((row + m) * self.c_row + n * S::LANES);
-                        let mut value = S::load(raw.add(m * width + n * S::LANES));
+                        let place = c.add(n * S::LANES);
+                        let mut value = S::load(raw.add(n * S::LANES));
                         if !bias.is_null() {
                             value = S::add(value, S::load(bias.add(n * S::LANES)));
                         } else if self.accumulate {
@@ -242,11 +296,8 @@ impl Gemm<'_> {
                         T::store::<S>(place, value);
                     }
                 }
-                row += ROWS;
             }
-            tiles.end();
         }
-        row
     }
 
     /// `M` rows by `N` vectors, held in registers over the whole sum.
@@ -284,7 +335,7 @@ impl Gemm<'_> {
                         columns[n] = S::load(right.add(n * S::LANES));
                     }
                     for m in 0..M {
-                        let value = S::splat(*left.add(m * self.a_row));
+                        let value = S::splat(left.add(m * self.a_row).read_unaligned());
                         for n in 0..N {
                             sums[m][n] = E::multiply_add::<S>(value, columns[n], sums[m][n]);
                         }
@@ -406,7 +457,13 @@ mod tests {
     fn products_of_pairs_agree_with_a_triple_loop() {
         let number = |i: usize| ((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            for (rows, pairs, columns) in [(1, 1, 16), (5, 3, 48), (13, 9, 80), (8, 24, 32)] {
+            for (rows, pairs, columns) in [
+                (1, 1, 16),
+                (5, 3, 48),
+                (13, 9, 80),
+                (8, 24, 32),
+                (37, 8, 80),
+            ] {
                 let a: Vec<Bf16> = (0..rows * 2 * pairs)
                     .map(|i| Bf16::from_f32(number(i)))
                     .collect();
@@ -468,21 +525,22 @@ mod tests {
 
     /// What a processor's tiles do, by the definition of `tdpbf16ps`.
     struct Emulated {
+        rows: usize,
         k: usize,
-        sums: [[f32; 48]; ROWS],
+        sums: [[f32; 48]; 2 * ROWS],
     }
 
     impl Tiles for Emulated {
-        unsafe fn begin(&mut self, k: usize) {
-            assert!(k == 8 || k == 16);
-            self.k = k;
+        unsafe fn begin(&mut self, rows: usize, k: usize) {
+            assert!((k == 8 || k == 16) && (1..=ROWS).contains(&rows));
+            (self.rows, self.k) = (rows, k);
         }
         unsafe fn zero(&mut self) {
-            self.sums = [[0.0; 48]; ROWS];
+            self.sums = [[0.0; 48]; 2 * ROWS];
         }
-        unsafe fn add<const N: usize>(
+        unsafe fn add<const M: usize, const N: usize>(
             &mut self,
-            (left, left_row): (*const f32, usize),
+            (left, left_row): ([*const f32; M], usize),
             (right, right_row): (*const f32, usize),
             k: usize,
             steps: usize,
@@ -493,8 +551,8 @@ mod tests {
                 let word = unsafe { word.read_unaligned() }.to_bits();
                 [word << 16, word & 0xffff_0000].map(f32::from_bits)
             };
-            for m in 0..ROWS {
-                for n in 0..16 * N {
+            for (tile, left) in left.into_iter().enumerate() {
+                for (m, n) in (0..self.rows).flat_map(|m| (0..16 * N).map(move |n| (m, n))) {
                     for i in 0..k * steps {
                         // SAFETY: as promised.
                         let (a, b) = unsafe {
@@ -503,16 +561,20 @@ mod tests {
                                 halves(right.add(i * right_row + n)),
                             )
                         };
-                        self.sums[m][n] += a[0] * b[0];
-                        self.sums[m][n] += a[1] * b[1];
+                        self.sums[tile * ROWS + m][n] += a[0] * b[0];
+                        self.sums[tile * ROWS + m][n] += a[1] * b[1];
                     }
                 }
             }
         }
-        unsafe fn store<const N: usize>(&mut self, to: *mut f32, row: usize) {
+        unsafe fn store<const M: usize, const N: usize>(&mut self, to: *mut f32, row: usize) {
             for (m, sums) in self.sums.iter().enumerate() {
-                // SAFETY: the caller promises room.
-                unsafe { std::ptr::copy_nonoverlapping(sums.as_ptr(), to.add(m * row), 16 * N) }
+                if m / ROWS < M && m % ROWS < self.rows {
+                    // SAFETY: the caller promises room.
+                    unsafe {
+                        std::ptr::copy_nonoverlapping(sums.as_ptr(), to.add(m * row), 16 * N);
+                    }
+                }
             }
         }
         unsafe fn end(&mut self) {
@@ -520,48 +582,52 @@ mod tests {
         }
     }
 
-    /// A product in tiles, with the rows that are left over.
-    struct InTiles<'a, 'b>(&'a Gemm<'b>, usize, &'a mut usize);
+    /// A product in emulated tiles, one block of columns wide.
+    struct InTiles<'a, 'b>(&'a Gemm<'b>);
 
     impl MapKernel for InTiles<'_, '_> {
         #[inline(always)]
         unsafe fn run<S: Simd, E: Element>(self) {
-            let Self(gemm, k, done) = self;
+            let Self(gemm) = self;
             let tiles = &mut Emulated {
+                rows: 0,
                 k: 0,
-                sums: [[0.0; 48]; ROWS],
+                sums: [[0.0; 48]; 2 * ROWS],
             };
-            // SAFETY: the test gives matrices of the stated sizes, one block of columns wide.
+            // SAFETY: the test gives matrices of the stated sizes.
             unsafe {
-                let (a, b, bias, c) = (gemm.a, gemm.b, gemm.bias, gemm.c.of::<f32>());
-                let row = gemm.columns;
-                *done = match gemm.columns / S::LANES {
-                    1 => gemm.squares::<S, E, f32, Identity, _, 1>(tiles, k, a, b, row, bias, c),
-                    2 => gemm.squares::<S, E, f32, Identity, _, 2>(tiles, k, a, b, row, bias, c),
-                    _ => gemm.squares::<S, E, f32, Identity, _, 3>(tiles, k, a, b, row, bias, c),
-                };
+                let k = gemm.tile_step::<E>().unwrap();
+                let (right, bias, c) = ((gemm.b, gemm.columns), gemm.bias, gemm.c.of::<f32>());
+                match gemm.columns / S::LANES {
+                    1 => gemm.squares::<S, E, f32, Identity, _, 1>(tiles, k, right, bias, c),
+                    2 => gemm.squares::<S, E, f32, Identity, _, 2>(tiles, k, right, bias, c),
+                    _ => gemm.squares::<S, E, f32, Identity, _, 3>(tiles, k, right, bias, c),
+                }
             }
         }
     }
 
-    /// Products in tiles against the same ones in vectors; the tiles are emulated, as hardly any machine has them.
+    /// Products in tiles, emulated ones and where there are any those of the processor, against the same ones in
+    /// vectors.
     #[test]
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     fn tiles_agree_with_vectors() {
-        let sixteen = |isa: &Isa| isa.is_available() && isa.lanes() == 16;
-        let Some(isa) = Isa::ALL.into_iter().find(sixteen) else {
-            eprintln!("skipped: no vectors of 16 values here");
+        let vectors = Isa::Avx512Bf16;
+        if !vectors.is_available() {
+            eprintln!("skipped: no vectors of 16 values with products of bfloat16 here");
             return;
-        };
+        }
         let number = |i: usize| Bf16::from_f32(((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0);
-        for (rows, k, steps, columns) in [
-            (16, 16, 1, 16),
-            (37, 8, 3, 32),
-            (15, 8, 1, 16),
-            (48, 16, 2, 48),
+        for (groups, rows, k, steps, columns) in [
+            (1, 16, 16, 1, 16),
+            (1, 37, 8, 3, 32),
+            (3, 15, 8, 1, 16),
+            (2, 48, 16, 2, 48),
+            (5, 21, 16, 3, 48),
         ] {
             let words = k * steps;
-            let a: Vec<Bf16> = (0..rows * 4 * words).map(number).collect();
+            let a_group = rows * 2 * words + 3;
+            let a: Vec<Bf16> = (0..2 * groups * a_group).map(number).collect();
             let b: Vec<Bf16> = (0..4 * words * columns).map(|i| number(i + 5)).collect();
             let bias: Vec<f32> = (0..columns).map(|i| i as f32 / 16.0).collect();
             for (accumulate, bias) in [
@@ -570,7 +636,7 @@ mod tests {
                 (false, bias.as_ptr()),
             ] {
                 for activation in [None, Some(Activation::Relu)] {
-                    let mut c: [Vec<f32>; 2] = [(); 2].map(|()| vec![0.25; rows * columns]);
+                    let mut c = [(); 3].map(|()| vec![0.25; groups * rows * columns]);
                     let segments = [
                         Segment {
                             a: 0,
@@ -583,37 +649,43 @@ mod tests {
                             k: words,
                         },
                     ];
-                    let [vectors, tiles] = c.each_mut().map(|c| Gemm {
+                    let [wanted, emulated, real] = c.each_mut().map(|c| Gemm {
                         segments: &segments,
                         a: a.as_ptr().cast(),
                         a_row: 2 * words,
                         a_step: 1,
-                        a_group: 0,
+                        a_group,
                         b: b.as_ptr().cast(),
                         right: Right::Rows(columns),
                         c: Values::floats(c.as_mut_ptr()),
                         c_row: columns,
-                        c_group: 0,
-                        groups: 1,
+                        c_group: rows * columns,
+                        groups,
                         rows,
                         columns,
                         bias,
                         accumulate,
                         activation,
                     });
-                    let mut done = 0;
-                    // SAFETY: the instruction set is available and the matrices have the stated sizes.
+                    // SAFETY: the instruction sets are available and the matrices have the stated sizes.
                     unsafe {
-                        isa.run_on(Precision::Bf16, vectors);
-                        isa.run_on(Precision::Bf16, InTiles(&tiles, k, &mut done));
+                        vectors.run_on(Precision::Bf16, wanted);
+                        vectors.run_on(Precision::Bf16, InTiles(&emulated));
+                        if Isa::Amx.is_available() {
+                            Isa::Amx.run_on(Precision::Bf16, real);
+                        }
                     }
-                    assert_eq!(done, rows / ROWS * ROWS);
-                    for at in 0..done * columns {
-                        let (want, got) = (c[0][at], c[1][at]);
-                        assert!(
-                            (got - want).abs() <= 1e-4 * want.abs().max(1.0),
-                            "{rows}x{words}x{columns} {accumulate} {activation:?}: {got} {want}"
-                        );
+                    let [wanted, emulated, real] = c;
+                    let real = Isa::Amx.is_available().then_some(real);
+                    for (kind, found) in [("emulated", Some(emulated)), ("real", real)] {
+                        let Some(found) = found else { continue };
+                        for (at, (&want, &got)) in wanted.iter().zip(&found).enumerate() {
+                            assert!(
+                                (got - want).abs() <= 1e-4 * want.abs().max(1.0),
+                                "{kind} {groups}x{rows}x{words}x{columns} {accumulate} {activation:?} at {at}: \
+                                 {got} {want}"
+                            );
+                        }
                     }
                 }
             }
