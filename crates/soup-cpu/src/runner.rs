@@ -103,7 +103,7 @@ impl Runner {
         let isa = options.instruction_set()?;
         let pool = options.pool();
         let machine = Machine {
-            lanes: isa.lanes(),
+            isa,
             threads: pool.threads(),
         };
         let plan = lower(graph, batch, mode, options.precision, machine)?;

@@ -269,18 +269,14 @@ impl MapKernel for MaskRelu {
     }
 }
 
-/// Words of two pixels each, from rows of bfloat16 pixels: what a product over pixels reads.
+/// Words of two pixels each, from bfloat16 pixels one after the other: what a product over pixels reads on its right.
 pub(crate) struct PairPixels {
     /// First pixel.
     pub from: Values,
-    /// Values from one pixel to the next.
-    pub stride: usize,
     pub channels: usize,
     /// The last pixel of an odd number is paired with zeros.
     pub pixels: usize,
     pub to: *mut f32,
-    /// Words from one pair to the next.
-    pub to_stride: usize,
 }
 
 impl Kernel for PairPixels {
@@ -288,30 +284,105 @@ impl Kernel for PairPixels {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        let Self {
+            from,
+            channels,
+            pixels,
+            to,
+        } = self;
+        // SAFETY: the caller promises pixels of `channels` values, a multiple of the channel block, and room for the
+        // words.
+        unsafe {
+            let zeros = [0u16; 64];
+            for pair in 0..pixels.div_ceil(2) {
+                let low = from.words().cast::<u16>().add(2 * pair * channels);
+                let last = 2 * pair + 1 == pixels;
+                for c in (0..channels).step_by(S::LANES) {
+                    let high = match last {
+                        true => zeros.as_ptr(),
+                        false => low.add(channels + c),
+                    };
+                    S::store(to.add(pair * channels + c), S::pair_bf16(low.add(c), high));
+                }
+            }
+        }
+    }
+}
+
+/// bfloat16 pixels turned: a row a channel, in which the pixels stand next to each other and then zeros.
+pub(crate) struct TurnPixels {
+    /// First pixel.
+    pub from: Values,
+    /// Values from one row of pixels to the next, and from one pixel to the next.
+    pub row: usize,
+    pub stride: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    pub channels: usize,
+    /// Pixels of all rows.
+    pub pixels: usize,
+    pub to: *mut f32,
+    /// Words from one row of the result to the next.
+    pub to_row: usize,
+    /// Words that a row of the result gets; enough for the pixels.
+    pub words: usize,
+}
+
+/// Most values in a vector.
+const WIDEST: usize = 16;
+
+impl Kernel for TurnPixels {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
         // SAFETY: the caller promises pixels of `channels` values and room for the words.
         unsafe {
             let zeros = [0u16; 64];
-            let from = self.from.words().cast::<u16>();
-            for pair in 0..self.pixels.div_ceil(2) {
-                let low = from.add(2 * pair * self.stride);
-                let last = 2 * pair + 1 == self.pixels;
-                let to = self.to.add(pair * self.to_stride);
+            let from = self.from.words().cast::<u16>().cast_const();
+            let (mut pixel, mut y, mut x) = (0, 0, 0);
+            for first in (0..self.words).step_by(S::LANES) {
+                let lanes = S::LANES.min(self.words - first);
+                // Where the pixels of a square of words are.
+                let mut places = [std::ptr::null(); 2 * WIDEST];
+                for place in &mut places[..2 * S::LANES] {
+                    if pixel < self.pixels {
+                        *place = from.add(y * self.row + x * self.stride);
+                    }
+                    (pixel, x) = (pixel + 1, x + 1);
+                    if x == self.width {
+                        (y, x) = (y + 1, 0);
+                    }
+                }
+                let at = |place: *const u16, c: usize| match place.is_null() {
+                    true => zeros.as_ptr(),
+                    false => place.add(c),
+                };
                 let mut c = 0;
-                while c + S::LANES <= self.channels {
-                    let high = if last {
-                        zeros.as_ptr()
-                    } else {
-                        low.add(self.stride + c)
-                    };
-                    S::store(to.add(c), S::pair_bf16(low.add(c), high));
+                // The picture has less channels than a vector, and the last words may be less.
+                while lanes == S::LANES && c + S::LANES <= self.channels {
+                    let mut square = [[S::splat(0.0); WIDEST]; WIDEST];
+                    let square = square.as_mut_ptr().cast::<f32>();
+                    for pair in 0..S::LANES {
+                        let (low, high) = (places[2 * pair], places[2 * pair + 1]);
+                        let words = S::pair_bf16(at(low, c), at(high, c));
+                        S::store(square.add(pair * S::LANES), words);
+                    }
+                    S::turn(
+                        square,
+                        S::LANES,
+                        self.to.add(c * self.to_row + first),
+                        self.to_row,
+                    );
                     c += S::LANES;
                 }
-                // The picture has less channels than a vector.
-                while c < self.channels {
-                    let high = if last { 0 } else { *low.add(self.stride + c) };
-                    let word = u32::from(high) << 16 | u32::from(*low.add(c));
-                    *to.add(c) = f32::from_bits(word);
-                    c += 1;
+                for c in c..self.channels {
+                    for pair in 0..lanes {
+                        let [low, high] = [2 * pair, 2 * pair + 1]
+                            .map(|at_pair| u32::from(*at(places[at_pair], c)));
+                        let word = f32::from_bits(high << 16 | low);
+                        *self.to.add(c * self.to_row + first + pair) = word;
+                    }
                 }
             }
         }

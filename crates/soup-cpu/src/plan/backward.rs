@@ -12,7 +12,7 @@ use super::{Buffer, Gradient, Vector};
 use crate::kernels::gather::{SUM_ROWS, Sums};
 use crate::kernels::winograd::Tile;
 use crate::steps::attention::AttentionPoolBackward;
-use crate::steps::convolution::{ConvolutionBackward, Data, Gathered, Geometry};
+use crate::steps::convolution::{ConvolutionBackward, Data, Gathered, Geometry, Product};
 use crate::steps::depthwise;
 use crate::steps::elementwise::{Combine, DropValues, GradientSums, Resolve, Runs};
 use crate::steps::linear::{Elementwise, LinearBackward, Rule};
@@ -20,7 +20,6 @@ use crate::steps::max_pool::MaxPoolBackward;
 use crate::steps::norm::{GateGradient, GatheredSums, NormGradient};
 use crate::steps::pool::LogSumExpPoolBackward;
 use crate::steps::weights::ReduceWeights;
-use crate::steps::winograd::Group;
 
 /// What is known of the gradient of a value.
 #[derive(Clone, Copy, Debug)]
@@ -662,17 +661,12 @@ impl<'l, 'g> Backward<'l, 'g> {
             None => self.plan.zeros.buffer,
         };
         let tasks = self.plan.batch * chunks.per_picture;
-        let group = geometry.is_winograd().then(|| {
-            let allocate = |words| self.plan.memory.buffer(words);
-            Group::new(geometry, chunks.size, tasks, allocate)
-        });
-        // Products of tiles have one sum, and a partial gradient of the bias for every chunk.
-        let (slots, biases) = match group {
-            Some(_) => (1, tasks),
-            None => {
-                let slots = ConvolutionBackward::slots(geometry, tasks);
-                (slots, slots)
-            }
+        let allocate = |words| self.plan.memory.buffer(words);
+        let (product, slots) = ConvolutionBackward::product(geometry, chunks, tasks, allocate);
+        // Where many chunks are one sum, each has a partial gradient of the bias.
+        let biases = match product {
+            Product::Tiles(_) | Product::Together(..) => tasks,
+            Product::Direct | Product::Apart(_) => slots,
         };
         let size = geometry.slot_rows() * geometry.output.stride;
         let weight_slots = self.plan.memory.buffer(slots * size);
@@ -686,7 +680,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             data,
             gathered,
             weight_slots,
-            group,
+            product,
             bias_slots,
             slots,
         }));

@@ -99,12 +99,17 @@ impl Isa {
         matches!(self, Self::Avx512Bf16 | Self::Amx | Self::NeonBf16)
     }
 
-    /// The best one of this processor. AMX, which no machine of ours has had, is never chosen, only asked for.
+    /// Whether products of this precision are of whole squares of values.
+    pub(crate) fn multiplies_squares(self, precision: Precision) -> bool {
+        self == Self::Amx && precision == Precision::Bf16
+    }
+
+    /// The best one of this processor.
     pub fn detect() -> Self {
         Self::ALL
             .into_iter()
             .rev()
-            .find(|isa| *isa != Self::Amx && isa.is_available())
+            .find(|isa| isa.is_available())
             .unwrap_or(Self::Portable)
     }
 

@@ -28,6 +28,7 @@ impl Lowering<'_> {
             input: view.shape,
             output: shape,
             precision: self.precision,
+            squares: self.machine.isa.multiplies_squares(self.precision),
         };
         let depthwise = spec.groups > 1;
         let layout = if depthwise {
@@ -38,7 +39,7 @@ impl Lowering<'_> {
         let packed = self.pack(&geometry, weight, layout);
         let packed_bias = bias.map(|bias| self.pack(&geometry, bias, Layout::Bias));
         let activation = self.stored_activation();
-        let Machine { lanes, threads } = self.machine;
+        let Machine { isa, threads } = self.machine;
         if depthwise {
             let statistics = match self.mode {
                 Mode::Training => self.statistics(output, &[shape.pixels()]),
@@ -81,7 +82,7 @@ impl Lowering<'_> {
                 parts: match self.mode {
                     Mode::Training => 1,
                     Mode::Inference => {
-                        ConvolutionForward::parts(&geometry, self.batch, threads, lanes)
+                        ConvolutionForward::parts(&geometry, self.batch, threads, isa.lanes())
                     }
                 },
                 output: self.maps[output.0].buffer,

@@ -20,7 +20,7 @@ use super::backward::Backward;
 use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View};
 use crate::kernels::filters::LONGEST_SIDE;
 use crate::kernels::view::NORM_ROWS;
-use crate::simd::{Precision, padded};
+use crate::simd::{Isa, Precision, padded};
 use crate::steps::attention::Attention;
 use crate::steps::convolution::Geometry;
 use crate::steps::linear::Rule;
@@ -229,8 +229,7 @@ pub(super) struct Lowering<'g> {
 /// What runs the plan. Only inference is cut by the number of threads: there no sum depends on how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
-    /// Values in a vector.
-    pub lanes: usize,
+    pub isa: Isa,
     pub threads: usize,
 }
 
@@ -333,7 +332,7 @@ impl Lowering<'_> {
                 self.memory.pin(entry.to);
             }
         }
-        let pack: Box<dyn Step> = Box::new(PackWeights::new(packed, self.machine.lanes));
+        let pack: Box<dyn Step> = Box::new(PackWeights::new(packed, self.machine.isa.lanes()));
         let loading_steps = std::mem::take(&mut self.loading);
         self.steps
             .splice(0..0, std::iter::once(pack).chain(loading_steps));

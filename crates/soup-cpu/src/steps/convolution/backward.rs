@@ -1,9 +1,9 @@
 //! Backward: the gradient of the output and the input are made in scratch once and feed both gradients.
 
-use super::{Chunks, Geometry, MANY_WEIGHTS, fill_pixels, fill_rows, padded_rows};
+use super::{Chunks, Geometry, MANY_WEIGHTS, Sides, fill_pixels, fill_rows, padded_rows};
 use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
 use crate::kernels::gemm::{Gemm, Right, Segment};
-use crate::kernels::vector::{ColumnSums, PairPixels};
+use crate::kernels::vector::ColumnSums;
 use crate::kernels::view::FillGradient;
 use crate::plan::{Buffer, Context, Gradient, Step, Vector, View};
 use crate::simd::{Precision, Values, padded};
@@ -21,16 +21,31 @@ pub(crate) struct Gathered {
     pub zeros: Vector,
 }
 
-/// The two sides of the product that is the gradient of the weights, in words.
-struct Sides {
-    left: *const f32,
-    /// From one input row to the next, and from one step of the sum to the next.
-    left_row: usize,
-    left_step: usize,
-    right: *const f32,
-    /// Row of the right side that the first output row starts at, and from one output row to the next.
-    right_first: usize,
-    right_row: usize,
+/// Weights from which on the chunks of a product in bfloat16 are multiplied together.
+const TOGETHER: usize = 16 * 1024;
+/// Words of sides that stand in memory at once.
+const GROUP: usize = 1 << 20;
+
+/// How the gradient of the weights is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Product {
+    /// In single precision: of each chunk as it stands in scratch.
+    Direct,
+    /// In bfloat16: of sides that are made of it in scratch, of each chunk.
+    Apart(Sides),
+    /// The same for many chunks at once, whose sides stand in a buffer: large weights are not added up for each chunk.
+    Together(Sides, Buffer),
+    /// Of transformed tiles.
+    Tiles(winograd::Group),
+}
+
+/// Where a chunk's part of a gradient of the weights goes.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    index: usize,
+    accumulate: bool,
+    /// The chunk's place among those that are multiplied together.
+    place: usize,
 }
 
 /// Where the gradient of the data goes.
@@ -55,8 +70,7 @@ pub(crate) struct ConvolutionBackward {
     pub gathered: Option<Gathered>,
     /// Partial gradients of the weights: `slots` times `forward_rows` rows of stored output channels.
     pub weight_slots: Buffer,
-    /// Transformed tiles, where the convolution is a product of tiles.
-    pub group: Option<winograd::Group>,
+    pub product: Product,
     /// Partial gradients of the bias.
     pub bias_slots: Option<Buffer>,
     /// Number of partial sums; each is made by one task in a fixed order.
@@ -68,11 +82,36 @@ impl ConvolutionBackward {
         Chunks::new(geometry, true)
     }
 
-    /// Partial sums for this many chunks: enough for as many threads, fewer where adding them up would cost
-    /// more than making them.
-    pub(crate) fn slots(geometry: &Geometry, chunks: usize) -> usize {
+    /// How the gradient of the weights is made of so many chunks, and the number of its partial sums: enough for as
+    /// many threads, fewer where adding them up would cost more than making them.
+    pub(crate) fn product(
+        geometry: &Geometry,
+        chunks: Chunks,
+        tasks: usize,
+        allocate: impl FnOnce(usize) -> Buffer,
+    ) -> (Product, usize) {
         let weights = geometry.forward_rows() * geometry.output.stride;
-        chunks.min(if weights > MANY_WEIGHTS { 4 } else { 8 })
+        let many = weights > MANY_WEIGHTS;
+        if geometry.is_winograd() {
+            let group = winograd::Group::new(geometry, chunks.size, tasks, allocate);
+            return (Product::Tiles(group), 1);
+        }
+        match geometry.precision {
+            Precision::F32 => (Product::Direct, tasks.min(if many { 4 } else { 8 })),
+            Precision::Bf16 if weights > TOGETHER => {
+                let words = Sides::new(geometry, chunks.size, 1).words();
+                let sides = Sides::new(
+                    geometry,
+                    chunks.size,
+                    (GROUP / words).clamp(4, tasks.max(4)).min(tasks),
+                );
+                (Product::Together(sides, allocate(sides.words())), 1)
+            }
+            Precision::Bf16 => (
+                Product::Apart(Sides::new(geometry, chunks.size, 1)),
+                tasks.min(8),
+            ),
+        }
     }
 
     /// Rows of gradient scratch for a chunk of `outputs` rows.
@@ -84,24 +123,17 @@ impl ConvolutionBackward {
     }
 
     /// # Safety
-    /// As [`Step::run`]: buffers laid out for this geometry, the worker's own scratch, and `slot`
+    /// As [`Step::run`]: buffers laid out for this geometry, the worker's own scratch, and the slot
     /// written by this task alone.
-    unsafe fn chunk(
-        &self,
-        context: &Context<'_>,
-        task: usize,
-        worker: usize,
-        slot: usize,
-        accumulate: bool,
-    ) {
+    unsafe fn chunk(&self, context: &Context<'_>, task: usize, worker: usize, slot: Slot) {
         let picture = task / self.chunks.per_picture;
         let (first, last) = self.chunks.range(task % self.chunks.per_picture);
         // SAFETY: as promised.
         unsafe {
             if self.geometry.is_pointwise() {
-                self.pointwise(context, picture, first, last, worker, slot, accumulate);
+                self.pointwise(context, picture, (first, last), worker, slot);
             } else {
-                self.band(context, picture, first, last, worker, slot, accumulate);
+                self.band(context, picture, (first, last), worker, slot);
             }
             self.gather(context, task, picture, first, last);
         }
@@ -109,16 +141,13 @@ impl ConvolutionBackward {
 
     /// # Safety
     /// As [`ConvolutionBackward::chunk`].
-    #[expect(clippy::too_many_arguments, reason = "one chunk's coordinates")]
     unsafe fn pointwise(
         &self,
         context: &Context<'_>,
         picture: usize,
-        first: usize,
-        last: usize,
+        (first, last): (usize, usize),
         worker: usize,
-        slot: usize,
-        accumulate: bool,
+        slot: Slot,
     ) {
         let g = &self.geometry;
         let (inputs, outputs) = (g.input.stride, g.output.stride);
@@ -170,48 +199,96 @@ impl ConvolutionBackward {
                     activation: None,
                 });
             }
-            let (left, right) = match g.precision {
-                Precision::F32 => (plain.words(), gradient.words()),
-                Precision::Bf16 => {
-                    let right = values.add(self.chunks.size * inputs).words();
-                    let left = right.add(self.chunks.size / 2 * outputs);
-                    for (from, channels, to) in [(plain, inputs, left), (gradient, outputs, right)]
-                    {
-                        context.isa.run(PairPixels {
-                            from,
-                            stride: channels,
-                            channels,
-                            pixels,
-                            to,
-                            to_stride: channels,
-                        });
-                    }
-                    (left, right)
+            if g.precision == Precision::F32 {
+                context.run(Gemm {
+                    segments: &[Segment {
+                        a: 0,
+                        b: 0,
+                        k: pixels,
+                    }],
+                    a: plain.words(),
+                    a_row: 1,
+                    a_step: inputs,
+                    a_group: 0,
+                    b: gradient.words(),
+                    right: Right::Rows(outputs),
+                    c: Values::floats(self.weight_slot(context, slot.index)),
+                    c_row: outputs,
+                    c_group: 0,
+                    groups: 1,
+                    rows: inputs,
+                    columns: outputs,
+                    bias: std::ptr::null(),
+                    accumulate: slot.accumulate,
+                    activation: None,
+                });
+            }
+            let room = values.add(self.chunks.size * inputs).words();
+            self.sides(context, room, slot, pixels, (plain, gradient));
+            self.bias(context, slot.index, slot.accumulate, gradient, pixels);
+        }
+    }
+
+    /// Makes the sides of a chunk's product, and multiplies them where they are not for many chunks.
+    ///
+    /// # Safety
+    /// As [`ConvolutionBackward::chunk`]; `room` is the worker's own.
+    unsafe fn sides(
+        &self,
+        context: &Context<'_>,
+        room: *mut f32,
+        slot: Slot,
+        rows: usize,
+        from: (Values, Values),
+    ) {
+        // SAFETY: as promised.
+        unsafe {
+            match &self.product {
+                Product::Direct | Product::Tiles(_) => {}
+                Product::Together(sides, buffer) => {
+                    sides.fill(context, context.at(*buffer), slot.place, rows, from);
                 }
-            };
-            context.run(Gemm {
-                segments: &[Segment {
-                    a: 0,
-                    b: 0,
-                    k: g.words(pixels),
-                }],
-                a: left,
-                a_row: 1,
-                a_step: inputs,
-                a_group: 0,
-                b: right,
-                right: Right::Rows(outputs),
-                c: Values::floats(self.weight_slot(context, slot)),
-                c_row: outputs,
-                c_group: 0,
-                groups: 1,
-                rows: inputs,
-                columns: outputs,
-                bias: std::ptr::null(),
-                accumulate,
-                activation: None,
+                Product::Apart(sides) => {
+                    sides.fill(context, room, 0, rows, from);
+                    let to = (self.weight_slot(context, slot.index), slot.accumulate);
+                    for task in 0..sides.tasks() {
+                        sides.product(context, room, &[sides.segment(0, rows)], task, to);
+                    }
+                }
+            }
+        }
+    }
+
+    /// All gradients where many chunks are multiplied together.
+    fn together(&self, context: &Context<'_>, sides: &Sides, buffer: Buffer) {
+        let tasks = context.batch * self.chunks.per_picture;
+        for start in (0..tasks).step_by(sides.chunks) {
+            let chunks = start..tasks.min(start + sides.chunks);
+            context
+                .pool
+                .run_with_worker(chunks.len(), &|place, worker| {
+                    let slot = Slot {
+                        index: start + place,
+                        accumulate: false,
+                        place,
+                    };
+                    // SAFETY: chunks of one gradient do not overlap, and each has its own place.
+                    unsafe { self.chunk(context, start + place, worker, slot) };
+                });
+            let segments: Vec<Segment> = chunks
+                .enumerate()
+                .map(|(place, task)| {
+                    let (first, last) = self.chunks.range(task % self.chunks.per_picture);
+                    sides.segment(place, last - first)
+                })
+                .collect();
+            context.pool.run(sides.tasks(), &|task| {
+                // SAFETY: tasks write other rows of the gradient; the sides of all chunks are there.
+                unsafe {
+                    let to = (self.weight_slot(context, 0), start > 0);
+                    sides.product(context, context.at(buffer), &segments, task, to);
+                }
             });
-            self.bias(context, slot, accumulate, gradient, pixels);
         }
     }
 
@@ -247,22 +324,19 @@ impl ConvolutionBackward {
 
     /// # Safety
     /// As [`ConvolutionBackward::chunk`].
-    #[expect(clippy::too_many_arguments, reason = "one chunk's coordinates")]
     unsafe fn band(
         &self,
         context: &Context<'_>,
         picture: usize,
-        first: usize,
-        last: usize,
+        (first, last): (usize, usize),
         worker: usize,
-        slot: usize,
-        accumulate: bool,
+        slot: Slot,
     ) {
         let g = &self.geometry;
         let (inputs, outputs) = (g.input.stride, g.output.stride);
         let (low, high) = g.reach();
         let (width, left) = g.gradient_width();
-        let padded_width = g.padded_width();
+        let padded_width = g.stride * width;
         let (top, bottom) = self.input_rows(first, last);
         // Gradient rows from `base`, so that every offset of `reach` has its row.
         let base = first as isize + low.min(0);
@@ -278,7 +352,7 @@ impl ConvolutionBackward {
             }
             // Gradient of the weights: the sum runs over the band's pixels.
             let above = (first * g.stride) as isize - g.padding as isize;
-            let below = ((last - 1) * g.stride + g.kernel) as isize - g.padding as isize;
+            let below = above + self.input_rows_of(last - first) as isize;
             fill_rows(
                 context,
                 &self.view,
@@ -289,86 +363,48 @@ impl ConvolutionBackward {
                 values,
             );
             // The first pixel of each row of the output.
-            let gradient_row = |oy: usize| (oy as isize - base) as usize * width + left;
-            let input_rows = (below - above) as usize;
-            let sides = match g.precision {
-                Precision::F32 => Sides {
-                    left: values.words(),
-                    left_row: padded_width * inputs,
-                    left_step: g.stride * inputs,
-                    right: gradient.words(),
-                    right_first: gradient_row(first),
-                    right_row: width,
-                },
-                Precision::Bf16 => {
-                    let pairs = g.output.width.div_ceil(2);
-                    let most = self.input_rows_of(self.chunks.size);
-                    let left = values.add(most * padded_width * inputs).words();
-                    let right = left.add(most * g.pair_words().0);
-                    for row in 0..input_rows {
-                        for kx in 0..g.kernel {
-                            context.isa.run(PairPixels {
-                                from: values.add((row * padded_width + kx) * inputs),
-                                stride: g.stride * inputs,
-                                channels: inputs,
-                                pixels: g.output.width,
-                                to: left.add((row * pairs * g.kernel + kx) * inputs),
-                                to_stride: g.kernel * inputs,
-                            });
-                        }
-                    }
-                    for oy in first..last {
-                        context.isa.run(PairPixels {
-                            from: gradient.add(gradient_row(oy) * outputs),
-                            stride: outputs,
-                            channels: outputs,
-                            pixels: g.output.width,
-                            to: right.add((oy - first) * pairs * outputs),
-                            to_stride: outputs,
-                        });
-                    }
-                    Sides {
-                        left,
-                        left_row: pairs * g.kernel * inputs,
-                        left_step: g.kernel * inputs,
-                        right,
-                        right_first: 0,
-                        right_row: pairs,
-                    }
-                }
+            let gradient_row = |oy: usize| {
+                let row = (oy as isize - base) as usize;
+                gradient.add((row * width + left) * outputs)
             };
-            let run = g.kernel * inputs;
-            for ky in 0..g.kernel {
-                let segments: Vec<Segment> = (0..last - first)
-                    .map(|row| Segment {
-                        a: (row * g.stride + ky) * sides.left_row,
-                        b: sides.right_first + row * sides.right_row,
-                        k: g.words(g.output.width),
-                    })
-                    .collect();
-                context.run(Gemm {
-                    segments: &segments,
-                    a: sides.left,
-                    a_row: 1,
-                    a_step: sides.left_step,
-                    a_group: 0,
-                    b: sides.right,
-                    right: Right::Rows(outputs),
-                    c: Values::floats(self.weight_slot(context, slot).add(ky * run * outputs)),
-                    c_row: outputs,
-                    c_group: 0,
-                    groups: 1,
-                    rows: run,
-                    columns: outputs,
-                    bias: std::ptr::null(),
-                    accumulate,
-                    activation: None,
-                });
+            if g.precision == Precision::F32 {
+                let run = g.kernel * inputs;
+                for ky in 0..g.kernel {
+                    let segments: Vec<Segment> = (0..last - first)
+                        .map(|row| Segment {
+                            a: (row * g.stride + ky) * padded_width * inputs,
+                            b: row * width,
+                            k: g.output.width,
+                        })
+                        .collect();
+                    let to = self.weight_slot(context, slot.index);
+                    context.run(Gemm {
+                        segments: &segments,
+                        a: values.words(),
+                        a_row: 1,
+                        a_step: g.stride * inputs,
+                        a_group: 0,
+                        b: gradient_row(first).words(),
+                        right: Right::Rows(outputs),
+                        c: Values::floats(to.add(ky * run * outputs)),
+                        c_row: outputs,
+                        c_group: 0,
+                        groups: 1,
+                        rows: run,
+                        columns: outputs,
+                        bias: std::ptr::null(),
+                        accumulate: slot.accumulate,
+                        activation: None,
+                    });
+                }
             }
+            let most = self.input_rows_of(self.chunks.size);
+            let room = values.add(most * padded_width * inputs).words();
+            let from = (values, gradient_row(first));
+            self.sides(context, room, slot, last - first, from);
             for oy in first..last {
-                let more = accumulate || oy > first;
-                let row = gradient.add(gradient_row(oy) * outputs);
-                self.bias(context, slot, more, row, g.output.width);
+                let more = slot.accumulate || oy > first;
+                self.bias(context, slot.index, more, gradient_row(oy), g.output.width);
             }
         }
     }
@@ -550,17 +586,23 @@ impl ConvolutionBackward {
 
 impl Step for ConvolutionBackward {
     fn run(&self, context: &Context<'_>) {
-        if let Some(group) = &self.group {
-            winograd::backward(self, context, group);
-            return;
+        match &self.product {
+            Product::Tiles(group) => return winograd::backward(self, context, group),
+            Product::Together(sides, buffer) => return self.together(context, sides, *buffer),
+            Product::Direct | Product::Apart(_) => {}
         }
         let tasks = context.batch * self.chunks.per_picture;
-        context.pool.run_with_worker(self.slots, &|slot, worker| {
-            let from = slot * tasks / self.slots;
-            let to = (slot + 1) * tasks / self.slots;
+        context.pool.run_with_worker(self.slots, &|index, worker| {
+            let from = index * tasks / self.slots;
+            let to = (index + 1) * tasks / self.slots;
             for task in from..to {
+                let slot = Slot {
+                    index,
+                    accumulate: task > from,
+                    place: 0,
+                };
                 // SAFETY: a slot is one task's own; chunks of one gradient do not overlap.
-                unsafe { self.chunk(context, task, worker, slot, task > from) };
+                unsafe { self.chunk(context, task, worker, slot) };
             }
         });
     }
@@ -569,7 +611,11 @@ impl Step for ConvolutionBackward {
         self.gradient.buffers(visit);
         self.view.buffers(visit);
         visit(self.weights);
-        self.group.into_iter().for_each(|group| visit(group.tiles));
+        match self.product {
+            Product::Direct | Product::Apart(_) => {}
+            Product::Together(_, buffer) => visit(buffer),
+            Product::Tiles(group) => visit(group.tiles),
+        }
         visit(self.weight_slots);
         self.bias_slots.into_iter().for_each(&mut *visit);
         self.data.into_iter().for_each(|data| visit(data.buffer));
@@ -583,17 +629,19 @@ impl Step for ConvolutionBackward {
         if g.is_winograd() {
             return winograd::backward_scratch(g, self.chunks.size);
         }
-        if g.is_pointwise() {
-            // With pairs of pixels everything stands there twice, at half the size.
+        let values = if g.is_pointwise() {
             self.chunks.size * (g.input.stride + g.output.stride)
         } else {
+            let width = g.gradient_width().0;
+            let gradient = self.gradient_rows(self.chunks.size) * g.output.stride;
             let rows = self.input_rows_of(self.chunks.size);
-            let gradient = self.gradient_rows(self.chunks.size) * g.gradient_width().0;
-            let (left, right) = g.pair_words();
-            g.words(gradient * g.output.stride + rows * g.padded_width() * padded(g.input.stride))
-                + rows * left
-                + self.chunks.size * right
-        }
+            width * (gradient + rows * g.stride * padded(g.input.stride))
+        };
+        let sides = match &self.product {
+            Product::Apart(sides) => sides.words(),
+            _ => 0,
+        };
+        g.words(values) + sides
     }
 
     fn name(&self) -> &'static str {

@@ -15,9 +15,11 @@ use crate::steps::winograd;
 
 mod backward;
 mod forward;
+mod sides;
 
-pub(crate) use backward::{ConvolutionBackward, Data, Gathered};
+pub(crate) use backward::{ConvolutionBackward, Data, Gathered, Product};
 pub(crate) use forward::ConvolutionForward;
+pub(crate) use sides::Sides;
 
 /// Words of scratch that a chunk aims at: half of a core's second-level cache.
 const SCRATCH_TARGET: usize = 128 * 1024;
@@ -41,6 +43,9 @@ pub(crate) struct Geometry {
     pub input: MapShape,
     pub output: MapShape,
     pub precision: Precision,
+    /// Whether the processor multiplies whole squares of values of this precision: so fast that transforming tiles
+    /// would take longer than what they save.
+    pub squares: bool,
 }
 
 impl Geometry {
@@ -71,7 +76,8 @@ impl Geometry {
     /// The tiles whose products serve: they take less than half of the multiplications, but every tile is transformed,
     /// which few channels do not pay for.
     pub(crate) fn tile(&self) -> Option<Tile> {
-        let serve = (self.kernel, self.stride, self.padding) == (3, 1, 1)
+        let serve = !self.squares
+            && (self.kernel, self.stride, self.padding) == (3, 1, 1)
             && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS;
         let side = self.output.height.min(self.output.width);
         let large = self.precision == Precision::F32 && side >= LARGE_TILES;
@@ -132,21 +138,6 @@ impl Geometry {
             .max((self.output.width - 1) * self.stride + self.kernel)
     }
 
-    /// Words of the pairs of pixels of one row that the gradient of the weights is a product of: an input
-    /// row (the columns that each tap of a row meets, side by side) and a gradient row. Single values need none.
-    fn pair_words(&self) -> (usize, usize) {
-        match self.precision {
-            Precision::F32 => (0, 0),
-            Precision::Bf16 => {
-                let pairs = self.output.width.div_ceil(2);
-                (
-                    pairs * self.kernel * self.input.stride,
-                    pairs * self.output.stride,
-                )
-            }
-        }
-    }
-
     /// Smallest and largest offset from `y / stride` to an output row that reads input row `y`.
     fn reach(&self) -> (isize, isize) {
         let (k, s, p) = (
@@ -157,12 +148,14 @@ impl Geometry {
         ((p - (k - 1)).div_euclid(s), (s - 1 + p).div_euclid(s))
     }
 
-    /// Width of the padded gradient rows in scratch, and zeros before the first column.
+    /// Width of the padded gradient rows in scratch, and zeros before the first column. Input rows beside them are
+    /// `stride` times as wide.
     fn gradient_width(&self) -> (usize, usize) {
         let (low, high) = self.reach();
         let columns = self.input.width.div_ceil(self.stride) as isize + high;
-        let width = columns.max(self.output.width as isize) - low.min(0);
-        (width as usize, (-low.min(0)) as usize)
+        let width = (columns.max(self.output.width as isize) - low.min(0)) as usize;
+        let padded = self.padded_width().div_ceil(self.stride);
+        (width.max(padded), (-low.min(0)) as usize)
     }
 }
 
@@ -196,15 +189,14 @@ impl Chunks {
             let size = (SCRATCH_TARGET / values).clamp(32, 1024);
             (output.pixels(), 1, size)
         } else {
-            let mut values = geometry.stride * geometry.padded_width() * input.stride;
-            if backward {
-                values += geometry.gradient_width().0 * output.stride;
-            }
-            let mut words = geometry.words(values);
-            if backward {
-                let (left, right) = geometry.pair_words();
-                words += geometry.stride * left + right;
-            }
+            let values = match backward {
+                false => geometry.stride * geometry.padded_width() * input.stride,
+                true => {
+                    let pixels = geometry.stride * geometry.stride * input.stride + output.stride;
+                    geometry.gradient_width().0 * pixels
+                }
+            };
+            let words = geometry.words(values);
             (output.height, output.width, (SCRATCH_TARGET / words).max(4))
         };
         let per_picture = length.div_ceil(wanted);
