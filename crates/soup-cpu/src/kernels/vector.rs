@@ -309,6 +309,57 @@ impl Kernel for PairPixels {
     }
 }
 
+/// What a kernel meets at each output pixel, side by side: `kernel` runs of the padded input's rows, then zeros. For the
+/// few channels of a picture, which alone are no vector.
+pub(crate) struct Unfold {
+    /// First value of the first padded row, words of each row, and words from one output's to the next one's.
+    pub from: *const f32,
+    pub row: usize,
+    pub step: usize,
+    /// Runs and the words of each.
+    pub kernel: usize,
+    pub run: usize,
+    /// Output rows, the input rows from one to the next, and their pixels.
+    pub rows: usize,
+    pub stride: usize,
+    pub pixels: usize,
+    pub to: *mut f32,
+    /// Words of an output pixel and pixels of a row, those beyond `pixels` zeros.
+    pub words: usize,
+    pub width: usize,
+}
+
+impl Unfold {
+    /// # Safety
+    /// Rows must be there and `to` have room.
+    pub(crate) unsafe fn run(&self) {
+        // SAFETY: as promised.
+        unsafe {
+            for y in 0..self.rows {
+                let from = self.from.add(y * self.stride * self.row);
+                let to = self.to.add(y * self.width * self.words);
+                for x in 0..self.pixels {
+                    let mut to = to.add(x * self.words);
+                    let end = to.add(self.words);
+                    for ky in 0..self.kernel {
+                        let from = from.add(ky * self.row + x * self.step);
+                        for word in 0..self.run {
+                            *to.add(word) = *from.add(word);
+                        }
+                        to = to.add(self.run);
+                    }
+                    while to < end {
+                        *to = 0.0;
+                        to = to.add(1);
+                    }
+                }
+                let rest = (self.width - self.pixels) * self.words;
+                std::ptr::write_bytes(to.add(self.pixels * self.words), 0, rest);
+            }
+        }
+    }
+}
+
 /// bfloat16 pixels turned: a row a channel, in which the pixels stand next to each other and then zeros.
 pub(crate) struct TurnPixels {
     /// First pixel.

@@ -7,9 +7,20 @@ use crate::plan::{Buffer, Context, Gradient, Step, View};
 use crate::simd::padded;
 use crate::steps::convolution::Data;
 
-/// Channels of a task where a picture is cut into at least so many: as even as they can be, at most [`BLOCK`].
-pub(crate) fn channels_of_task(channels: usize, tasks: usize) -> usize {
-    padded(channels.div_ceil(tasks.max(channels.div_ceil(BLOCK))))
+/// Channels of a task in training: as even as they can be, at most [`BLOCK`].
+pub(crate) fn even_blocks(channels: usize) -> usize {
+    padded(channels.div_ceil(channels.div_ceil(BLOCK)))
+}
+
+/// Channels of a task in inference, where no sum depends on how a batch is cut: so that the busiest of so many threads
+/// has the least to do, and of these the most. A cache line of bfloat16 values at least.
+pub(crate) fn shared_blocks(channels: usize, batch: usize, threads: usize) -> usize {
+    let most = |size: usize| (batch * channels.div_ceil(size)).div_ceil(threads) * size;
+    let sizes = [BLOCK, BLOCK * 3 / 4, BLOCK / 2];
+    sizes
+        .into_iter()
+        .min_by_key(|&size| most(size))
+        .unwrap_or(BLOCK)
 }
 
 /// First channel and number of channels of a block.
@@ -25,7 +36,7 @@ pub(crate) struct Forward {
     pub view: View,
     /// Stored channels.
     pub channels: usize,
-    /// Channels of a task: [`channels_of_task`].
+    /// Channels of a task: [`even_blocks`] or [`shared_blocks`].
     pub block: usize,
     /// What the output is stored through.
     pub activation: Option<Activation>,
@@ -121,7 +132,7 @@ pub(crate) struct Backward {
 
 impl Step for Backward {
     fn run(&self, context: &Context<'_>) {
-        let size = channels_of_task(self.channels, 1);
+        let size = even_blocks(self.channels);
         let blocks = self.channels.div_ceil(size);
         let taps = self.plane.kernel * self.plane.kernel;
         let sum_rows = crate::kernels::gather::SUM_ROWS;

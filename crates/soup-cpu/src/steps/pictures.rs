@@ -3,6 +3,25 @@
 use crate::plan::{Buffer, Context, MapShape, Step};
 use crate::simd::{Bf16, Element};
 
+/// Pixels that one task rounds.
+const PIXELS: usize = 16 * 1024;
+
+/// Rounds values pixel by pixel.
+#[inline(always)]
+fn round(from: &[f32], to: &mut [Bf16], channels: usize, stride: usize) {
+    let pixels = to.chunks_exact_mut(stride).zip(from.chunks_exact(channels));
+    for (to, from) in pixels {
+        for (channel, to) in to.iter_mut().enumerate() {
+            let value = if channel < channels {
+                from[channel]
+            } else {
+                0.0
+            };
+            *to = Bf16::from_f32(value);
+        }
+    }
+}
+
 /// Rounds the pictures to bfloat16, each pixel to whole words.
 #[derive(Debug)]
 pub(crate) struct RoundPictures {
@@ -15,26 +34,25 @@ pub(crate) struct RoundPictures {
 impl Step for RoundPictures {
     fn run(&self, context: &Context<'_>) {
         let shape = &self.shape;
-        context.pool.run(context.batch, &|picture| {
-            let values = shape.pixels() * shape.channels;
-            // SAFETY: a task reads and writes its own picture.
+        let pieces = shape.pixels().div_ceil(PIXELS);
+        context.pool.run(context.batch * pieces, &|task| {
+            let (picture, first) = (task / pieces, task % pieces * PIXELS);
+            let pixels = PIXELS.min(shape.pixels() - first);
+            let pixel = picture * shape.pixels() + first;
+            // SAFETY: a task reads and writes its own pixels.
             let (from, to) = unsafe {
+                let from = context.at(self.from).add(pixel * shape.channels);
+                let to = context.map(self.to).add(pixel * shape.stride);
                 (
-                    std::slice::from_raw_parts(context.at(self.from).add(picture * values), values),
-                    std::slice::from_raw_parts_mut(
-                        context.map(self.to).add(picture * shape.len()).of::<Bf16>(),
-                        shape.len(),
-                    ),
+                    std::slice::from_raw_parts(from, pixels * shape.channels),
+                    std::slice::from_raw_parts_mut(to.of::<Bf16>(), pixels * shape.stride),
                 )
             };
-            for (to, from) in to
-                .chunks_exact_mut(shape.stride)
-                .zip(from.chunks_exact(shape.channels))
-            {
-                to.fill(Bf16::from_f32(0.0));
-                for (to, &from) in to.iter_mut().zip(from) {
-                    *to = Bf16::from_f32(from);
-                }
+            // Known numbers make loops without branches.
+            match (shape.channels, shape.stride) {
+                (1, 2) => round(from, to, 1, 2),
+                (3, 4) => round(from, to, 3, 4),
+                (channels, stride) => round(from, to, channels, stride),
             }
         });
     }

@@ -41,6 +41,11 @@ pub(crate) enum Layout {
     Bias,
 }
 
+/// Words of a panel's column of so many values: whole steps of a product in squares. What is added is zeros.
+pub(crate) fn panel_rows(precision: Precision, values: usize) -> usize {
+    precision.words(values).next_multiple_of(8)
+}
+
 impl Packed {
     /// Rows for every stored channel.
     fn taps(&self) -> usize {
@@ -68,10 +73,18 @@ impl Packed {
         match self.layout {
             Layout::Depthwise => taps * self.stored_outputs,
             Layout::Bias => self.stored_outputs,
-            _ => self
-                .precision
-                .words(taps * self.stored_inputs * self.stored_outputs),
+            _ if self.is_forward() => self.panel_rows() * self.stored_outputs,
+            _ => self.panel_rows() * self.stored_inputs,
         }
+    }
+
+    /// Words of a column of the packed weights.
+    fn panel_rows(&self) -> usize {
+        let channels = match self.is_forward() {
+            true => self.stored_inputs,
+            false => self.stored_outputs,
+        };
+        panel_rows(self.precision, self.taps() * channels)
     }
 
     /// Column blocks that can be packed apart.
@@ -88,12 +101,10 @@ impl Packed {
 
     /// Where a column block stands in the packed weights.
     fn range(&self, (first, width): (usize, usize)) -> std::ops::Range<usize> {
-        let rows = match self.layout {
-            Layout::Depthwise | Layout::Bias => return 0..self.len(),
-            _ if self.is_forward() => self.stored_inputs,
-            _ => self.stored_outputs,
-        };
-        let rows = self.precision.words(self.taps() * rows);
+        if matches!(self.layout, Layout::Depthwise | Layout::Bias) {
+            return 0..self.len();
+        }
+        let rows = self.panel_rows();
         first * rows..(first + width) * rows
     }
 

@@ -45,16 +45,15 @@ impl Lowering<'_> {
                 Mode::Training => self.statistics(output, &[shape.pixels()]),
                 Mode::Inference => self.means(output),
             };
-            // Enough tasks for the threads in inference, where no sum depends on how it is cut.
-            let tasks = match self.mode {
-                Mode::Training => 1,
-                Mode::Inference => (2 * threads).div_ceil(self.batch),
+            let block = match self.mode {
+                Mode::Training => depthwise::even_blocks(shape.stride),
+                Mode::Inference => depthwise::shared_blocks(shape.stride, self.batch, threads),
             };
             self.steps.push(Box::new(depthwise::Forward {
                 plane: geometry.plane(),
                 view,
                 channels: shape.stride,
-                block: depthwise::channels_of_task(shape.stride, tasks),
+                block,
                 activation,
                 weights: packed,
                 bias: packed_bias.unwrap_or(self.zeros.buffer),

@@ -399,8 +399,14 @@ impl ConvolutionBackward {
                 }
             }
             let most = self.input_rows_of(self.chunks.size);
-            let room = values.add(most * padded_width * inputs).words();
-            let from = (values, gradient_row(first));
+            let mut room = values.add((most * padded_width * inputs).next_multiple_of(2));
+            let mut from = (values, gradient_row(first));
+            if g.unfolds() {
+                g.unfold(values, padded_width, last - first, room, width);
+                from.0 = room;
+                room = room.add(self.chunks.size * width * g.unfolded());
+            }
+            let room = room.words();
             self.sides(context, room, slot, last - first, from);
             for oy in first..last {
                 let more = slot.accumulate || oy > first;
@@ -635,7 +641,11 @@ impl Step for ConvolutionBackward {
             let width = g.gradient_width().0;
             let gradient = self.gradient_rows(self.chunks.size) * g.output.stride;
             let rows = self.input_rows_of(self.chunks.size);
-            width * (gradient + rows * g.stride * padded(g.input.stride))
+            let unfolded = match g.unfolds() {
+                true => self.chunks.size * g.unfolded(),
+                false => 0,
+            };
+            width * (gradient + rows * g.stride * padded(g.input.stride) + unfolded)
         };
         let sides = match &self.product {
             Product::Apart(sides) => sides.words(),

@@ -64,8 +64,22 @@ impl ConvolutionForward {
         }
     }
 
+    /// Values of a chunk's input in scratch, whole words.
+    fn input_values(&self) -> usize {
+        let g = &self.geometry;
+        if g.is_pointwise() {
+            return self.chunks.size * g.input.stride;
+        }
+        let rows = (self.chunks.size - 1) * g.stride + g.kernel;
+        (rows * g.padded_width() * g.input.stride).next_multiple_of(16)
+    }
+
     fn segments(&self) -> Vec<Segment> {
         let g = &self.geometry;
+        if g.unfolds() {
+            let k = g.panel_rows();
+            return vec![Segment { a: 0, b: 0, k }];
+        }
         let run = g.words(g.kernel * g.input.stride);
         (0..g.kernel)
             .map(|ky| Segment {
@@ -112,7 +126,7 @@ impl Step for ConvolutionForward {
                         self.take_statistics(context, task, output, pixels);
                         return;
                     }
-                    let rows = g.words(g.forward_rows());
+                    let rows = g.panel_rows();
                     let mut gemm = Gemm {
                         segments: &segments,
                         a: scratch.words(),
@@ -156,6 +170,14 @@ impl Step for ConvolutionForward {
                             g.padding,
                             scratch,
                         );
+                        if g.unfolds() {
+                            let unfolded = scratch.add(self.input_values());
+                            g.unfold(scratch, width, last - first, unfolded, g.output.width);
+                            gemm.a = unfolded.words();
+                            gemm.a_row = g.words(g.unfolded());
+                            gemm.groups = 1;
+                            gemm.rows = pixels;
+                        }
                     }
                     context.run(gemm);
                     self.take_statistics(context, task, output, pixels);
@@ -176,13 +198,11 @@ impl Step for ConvolutionForward {
         if g.is_winograd() {
             return winograd::forward_scratch(g, self.chunks.size);
         }
-        let values = if g.is_pointwise() {
-            self.chunks.size * g.input.stride
-        } else {
-            let rows = (self.chunks.size - 1) * g.stride + g.kernel;
-            rows * g.padded_width() * g.input.stride
-        };
-        g.words(values)
+        if g.unfolds() {
+            let pixels = self.chunks.size * g.output.width;
+            return g.words(self.input_values() + pixels * g.unfolded());
+        }
+        g.words(self.input_values())
     }
 
     fn name(&self) -> &'static str {

@@ -6,11 +6,12 @@
 //! input are made in scratch once and feed the gradients of data and weights at once.
 
 use crate::kernels::depthwise::Plane;
+use crate::kernels::vector::Unfold;
 use crate::kernels::view::{Fill, PixelView};
 use crate::kernels::winograd::Tile;
 use crate::plan::{Context, MapShape, View};
 use crate::simd::{Precision, Values};
-use crate::steps::weights::Layout;
+use crate::steps::weights::{Layout, panel_rows};
 use crate::steps::winograd;
 
 mod backward;
@@ -30,6 +31,9 @@ const WINOGRAD_CHANNELS: usize = 32;
 const LARGE_TILES: usize = 8;
 /// Words of scratch that a backward chunk of tiles aims at: more tiles share one pass over the partial gradients.
 const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
+
+/// Channels that a product in squares takes at least, in one step of its sum.
+const UNFOLDED: usize = 16;
 
 /// Weights above which partial sums are fewer.
 const MANY_WEIGHTS: usize = 128 * 1024;
@@ -99,6 +103,53 @@ impl Geometry {
             Some(tile) => [Layout::ForwardFilters(tile), Layout::BackwardFilters(tile)],
             None => [Layout::Forward, Layout::Backward],
         }
+    }
+
+    /// Whether the few channels of a picture are laid out for the product as each output pixel meets them.
+    fn unfolds(&self) -> bool {
+        self.squares && self.input.stride < self.output.stride.min(UNFOLDED) && !self.is_pointwise()
+    }
+
+    /// Values of an unfolded pixel: whole steps of a product in squares.
+    fn unfolded(&self) -> usize {
+        self.forward_rows().next_multiple_of(UNFOLDED)
+    }
+
+    /// Unfolds the padded input rows of so many output rows, into rows of `width` pixels.
+    ///
+    /// # Safety
+    /// Rows must be as wide as `padded_width` says, and `to` have room.
+    unsafe fn unfold(
+        &self,
+        from: Values,
+        padded_width: usize,
+        rows: usize,
+        to: Values,
+        width: usize,
+    ) {
+        let channels = self.input.stride;
+        // SAFETY: as promised.
+        unsafe {
+            Unfold {
+                from: from.words(),
+                row: self.words(padded_width * channels),
+                step: self.words(self.stride * channels),
+                kernel: self.kernel,
+                run: self.words(self.kernel * channels),
+                rows,
+                stride: self.stride,
+                pixels: self.output.width,
+                to: to.words(),
+                words: self.words(self.unfolded()),
+                width,
+            }
+            .run();
+        }
+    }
+
+    /// Words of a panel's column.
+    fn panel_rows(&self) -> usize {
+        panel_rows(self.precision, self.forward_rows())
     }
 
     /// Rows of a partial gradient of the weights, as the products make it.
@@ -189,13 +240,16 @@ impl Chunks {
             let size = (SCRATCH_TARGET / values).clamp(32, 1024);
             (output.pixels(), 1, size)
         } else {
-            let values = match backward {
+            let mut values = match backward {
                 false => geometry.stride * geometry.padded_width() * input.stride,
                 true => {
                     let pixels = geometry.stride * geometry.stride * input.stride + output.stride;
                     geometry.gradient_width().0 * pixels
                 }
             };
+            if geometry.unfolds() {
+                values += geometry.gradient_width().0 * geometry.unfolded();
+            }
             let words = geometry.words(values);
             (output.height, output.width, (SCRATCH_TARGET / words).max(4))
         };

@@ -25,6 +25,8 @@ pub(crate) struct Sides {
     kernel: usize,
     stride: usize,
     inputs: usize,
+    /// Rows of the gradient for each tap: not the zeros that a pixel ends with.
+    rows: usize,
     outputs: usize,
     /// Pixels of a padded row, and of an output row.
     width: usize,
@@ -41,10 +43,19 @@ impl Sides {
     /// Sides of so many chunks of up to `rows` output rows (pixels, for a pointwise convolution).
     pub(crate) fn new(geometry: &Geometry, rows: usize, chunks: usize) -> Self {
         let pointwise = geometry.is_pointwise();
+        // Unfolded pixels are inputs of one tap.
+        let (kernel, stride, inputs, made) = match geometry.unfolds() {
+            true => (1, 1, geometry.unfolded(), geometry.forward_rows()),
+            false => {
+                let inputs = geometry.input.stride;
+                (geometry.kernel, geometry.stride, inputs, inputs)
+            }
+        };
         let mut this = Self {
-            kernel: geometry.kernel,
-            stride: geometry.stride,
-            inputs: geometry.input.stride,
+            kernel,
+            stride,
+            inputs,
+            rows: made,
             outputs: geometry.output.stride,
             width: if pointwise {
                 1
@@ -57,7 +68,7 @@ impl Sides {
             right: 0,
         };
         this.right = this.pairs(rows);
-        let last = geometry.kernel - 1;
+        let last = kernel - 1;
         this.left = (this.shift(last, last) + 2 * this.right).next_multiple_of(STEP) / 2;
         this
     }
@@ -96,7 +107,7 @@ impl Sides {
         self.right_start() + self.chunks * self.right * self.outputs
     }
 
-    /// Makes the sides of chunk `index` of so many output rows from its padded input, and its gradient from the first
+    /// Makes the sides of chunk `index` of so many output rows from its padded (or unfolded) input, and its gradient from the first
     /// pixel on.
     ///
     /// # Safety
@@ -153,7 +164,7 @@ impl Sides {
 
     /// Tasks of the whole product, each some rows of the gradient.
     pub(super) fn tasks(&self) -> usize {
-        self.kernel * self.kernel * self.inputs.div_ceil(ROWS)
+        self.kernel * self.kernel * self.rows.div_ceil(ROWS)
     }
 
     /// Rows of the gradient, one for every tap and input channel, that a task makes.
@@ -168,7 +179,7 @@ impl Sides {
         task: usize,
         (to, accumulate): (*mut f32, bool),
     ) {
-        let blocks = self.inputs.div_ceil(ROWS);
+        let blocks = self.rows.div_ceil(ROWS);
         let (tap, row) = (task / blocks, task % blocks * ROWS);
         let (ky, kx) = (tap / self.kernel, tap % self.kernel);
         let phase = ky % self.stride * self.phases() + kx % self.stride;
@@ -185,11 +196,11 @@ impl Sides {
                 a_group: 0,
                 b: sides.add(self.right_start()),
                 right: Right::Rows(self.outputs),
-                c: Values::floats(to.add((tap * self.inputs + row) * self.outputs)),
+                c: Values::floats(to.add((tap * self.rows + row) * self.outputs)),
                 c_row: self.outputs,
                 c_group: 0,
                 groups: 1,
-                rows: ROWS.min(self.inputs - row),
+                rows: ROWS.min(self.rows - row),
                 columns: self.outputs,
                 bias: std::ptr::null(),
                 accumulate,
