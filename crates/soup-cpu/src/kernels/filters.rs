@@ -2,14 +2,12 @@
 //! product is a vector of channels: blocks of both are turned in registers, because walking one order value by value
 //! touches a cache line for every value.
 
-use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values};
+use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values, WIDEST};
 
 /// Longest side of a kernel.
 pub(crate) const LONGEST_SIDE: usize = 11;
 /// Rows of one block: all taps of at most 16 channels.
 const ROWS: usize = 256;
-/// Values of the widest vector.
-const WIDEST: usize = 16;
 
 /// The weights of a convolution, or their gradient, as a matrix: rows are (channel, tap), columns the other channels.
 #[derive(Clone, Copy, Debug)]

@@ -32,79 +32,133 @@ pub(crate) struct Gather {
     pub row: usize,
 }
 
+/// Pixels whose values of a vector of channels are added up in registers: memory is walked pixel by pixel, which
+/// prefetching follows, and sums are read and written once for so many.
+const PIXELS: usize = 4;
+
 impl MapKernel for Gather {
     #[inline(always)]
     unsafe fn run<S: Simd, E: Element>(self) {
         // SAFETY: the caller promises valid rows of `channels` values.
         unsafe {
-            with_function!(self.view.activation, F => match self.sums {
-                Sums::Norm => self.norm::<S, E, F>(),
-                Sums::Gated => self.gated::<S, E, F>(),
+            let rows = match self.sums {
+                Sums::Norm => 2,
+                Sums::Gated => SUM_ROWS,
+            };
+            for row in 0..rows {
+                std::ptr::write_bytes(self.to.add(row * self.row), 0, self.channels);
+            }
+            with_function!(self.view.activation, F => {
+                let mut pixel = 0;
+                while pixel + PIXELS <= self.pixels {
+                    self.block::<S, E, F, PIXELS>(pixel);
+                    pixel += PIXELS;
+                }
+                while pixel < self.pixels {
+                    self.block::<S, E, F, 1>(pixel);
+                    pixel += 1;
+                }
             });
         }
     }
 }
 
 impl Gather {
+    /// All channels of `T` pixels.
     #[inline(always)]
-    unsafe fn norm<S: Simd, E: Element, F: Function>(&self) {
+    unsafe fn block<S: Simd, E: Element, F: Function, const T: usize>(&self, first: usize) {
         // SAFETY: as for the kernel.
         unsafe {
-            let (raws, denses) = (self.view.raw.of::<E>(), self.dense.of::<E>());
-            let mut c = 0;
-            while c < self.channels {
-                let [scale, shift, mean, inverse] =
-                    [0, 1, 2, 3].map(|row| S::load(self.view.norm.row(row).add(c)));
-                let gate = S::load(self.view.gate.add(c));
-                let pooled = S::load(self.pooled.add(c));
-                let mut sum = S::splat(0.0);
-                let mut product = S::splat(0.0);
-                for pixel in 0..self.pixels {
-                    let at = pixel * self.view.stride + c;
-                    let raw = E::load::<S>(raws.add(at));
-                    let slope = F::both::<S, E>(S::mul_add(raw, scale, shift)).1;
-                    let da = S::mul_add(E::load::<S>(denses.add(at)), gate, pooled);
-                    let dy = S::mul(da, slope);
-                    if self.premultiply {
-                        E::store::<S>(denses.add(at), dy);
-                    }
-                    sum = S::add(sum, dy);
-                    product = S::mul_add(dy, S::mul(S::sub(raw, mean), inverse), product);
+            let stride = self.view.stride;
+            let raw = self.view.raw.of::<E>().add(first * stride);
+            let dense = self.dense.of::<E>().add(first * stride);
+            for c in (0..self.channels).step_by(S::LANES) {
+                let (raw, dense) = (raw.add(c), dense.add(c));
+                match self.sums {
+                    Sums::Norm => self.norm::<S, E, F, T>(raw, dense, c),
+                    Sums::Gated => self.gated::<S, E, F, T>(raw, dense, c),
                 }
-                S::store(self.to.add(c), sum);
-                S::store(self.to.add(self.row + c), product);
-                c += S::LANES;
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn gated<S: Simd, E: Element, F: Function>(&self) {
+    unsafe fn norm<S: Simd, E: Element, F: Function, const T: usize>(
+        &self,
+        raw: *const E,
+        dense: *mut E,
+        c: usize,
+    ) {
         // SAFETY: as for the kernel.
         unsafe {
-            let (raws, denses) = (self.view.raw.of::<E>(), self.dense.of::<E>());
-            let mut c = 0;
-            while c < self.channels {
-                let [scale, shift, mean, inverse] =
-                    [0, 1, 2, 3].map(|row| S::load(self.view.norm.row(row).add(c)));
-                let mut sums = [S::splat(0.0); SUM_ROWS];
-                for pixel in 0..self.pixels {
-                    let at = pixel * self.view.stride + c;
-                    let raw = E::load::<S>(raws.add(at));
-                    let (value, slope) = F::both::<S, E>(S::mul_add(raw, scale, shift));
-                    let dense = E::load::<S>(denses.add(at));
-                    let hat = S::mul(S::sub(raw, mean), inverse);
-                    let d = S::mul(dense, slope);
-                    sums[0] = S::add(sums[0], d);
-                    sums[1] = S::mul_add(d, hat, sums[1]);
-                    sums[2] = S::mul_add(dense, value, sums[2]);
-                    sums[3] = S::add(sums[3], slope);
-                    sums[4] = S::mul_add(slope, hat, sums[4]);
+            let [scale, shift, mean, inverse] =
+                [0, 1, 2, 3].map(|row| S::load(self.view.norm.row(row).add(c)));
+            let gate = S::load(self.view.gate.add(c));
+            let pooled = S::load(self.pooled.add(c));
+            let mut sums = self.load::<S, 2>(c);
+            for t in 0..T {
+                let at = t * self.view.stride;
+                let raw = E::load::<S>(raw.add(at));
+                let slope = F::both::<S, E>(S::mul_add(raw, scale, shift)).1;
+                let da = S::mul_add(E::load::<S>(dense.add(at)), gate, pooled);
+                let dy = S::mul(da, slope);
+                if self.premultiply {
+                    E::store::<S>(dense.add(at), dy);
                 }
-                for (row, sum) in sums.into_iter().enumerate() {
-                    S::store(self.to.add(row * self.row + c), sum);
-                }
-                c += S::LANES;
+                sums[0] = S::add(sums[0], dy);
+                sums[1] = S::mul_add(dy, S::mul(S::sub(raw, mean), inverse), sums[1]);
+            }
+            self.store::<S, 2>(c, sums);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn gated<S: Simd, E: Element, F: Function, const T: usize>(
+        &self,
+        raw: *const E,
+        dense: *const E,
+        c: usize,
+    ) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let [scale, shift, mean, inverse] =
+                [0, 1, 2, 3].map(|row| S::load(self.view.norm.row(row).add(c)));
+            let mut sums = self.load::<S, SUM_ROWS>(c);
+            for t in 0..T {
+                let at = t * self.view.stride;
+                let raw = E::load::<S>(raw.add(at));
+                let (value, slope) = F::both::<S, E>(S::mul_add(raw, scale, shift));
+                let dense = E::load::<S>(dense.add(at));
+                let hat = S::mul(S::sub(raw, mean), inverse);
+                let d = S::mul(dense, slope);
+                sums[0] = S::add(sums[0], d);
+                sums[1] = S::mul_add(d, hat, sums[1]);
+                sums[2] = S::mul_add(dense, value, sums[2]);
+                sums[3] = S::add(sums[3], slope);
+                sums[4] = S::mul_add(slope, hat, sums[4]);
+            }
+            self.store::<S, SUM_ROWS>(c, sums);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd, const ROWS: usize>(&self, c: usize) -> [S::V; ROWS] {
+        // SAFETY: as for the kernel.
+        unsafe {
+            let mut sums = [S::splat(0.0); ROWS];
+            for row in 0..ROWS {
+                sums[row] = S::load(self.to.add(row * self.row + c));
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd, const ROWS: usize>(&self, c: usize, sums: [S::V; ROWS]) {
+        // SAFETY: as for the kernel.
+        unsafe {
+            for row in 0..ROWS {
+                S::store(self.to.add(row * self.row + c), sums[row]);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Short vectors, one a picture: linear layers of heads and of squeeze-excite.
 
-use crate::simd::{Element, Kernel, MapKernel, Simd, Values};
+use crate::simd::{Element, Kernel, MapKernel, Simd, Values, WIDEST};
 
 /// Dot product of two runs of `n` values.
 #[inline(always)]
@@ -329,28 +329,28 @@ pub(crate) struct Unfold {
     pub width: usize,
 }
 
-impl Unfold {
-    /// # Safety
-    /// Rows must be there and `to` have room.
-    pub(crate) unsafe fn run(&self) {
-        // SAFETY: as promised.
+impl Kernel for Unfold {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises rows, and room for the pixels and a vector more. Whole vectors are copied: what
+        // they bring beyond a run is overwritten by what comes next.
         unsafe {
             for y in 0..self.rows {
                 let from = self.from.add(y * self.stride * self.row);
                 let to = self.to.add(y * self.width * self.words);
                 for x in 0..self.pixels {
-                    let mut to = to.add(x * self.words);
-                    let end = to.add(self.words);
+                    let to = to.add(x * self.words);
                     for ky in 0..self.kernel {
                         let from = from.add(ky * self.row + x * self.step);
-                        for word in 0..self.run {
-                            *to.add(word) = *from.add(word);
+                        let to = to.add(ky * self.run);
+                        for word in (0..self.run).step_by(S::LANES) {
+                            S::store(to.add(word), S::load(from.add(word)));
                         }
-                        to = to.add(self.run);
                     }
-                    while to < end {
-                        *to = 0.0;
-                        to = to.add(1);
+                    for word in (self.kernel * self.run..self.words).step_by(S::LANES) {
+                        S::store(to.add(word), S::splat(0.0));
                     }
                 }
                 let rest = (self.width - self.pixels) * self.words;
@@ -378,9 +378,6 @@ pub(crate) struct TurnPixels {
     /// Words that a row of the result gets; enough for the pixels.
     pub words: usize,
 }
-
-/// Most values in a vector.
-const WIDEST: usize = 16;
 
 impl Kernel for TurnPixels {
     type Output = ();

@@ -325,7 +325,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             return buffer;
         }
         let copy = self.plan.memory.buffer(self.plan.memory.len(buffer));
-        self.combine(Some(buffer), copy, false, None, map);
+        self.combine(Some(buffer), copy, false, (None, Vec::new()), map);
         self.release(buffer);
         self.share(copy);
         copy
@@ -336,7 +336,7 @@ impl<'l, 'g> Backward<'l, 'g> {
         from: Option<Buffer>,
         to: Buffer,
         add: bool,
-        mask: Option<Buffer>,
+        (mask, sums): (Option<Buffer>, Vec<GradientSums>),
         map: MapId,
     ) {
         let shape = self.plan.maps[map.0].shape;
@@ -345,6 +345,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             to,
             add,
             mask,
+            sums,
             shape,
             runs: Runs::new(&shape),
         }));
@@ -471,19 +472,19 @@ impl<'l, 'g> Backward<'l, 'g> {
     }
 
     fn gradient_sums(&mut self, gradient: Gradient, sums: Sums) -> GatheredSums {
+        let step = self.sums_of(gradient, sums);
+        let gathered = step.gathered();
+        self.plan.steps.push(Box::new(step));
+        gathered
+    }
+
+    fn sums_of(&mut self, gradient: Gradient, sums: Sums) -> GradientSums {
         let runs = Runs::new(&gradient.view.shape);
-        let per_picture = runs.per_picture;
-        let buffer = self.sums_buffer(gradient.view.shape.stride, per_picture);
-        self.plan.steps.push(Box::new(GradientSums {
+        GradientSums {
             gradient,
             sums,
             runs,
-            to: buffer,
-        }));
-        GatheredSums {
-            buffer,
-            sums,
-            per_picture,
+            to: self.sums_buffer(gradient.view.shape.stride, runs.per_picture),
         }
     }
 
@@ -607,15 +608,44 @@ impl<'l, 'g> Backward<'l, 'g> {
         let Some(mut gradient) = self.plain(output) else {
             return;
         };
+        let mut mask = None;
         if relu {
             gradient = self.own(gradient, output);
-            let value = self.plan.maps[output.0].buffer;
-            self.combine(None, gradient, false, Some(value), output);
+            mask = Some(self.plan.maps[output.0].buffer);
         }
-        for term in terms {
+        let sums: Vec<_> = terms
+            .iter()
+            .map(|term| self.gradient_alone(term, gradient))
+            .collect();
+        let gathered: Vec<_> = sums
+            .iter()
+            .map(|sums| sums.as_ref().map(GradientSums::gathered))
+            .collect();
+        let sums: Vec<_> = sums.into_iter().flatten().collect();
+        if relu || !sums.is_empty() {
+            self.combine(None, gradient, false, (mask, sums), output);
+        }
+        for (term, gathered) in terms.iter().zip(gathered) {
             self.contribute(term, gradient);
+            if gathered.is_some() {
+                self.entry(term).sums = gathered;
+            }
         }
         self.release(gradient);
+    }
+
+    /// What a term's batch norm needs of its gradient, where nothing else adds to that.
+    fn gradient_alone(&mut self, term: &Lazy, dense: Buffer) -> Option<GradientSums> {
+        let alone = self.plan.readers.get(&term.key()) == Some(&(1, 0));
+        (alone && term.norm.is_some() && term.gate.is_none()).then(|| {
+            let gradient = Gradient {
+                view: self.plan.view(term),
+                dense,
+                pooled: self.plan.zeros,
+                premultiplied: false,
+            };
+            self.sums_of(gradient, Sums::Norm)
+        })
     }
 
     /// Whether the sums of a value's batch norm can be gathered while its gradient is written: where

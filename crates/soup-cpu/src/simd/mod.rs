@@ -167,6 +167,9 @@ impl Isa {
     }
 }
 
+/// Values of the widest vector.
+pub(crate) const WIDEST: usize = 16;
+
 /// A computation that can be compiled for any instruction set.
 pub(crate) trait Kernel {
     /// What it gives.

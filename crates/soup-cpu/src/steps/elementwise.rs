@@ -1,11 +1,14 @@
 //! Passes over whole maps: sums of views and what goes back through them.
 
+use std::ops::Range;
+
 use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
 use crate::kernels::statistics::ChunkStatistics;
 use crate::kernels::vector::{Convert, MaskRelu};
 use crate::kernels::view::{Fill, FillGradient, Term};
 use crate::plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View};
 use crate::simd::Values;
+use crate::steps::norm::GatheredSums;
 
 /// Pixels of one picture cut into runs of a fitting size.
 #[derive(Clone, Copy, Debug)]
@@ -183,25 +186,49 @@ pub(crate) struct GradientSums {
     pub to: Buffer,
 }
 
+impl GradientSums {
+    /// Where the sums are found.
+    pub(crate) fn gathered(&self) -> GatheredSums {
+        GatheredSums {
+            buffer: self.to,
+            sums: self.sums,
+            per_picture: self.runs.per_picture,
+        }
+    }
+
+    /// # Safety
+    /// The run's pixels must lie within the maps.
+    unsafe fn gather(
+        &self,
+        context: &Context<'_>,
+        run: usize,
+        picture: usize,
+        pixels: Range<usize>,
+    ) {
+        let stride = self.gradient.view.shape.stride;
+        let gradient = self.gradient.pixel(context, picture, pixels.start);
+        // SAFETY: as promised; nothing is written but this run's sums.
+        unsafe {
+            context.run(Gather {
+                view: gradient.view,
+                dense: gradient.dense,
+                pooled: gradient.pooled,
+                channels: stride,
+                pixels: pixels.len(),
+                sums: self.sums,
+                premultiply: false,
+                to: context.at(self.to).add(run * SUM_ROWS * stride),
+                row: stride,
+            });
+        }
+    }
+}
+
 impl Step for GradientSums {
     fn run(&self, context: &Context<'_>) {
-        let stride = self.gradient.view.shape.stride;
         self.runs.each(context, &|run, picture, first, last, _| {
-            let gradient = self.gradient.pixel(context, picture, first);
-            // SAFETY: runs lie within the maps; nothing is written but this run's sums.
-            unsafe {
-                context.run(Gather {
-                    view: gradient.view,
-                    dense: gradient.dense,
-                    pooled: gradient.pooled,
-                    channels: stride,
-                    pixels: last - first,
-                    sums: self.sums,
-                    premultiply: false,
-                    to: context.at(self.to).add(run * SUM_ROWS * stride),
-                    row: stride,
-                });
-            }
+            // SAFETY: runs lie within the maps.
+            unsafe { self.gather(context, run, picture, first..last) };
         });
     }
 
@@ -256,7 +283,8 @@ impl Step for Resolve {
     }
 }
 
-/// `to += from` or `to = from`, and then zero where a rectified value is not positive.
+/// `to += from` or `to = from`, then zero where a rectified value is not positive; and the sums that batch norms need of
+/// the result, while it is near.
 #[derive(Debug)]
 pub(crate) struct Combine {
     pub from: Option<Buffer>,
@@ -264,6 +292,7 @@ pub(crate) struct Combine {
     pub add: bool,
     /// The rectified value.
     pub mask: Option<Buffer>,
+    pub sums: Vec<GradientSums>,
     pub shape: MapShape,
     pub runs: Runs,
 }
@@ -271,7 +300,7 @@ pub(crate) struct Combine {
 impl Step for Combine {
     fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
-        self.runs.each(context, &|_, picture, first, last, _| {
+        self.runs.each(context, &|run, picture, first, last, _| {
             let values = (last - first) * stride;
             let at = picture * self.shape.len() + first * stride;
             // SAFETY: runs do not overlap.
@@ -292,6 +321,9 @@ impl Step for Combine {
                         values,
                     });
                 }
+                for sums in &self.sums {
+                    sums.gather(context, run, picture, first..last);
+                }
             }
         });
     }
@@ -299,7 +331,10 @@ impl Step for Combine {
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
         self.from.into_iter().for_each(&mut *visit);
         visit(self.to);
-        self.mask.into_iter().for_each(visit);
+        self.mask.into_iter().for_each(&mut *visit);
+        for sums in &self.sums {
+            sums.buffers(visit);
+        }
     }
 
     fn name(&self) -> &'static str {

@@ -402,7 +402,7 @@ impl ConvolutionBackward {
             let mut room = values.add((most * padded_width * inputs).next_multiple_of(2));
             let mut from = (values, gradient_row(first));
             if g.unfolds() {
-                g.unfold(values, padded_width, last - first, room, width);
+                g.unfold(context.isa, values, padded_width, last - first, room, width);
                 from.0 = room;
                 room = room.add(self.chunks.size * width * g.unfolded());
             }

@@ -6,7 +6,8 @@ use super::{Chunks, Geometry, fill_pixels, fill_rows};
 use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
 use crate::kernels::statistics::ChunkStatistics;
 use crate::plan::{Buffer, Context, Step, View};
-use crate::simd::Values;
+use crate::simd::{Values, WIDEST};
+
 use crate::steps::winograd;
 
 /// Forward convolution.
@@ -172,7 +173,14 @@ impl Step for ConvolutionForward {
                         );
                         if g.unfolds() {
                             let unfolded = scratch.add(self.input_values());
-                            g.unfold(scratch, width, last - first, unfolded, g.output.width);
+                            g.unfold(
+                                context.isa,
+                                scratch,
+                                width,
+                                last - first,
+                                unfolded,
+                                g.output.width,
+                            );
                             gemm.a = unfolded.words();
                             gemm.a_row = g.words(g.unfolded());
                             gemm.groups = 1;
@@ -200,7 +208,7 @@ impl Step for ConvolutionForward {
         }
         if g.unfolds() {
             let pixels = self.chunks.size * g.output.width;
-            return g.words(self.input_values() + pixels * g.unfolded());
+            return g.words(self.input_values() + pixels * g.unfolded()) + WIDEST;
         }
         g.words(self.input_values())
     }

@@ -10,7 +10,7 @@ use crate::kernels::vector::Unfold;
 use crate::kernels::view::{Fill, PixelView};
 use crate::kernels::winograd::Tile;
 use crate::plan::{Context, MapShape, View};
-use crate::simd::{Precision, Values};
+use crate::simd::{Isa, Precision, Values};
 use crate::steps::weights::{Layout, panel_rows};
 use crate::steps::winograd;
 
@@ -118,9 +118,10 @@ impl Geometry {
     /// Unfolds the padded input rows of so many output rows, into rows of `width` pixels.
     ///
     /// # Safety
-    /// Rows must be as wide as `padded_width` says, and `to` have room.
+    /// Rows must be as wide as `padded_width` says, and `to` have room, for a vector more too.
     unsafe fn unfold(
         &self,
+        isa: Isa,
         from: Values,
         padded_width: usize,
         rows: usize,
@@ -130,7 +131,7 @@ impl Geometry {
         let channels = self.input.stride;
         // SAFETY: as promised.
         unsafe {
-            Unfold {
+            isa.run(Unfold {
                 from: from.words(),
                 row: self.words(padded_width * channels),
                 step: self.words(self.stride * channels),
@@ -142,8 +143,7 @@ impl Geometry {
                 to: to.words(),
                 words: self.words(self.unfolded()),
                 width,
-            }
-            .run();
+            });
         }
     }
 
