@@ -8,10 +8,15 @@ use std::time::Instant;
 use crate::plan::PlanError;
 use crate::pool::Pool;
 use crate::runner::Options;
+use crate::simd::tiles::ROWS;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::tiles::Tiles;
 use crate::simd::{Bf16, Element, Kernel, Precision, Simd};
 
 /// Independent sums: enough that no multiplication waits for the one before it.
 const SUMS: usize = 24;
+/// The same of squares, each of `ROWS` rows of a vector, which a step adds `ROWS` words to.
+const SQUARES: usize = 6;
 /// Rounds of all sums in one measurement.
 const ROUNDS: usize = 200_000;
 /// Values that each thread copies: far more than a cache holds.
@@ -36,7 +41,11 @@ impl Peak {
     pub fn measure(options: &Options, pool: &Pool) -> Result<Self, PlanError> {
         let (isa, precision) = (options.instruction_set()?, options.precision);
         let threads = pool.threads();
-        let operations = 2 * precision.per_word() * isa.lanes() * SUMS * ROUNDS;
+        let sums = match isa.multiplies_squares(precision) {
+            true => SQUARES * ROWS * ROWS,
+            false => SUMS,
+        };
+        let operations = 2 * precision.per_word() * isa.lanes() * sums * ROUNDS;
         let products = best_seconds(|| {
             pool.run(threads, &|_| {
                 // SAFETY: the engine runs on instruction sets that the processor has; only registers are used.
@@ -88,6 +97,14 @@ impl<E: Element> Kernel for Products<E> {
     unsafe fn run<S: Simd>(self) -> f32 {
         // SAFETY: the caller promises the instruction set; no memory is touched.
         unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if S::TILES {
+                let mut tiles = crate::simd::Amx;
+                tiles.begin(ROWS, ROWS);
+                tiles.repeat(ROUNDS);
+                tiles.end();
+                return 0.0;
+            }
             let (a, b) = (S::splat(black_box(0.0)), S::splat(black_box(1.0)));
             let mut sums = [S::splat(0.0); SUMS];
             for _ in 0..ROUNDS {

@@ -17,6 +17,9 @@ const GENERATION: u64 = 1 << 32;
 /// How often a worker looks for the next region before it sleeps (some tens of microseconds).
 const SPINS: u32 = 4000;
 
+/// Values that a task sets to zero.
+const ZEROED: usize = 256 * 1024;
+
 type Task<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 struct Shared {
@@ -97,6 +100,14 @@ impl Pool {
         self.run_with_worker(tasks, &|index, _| task(index));
     }
 
+    /// Sets values to zero, on all threads: gradients before a step are as many as the parameters.
+    pub fn zero(&self, values: &mut [f32]) {
+        let pieces: Vec<_> = values.chunks_mut(ZEROED).map(Mutex::new).collect();
+        self.run(pieces.len(), &|index| {
+            lock(&pieces[index]).fill(0.0);
+        });
+    }
+
     /// As [`Pool::run`]; the second argument is the number of the thread, below [`Pool::threads`],
     /// for scratch memory that no two tasks use at once.
     ///
@@ -148,7 +159,7 @@ impl Drop for Pool {
     }
 }
 
-fn lock(mutex: &Mutex<usize>) -> std::sync::MutexGuard<'_, usize> {
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

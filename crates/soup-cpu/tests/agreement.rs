@@ -188,6 +188,26 @@ fn head(mut net: Builder, x: NodeId) -> Graph {
 }
 
 /// One convolution with batch norm and activation between two others.
+/// Weights so large that the products of many chunks are added up at once, and chunks enough for two rounds of it.
+#[test]
+fn large_weights_of_many_chunks() {
+    let mut net = input(3, 33, 33);
+    let x = net.input();
+    let wide = Convolution::square(256, 1);
+    let x = net.convolution("wide", x, wide).unwrap();
+    let x = norm(&mut net, "wide_n", x);
+    let x = net.activation(x, Activation::Relu);
+    let narrow = Convolution::square(128, 1);
+    let x = net.convolution("narrow", x, narrow).unwrap();
+    let x = norm(&mut net, "narrow_n", x);
+    let graph = head(net, x);
+    // The plain interpreter takes its time, so this is for the best instruction set alone.
+    let best = Options::default().instruction_set().unwrap();
+    for threads in [1, 3] {
+        check_on("large weights", &graph, 6, (best, Precision::Bf16), threads);
+    }
+}
+
 #[test]
 fn dense_convolutions_of_all_kinds() {
     for (kernel, stride, channels, height, width) in [

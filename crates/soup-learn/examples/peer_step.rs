@@ -47,7 +47,7 @@ impl Trainer {
         let logits = self.training.output(0);
         let (labels, slope) = (self.labels, &mut self.slope);
         let loss = self.loss.evaluate(logits, &self.targets, labels, slope);
-        self.gradients.fill(0.0);
+        self.pool.zero(&mut self.gradients);
         self.training
             .backward(&self.weights, &[&self.slope], &mut self.gradients);
         self.training.update_statistics(&mut self.weights);

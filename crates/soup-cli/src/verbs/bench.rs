@@ -165,8 +165,9 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let plan_seconds = started.elapsed().as_secs_f64();
 
     console.note("running");
-    engine.run();
-    let mut times: Vec<Duration> = (0..arguments.repeats).map(|_| engine.run()).collect();
+    engine.run(&pool);
+    let runs = (0..arguments.repeats).map(|_| engine.run(&pool));
+    let mut times: Vec<Duration> = runs.collect();
     times.sort_unstable();
     let fastest_seconds = times[0].as_secs_f64();
     // The backward half multiplies twice: for the gradient of the input and of the weights.
@@ -177,7 +178,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         Some(detail) => {
             console.note("measuring what the machine can do");
             let peak = Peak::measure(&options, &pool).map_err(wrong)?;
-            let kernels = engine.profile(detail.into());
+            let kernels = engine.profile(detail.into(), &pool);
             Some(Profile {
                 peak_gigaflops: peak.gigaflops,
                 peak_gigabytes_per_second: peak.gigabytes,
@@ -236,7 +237,7 @@ impl Engine {
         Ok(engine)
     }
 
-    fn run(&mut self) -> Duration {
+    fn run(&mut self, pool: &Pool) -> Duration {
         let start = Instant::now();
         match self {
             Self::Training {
@@ -246,7 +247,7 @@ impl Engine {
                 gradients,
             } => {
                 engine.forward(weights, 1, 0);
-                gradients.fill(0.0);
+                pool.zero(gradients);
                 engine.backward(weights, &[slopes], gradients);
             }
             Self::Inference(engine) => engine.run(),
@@ -255,12 +256,12 @@ impl Engine {
     }
 
     /// Of one run more.
-    fn profile(&mut self, detail: Detail) -> Vec<StepTime> {
+    fn profile(&mut self, detail: Detail, pool: &Pool) -> Vec<StepTime> {
         match self {
             Self::Training { engine, .. } => engine.start_profile(),
             Self::Inference(engine) => engine.start_profile(),
         }
-        self.run();
+        self.run(pool);
         match self {
             Self::Training { engine, .. } => engine.profile(detail),
             Self::Inference(engine) => engine.profile(detail),

@@ -567,6 +567,7 @@ mod tests {
                 }
             }
         }
+        unsafe fn repeat(&mut self, _times: usize) {}
         unsafe fn store<const M: usize, const N: usize>(&mut self, to: *mut f32, row: usize) {
             for (m, sums) in self.sums.iter().enumerate() {
                 if m / ROWS < M && m % ROWS < self.rows {

@@ -191,6 +191,26 @@ impl Tiles for Amx {
         }
     }
 
+    unsafe fn repeat(&mut self, times: usize) {
+        // SAFETY: the caller promises the instruction set and that tiles are laid out.
+        unsafe {
+            asm!(
+                "2:",
+                "tdpbf16ps tmm0, tmm6, tmm7",
+                "tdpbf16ps tmm1, tmm6, tmm7",
+                "tdpbf16ps tmm2, tmm6, tmm7",
+                "tdpbf16ps tmm3, tmm6, tmm7",
+                "tdpbf16ps tmm4, tmm6, tmm7",
+                "tdpbf16ps tmm5, tmm6, tmm7",
+                "dec {times}",
+                "jnz 2b",
+                times = inout(reg) times.max(1) => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _,
+                options(nomem, nostack),
+            );
+        }
+    }
+
     unsafe fn store<const M: usize, const N: usize>(&mut self, to: *mut f32, row: usize) {
         /// Writes one tile.
         macro_rules! store {

@@ -22,6 +22,9 @@ pub(crate) trait Tiles {
         k: usize,
         steps: usize,
     );
+    /// Adds the product of what the last step left in the tiles to all six sums, so many times: what a processor does
+    /// at most.
+    unsafe fn repeat(&mut self, times: usize);
     /// Writes the sums, rows `row` values apart, those of the second tile of rows from row [`ROWS`] on.
     unsafe fn store<const M: usize, const N: usize>(&mut self, to: *mut f32, row: usize);
     /// Gives the tiles back.

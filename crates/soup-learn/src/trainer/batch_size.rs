@@ -191,7 +191,7 @@ fn try_size(
     let slopes = vec![1e-3; batch * logits];
     let mut gradients = vec![0.0; graph.trainable_len()];
     let mut step = || {
-        gradients.fill(0.0);
+        pool.zero(&mut gradients);
         training.forward(&weights, config.train.seed, 0);
         training.update_statistics(&mut weights);
         training.backward(&weights, &[&slopes], &mut gradients);

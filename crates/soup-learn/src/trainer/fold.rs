@@ -181,7 +181,7 @@ impl Fold<'_> {
         // What is measured is not kept.
         let (mut weights, mut optimizer) = (state.weights.clone(), state.optimizer.clone());
         let step_seconds = measure(self.stop, || {
-            engines.gradients.fill(0.0);
+            self.pool.zero(&mut engines.gradients);
             for micro in 0..train.accumulate {
                 let part = &slots[micro * train.batch..][..train.batch];
                 engines.micro_batch(self, loader, &mut weights, part, 0, 0)?;
@@ -369,7 +369,7 @@ impl Work<'_> {
         let train = &fold.config.train;
         let state = &mut self.state;
         let engines = &mut self.engines;
-        engines.gradients.fill(0.0);
+        fold.pool.zero(&mut engines.gradients);
         let mut sum = 0.0;
         for (micro, part) in slots.chunks_exact(train.batch).enumerate() {
             let draw = (state.cursor.step as u32)
