@@ -23,8 +23,8 @@ pub(crate) struct Gathered {
 
 /// Weights from which on the chunks of a product in bfloat16 are multiplied together.
 const TOGETHER: usize = 16 * 1024;
-/// Words of sides that stand in memory at once.
-const GROUP: usize = 1 << 20;
+/// Words of sides that stand in memory at once: what a usual second-level cache holds, as each is read many times.
+const GROUP: usize = 1 << 19;
 
 /// How the gradient of the weights is made.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +103,7 @@ impl ConvolutionBackward {
                 let sides = Sides::new(
                     geometry,
                     chunks.size,
-                    (GROUP / words).clamp(4, tasks.max(4)).min(tasks),
+                    (GROUP / words).clamp(2, tasks.max(2)).min(tasks),
                 );
                 (Product::Together(sides, allocate(sides.words())), 1)
             }
