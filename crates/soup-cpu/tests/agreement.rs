@@ -188,6 +188,48 @@ fn head(mut net: Builder, x: NodeId) -> Graph {
 }
 
 /// One convolution with batch norm and activation between two others.
+/// A picture's answer is the same to the bit however many others are in its batch.
+#[test]
+fn pictures_do_not_know_of_each_other() {
+    let mut net = input(3, 9, 11);
+    let x = net.input();
+    let stem = Convolution::square(24, 3).stride(2);
+    let x = net.convolution("stem", x, stem).unwrap();
+    let x = norm(&mut net, "stem_n", x);
+    let x = net.activation(x, Activation::Silu);
+    let graph = head(net, x);
+    let weights = weights(&graph, 5);
+    for (isa, precision) in Isa::ALL
+        .into_iter()
+        .filter(|isa| isa.is_available())
+        .flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)))
+    {
+        let options = Options {
+            threads: 2,
+            isa: Some(isa),
+            precision,
+            ..Options::default()
+        };
+        let answers = |batch: usize| {
+            let images = pictures(&graph, 24, 5);
+            let mut inference = Inference::new(&graph, batch, &options).unwrap();
+            assert_eq!(inference.batch(), batch);
+            inference.load(weights.clone());
+            let mut answers: Vec<u32> = Vec::new();
+            for images in images.chunks_exact(inference.input_mut().len()) {
+                inference.input_mut().copy_from_slice(images);
+                inference.run();
+                answers.extend(inference.output(0).iter().map(|value| value.to_bits()));
+            }
+            answers
+        };
+        let alone = answers(1);
+        for batch in [3, 24] {
+            assert_eq!(answers(batch), alone, "{isa:?}, {precision:?}, {batch}");
+        }
+    }
+}
+
 /// Weights so large that the products of many chunks are added up at once, and chunks enough for two rounds of it.
 #[test]
 fn large_weights_of_many_chunks() {

@@ -1,23 +1,66 @@
 //! The batch as the caller gave it, brought to the maps' precision.
 
 use crate::plan::{Buffer, Context, MapShape, Step};
-use crate::simd::{Bf16, Element};
+use crate::simd::{Bf16, Element, Isa, Kernel, Simd};
 
 /// Pixels that one task rounds.
 const PIXELS: usize = 16 * 1024;
 
-/// Rounds values pixel by pixel.
+/// Rounds a run of values.
+struct Round {
+    from: *const f32,
+    /// Whole vectors.
+    values: usize,
+    to: *mut Bf16,
+}
+
+impl Kernel for Round {
+    type Output = ();
+    const BF16: bool = true;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller promises values and room.
+        unsafe {
+            for at in (0..self.values).step_by(S::LANES) {
+                Bf16::store::<S>(self.to.add(at), S::load(self.from.add(at)));
+            }
+        }
+    }
+}
+
+/// Values rounded at a time, and spread to whole words from there.
+const AT_ONCE: usize = 2048;
+
+/// Rounds pixels of `channels` values to `stride`, a value more at most.
 #[inline(always)]
-fn round(from: &[f32], to: &mut [Bf16], channels: usize, stride: usize) {
-    let pixels = to.chunks_exact_mut(stride).zip(from.chunks_exact(channels));
-    for (to, from) in pixels {
-        for (channel, to) in to.iter_mut().enumerate() {
-            let value = if channel < channels {
-                from[channel]
-            } else {
-                0.0
-            };
-            *to = Bf16::from_f32(value);
+fn round(isa: Isa, from: &[f32], to: &mut [Bf16], channels: usize, stride: usize) {
+    let zero = Bf16::from_f32(0.0);
+    // Where a pixel has less than a whole word a value of the next one is read too.
+    let mut rounded = vec![zero; AT_ONCE.max(channels) + 1];
+    let pixels = (AT_ONCE / channels).max(1);
+    let pieces = from.chunks(pixels * channels);
+    for (from, to) in pieces.zip(to.chunks_mut(pixels * stride)) {
+        let whole = from.len() / isa.lanes() * isa.lanes();
+        let kernel = Round {
+            from: from.as_ptr(),
+            values: whole,
+            to: rounded.as_mut_ptr(),
+        };
+        // SAFETY: the engine runs on instruction sets that the processor has; the piece fits.
+        unsafe { isa.run(kernel) };
+        for (to, &from) in rounded[whole..].iter_mut().zip(&from[whole..]) {
+            *to = Bf16::from_f32(from);
+        }
+        for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
+            let from = &rounded[pixel * channels..][..stride];
+            for (channel, to) in to.iter_mut().enumerate() {
+                *to = if channel < channels {
+                    from[channel]
+                } else {
+                    zero
+                };
+            }
         }
     }
 }
@@ -50,9 +93,9 @@ impl Step for RoundPictures {
             };
             // Known numbers make loops without branches.
             match (shape.channels, shape.stride) {
-                (1, 2) => round(from, to, 1, 2),
-                (3, 4) => round(from, to, 3, 4),
-                (channels, stride) => round(from, to, channels, stride),
+                (1, 2) => round(context.isa, from, to, 1, 2),
+                (3, 4) => round(context.isa, from, to, 3, 4),
+                (channels, stride) => round(context.isa, from, to, channels, stride),
             }
         });
     }
