@@ -183,8 +183,11 @@ pub(crate) struct PackPanel {
     pub width: usize,
     /// Channels of a tap with padding.
     pub stored_channels: usize,
-    /// Side of a kernel whose columns are to stand from right to left.
-    pub mirrored: Option<usize>,
+    /// Side of the kernel, and values from the taps of one row of it to those of the next.
+    pub side: usize,
+    pub run: usize,
+    /// Whether its columns are to stand from right to left.
+    pub mirrored: bool,
     /// In the maps' precision; places of padding are zeros already.
     pub to: Values,
 }
@@ -205,12 +208,14 @@ impl MapKernel for PackPanel {
                     let channels = (channel, count);
                     filters.read::<S>(self.from, channels, self.first + column, &mut block);
                     for tap in 0..filters.taps {
-                        let place = match self.mirrored {
-                            Some(side) => tap + side - 1 - 2 * (tap % side),
-                            None => tap,
+                        let (ky, kx) = (tap / self.side, tap % self.side);
+                        let kx = match self.mirrored {
+                            true => self.side - 1 - kx,
+                            false => kx,
                         };
+                        let place = ky * self.run + kx * self.stored_channels;
                         for row in (0..count).step_by(E::PRECISION.per_word()) {
-                            let line = place * self.stored_channels + channel + row;
+                            let line = place + channel + row;
                             let line = E::PRECISION.words(line) * self.width + column;
                             let mut vector = |row: usize| match row < count {
                                 true => S::load(block.at::<S>(row * filters.taps + tap)),
@@ -341,7 +346,9 @@ mod tests {
                 first: 0,
                 width,
                 stored_channels: stored,
-                mirrored: (!forward).then_some(side),
+                side,
+                run: side * stored,
+                mirrored: !forward,
                 to: Values::new(to.as_mut_ptr(), precision),
             };
             // SAFETY: the instruction set is there; the panel has room for all taps and channels.

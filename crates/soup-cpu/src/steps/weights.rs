@@ -20,6 +20,8 @@ pub(crate) struct Packed {
     /// Kernel side.
     pub kernel: usize,
     pub layout: Layout,
+    /// Words from the taps of one row of the kernel to those of the next.
+    pub run: usize,
     /// Of the words of a product.
     pub precision: Precision,
     pub to: Buffer,
@@ -41,9 +43,9 @@ pub(crate) enum Layout {
     Bias,
 }
 
-/// Words of a panel's column of so many values: whole steps of a product in squares. What is added is zeros.
-pub(crate) fn panel_rows(precision: Precision, values: usize) -> usize {
-    precision.words(values).next_multiple_of(8)
+/// Words of a panel's column: at least these, in whole steps of a product in squares. What is added is zeros.
+pub(crate) fn panel_rows(words: usize) -> usize {
+    words.next_multiple_of(8)
 }
 
 impl Packed {
@@ -80,11 +82,14 @@ impl Packed {
 
     /// Words of a column of the packed weights.
     fn panel_rows(&self) -> usize {
+        let Some(tile) = self.tile() else {
+            return panel_rows(self.kernel * self.run);
+        };
         let channels = match self.is_forward() {
             true => self.stored_inputs,
             false => self.stored_outputs,
         };
-        panel_rows(self.precision, self.taps() * channels)
+        panel_rows(self.precision.words(tile.positions() * channels))
     }
 
     /// Column blocks that can be packed apart.
@@ -156,7 +161,9 @@ impl Packed {
                                 first,
                                 width,
                                 stored_channels,
-                                mirrored: (!self.is_forward()).then_some(self.kernel),
+                                side: self.kernel,
+                                run: self.run * self.precision.per_word(),
+                                mirrored: !self.is_forward(),
                                 to,
                             },
                         );

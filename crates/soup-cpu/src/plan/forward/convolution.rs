@@ -113,6 +113,10 @@ impl Lowering<'_> {
             stored_outputs: geometry.output.stride,
             kernel: geometry.kernel,
             layout,
+            run: match layout {
+                Layout::Backward => geometry.backward_run(),
+                _ => geometry.forward_run(),
+            },
             precision: geometry.precision,
             to: Buffer(0),
         };

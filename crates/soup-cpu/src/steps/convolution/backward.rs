@@ -1,6 +1,6 @@
 //! Backward: the gradient of the output and the input are made in scratch once and feed both gradients.
 
-use super::{Chunks, Geometry, MANY_WEIGHTS, Sides, fill_pixels, fill_rows, padded_rows};
+use super::{BEHIND, Chunks, Geometry, MANY_WEIGHTS, Sides, fill_pixels, fill_rows, padded_rows};
 use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
 use crate::kernels::gemm::{Gemm, Right, Segment};
 use crate::kernels::vector::ColumnSums;
@@ -345,9 +345,11 @@ impl ConvolutionBackward {
         unsafe {
             let gradient = context.scratch_map(worker);
             let rows = self.gradient_rows(self.chunks.size);
-            let values = gradient.add(rows * width * outputs);
+            let values = gradient.add(rows * width * outputs + BEHIND);
             self.fill_gradient(context, picture, base..end, (width, left), gradient);
             if self.data.is_some() {
+                let filled = (end - base) as usize * width * outputs;
+                gradient.add(filled).zero(BEHIND);
                 self.data_rows(context, picture, top, bottom, gradient.words(), base);
             }
             // Gradient of the weights: the sum runs over the band's pixels.
@@ -449,6 +451,7 @@ impl ConvolutionBackward {
         let (inputs, outputs) = (g.input.stride, g.output.stride);
         let (width, left) = g.gradient_width();
         let (k, s, p) = (g.kernel, g.stride, g.padding);
+        let run = g.backward_run();
         let taps = |phase: usize| {
             (0..k)
                 .filter(move |tap| (phase + p + s * k - tap).is_multiple_of(s))
@@ -471,7 +474,7 @@ impl ConvolutionBackward {
                         let column = (left as isize + dx) as usize;
                         let segment = Segment {
                             a: g.words((row + column) * outputs),
-                            b: g.words((ky * k + k - 1 - kx) * outputs),
+                            b: ky * run + g.words((k - 1 - kx) * outputs),
                             k: g.words(outputs),
                         };
                         // Neighbouring taps of a row make one run.
@@ -485,6 +488,10 @@ impl ConvolutionBackward {
                         }
                     }
                 }
+                if run > g.words(k * outputs) {
+                    // Each is a whole row of the kernel, and the zeros behind it.
+                    segments.iter_mut().for_each(|segment| segment.k = run);
+                }
                 // SAFETY: as promised. With no tap at all (a 1x1 kernel at stride 2) the product of
                 // an empty sum writes zeros, as it must.
                 unsafe {
@@ -496,7 +503,7 @@ impl ConvolutionBackward {
                         a_step: 1,
                         a_group: g.words(width * outputs),
                         b: context.at(self.weights),
-                        right: Right::Panels(g.words(g.backward_rows())),
+                        right: Right::Panels(g.backward_panel_rows()),
                         c: context
                             .map(data.buffer)
                             .add(picture * g.input.len() + origin * inputs),
@@ -645,7 +652,7 @@ impl Step for ConvolutionBackward {
                 true => self.chunks.size * g.unfolded(),
                 false => 0,
             };
-            width * (gradient + rows * g.stride * padded(g.input.stride) + unfolded)
+            width * (gradient + rows * g.stride * padded(g.input.stride) + unfolded) + BEHIND
         };
         let sides = match &self.product {
             Product::Apart(sides) => sides.words(),

@@ -2,7 +2,7 @@
 
 use soup_graph::Activation;
 
-use super::{Chunks, Geometry, fill_pixels, fill_rows};
+use super::{BEHIND, Chunks, Geometry, fill_pixels, fill_rows};
 use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
 use crate::kernels::statistics::ChunkStatistics;
 use crate::plan::{Buffer, Context, Step, View};
@@ -72,7 +72,8 @@ impl ConvolutionForward {
             return self.chunks.size * g.input.stride;
         }
         let rows = (self.chunks.size - 1) * g.stride + g.kernel;
-        (rows * g.padded_width() * g.input.stride).next_multiple_of(16)
+        // Whole words, as channels and what is behind are.
+        rows * g.padded_width() * g.input.stride + BEHIND
     }
 
     fn segments(&self) -> Vec<Segment> {
@@ -81,7 +82,7 @@ impl ConvolutionForward {
             let k = g.panel_rows();
             return vec![Segment { a: 0, b: 0, k }];
         }
-        let run = g.words(g.kernel * g.input.stride);
+        let run = g.forward_run();
         (0..g.kernel)
             .map(|ky| Segment {
                 a: g.words(ky * g.padded_width() * g.input.stride),
@@ -171,6 +172,8 @@ impl Step for ConvolutionForward {
                             g.padding,
                             scratch,
                         );
+                        let filled = (bottom - top) as usize * width * g.input.stride;
+                        scratch.add(filled).zero(BEHIND);
                         if g.unfolds() {
                             let unfolded = scratch.add(self.input_values());
                             g.unfold(

@@ -32,6 +32,11 @@ const LARGE_TILES: usize = 8;
 /// Words of scratch that a backward chunk of tiles aims at: more tiles share one pass over the partial gradients.
 const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
 
+/// Words of a step of the sum of a product in squares.
+const STEP: usize = 16;
+/// Values behind the rows in scratch that the last step of a sum may read.
+const BEHIND: usize = 2 * STEP;
+
 /// Channels that a product in squares takes at least, in one step of its sum.
 const UNFOLDED: usize = 16;
 
@@ -147,9 +152,35 @@ impl Geometry {
         }
     }
 
-    /// Words of a panel's column.
+    /// Words that one row of the kernel takes in a panel, of so many channels. Where a product in squares reads its left
+    /// side in scratch they are whole steps of the sum: what it reads behind a row's last tap are numbers, times zeros.
+    fn run(&self, channels: usize) -> usize {
+        let words = self.words(self.kernel * channels);
+        match self.squares && !self.is_pointwise() && !self.unfolds() {
+            true => words.next_multiple_of(STEP),
+            false => words,
+        }
+    }
+
+    /// The same for the output's gradient: with a stride a sum takes only some of a row's taps.
+    pub(crate) fn backward_run(&self) -> usize {
+        match self.stride {
+            1 => self.run(self.output.stride),
+            _ => self.words(self.kernel * self.output.stride),
+        }
+    }
+
+    pub(crate) fn forward_run(&self) -> usize {
+        self.run(self.input.stride)
+    }
+
+    /// Words of a column of the packed weights, for the output and for the gradient of the input.
     fn panel_rows(&self) -> usize {
-        panel_rows(self.precision, self.forward_rows())
+        panel_rows(self.kernel * self.forward_run())
+    }
+
+    fn backward_panel_rows(&self) -> usize {
+        panel_rows(self.kernel * self.backward_run())
     }
 
     /// Rows of a partial gradient of the weights, as the products make it.
@@ -176,11 +207,6 @@ impl Geometry {
     /// Rows of the forward weights: one for every tap and stored input channel. Packed they are words.
     pub(crate) fn forward_rows(&self) -> usize {
         self.kernel * self.kernel * self.input.stride
-    }
-
-    /// Rows of the backward weights: one for every tap and stored output channel. Packed they are words.
-    pub(crate) fn backward_rows(&self) -> usize {
-        self.kernel * self.kernel * self.output.stride
     }
 
     /// Width of the padded input rows in scratch.
