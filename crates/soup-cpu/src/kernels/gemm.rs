@@ -415,6 +415,8 @@ pub(crate) fn pack_panels(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::simd::{Bf16, Isa, Precision};
 
