@@ -91,20 +91,19 @@ impl ConvolutionBackward {
         allocate: impl FnOnce(usize) -> Buffer,
     ) -> (Product, usize) {
         let weights = geometry.forward_rows() * geometry.output.stride;
-        let many = weights > MANY_WEIGHTS;
         if geometry.is_winograd() {
             let group = winograd::Group::new(geometry, chunks.size, tasks, allocate);
             return (Product::Tiles(group), 1);
         }
         match geometry.precision {
-            Precision::F32 => (Product::Direct, tasks.min(if many { 4 } else { 8 })),
+            Precision::F32 => {
+                let most = if weights > MANY_WEIGHTS { 4 } else { 8 };
+                (Product::Direct, tasks.min(most))
+            }
             Precision::Bf16 if weights > TOGETHER => {
                 let words = Sides::new(geometry, chunks.size, 1).words();
-                let sides = Sides::new(
-                    geometry,
-                    chunks.size,
-                    (GROUP / words).clamp(2, tasks.max(2)).min(tasks),
-                );
+                let together = (GROUP / words).max(2).min(tasks);
+                let sides = Sides::new(geometry, chunks.size, together);
                 (Product::Together(sides, allocate(sides.words())), 1)
             }
             Precision::Bf16 => (
