@@ -100,12 +100,23 @@ impl Pool {
         self.run_with_worker(tasks, &|index, _| task(index));
     }
 
+    /// Works on each of these items once, and returns when all are done.
+    ///
+    /// # Panics
+    /// Where the work panicked.
+    pub fn each<T: Send>(&self, items: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+        let one = |item| Mutex::new(Some(item));
+        let items: Vec<_> = items.into_iter().map(one).collect();
+        self.run(items.len(), &|index| {
+            if let Some(item) = lock(&items[index]).take() {
+                work(item);
+            }
+        });
+    }
+
     /// Sets values to zero, on all threads: gradients before a step are as many as the parameters.
     pub fn zero(&self, values: &mut [f32]) {
-        let pieces: Vec<_> = values.chunks_mut(ZEROED).map(Mutex::new).collect();
-        self.run(pieces.len(), &|index| {
-            lock(&pieces[index]).fill(0.0);
-        });
+        self.each(values.chunks_mut(ZEROED), |piece| piece.fill(0.0));
     }
 
     /// As [`Pool::run`]; the second argument is the number of the thread, below [`Pool::threads`],

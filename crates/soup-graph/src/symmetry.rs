@@ -7,6 +7,8 @@
 //! symmetric whose gradients are. So a symmetric network is trained by [`Symmetry::tie`] before the first step and after
 //! each one, and [`Symmetry::average`] on every gradient; engines, files and exports know nothing of it.
 
+use std::ops::Range;
+
 use crate::{Graph, GraphError, Op, Weights};
 
 /// The turns of a feature.
@@ -15,11 +17,42 @@ const TURNS: usize = 4;
 /// What is tied to what in the weights of a graph.
 #[derive(Clone, Debug)]
 pub struct Symmetry {
-    trained: Vec<Orbit>,
+    /// Trained parameters, one after the other.
+    trained: Vec<Tied>,
     /// Running statistics.
     kept: Vec<Orbit>,
     /// Where the trained parameters start whose outputs turn.
     turning: Vec<usize>,
+}
+
+/// What is tied in one parameter: places count from its start.
+#[derive(Clone, Debug)]
+struct Tied {
+    range: Range<usize>,
+    orbits: Vec<Orbit>,
+}
+
+/// The values of one parameter, some of which are turns of one another. Parameters share no values: threads may work on
+/// several of them at once.
+#[derive(Debug)]
+pub struct Turning<'a> {
+    orbits: &'a [Orbit],
+    values: &'a mut [f32],
+}
+
+impl Turning<'_> {
+    /// Gives every turn of a filter the values of its first one.
+    pub fn tie(self) {
+        for orbit in self.orbits {
+            let first = self.values[orbit[0] as usize];
+            set(self.values, orbit, first);
+        }
+    }
+
+    /// Gives every turn of a filter the mean of the turns' gradients: the gradient's part that keeps the symmetry.
+    pub fn average(self) {
+        average(self.orbits, self.values);
+    }
 }
 
 /// The places of the four turns of one value. They are all listed: every step of a training goes through them twice.
@@ -45,7 +78,7 @@ impl Symmetry {
     /// way that has no symmetric weights (squeeze-and-excitation).
     pub fn quarter_turns(graph: &Graph) -> Result<Self, GraphError> {
         let refuse = |what: &str| Err(GraphError::Symmetry(what.to_owned()));
-        let (mut trained, mut kept, mut turning) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut trained, mut kept, mut turning) = (Vec::<Tied>::new(), Vec::new(), Vec::new());
         let mut turns: Vec<bool> = Vec::with_capacity(graph.nodes.len());
         for (index, node) in graph.nodes.iter().enumerate() {
             let input_turns = node.inputs.first().is_some_and(|input| turns[input.0]);
@@ -60,11 +93,23 @@ impl Symmetry {
                     outputs_turn,
                     inputs_turn,
                 };
-                match parameter.role.is_trainable() {
-                    true => filters.list(&mut trained),
-                    false => filters.list(&mut kept),
+                if !parameter.role.is_trainable() {
+                    filters.list(&mut kept);
+                    return;
                 }
-                if parameter.role.is_trainable() && outputs_turn {
+                let range = filters.offset..filters.offset + parameter.len();
+                let mut orbits = Vec::new();
+                Filters {
+                    offset: 0,
+                    ..filters
+                }
+                .list(&mut orbits);
+                // Two nodes may share a parameter.
+                let known = trained.iter().any(|tied| tied.range == range);
+                if !orbits.is_empty() && !known {
+                    trained.push(Tied { range, orbits });
+                }
+                if outputs_turn {
                     turning.push(parameter.offset);
                 }
             };
@@ -124,6 +169,7 @@ impl Symmetry {
                 | Op::DropPath(_) => input_turns,
             });
         }
+        trained.sort_by_key(|tied| tied.range.start);
         Ok(Self {
             trained,
             kept,
@@ -142,17 +188,27 @@ impl Symmetry {
 
     /// Gives every turn of a filter the values of its first one, and every turn of a feature its mean statistics.
     pub fn tie(&self, weights: &mut Weights) {
-        let values = &mut weights.trainable;
-        for orbit in &self.trained {
-            let first = values[orbit[0] as usize];
-            set(values, orbit, first);
-        }
-        average(&self.kept, &mut weights.buffers);
+        self.parts(&mut weights.trainable).for_each(Turning::tie);
+        self.tie_statistics(&mut weights.buffers);
     }
 
-    /// Gives every turn of a filter the mean of the turns' gradients: the gradient's part that keeps the symmetry.
-    pub fn average(&self, gradients: &mut [f32]) {
-        average(&self.trained, gradients);
+    /// Gives every turn of a feature its mean statistics.
+    pub fn tie_statistics(&self, buffers: &mut [f32]) {
+        average(&self.kept, buffers);
+    }
+
+    /// The trained parameters (or their gradients), each by itself.
+    ///
+    /// # Panics
+    /// Where these are fewer values than those of the graph.
+    pub fn parts<'a>(&'a self, values: &'a mut [f32]) -> impl Iterator<Item = Turning<'a>> {
+        let (mut rest, mut start) = (values, 0);
+        self.trained.iter().map(move |Tied { range, orbits }| {
+            let values = std::mem::take(&mut rest);
+            let (values, behind) = values[range.start - start..].split_at_mut(range.len());
+            (rest, start) = (behind, range.end);
+            Turning { orbits, values }
+        })
     }
 }
 

@@ -99,6 +99,20 @@ impl Stream {
         word
     }
 
+    /// The next words, as many calls of [`next_u32`](Self::next_u32) would give them, but block by block.
+    #[inline]
+    pub fn fill(&mut self, words: &mut [u32]) {
+        let begun = words.len().min(self.block.len() - self.used);
+        let (begun, rest) = words.split_at_mut(begun);
+        let (blocks, end) = rest.as_chunks_mut::<4>();
+        begun.fill_with(|| self.next_u32());
+        for block in blocks {
+            *block = philox4x32(self.counter, self.key);
+            self.counter[0] = self.counter[0].wrapping_add(1);
+        }
+        end.fill_with(|| self.next_u32());
+    }
+
     /// The next 64 random bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
@@ -210,6 +224,18 @@ mod tests {
         assert_ne!(base, first(1, Purpose::Shuffle, 1, 1));
         assert_ne!(base, first(1, Purpose::Init, 2, 1));
         assert_ne!(base, first(1, Purpose::Init, 1, 2));
+    }
+
+    #[test]
+    fn many_words_are_those_that_come_one_by_one() {
+        let mut single = Stream::new(5, Purpose::Noise, 2, 3);
+        let mut many = single.clone();
+        for count in [0, 1, 2, 5, 1, 8, 3, 4, 11] {
+            let mut words = vec![0; count];
+            many.fill(&mut words);
+            assert!(words.into_iter().all(|word| word == single.next_u32()));
+        }
+        assert_eq!(many.next_u64(), single.next_u64());
     }
 
     #[test]

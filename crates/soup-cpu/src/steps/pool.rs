@@ -138,6 +138,8 @@ pub(super) struct Shares {
     /// The value with the largest exponent, taken out of all so that none overflows.
     peak: f64,
     pub(super) total: f64,
+    /// The sum of the values, each times its weight.
+    weighted: f64,
 }
 
 impl Shares {
@@ -153,8 +155,13 @@ impl Shares {
             sharpness,
             peak,
             total: 0.0,
+            weighted: 0.0,
         };
-        shares.total = values.map(|value| shares.weight(value)).sum();
+        for value in values {
+            let weight = shares.weight(value);
+            shares.total += weight;
+            shares.weighted += weight * value;
+        }
         shares
     }
 
@@ -169,8 +176,7 @@ impl Shares {
     /// How fast what is pooled grows with the sharpness.
     fn slope(&self, channel: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
         let values = channel.clone().map(f64::from);
-        let weighted = values.clone().map(|value| self.weight(value) * value);
-        let mean = weighted.sum::<f64>() / self.total;
+        let mean = self.weighted / self.total;
         if self.sharpness == 0.0 {
             let count = values.len() as f64;
             return values.map(|value| (value - mean).powi(2)).sum::<f64>() / count / 2.0;

@@ -281,40 +281,58 @@ struct Canvas {
 }
 
 impl Canvas {
-    /// Visits the inked cells of a mask that lie on the canvas.
-    fn visit(&self, mask: &Mask, [left, top]: [i32; 2], mut cell: impl FnMut(usize, usize)) {
-        for (row, y) in mask.rows().zip(top..) {
-            if y < 0 || y as usize >= self.height {
-                continue;
-            }
-            for (&inked, x) in row.iter().zip(left..) {
-                if inked && x >= 0 && (x as usize) < self.width {
-                    cell(x as usize, y as usize);
-                }
-            }
+    /// What lies on the canvas of a mask at `[left, top]`: for each row the column and the row of the canvas where it
+    /// starts, and its cells.
+    fn visible<'m>(
+        &self,
+        mask: &'m Mask,
+        [left, top]: [i32; 2],
+    ) -> impl Iterator<Item = ([usize; 2], &'m [bool])> + use<'m> {
+        let within = |start: i32, length: usize, room: usize| {
+            let length = length as i32;
+            let first = start.saturating_neg().clamp(0, length);
+            first..(room as i32 - start).clamp(first, length)
+        };
+        let columns = within(left, mask.width, self.width);
+        let mut rows = within(top, mask.height, self.height);
+        if columns.is_empty() {
+            rows.end = rows.start;
         }
+        rows.map(move |y| {
+            let start = [left + columns.start, top + y].map(|at| at as usize);
+            let cells = &mask.row(y as usize)[columns.start as usize..columns.end as usize];
+            (start, cells)
+        })
     }
 
     /// Inked cells of the mask where the canvas is already inked.
     fn overlap(&self, mask: &Mask, position: [i32; 2]) -> usize {
         let mut count = 0;
-        self.visit(mask, position, |x, y| {
-            count += usize::from(self.values[y * self.width + x] > 0);
-        });
+        for ([x, y], cells) in self.visible(mask, position) {
+            let values = &self.values[y * self.width + x..];
+            let met = cells.iter().zip(values);
+            count += met
+                .map(|(&inked, &value)| u32::from(inked & (value > 0)))
+                .sum::<u32>() as usize;
+        }
         count
     }
 
     /// Adds the mask's ink and says where it is visible.
     fn add(&mut self, mask: &Mask, position: [i32; 2], level: u8) -> Option<[u32; 4]> {
-        let mut cells = Vec::with_capacity(mask.inked.len());
-        self.visit(mask, position, |x, y| cells.push([x, y]));
         let mut found: Option<[u32; 4]> = None;
-        for [x, y] in cells {
-            let value = &mut self.values[y * self.width + x];
-            *value = value.saturating_add(u16::from(level));
-            let (x, y) = (x as u32, y as u32);
-            let [x0, y0, x1, y1] = found.unwrap_or([x, y, x + 1, y + 1]);
-            found = Some([x0.min(x), y0.min(y), x1.max(x + 1), y1.max(y + 1)]);
+        for ([x, y], cells) in self.visible(mask, position) {
+            let ends = cells.iter().position(|&inked| inked);
+            let Some((first, last)) = ends.zip(cells.iter().rposition(|&inked| inked)) else {
+                continue;
+            };
+            let values = &mut self.values[y * self.width + x..];
+            for (&inked, value) in cells.iter().zip(values) {
+                *value = value.saturating_add(u16::from(inked) * u16::from(level));
+            }
+            let [left, right, y] = [x + first, x + last + 1, y].map(|at| at as u32);
+            let [x0, y0, x1, _] = found.unwrap_or([left, y, right, y]);
+            found = Some([x0.min(left), y0, x1.max(right), y + 1]);
         }
         found
     }

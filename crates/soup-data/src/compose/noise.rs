@@ -2,6 +2,9 @@
 
 use soup_random::{Purpose, Stream};
 
+/// Random words drawn at once.
+const WORDS: usize = 64;
+
 /// `pixel = round(clip(canvas + U, 0, 255))` with U uniform in `[0, amplitude)`.
 ///
 /// U has 16 bits, two draws to a 32-bit word. The canvas is whole, so rounding U is enough.
@@ -9,10 +12,15 @@ pub(super) fn add(canvas: &[u16], amplitude: u16, seed: u64, index: u64, pixels:
     let mut stream = Stream::new(seed, Purpose::Noise, 0, index);
     let amplitude = u32::from(amplitude);
     let round = |draw: u32| (draw * amplitude + (1 << 15)) >> 16;
-    for (values, pixels) in canvas.chunks(8).zip(pixels.chunks_mut(8)) {
-        let words = [(); 4].map(|()| stream.next_u32());
-        for (at, (&value, pixel)) in values.iter().zip(pixels).enumerate() {
-            let draw = (words[at / 2] >> (16 * (at % 2))) & 0xffff;
+    let (mut words, mut draws) = ([0; WORDS], [[0; 2]; WORDS]);
+    let parts = canvas.chunks(2 * WORDS).zip(pixels.chunks_mut(2 * WORDS));
+    for (values, pixels) in parts {
+        stream.fill(&mut words);
+        for (draws, &word) in draws.iter_mut().zip(&words) {
+            *draws = [word & 0xffff, word >> 16];
+        }
+        let draws = draws.as_flattened();
+        for ((&value, pixel), &draw) in values.iter().zip(pixels).zip(draws) {
             *pixel = (u32::from(value) + round(draw)).min(255) as u8;
         }
     }

@@ -58,16 +58,6 @@ impl Ink {
         self.strength.is_empty()
     }
 
-    /// Strengths of the pixels `x` and `x + 1` of a row; paper all around.
-    fn pair(&self, x: i32, y: i32) -> [f32; 2] {
-        // A negative place is a huge one as `usize`.
-        if y as usize >= self.height {
-            return [0.0; 2];
-        }
-        let row = &self.strength[y as usize * self.width..][..self.width];
-        [x, x + 1].map(|x| f32::from(row.get(x as usize).copied().unwrap_or(0)))
-    }
-
     pub(super) fn draw(&self, pose: Pose, side: f32, options: &DrawOptions) -> Mask {
         // A faint glyph is drawn all the same, from half of its strongest ink on.
         let strongest = self.strength.iter().copied().max().unwrap_or(0);
@@ -89,24 +79,84 @@ impl Ink {
         let mut mask = Mask::new(width, height);
         let [left, top] = extent.origin();
         let threshold = f32::from(threshold);
-        for y in 0..height {
-            for x in 0..width {
-                let turned = [
-                    left - 0.5 + (x as f32 - 0.5 - reach) / scale,
-                    top - 0.5 + (y as f32 - 0.5 - reach) / scale,
-                ];
-                let [u, v] = pose.find(turned);
-                let (column, row) = (floor(u), floor(v));
-                let (right, down) = (u - column as f32, v - row as f32);
-                let [upper, lower] = [row, row + 1].map(|row| {
-                    let [before, after] = self.pair(column, row);
-                    before * (1.0 - right) + after * right
-                });
-                mask.inked[y * width + x] = upper * (1.0 - down) + lower * down >= threshold;
+        let sheet = Sheet::around(self);
+        let across: Vec<f32> = (0..width)
+            .map(|x| left - 0.5 + (x as f32 - 0.5 - reach) / scale)
+            .collect();
+        for (y, cells) in mask.inked.chunks_exact_mut(width).enumerate() {
+            let down = top - 0.5 + (y as f32 - 0.5 - reach) / scale;
+            // Only where the row crosses the drawing there can be ink.
+            let ends = [0, width - 1].map(|x| pose.find([across[x], down]));
+            let [columns, rows] = [(0, self.width), (1, self.height)]
+                .map(|(axis, length)| crossing(ends.map(|end| end[axis]), length, width));
+            let met = columns.start.max(rows.start)..columns.end.min(rows.end);
+            if met.is_empty() {
+                continue;
+            }
+            for (cell, &across) in cells[met.clone()].iter_mut().zip(&across[met]) {
+                *cell = sheet.strength(pose.find([across, down])) >= threshold;
             }
         }
         mask.dilated(radius).trimmed()
     }
+}
+
+/// A drawing with paper around it, so that no place beside it needs to be asked about.
+struct Sheet {
+    width: i32,
+    height: i32,
+    strength: Vec<f32>,
+}
+
+impl Sheet {
+    /// Paper on every side: two pixels, as a place between two pixels looks at both.
+    const MARGIN: i32 = 2;
+
+    fn around(ink: &Ink) -> Self {
+        let [width, height] = [ink.width, ink.height].map(|side| side as i32 + 2 * Self::MARGIN);
+        let mut strength = vec![0.0; (width * height) as usize];
+        let rows = strength.chunks_exact_mut(width as usize);
+        let drawn = ink.strength.chunks_exact(ink.width);
+        for (to, from) in rows.skip(Self::MARGIN as usize).zip(drawn) {
+            for (to, &from) in to[Self::MARGIN as usize..].iter_mut().zip(from) {
+                *to = f32::from(from);
+            }
+        }
+        Self {
+            width,
+            height,
+            strength,
+        }
+    }
+
+    /// Strength at a place of the drawing, between the four pixels around it.
+    #[inline]
+    fn strength(&self, [u, v]: [f32; 2]) -> f32 {
+        let (column, row) = (floor(u), floor(v));
+        let (right, down) = (u - column as f32, v - row as f32);
+        // Farther out there is as little ink.
+        let x = (column + Self::MARGIN).clamp(0, self.width - 2);
+        let y = (row + Self::MARGIN).clamp(0, self.height - 2);
+        let above = &self.strength[(y * self.width + x) as usize..];
+        let below = &above[self.width as usize..];
+        let upper = above[0] * (1.0 - right) + above[1] * right;
+        let lower = below[0] * (1.0 - right) + below[1] * right;
+        upper * (1.0 - down) + lower * down
+    }
+}
+
+/// Which of `count` places on a line from `start` to `end` may lie within a pixel of `0..length`: none that does is left
+/// out, and hardly another one is let in.
+fn crossing([start, end]: [f32; 2], length: usize, count: usize) -> std::ops::Range<usize> {
+    let step = (end - start) / (count as f32 - 1.0);
+    // So flat (or a single place) that where it crosses cannot be told.
+    if step.is_nan() || step.abs() < 1e-2 {
+        return 0..count;
+    }
+    let [low, high] = [-1.0, length as f32].map(|bound| (bound - start) / step);
+    let first = (low.min(high) - 1.0).max(0.0) as usize;
+    let last = (low.max(high) + 2.0).max(0.0) as usize;
+    first.min(count)..last.min(count)
 }
 
 /// The greatest whole number that is not above a number; `f32::floor` is a call on processors without SSE 4.1.

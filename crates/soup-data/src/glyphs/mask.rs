@@ -40,7 +40,7 @@ impl Mask {
     }
 
     /// Row `y`, a slice of `width` cells.
-    fn row(&self, y: usize) -> &[bool] {
+    pub(crate) fn row(&self, y: usize) -> &[bool] {
         &self.inked[y * self.width..(y + 1) * self.width]
     }
 
@@ -52,18 +52,28 @@ impl Mask {
     /// Everything within `radius` pixels of the ink. The mask must have that much room around it;
     /// what does not fit is cut off.
     pub fn dilated(self, radius: f32) -> Self {
-        let reach = radius as i32;
-        let disc: Vec<(i32, i32)> = (-reach..=reach)
-            .flat_map(|y| (-reach..=reach).map(move |x| (x, y)))
-            .filter(|&(x, y)| (x * x + y * y) as f32 <= radius * radius)
+        let reach = radius as usize;
+        if reach == 0 {
+            return self;
+        }
+        // How far the disc goes to each side, by the distance from its middle row.
+        let sides: Vec<usize> = (0..=reach)
+            .map(|y| {
+                let within = |x: &usize| (x * x + y * y) as f32 <= radius * radius;
+                (0..=reach).rfind(within).unwrap_or(0)
+            })
             .collect();
         let mut wider = Self::new(self.width, self.height);
-        for (at, _) in self.inked.iter().enumerate().filter(|(_, inked)| **inked) {
-            let (x, y) = ((at % self.width) as i32, (at / self.width) as i32);
-            for (dx, dy) in &disc {
-                let (x, y) = (x + dx, y + dy);
-                if x >= 0 && y >= 0 && (x as usize) < self.width && (y as usize) < self.height {
-                    wider.inked[y as usize * self.width + x as usize] = true;
+        for (y, row) in self.rows().enumerate() {
+            let mut end = 0;
+            while let Some(start) = row[end..].iter().position(|&inked| inked) {
+                let start = end + start;
+                let run = row[start..].iter().position(|&inked| !inked);
+                end = run.map_or(row.len(), |run| start + run);
+                for near in y.saturating_sub(reach)..=(y + reach).min(self.height - 1) {
+                    let side = sides[near.abs_diff(y)];
+                    let columns = start.saturating_sub(side)..(end + side).min(self.width);
+                    wider.inked[near * self.width..][columns].fill(true);
                 }
             }
         }
@@ -85,15 +95,14 @@ impl Mask {
             .filter_map(|row| row.iter().rposition(|&x| x))
             .max();
         let (left, right) = (left.unwrap_or(0), right.unwrap_or(0));
-        let inked = self
-            .rows()
-            .skip(top)
-            .take(bottom + 1 - top)
-            .flat_map(|row| row[left..=right].iter().copied())
-            .collect();
+        let (width, height) = (right + 1 - left, bottom + 1 - top);
+        let mut inked = Vec::with_capacity(width * height);
+        for row in self.rows().skip(top).take(height) {
+            inked.extend_from_slice(&row[left..=right]);
+        }
         Self {
-            width: right + 1 - left,
-            height: bottom + 1 - top,
+            width,
+            height,
             inked,
         }
     }
@@ -180,7 +189,8 @@ impl From<[f32; 2]> for Pose {
 
 #[inline]
 fn apply(map: Map, [x, y]: [f32; 2]) -> [f32; 2] {
-    map.map(|[across, down]| across * x + down * y)
+    let [[a, b], [c, d]] = map;
+    [a * x + b * y, c * x + d * y]
 }
 
 #[cfg(test)]

@@ -19,6 +19,22 @@ pub struct Bands {
     pub edges: Vec<f32>,
 }
 
+impl Bands {
+    /// All channels of a pixel at once, where there are few: compared, not counted and looked up.
+    fn cut<const BANDS: usize>(&self, values: &[f32], to: &mut [f32]) {
+        let mut ends = [[f32::NEG_INFINITY, f32::INFINITY]; BANDS];
+        for (band, &edge) in self.edges.iter().enumerate().skip(1) {
+            ends[band][0] = edge;
+            ends[band - 1][1] = edge;
+        }
+        for (to, &value) in to.as_chunks_mut::<BANDS>().0.iter_mut().zip(values) {
+            for (to, [low, high]) in to.iter_mut().zip(ends) {
+                *to = f32::from(u8::from(low <= value && value < high));
+            }
+        }
+    }
+}
+
 /// Most bands: one a grey level.
 const MAXIMUM_BANDS: usize = 256;
 
@@ -56,10 +72,17 @@ impl Step for Bands {
     fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
         let bands = self.edges.len();
         let to = workspace.spare(picture.values.len() * bands);
-        to.fill(0.0);
-        for (to, &value) in to.chunks_exact_mut(bands).zip(&picture.values) {
-            let above = self.edges.iter().filter(|&&edge| edge <= value).count();
-            to[above.saturating_sub(1)] = 1.0;
+        match bands {
+            2 => self.cut::<2>(&picture.values, to),
+            3 => self.cut::<3>(&picture.values, to),
+            4 => self.cut::<4>(&picture.values, to),
+            _ => {
+                to.fill(0.0);
+                for (to, &value) in to.chunks_exact_mut(bands).zip(&picture.values) {
+                    let above = self.edges.iter().filter(|&&edge| edge <= value).count();
+                    to[above.saturating_sub(1)] = 1.0;
+                }
+            }
         }
         std::mem::swap(&mut picture.values, &mut workspace.spare);
         picture.channels = bands;

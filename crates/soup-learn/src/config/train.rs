@@ -19,8 +19,8 @@ pub struct TrainConfig {
     pub rate_batch: usize,
     /// Passes over the training pictures.
     pub epochs: usize,
-    /// Minutes a fold may take; 0 leaves it to `epochs`. The number of steps is measured once,
-    /// before the first step, and kept in the run.
+    /// Minutes a fold may take; 0 leaves it to `epochs`. How many steps that are is measured before the
+    /// first step and again at the end of each epoch, and kept in the run.
     pub minutes: f64,
     /// Pictures in a batch.
     pub batch: usize,

@@ -8,8 +8,6 @@
 //! from one another by the cross-entropy of their softmax: it does not ask whether there is something, only which
 //! of the labels it is, so that it teaches from the first step on, when the many empty cells still drown the rest.
 
-use std::sync::{Mutex, PoisonError};
-
 use serde::{Deserialize, Serialize};
 use soup_cpu::Pool;
 use soup_data::{PictureShape, compose::LabelBox};
@@ -130,29 +128,20 @@ impl Boxes {
         }
         let share = self.weight / positives.max(1) as f32;
         // Maps have many cells: pictures are worked on in parallel and added up in their order.
-        let tasks: Vec<Mutex<(&mut [f32], f64)>> = gradient
+        let mut sums = vec![0.0; boxes.len()];
+        let pictures = gradient
             .chunks_exact_mut(picture_len)
-            .map(|cells| Mutex::new((cells, 0.0)))
-            .collect();
-        pool.run(tasks.len(), &|picture| {
-            if boxes[picture].is_none() {
-                return;
-            }
-            let mut task = tasks[picture]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let logits = &logits[picture * picture_len..][..picture_len];
-            let (cells, sum) = &mut *task;
+            .zip(logits.chunks_exact(picture_len))
+            .zip(&mut sums)
+            .zip(boxes)
+            .filter(|(_, boxes)| boxes.is_some());
+        pool.each(pictures, |(((cells, logits), sum), _)| {
             let pairs = logits.chunks_exact(labels);
             for (logits, targets) in pairs.zip(cells.chunks_exact_mut(labels)) {
                 *sum += self.cell(logits, targets, share);
             }
         });
-        let sums = tasks.into_iter().map(|task| {
-            let task = task.into_inner().unwrap_or_else(PoisonError::into_inner);
-            task.1
-        });
-        f64::from(share) * sums.sum::<f64>()
+        f64::from(share) * sums.into_iter().sum::<f64>()
     }
 
     /// The loss of one cell before its share; `targets` holds the targets of its labels and takes the gradient.
@@ -164,15 +153,26 @@ impl Boxes {
             top + sum.ln()
         });
         let mut loss = 0.0;
+        // The logarithms of a cell's negatives are added up as one, of a product: each factor is at most 2.
+        let mut negatives = 1.0;
         for (target, &logit) in targets.iter_mut().zip(logits) {
             let positive = *target > 0.0;
             // How far the logit is on the wrong side, and the exponential of a negative number only.
             let wrong = if positive { -logit } else { logit };
             let small = (-wrong.abs()).exp();
-            let cold = wrong.max(0.0) + small.ln_1p();
             let slope = if wrong >= 0.0 { 1.0 } else { small } / (1.0 + small);
             let weight = if positive { self.positive_weight } else { 1.0 };
-            loss += f64::from(weight * cold);
+            loss += f64::from(weight * wrong.max(0.0));
+            if positive {
+                loss += f64::from(weight * small.ln_1p());
+            } else {
+                negatives *= 1.0 + f64::from(small);
+                // Of more labels than a product of doubles can hold.
+                if negatives > 1e300 {
+                    loss += negatives.ln();
+                    negatives = 1.0;
+                }
+            }
             let mut gradient = weight * if positive { -slope } else { slope };
             // Where boxes of several labels meet, each of them is as right as the others.
             if let Some(log_sum) = choice {
@@ -182,7 +182,7 @@ impl Boxes {
             }
             *target = share * gradient;
         }
-        loss
+        loss + negatives.ln()
     }
 
     /// Cells along one side that are positive for a box from `low` to `high` (pixels).

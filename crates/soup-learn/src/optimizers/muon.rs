@@ -177,16 +177,21 @@ fn orthogonalise(x: &mut [f32], rows: usize, columns: usize, turns: usize) {
 /// Gives the rows of a square matrix that are turns of a feature's first row what that row says, moved on by as many
 /// turns.
 fn turn_rows(values: &mut [f32], side: usize, turns: usize) {
+    /// Of a square. Known when this is compiled, so that a feature's turns are moved in registers.
+    const QUARTERS: usize = 4;
     if turns == 1 {
         return;
     }
-    for feature in values.chunks_exact_mut(side * turns) {
+    assert_eq!(turns, QUARTERS, "turns of a feature");
+    for feature in values.chunks_exact_mut(side * QUARTERS) {
         let (first, others) = feature.split_at_mut(side);
+        let first = first.as_chunks::<QUARTERS>().0;
         for (row, turn) in others.chunks_exact_mut(side).zip(1..) {
-            let pairs = first.chunks_exact(turns).zip(row.chunks_exact_mut(turns));
-            for (from, to) in pairs {
-                to.copy_from_slice(from);
-                to.rotate_right(turn);
+            let row = row.as_chunks_mut::<QUARTERS>().0;
+            for (from, to) in first.iter().zip(row) {
+                for (at, to) in to.iter_mut().enumerate() {
+                    *to = from[(at + QUARTERS - turn) % QUARTERS];
+                }
             }
         }
     }

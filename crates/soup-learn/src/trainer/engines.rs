@@ -1,12 +1,9 @@
 //! One training step: pictures in, gradients out, weights moved.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use soup_cpu::{Inference, Options, Pool, Training};
-use soup_graph::{Shape, Weights, rewrite};
+use soup_graph::{Shape, Turning, Weights, rewrite};
 use soup_zoo::heads::label_map;
 
 use super::{
@@ -17,7 +14,7 @@ use crate::{
     Error,
     batches::{Loader, Slot},
     mixing::Batch,
-    optimizers::{OptimizerState, clip::clip_gradient_norm},
+    optimizers::{OptimizerState, Piece, clip::clip_gradient_norm},
 };
 
 /// Parameters that one task of the optimiser moves.
@@ -166,7 +163,7 @@ impl Engines {
     ) {
         let gradients = &mut self.gradients;
         if let Some(symmetry) = fold.symmetry {
-            symmetry.average(gradients);
+            fold.pool.each(symmetry.parts(gradients), Turning::average);
         }
         let clip_norm = fold.config.train.clip_norm;
         if clip_norm > 0.0 {
@@ -181,7 +178,9 @@ impl Engines {
         );
         if let Some(symmetry) = fold.symmetry {
             // An optimiser that multiplies matrices rounds the turns of a filter differently.
-            symmetry.tie(weights);
+            let parts = symmetry.parts(&mut weights.trainable);
+            fold.pool.each(parts, Turning::tie);
+            symmetry.tie_statistics(&mut weights.buffers);
         }
     }
 }
@@ -194,18 +193,6 @@ pub(super) fn step(
     gradients: &[f32],
     pool: &Pool,
 ) {
-    let pieces: Vec<_> = optimizer
-        .pieces(rate, parameters, gradients, PIECE)
-        .into_iter()
-        .map(|piece| Mutex::new(Some(piece)))
-        .collect();
-    pool.run(pieces.len(), &|index| {
-        let piece = pieces[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(piece) = piece {
-            piece.run();
-        }
-    });
+    let pieces = optimizer.pieces(rate, parameters, gradients, PIECE);
+    pool.each(pieces, Piece::run);
 }

@@ -18,7 +18,7 @@ use super::{
     engines::Engines,
     notes::Notes,
     pace::{Pace, Part},
-    plan::{Plan, measure},
+    plan::{self, Plan, measure},
     state::{self, Best, Kept, KeptKind, PREVIOUS, State, Sums},
 };
 use crate::{
@@ -93,9 +93,8 @@ impl Fold<'_> {
             &loader,
             progress,
         )?;
-        if self.data.crowded.is_some() {
-            sampler.crowd(self.config.data.crowd_share * plan.epochs() as f64);
-        }
+        let plan = state.cursor.planned(plan);
+        self.crowd(&mut sampler, plan);
         let mut work = Work {
             fold: self,
             directory,
@@ -114,6 +113,13 @@ impl Fold<'_> {
             work.describe()?;
         }
         work.run()
+    }
+
+    /// Crowded pictures come first, for a share of all epochs.
+    fn crowd(&self, sampler: &mut Sampler, plan: Plan) {
+        if self.data.crowded.is_some() {
+            sampler.crowd(self.config.data.crowd_share * plan.epochs() as f64);
+        }
     }
 
     fn sampler(&self) -> Sampler {
@@ -234,7 +240,8 @@ impl Work<'_> {
         if self.state.cursor.step < plan.steps {
             self.note_session()?;
         }
-        while u64::from(self.state.cursor.epoch) < plan.epochs() {
+        // The end of an epoch may change the plan.
+        while u64::from(self.state.cursor.epoch) < self.plan.epochs() {
             self.epoch()?;
         }
         files::remove(&self.directory.file(PREVIOUS))?;
@@ -358,9 +365,27 @@ impl Work<'_> {
             // Taken up again with every step done: the pace of the process before.
             self.state.cursor.sums.images as f64 / self.state.cursor.seconds
         };
+        let judging = Instant::now();
         let scores = self.judge()?;
+        let pace = plan::Pace {
+            step: images as f64 / speed,
+            evaluation: judging.elapsed().as_secs_f64(),
+        };
         self.state.cursor.seconds = seconds_before + begun.elapsed().as_secs_f64();
-        self.finish_epoch(&scores, speed)
+        self.finish_epoch(&scores, speed, pace)
+    }
+
+    /// At the end of an epoch: with a time budget, how many steps its rest has room for.
+    fn plan_again(&mut self, pace: plan::Pace) {
+        let minutes = self.fold.config.train.minutes;
+        if minutes == 0.0 {
+            return;
+        }
+        let cursor = &mut self.state.cursor;
+        let spent = cursor.history.iter().map(|epoch| epoch.seconds).sum();
+        self.plan = self.plan.again(cursor.step, 60.0 * minutes, spent, pace);
+        cursor.steps = Some(self.plan.steps);
+        self.fold.crowd(&mut self.sampler, self.plan);
     }
 
     /// One optimiser step; gives its loss and rate.
@@ -461,7 +486,7 @@ impl Work<'_> {
         scores.ok_or_else(|| self.interrupt())
     }
 
-    fn finish_epoch(&mut self, scores: &Scores, speed: f64) -> Result<(), Error> {
+    fn finish_epoch(&mut self, scores: &Scores, speed: f64, pace: plan::Pace) -> Result<(), Error> {
         let record = self.record(scores, speed)?;
         let judged = self.state.judged();
         let kept = |epoch: EpochRecord| Kept {
@@ -514,6 +539,7 @@ impl Work<'_> {
         cursor.epoch_step = 0;
         cursor.sums = Sums::default();
         cursor.seconds = 0.0;
+        self.plan_again(pace);
         self.save()?;
         self.directory.write_metrics(&self.state.cursor.history)?;
         self.fold.run.merge()?;

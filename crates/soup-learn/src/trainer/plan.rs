@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, runs::files};
 
-/// The length of a fold's training: fixed before its first step, obeyed ever after.
+/// The length of a fold's training: fixed before its first step, and with a time budget again after each epoch, as a
+/// machine with neighbours does not keep its pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Plan {
     /// Optimiser steps in all.
@@ -29,6 +30,29 @@ const RESERVE: f64 = 0.04;
 /// A picture looked at costs this share of a picture trained on.
 const EVALUATION_COST: f64 = 0.4;
 
+/// Seconds of a step, and of the evaluation after each epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub step: f64,
+    pub evaluation: f64,
+}
+
+impl Pace {
+    /// How many steps fit.
+    fn steps(self, epoch_steps: u64, seconds: f64) -> u64 {
+        let seconds = seconds.max(0.0);
+        let epoch = epoch_steps as f64 * self.step + self.evaluation;
+        let whole = (seconds / epoch).floor();
+        // What is left after the whole epochs, less the evaluation at the end of the last one.
+        let rest = (seconds - whole * epoch - self.evaluation).max(0.0) / self.step;
+        whole as u64 * epoch_steps + rest as u64
+    }
+}
+
+fn usable(seconds: f64) -> f64 {
+    seconds * (1.0 - RESERVE)
+}
+
 impl Plan {
     pub fn of_epochs(epoch_steps: u64, epochs: u64) -> Self {
         Self {
@@ -46,16 +70,24 @@ impl Plan {
         image_seconds: f64,
         held_out: u64,
     ) -> Self {
-        let evaluation = held_out as f64 * image_seconds * EVALUATION_COST;
-        let usable = seconds * (1.0 - RESERVE);
-        let epoch = epoch_steps as f64 * step_seconds + evaluation;
-        let whole = (usable / epoch).floor();
-        // What is left after the whole epochs, less the evaluation at the end of the last one.
-        let rest = (usable - whole * epoch - evaluation).max(0.0) / step_seconds;
-        let steps = whole * epoch_steps as f64 + rest.floor();
+        let pace = Pace {
+            step: step_seconds,
+            evaluation: held_out as f64 * image_seconds * EVALUATION_COST,
+        };
         Self {
-            steps: (steps as u64).max(1),
+            steps: pace.steps(epoch_steps, usable(seconds)).max(1),
             epoch_steps,
+        }
+    }
+
+    /// The plan once `done` steps, the last of them the end of an epoch, have taken `spent` of these `seconds`.
+    pub fn again(self, done: u64, seconds: f64, spent: f64, pace: Pace) -> Self {
+        if done >= self.steps {
+            return self;
+        }
+        Self {
+            steps: done + pace.steps(self.epoch_steps, usable(seconds) - spent),
+            ..self
         }
     }
 
@@ -136,5 +168,29 @@ mod tests {
         // Less than an epoch: (9.6 s - 0.4 s) / 0.125 s.
         let plan = Plan::of_budget(1000, 10.0, 0.125, 0.0125, 80);
         assert_eq!((plan.steps, plan.epochs()), (73, 1));
+    }
+
+    #[test]
+    fn a_budget_is_kept_at_another_pace() {
+        let plan = Plan {
+            steps: 900,
+            epoch_steps: 100,
+        };
+        let pace = |step| Pace {
+            step,
+            evaluation: 1.0,
+        };
+        let steps = |done, spent, step| plan.again(done, 100.0, spent, pace(step)).steps;
+        // As foreseen: 96 s, of which 11 are spent, are 7 more epochs of 11 s and 7 s for a last one.
+        assert_eq!(steps(100, 11.0, 0.1), 870);
+        // Half as fast: 3 epochs of 21 s, and 11 s.
+        assert_eq!(steps(100, 21.0, 0.2), 100 + 300 + 55);
+        // Twice as fast.
+        assert_eq!(steps(100, 6.0, 0.05), 100 + 1500);
+        // Nothing is left, or only what an evaluation takes.
+        assert_eq!(steps(500, 120.0, 0.2), 500);
+        assert_eq!(steps(500, 95.5, 0.2), 500);
+        // What is at its end stays so.
+        assert_eq!(steps(900, 20.0, 0.05), 900);
     }
 }

@@ -27,16 +27,20 @@ impl Standing {
     /// # Errors
     /// [`Error::Format`] for a damaged plan or checkpoint, [`Error::File`].
     pub fn read(config: &Config, fold: &FoldDirectory) -> Result<Self, Error> {
+        let cursor = checkpoint::read_state::<Cursor>(&fold.file(LAST))?;
         let plan = match config.train.minutes > 0.0 {
             true => Plan::read(&fold.file("plan.json"))?,
             false => None,
         };
+        let plan = plan.map(|plan| match &cursor {
+            Some(cursor) => cursor.planned(plan),
+            None => plan,
+        });
         let epochs = match (plan, config.train.minutes > 0.0) {
             (Some(plan), _) => Some(plan.epochs() as usize),
             (None, true) => None,
             (None, false) => Some(config.train.epochs),
         };
-        let cursor = checkpoint::read_state::<Cursor>(&fold.file(LAST))?;
         let first = cursor.as_ref().and_then(|cursor| cursor.history.first());
         let epoch_steps = match plan {
             Some(plan) => Some(plan.epoch_steps),

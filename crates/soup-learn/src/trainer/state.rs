@@ -33,6 +33,9 @@ pub(super) struct Cursor {
     pub epoch_step: u64,
     /// Optimiser steps done in all.
     pub step: u64,
+    /// Optimiser steps that there will be, where an epoch's end has changed the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
     /// Sums over the epoch so far.
     pub sums: Sums,
     /// Wall time of the epoch so far, in seconds.
@@ -96,6 +99,16 @@ pub(super) struct State {
     pub optimizer: OptimizerState,
 }
 
+impl Cursor {
+    /// The plan as it is here.
+    pub fn planned(&self, plan: Plan) -> Plan {
+        Plan {
+            steps: self.steps.unwrap_or(plan.steps),
+            ..plan
+        }
+    }
+}
+
 impl State {
     /// Before the first step.
     pub fn begin(
@@ -119,6 +132,7 @@ impl State {
                 best: None,
                 history: Vec::new(),
                 log_length: 0,
+                steps: None,
             },
             average: config.average.as_ref().map(|_| weights.clone()),
             weights,

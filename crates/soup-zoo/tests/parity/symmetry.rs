@@ -1,7 +1,7 @@
 //! Networks with p4 symmetry: what they say of a picture they say of its quarter turns.
 
 use soup_cpu::Isa;
-use soup_graph::{Graph, Symmetry, Weights};
+use soup_graph::{Graph, Symmetry, Turning, Weights};
 use soup_zoo::{Head, ModelConfig, build};
 
 use crate::difference;
@@ -68,7 +68,7 @@ fn check(runner: &dyn Runner, model: &str, head: Head) {
 
     // All four turns were learned from, so the gradient is symmetric already.
     let mut averaged: Vec<f32> = tied.gradients.iter().map(|g| *g as f32).collect();
-    symmetry.average(&mut averaged);
+    symmetry.parts(&mut averaged).for_each(Turning::average);
     let averaged: Vec<f64> = averaged.into_iter().map(f64::from).collect();
     let error = difference(&averaged, &tied.gradients);
     assert!(error < 1e-3, "{} {model}: gradient {error}", runner.name());
@@ -99,7 +99,9 @@ fn what_is_tied_stays_as_it_is() {
     symmetry.tie(&mut once);
     let mut twice = once.clone();
     symmetry.tie(&mut twice);
-    symmetry.average(&mut twice.trainable);
+    symmetry
+        .parts(&mut twice.trainable)
+        .for_each(Turning::average);
     assert!(
         difference(
             &twice
