@@ -421,6 +421,9 @@ fn a_time_budget_is_planned_and_kept() {
         fs::remove_file(path.join("fold1/last.ckpt")).unwrap();
         let summary = run(&path, &overrides, &data.borrow()).unwrap();
         assert_eq!((summary.folds[1].steps, summary.folds[1].epochs), (done, 1));
+        // What is done stays done: the checkpoint knows that the plan is another one now.
+        let summary = run(&path, &overrides, &data.borrow()).unwrap();
+        assert_eq!((summary.folds[1].steps, summary.folds[1].epochs), (done, 1));
     }
 }
 

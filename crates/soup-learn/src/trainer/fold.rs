@@ -18,7 +18,7 @@ use super::{
     engines::Engines,
     notes::Notes,
     pace::{Pace, Part},
-    plan::{self, Plan, measure},
+    plan::{Plan, Timing, measure},
     state::{self, Best, Kept, KeptKind, PREVIOUS, State, Sums},
 };
 use crate::{
@@ -93,7 +93,6 @@ impl Fold<'_> {
             &loader,
             progress,
         )?;
-        let plan = state.cursor.planned(plan);
         self.crowd(&mut sampler, plan);
         let mut work = Work {
             fold: self,
@@ -179,7 +178,7 @@ impl Fold<'_> {
         }
         let path = directory.file("plan.json");
         if let Some(plan) = Plan::read(&path)? {
-            return Ok(plan);
+            return Ok(state.cursor.planned(plan));
         }
         progress.event(&Event::Measuring { fold: self.fold });
         let slots = sampler.epoch(0);
@@ -226,18 +225,18 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn run(mut self) -> Result<FoldSummary, Error> {
-        let (fold, plan) = (self.fold, self.plan);
+        let fold = self.fold;
         self.saved_step = self.state.cursor.step;
         self.progress.event(&Event::FoldStarted {
             fold: fold.fold,
             model: &fold.config.model.name,
             train_images: self.sampler.len() as u64,
             valid_images: fold.data.held_out_slots(fold.fold).len() as u64,
-            epochs: plan.epochs() as usize,
-            steps: plan.steps,
+            epochs: self.plan.epochs() as usize,
+            steps: self.plan.steps,
             steps_done: self.state.cursor.step,
         });
-        if self.state.cursor.step < plan.steps {
+        if self.state.cursor.step < self.plan.steps {
             self.note_session()?;
         }
         // The end of an epoch may change the plan.
@@ -367,23 +366,23 @@ impl Work<'_> {
         };
         let judging = Instant::now();
         let scores = self.judge()?;
-        let pace = plan::Pace {
+        let timing = Timing {
             step: images as f64 / speed,
             evaluation: judging.elapsed().as_secs_f64(),
         };
         self.state.cursor.seconds = seconds_before + begun.elapsed().as_secs_f64();
-        self.finish_epoch(&scores, speed, pace)
+        self.finish_epoch(&scores, speed, timing)
     }
 
     /// At the end of an epoch: with a time budget, how many steps its rest has room for.
-    fn plan_again(&mut self, pace: plan::Pace) {
+    fn plan_again(&mut self, timing: Timing) {
         let minutes = self.fold.config.train.minutes;
         if minutes == 0.0 {
             return;
         }
         let cursor = &mut self.state.cursor;
         let spent = cursor.history.iter().map(|epoch| epoch.seconds).sum();
-        self.plan = self.plan.again(cursor.step, 60.0 * minutes, spent, pace);
+        self.plan = self.plan.again(cursor.step, 60.0 * minutes, spent, timing);
         cursor.steps = Some(self.plan.steps);
         self.fold.crowd(&mut self.sampler, self.plan);
     }
@@ -486,7 +485,7 @@ impl Work<'_> {
         scores.ok_or_else(|| self.interrupt())
     }
 
-    fn finish_epoch(&mut self, scores: &Scores, speed: f64, pace: plan::Pace) -> Result<(), Error> {
+    fn finish_epoch(&mut self, scores: &Scores, speed: f64, timing: Timing) -> Result<(), Error> {
         let record = self.record(scores, speed)?;
         let judged = self.state.judged();
         let kept = |epoch: EpochRecord| Kept {
@@ -539,7 +538,7 @@ impl Work<'_> {
         cursor.epoch_step = 0;
         cursor.sums = Sums::default();
         cursor.seconds = 0.0;
-        self.plan_again(pace);
+        self.plan_again(timing);
         self.save()?;
         self.directory.write_metrics(&self.state.cursor.history)?;
         self.fold.run.merge()?;

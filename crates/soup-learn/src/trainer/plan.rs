@@ -32,12 +32,12 @@ const EVALUATION_COST: f64 = 0.4;
 
 /// Seconds of a step, and of the evaluation after each epoch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct Timing {
     pub step: f64,
     pub evaluation: f64,
 }
 
-impl Pace {
+impl Timing {
     /// How many steps fit.
     fn steps(self, epoch_steps: u64, seconds: f64) -> u64 {
         let seconds = seconds.max(0.0);
@@ -70,23 +70,23 @@ impl Plan {
         image_seconds: f64,
         held_out: u64,
     ) -> Self {
-        let pace = Pace {
+        let timing = Timing {
             step: step_seconds,
             evaluation: held_out as f64 * image_seconds * EVALUATION_COST,
         };
         Self {
-            steps: pace.steps(epoch_steps, usable(seconds)).max(1),
+            steps: timing.steps(epoch_steps, usable(seconds)).max(1),
             epoch_steps,
         }
     }
 
     /// The plan once `done` steps, the last of them the end of an epoch, have taken `spent` of these `seconds`.
-    pub fn again(self, done: u64, seconds: f64, spent: f64, pace: Pace) -> Self {
+    pub fn again(self, done: u64, seconds: f64, spent: f64, timing: Timing) -> Self {
         if done >= self.steps {
             return self;
         }
         Self {
-            steps: done + pace.steps(self.epoch_steps, usable(seconds) - spent),
+            steps: done + timing.steps(self.epoch_steps, usable(seconds) - spent),
             ..self
         }
     }
@@ -176,11 +176,11 @@ mod tests {
             steps: 900,
             epoch_steps: 100,
         };
-        let pace = |step| Pace {
+        let timing = |step| Timing {
             step,
             evaluation: 1.0,
         };
-        let steps = |done, spent, step| plan.again(done, 100.0, spent, pace(step)).steps;
+        let steps = |done, spent, step| plan.again(done, 100.0, spent, timing(step)).steps;
         // As foreseen: 96 s, of which 11 are spent, are 7 more epochs of 11 s and 7 s for a last one.
         assert_eq!(steps(100, 11.0, 0.1), 870);
         // Half as fast: 3 epochs of 21 s, and 11 s.
