@@ -76,15 +76,20 @@ impl Ink {
         let [width, height] = extent
             .size()
             .map(|size| ((size + 1.0) * scale + 2.0 * reach) as usize + 3);
-        let mut mask = Mask::new(width, height);
         let [left, top] = extent.origin();
-        let threshold = f32::from(threshold);
+        let place = |start: f32, cell: usize| start - 0.5 + (cell as f32 - 0.5 - reach) / scale;
+        let across: Vec<f32> = (0..width).map(|x| place(left, x)).collect();
+        let down: Vec<f32> = (0..height).map(|y| place(top, y)).collect();
+        let mask = self.inked(pose, &across, &down, f32::from(threshold));
+        mask.dilated(radius).trimmed()
+    }
+
+    /// Where the drawing, laid down, is at least as strong as the threshold, on a grid of places.
+    fn inked(&self, pose: Pose, across: &[f32], down: &[f32], threshold: f32) -> Mask {
+        let (width, height) = (across.len(), down.len());
+        let mut mask = Mask::new(width, height);
         let sheet = Sheet::around(self);
-        let across: Vec<f32> = (0..width)
-            .map(|x| left - 0.5 + (x as f32 - 0.5 - reach) / scale)
-            .collect();
-        for (y, cells) in mask.inked.chunks_exact_mut(width).enumerate() {
-            let down = top - 0.5 + (y as f32 - 0.5 - reach) / scale;
+        for (cells, &down) in mask.inked.chunks_exact_mut(width).zip(down) {
             // Only where the row crosses the drawing there can be ink.
             let ends = [0, width - 1].map(|x| pose.find([across[x], down]));
             let [columns, rows] = [(0, self.width), (1, self.height)]
@@ -97,7 +102,7 @@ impl Ink {
                 *cell = sheet.strength(pose.find([across, down])) >= threshold;
             }
         }
-        mask.dilated(radius).trimmed()
+        mask
     }
 }
 
@@ -168,6 +173,7 @@ fn floor(number: f32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use soup_random::{Purpose, Stream};
 
     const OPTIONS: DrawOptions = DrawOptions {
         stroke_width: [3.0, 14.0],
@@ -185,6 +191,57 @@ mod tests {
         assert_eq!(ink.strength(), [9, 0, 0, 0, 0, 0, 0, 200]);
         assert!(Ink::new(28, &vec![0; 28 * 28]).is_empty());
         assert!(Ink::new(0, &[]).is_empty());
+    }
+
+    /// Strength at a place by its definition: the pixels around it, each by how near it is, and no ink where there is none.
+    fn defined(ink: &Ink, [u, v]: [f32; 2]) -> f32 {
+        let mut sum = 0.0;
+        for (at, &strength) in ink.strength.iter().enumerate() {
+            let near = |place: f32, pixel: usize| (1.0 - (place - pixel as f32).abs()).max(0.0);
+            sum += f32::from(strength) * near(u, at % ink.width) * near(v, at / ink.width);
+        }
+        sum
+    }
+
+    #[test]
+    fn every_cell_is_what_lies_between_the_pixels_around_it() {
+        let mut draws = Stream::new(7, Purpose::Compose, 0, 0);
+        for (width, height) in [(1, 1), (1, 9), (13, 2), (6, 7), (20, 20)] {
+            let strength: Vec<u8> = (0..width * height)
+                .map(|_| draws.next_u32() as u8)
+                .collect();
+            let ink = Ink {
+                width,
+                height,
+                strength,
+            };
+            for turn in 0..24 {
+                // Quarter turns lie along the rows, the others cross them.
+                let angle = turn as f32 * std::f32::consts::TAU / 24.0;
+                let (stretch, shear) = (draws.range(0.5, 2.0), draws.range(-0.5, 0.5));
+                let pose = Pose::new([angle.cos(), angle.sin()], stretch, shear);
+                let step = draws.range(0.1, 1.5);
+                let reach = 2 * (width + height);
+                let grid = |start: f32| (0..reach).map(move |cell| start + step * cell as f32);
+                let [across, down]: [Vec<f32>; 2] =
+                    [0, 1].map(|_| grid(draws.range(-30.0, 0.0)).collect());
+                let mask = ink.inked(pose, &across, &down, 128.0);
+                for (y, &down) in down.iter().enumerate() {
+                    for (x, &across) in across.iter().enumerate() {
+                        let strength = defined(&ink, pose.find([across, down]));
+                        // Rounding decides what is as strong as the threshold.
+                        if (strength - 128.0).abs() > 0.01 {
+                            let inked = mask.row(y)[x];
+                            assert_eq!(
+                                inked,
+                                strength > 128.0,
+                                "{width}x{height} {pose:?} {x} {y}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]
