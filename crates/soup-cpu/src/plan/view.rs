@@ -24,6 +24,16 @@ impl MapShape {
     pub(crate) fn len(&self) -> usize {
         self.pixels() * self.stride
     }
+
+    /// Values of a row with so many pixels of zeros on both sides.
+    pub(crate) fn framed_row(&self, frame: usize) -> usize {
+        (self.width + 2 * frame) * self.stride
+    }
+
+    /// Values of one picture with so many pixels of zeros on every side.
+    pub(crate) fn framed(&self, frame: usize) -> usize {
+        (self.height + 2 * frame) * self.framed_row(frame)
+    }
 }
 
 /// Coefficients of a batch norm in the arena.

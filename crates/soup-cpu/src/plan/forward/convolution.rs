@@ -3,7 +3,7 @@
 use soup_graph::{Activation, Convolution, Node, NodeId, Op, ParameterId};
 
 use super::{Lazy, Lowering, Machine, MapId, Record, stored_shape};
-use crate::plan::{Buffer, Mode};
+use crate::plan::{Buffer, MapShape, Mode};
 use crate::steps::convolution::{ConvolutionForward, Geometry};
 use crate::steps::depthwise;
 use crate::steps::weights::{Layout, Packed};
@@ -20,17 +20,15 @@ impl Lowering<'_> {
         self.read(&input, false);
         let view = self.view(&input);
         let shape = stored_shape(node);
-        let output = self.map(shape);
-        let geometry = Geometry {
-            kernel: spec.kernel,
-            stride: spec.stride,
-            padding: spec.padding,
-            input: view.shape,
-            output: shape,
-            precision: self.precision,
-            squares: self.machine.isa.multiplies_squares(self.precision),
-        };
+        let activation = self.stored_activation();
         let depthwise = spec.groups > 1;
+        let mut geometry = self.geometry(spec, view.shape, shape);
+        geometry.frames[0] = self.maps[input.map.0].frame;
+        if self.mode == Mode::Inference && !depthwise && geometry.by_rows() {
+            geometry.frames[1] = self.frame(shape);
+        }
+        let buffer = self.memory.buffer(geometry.framed_words(self.batch));
+        let output = self.map_in(buffer, shape, geometry.frames[1]);
         let layout = if depthwise {
             Layout::Depthwise
         } else {
@@ -38,7 +36,6 @@ impl Lowering<'_> {
         };
         let packed = self.pack(&geometry, weight, layout);
         let packed_bias = bias.map(|bias| self.pack(&geometry, bias, Layout::Bias));
-        let activation = self.stored_activation();
         let Machine { isa, threads } = self.machine;
         if depthwise {
             let statistics = match self.mode {
@@ -156,6 +153,49 @@ impl Lowering<'_> {
             self.maps[map.0].statistics = Some(buffer);
             buffer
         })
+    }
+
+    fn geometry(&self, spec: &Convolution, input: MapShape, output: MapShape) -> Geometry {
+        Geometry {
+            kernel: spec.kernel,
+            stride: spec.stride,
+            padding: spec.padding,
+            input,
+            output,
+            precision: self.precision,
+            squares: self.machine.isa.multiplies_squares(self.precision),
+            frames: [0, 0],
+        }
+    }
+
+    /// The frame that a prediction's convolution stores its output with: the padding of the convolutions that alone read it.
+    fn frame(&self, shape: MapShape) -> usize {
+        let node = NodeId(self.values.len());
+        let mut nodes = self.graph.nodes.iter();
+        let read = match self.activated.contains(&node) {
+            true => nodes.position(|reader| reader.inputs == [node]).map(NodeId),
+            false => Some(node),
+        };
+        let Some(read) = read.filter(|read| !self.graph.outputs.contains(read)) else {
+            return 0;
+        };
+        let readers = self
+            .graph
+            .nodes
+            .iter()
+            .filter(|reader| reader.inputs.contains(&read));
+        let mut frames = readers.map(|reader| match &reader.op {
+            Op::Convolution { spec, .. } if spec.groups == 1 => {
+                self.geometry(spec, shape, stored_shape(reader)).frame()
+            }
+            _ => 0,
+        });
+        let frame = frames.next().unwrap_or(0);
+        if frames.all(|other| other == frame) {
+            frame
+        } else {
+            0
+        }
     }
 
     /// The activation that a convolution's output is stored through: in inference the one that alone reads it.

@@ -108,6 +108,8 @@ pub(super) struct Map {
     pub shape: MapShape,
     /// Chunk statistics that the map's producer takes.
     statistics: Option<Buffer>,
+    /// Pixels of zeros on every side; only convolutions read and write a map that has them.
+    frame: usize,
 }
 
 /// A batch norm.
@@ -420,10 +422,16 @@ impl Lowering<'_> {
     /// A new stored map.
     fn map(&mut self, shape: MapShape) -> MapId {
         let buffer = self.map_buffer(&shape);
+        self.map_in(buffer, shape, 0)
+    }
+
+    /// A new map stored there.
+    fn map_in(&mut self, buffer: Buffer, shape: MapShape, frame: usize) -> MapId {
         self.maps.push(Map {
             buffer,
             shape,
             statistics: None,
+            frame,
         });
         MapId(self.maps.len() - 1)
     }

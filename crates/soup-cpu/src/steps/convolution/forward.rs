@@ -1,5 +1,7 @@
 //! Forward: read through what is pending, multiplied, statistics taken on the way out.
 
+use std::ops::Range;
+
 use soup_graph::Activation;
 
 use super::{BEHIND, Chunks, Geometry, fill_pixels, fill_rows};
@@ -65,6 +67,57 @@ impl ConvolutionForward {
         }
     }
 
+    /// Where a chunk's output begins, told the picture and the chunk's first row (or pixel, for 1x1).
+    ///
+    /// # Safety
+    /// The chunk must be one of the batch.
+    unsafe fn place(&self, context: &Context<'_>, picture: usize, first: usize) -> Values {
+        let (shape, frame) = (&self.geometry.output, self.geometry.frames[1]);
+        let at = match frame {
+            0 => first * self.chunks.row * shape.stride,
+            _ => (first + frame) * shape.framed_row(frame) + frame * shape.stride,
+        };
+        // SAFETY: as promised; the buffer has room for the frames.
+        unsafe {
+            context
+                .map(self.output)
+                .add(picture * shape.framed(frame) + at)
+        }
+    }
+
+    /// Zeros around rows of the output: memory is used again, so that every run writes them.
+    ///
+    /// # Safety
+    /// As above; nobody else may write there.
+    unsafe fn clear_frame(&self, context: &Context<'_>, picture: usize, rows: Range<usize>) {
+        let (shape, frame) = (&self.geometry.output, self.geometry.frames[1]);
+        if frame == 0 {
+            return;
+        }
+        let (row, side) = (shape.framed_row(frame), frame * shape.stride);
+        // SAFETY: as promised; the buffer has room for the frames and for what is behind the last.
+        unsafe {
+            let start = context.map(self.output).add(picture * shape.framed(frame));
+            for y in rows.clone() {
+                let line = start.add((y + frame) * row);
+                line.zero(side);
+                line.add(row - side).zero(side);
+            }
+            if rows.start == 0 {
+                start.zero(frame * row);
+            }
+            if rows.end == shape.height {
+                let below = start.add((rows.end + frame) * row);
+                let behind = if picture + 1 == context.batch {
+                    BEHIND
+                } else {
+                    0
+                };
+                below.zero(frame * row + behind);
+            }
+        }
+    }
+
     /// Values of a chunk's input in scratch, whole words.
     fn input_values(&self) -> usize {
         let g = &self.geometry;
@@ -119,9 +172,10 @@ impl Step for ConvolutionForward {
                 // SAFETY: chunks and parts of one output do not overlap; scratch is the worker's own and as large as
                 // `scratch()` says; all offsets follow from the geometry that the buffers were made for.
                 unsafe {
-                    let output = context
-                        .map(self.output)
-                        .add(picture * g.output.len() + first * self.chunks.row * channels);
+                    let output = self.place(context, picture, first);
+                    if part == 0 {
+                        self.clear_frame(context, picture, first..last);
+                    }
                     if g.is_winograd() {
                         let (rows, columns) = ((first, last), (column, end));
                         winograd::forward(self, context, picture, rows, columns, scratch);
@@ -139,7 +193,7 @@ impl Step for ConvolutionForward {
                         right: Right::Panels(rows),
                         c: output.add(column),
                         c_row: channels,
-                        c_group: g.output.width * channels,
+                        c_group: g.output.framed_row(g.frames[1]),
                         groups: last - first,
                         rows: g.output.width,
                         columns: end - column,
@@ -158,6 +212,11 @@ impl Step for ConvolutionForward {
                         }
                         gemm.groups = 1;
                         gemm.rows = pixels;
+                    } else if g.frames[0] > 0 {
+                        // The rows stand in the map as they would in scratch.
+                        let row = g.input.framed_row(g.frames[0]);
+                        let start = picture * g.input.framed(g.frames[0]) + first * g.stride * row;
+                        gemm.a = context.map(self.view.map).add(start).words();
                     } else {
                         let top = (first * g.stride) as isize - g.padding as isize;
                         let bottom =
@@ -186,8 +245,12 @@ impl Step for ConvolutionForward {
                             );
                             gemm.a = unfolded.words();
                             gemm.a_row = g.words(g.unfolded());
-                            gemm.groups = 1;
-                            gemm.rows = pixels;
+                            gemm.a_group = g.words(g.output.width * g.unfolded());
+                            if g.frames[1] == 0 {
+                                // Rows follow one another on both sides: whole tiles reach over their ends.
+                                gemm.groups = 1;
+                                gemm.rows = pixels;
+                            }
                         }
                     }
                     context.run(gemm);

@@ -55,6 +55,9 @@ pub(crate) struct Geometry {
     /// Whether the processor multiplies whole squares of values of this precision: so fast that transforming tiles
     /// would take longer than what they save.
     pub squares: bool,
+    /// Pixels of zeros that input and output are stored with on every side. An input that has its padding is multiplied
+    /// where it lies; others are laid out in scratch first.
+    pub frames: [usize; 2],
 }
 
 impl Geometry {
@@ -95,6 +98,26 @@ impl Geometry {
 
     pub(crate) fn is_winograd(&self) -> bool {
         self.tile().is_some()
+    }
+
+    /// The frame that the input is best stored with for a prediction.
+    pub(crate) fn frame(&self) -> usize {
+        match self.by_rows() && !self.unfolds() {
+            true => self.padding,
+            false => 0,
+        }
+    }
+
+    /// Whether the output is made row by row, so that it can have a frame.
+    pub(crate) fn by_rows(&self) -> bool {
+        self.kernel > 1 && !self.is_winograd()
+    }
+
+    /// Words of so many stored pictures with their frames; where there are frames, also what a sum may read behind them.
+    pub(crate) fn framed_words(&self, batch: usize) -> usize {
+        let [_, frame] = self.frames;
+        let behind = if frame > 0 { BEHIND } else { 0 };
+        self.words(batch * self.output.framed(frame) + behind)
     }
 
     /// How a forward convolution is cut.
