@@ -18,8 +18,8 @@ pub enum Precision {
     /// bfloat16: half the memory, and faster where the processor multiplies it (AVX-512 BF16). Other processors run
     /// it too, slower than single precision.
     Bf16,
-    /// Whichever is faster on the processor that a run begins on: `bf16` where it multiplies it, else `f32`. The run's
-    /// settings say which it was.
+    /// Whichever is faster on the processor that a run begins on: `bf16` where it multiplies it well (AMD's AVX-512 with
+    /// bfloat16, AMX), else `f32`. The run's settings say which it was.
     Auto,
 }
 
@@ -39,7 +39,7 @@ impl Precision {
     /// What `auto` stands for on this processor.
     fn settled(self) -> Self {
         match self {
-            Self::Auto if soup_cpu::Isa::detect().multiplies_bf16() => Self::Bf16,
+            Self::Auto if soup_cpu::Isa::detect().is_faster_in_bf16() => Self::Bf16,
             Self::Auto => Self::F32,
             chosen => chosen,
         }
