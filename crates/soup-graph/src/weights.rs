@@ -1,5 +1,6 @@
 //! Parameters and their values.
 
+use half::f16;
 use soup_random::{Purpose, Stream};
 
 use crate::Graph;
@@ -96,6 +97,27 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// Rounds every value to half precision (IEEE 754 binary16), in which files may then hold it.
+    ///
+    /// # Errors
+    /// The first value beyond the range of half precision, which ends at 65504; the values before it are rounded.
+    pub fn round_to_half(&mut self) -> Result<(), f32> {
+        for value in self.trainable.iter_mut().chain(&mut self.buffers) {
+            let rounded = half(*value);
+            if rounded.is_finite() != value.is_finite() {
+                return Err(*value);
+            }
+            *value = rounded;
+        }
+        Ok(())
+    }
+
+    /// Whether half precision holds every value as it is.
+    pub fn fit_half(&self) -> bool {
+        let mut values = self.trainable.iter().chain(&self.buffers);
+        values.all(|&value| half(value) == value)
+    }
+
     /// All zeros.
     pub fn zeros(graph: &Graph) -> Self {
         Self {
@@ -143,4 +165,9 @@ impl Weights {
         };
         &mut arena[parameter.range()]
     }
+}
+
+/// The nearest value of half precision.
+fn half(value: f32) -> f32 {
+    f16::from_f32(value).to_f32()
 }

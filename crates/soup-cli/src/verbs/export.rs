@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_data::{PictureShape, files::write_whole};
@@ -34,6 +34,7 @@ operator set 18; labels and thresholds as JSON in the metadata.
 Examples:
   soup export runs/first --out model.soup
   soup export runs/first --decision runs/first/decision.json --out model.soup
+  soup export runs/first runs/second --half --out both.soup
   soup export runs/first runs/second --fold 0,2 --out model.onnx --maps
   soup export runs/first --fold 0 --out model.safetensors
 
@@ -74,6 +75,10 @@ pub struct Arguments {
     /// model.soup: how the engine computes [default: as the run was trained]
     #[arg(long, value_enum)]
     precision: Option<Computing>,
+
+    /// model.soup: weights in half precision (f16), in half the size
+    #[arg(long)]
+    half: bool,
 }
 
 /// [`Precision`] as an argument.
@@ -83,7 +88,7 @@ enum Computing {
     F32,
     /// Activations in half, for processors that multiply them
     Bf16,
-    /// bf16 where the processor that answers multiplies it, else f32
+    /// bf16 where the processor that answers is faster in it, else f32
     Auto,
 }
 
@@ -183,6 +188,14 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             member.precision = computing.into();
         }
     }
+    if arguments.half {
+        for member in &mut model.members {
+            let file = member.origin.file.clone();
+            member.weights.round_to_half().map_err(|value| {
+                anyhow!("{file} has a weight of {value}, and half precision ends at 65504; leave --half out")
+            })?;
+        }
+    }
     if let Some(path) = &arguments.decision {
         decide(&mut model, path)?;
     }
@@ -241,6 +254,11 @@ fn refuse_idle_flags(arguments: &Arguments, format: Format) -> Result<()> {
             "--precision",
             arguments.precision.is_some() && format != Format::Soup,
             "model.soup only; ONNX and safetensors leave that to who runs them",
+        ),
+        (
+            "--half",
+            arguments.half && format != Format::Soup,
+            "model.soup only; ONNX and safetensors hold weights in single precision",
         ),
         (
             "--threshold",

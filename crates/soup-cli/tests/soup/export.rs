@@ -69,6 +69,15 @@ fn a_model_file_answers_as_its_run_does() {
     assert!(apart > 0.0 && apart < 0.02, "{apart}");
     place.json("export half.soup --out back.soup --precision f32");
     assert_eq!(bytes("back.soup"), bytes("single.soup"));
+    // Weights in half precision: half the size, and nearly the same answers; once rounded they stay as they are.
+    place.json("export single.soup --out small.soup --half");
+    place.json("export small.soup --out again.soup");
+    assert_eq!(bytes("again.soup"), bytes("small.soup"));
+    let (whole, small) = (bytes("single.soup").len(), bytes("small.soup").len());
+    assert!(small < whole * 6 / 10, "{small} of {whole}");
+    let apart = (single.iter().zip(answers("small.soup")))
+        .fold(0.0f64, |most, (a, b)| most.max((a - b).abs()));
+    assert!(apart > 0.0 && apart < 0.005, "{apart}");
 
     let text = place
         .soup("export run --fold 0 --out model.soup --threshold 0.4,a=0.6")
@@ -107,6 +116,7 @@ fn what_cannot_be_exported_is_named() {
         (2, "export plain --out m.onnx --maps"),
         (2, "export run --out m.onnx --precision f32"),
         (2, "export run --out m.soup --precision f16"),
+        (2, "export run --out m.onnx --half"),
         (2, "export run --out m.soup --threshold 0.5,aa=0.1"),
         (2, "export run --out m.soup --picture 256"),
         (2, "export run --out m.soup --picture 72x64x5"),

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+use half::f16;
 use serde_json::json;
 
 use super::{COUNTER, SafetensorsError};
@@ -26,6 +27,7 @@ pub fn save(
         prefix: "",
         graph,
         weights,
+        half: false,
     };
     let bytes = to_bytes(&path.display().to_string(), &[part], metadata)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -57,6 +59,8 @@ pub struct Part<'a> {
     pub graph: &'a Graph,
     /// Its weights.
     pub weights: &'a Weights,
+    /// Whether they are written in half precision, which is to hold them as they are.
+    pub half: bool,
 }
 
 /// The file of the weights of some graphs, in memory: the same weights and notes give the same
@@ -86,17 +90,29 @@ pub fn to_bytes(
                 });
             }
             let values = part.weights.of(parameter).iter();
+            let (kind, data) = match part.half {
+                true => (
+                    "F16",
+                    values
+                        .flat_map(|&value| f16::from_f32(value).to_le_bytes())
+                        .collect(),
+                ),
+                false => (
+                    "F32",
+                    values.flat_map(|value| value.to_le_bytes()).collect(),
+                ),
+            };
             tensors.push(Tensor {
                 name,
-                kind: "F32",
+                kind,
                 shape: &parameter.shape,
-                data: values.flat_map(|value| value.to_le_bytes()).collect(),
+                data,
             });
         }
     }
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    counters.sort_by(|a, b| a.name.cmp(&b.name));
     // The wider type first keeps every value aligned.
+    tensors.sort_by(|a, b| (b.kind, &a.name).cmp(&(a.kind, &b.name)));
+    counters.sort_by(|a, b| a.name.cmp(&b.name));
     counters.append(&mut tensors);
 
     let mut header = serde_json::Map::new();

@@ -75,7 +75,8 @@ fn prefix(member: usize) -> String {
 }
 
 impl Model {
-    /// The bytes of a `model.soup`: the same model gives the same bytes.
+    /// The bytes of a `model.soup`: the same model gives the same bytes. Weights that half precision holds as they are
+    /// ([`soup_graph::Weights::round_to_half`]) take two bytes each, others four.
     ///
     /// # Errors
     /// [`Error::Mismatch`] where the model contradicts itself.
@@ -108,6 +109,7 @@ impl Model {
                 prefix,
                 graph: &member.graph,
                 weights: &member.weights,
+                half: member.weights.fit_half(),
             })
             .collect();
         let metadata = BTreeMap::from([(KEY.to_owned(), text)]);
