@@ -15,7 +15,7 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// bfloat16: half the memory, and faster where the processor multiplies it (AVX-512 BF16). Other processors run
+    /// bfloat16: half the memory, and faster where the processor multiplies it well (see `Auto`). Other processors run
     /// it too, slower than single precision.
     Bf16,
     /// Whichever is faster on the processor that a run begins on: `bf16` where it multiplies it well (AMD's AVX-512 with
