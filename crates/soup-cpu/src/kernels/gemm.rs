@@ -329,6 +329,12 @@ impl Gemm<'_> {
             for segment in self.segments {
                 let mut left = a.add(segment.a);
                 let mut right = b.add(segment.b * b_row);
+                if S::FOUR_BY_THREE && E::PRECISION == Precision::F32 && (M, N) == (4, 3) {
+                    let sums = &mut *(&raw mut sums).cast::<[[S::V; 3]; 4]>();
+                    let left = (left, self.a_row, self.a_step);
+                    S::four_by_three(sums, left, (right, b_row), segment.k);
+                    continue;
+                }
                 for _ in 0..segment.k {
                     let mut columns = [S::splat(0.0); N];
                     for n in 0..N {

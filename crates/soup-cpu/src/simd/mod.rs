@@ -247,6 +247,19 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.
     unsafe fn sum(a: Self::V) -> f32;
+    /// Whether [`Simd::four_by_three`] is there.
+    const FOUR_BY_THREE: bool = false;
+    /// `sums[m][n] += left[m][i] right[i][n]` for `i` below `k`, in this order. `left` tells how far rows and steps of the
+    /// sum are apart, `right` how far its rows are. A loop of its own where twelve sums and what they are made of take
+    /// every register that there is, which a compiler does not manage.
+    unsafe fn four_by_three(
+        _sums: &mut [[Self::V; 3]; 4],
+        _left: (*const f32, usize, usize),
+        _right: (*const f32, usize),
+        _k: usize,
+    ) {
+        unreachable!("asked for where FOUR_BY_THREE says so")
+    }
     /// Turns a square of `LANES` by `LANES` values: columns become rows. From one row to the next are `from_step`
     /// and `to_step` values.
     unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {

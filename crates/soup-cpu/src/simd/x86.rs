@@ -1,5 +1,6 @@
 //! AVX2 with FMA (eight lanes) and AVX-512 (sixteen lanes).
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd};
@@ -42,6 +43,90 @@ pub(crate) unsafe fn run_avx512_bf16<K: Kernel>(kernel: K) -> K::Output {
 pub(crate) unsafe fn run_amx<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: as promised by the caller.
     unsafe { kernel.run::<Avx512<true, true>>() }
+}
+
+/// [`Simd::four_by_three`]: twelve sums, three vectors of the right side and one value of the left are all 16 registers.
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn four_by_three(
+    sums: &mut [[__m256; 3]; 4],
+    (left, left_row, left_step): (*const f32, usize, usize),
+    (right, right_row): (*const f32, usize),
+    k: usize,
+) {
+    if k == 0 {
+        return;
+    }
+    let [
+        [mut s00, mut s01, mut s02],
+        [mut s10, mut s11, mut s12],
+        [mut s20, mut s21, mut s22],
+        [mut s30, mut s31, mut s32],
+    ] = *sums;
+    // SAFETY: what is read is what the caller promises; nothing is written.
+    unsafe {
+        asm!(
+            ".p2align 4",
+            "2:",
+            "vmovups {b0}, [{right}]",
+            "vmovups {b1}, [{right} + 32]",
+            "vmovups {b2}, [{right} + 64]",
+            "vbroadcastss {a}, [{left}]",
+            "vfmadd231ps {s00}, {a}, {b0}",
+            "vfmadd231ps {s01}, {a}, {b1}",
+            "vfmadd231ps {s02}, {a}, {b2}",
+            "vbroadcastss {a}, [{left} + {row}]",
+            "vfmadd231ps {s10}, {a}, {b0}",
+            "vfmadd231ps {s11}, {a}, {b1}",
+            "vfmadd231ps {s12}, {a}, {b2}",
+            "vbroadcastss {a}, [{left} + 2 * {row}]",
+            "vfmadd231ps {s20}, {a}, {b0}",
+            "vfmadd231ps {s21}, {a}, {b1}",
+            "vfmadd231ps {s22}, {a}, {b2}",
+            "vbroadcastss {a}, [{last}]",
+            "vfmadd231ps {s30}, {a}, {b0}",
+            "vfmadd231ps {s31}, {a}, {b1}",
+            "vfmadd231ps {s32}, {a}, {b2}",
+            "add {left}, {step}",
+            "add {last}, {step}",
+            "add {right}, {right_row}",
+            "dec {k}",
+            "jnz 2b",
+            left = inout(reg) left => _,
+            last = inout(reg) left.add(3 * left_row) => _,
+            row = in(reg) 4 * left_row,
+            step = in(reg) 4 * left_step,
+            right = inout(reg) right => _,
+            right_row = in(reg) 4 * right_row,
+            k = inout(reg) k => _,
+            a = out(ymm_reg) _,
+            b0 = out(ymm_reg) _,
+            b1 = out(ymm_reg) _,
+            b2 = out(ymm_reg) _,
+            s00 = inout(ymm_reg) s00,
+            s01 = inout(ymm_reg) s01,
+            s02 = inout(ymm_reg) s02,
+            s10 = inout(ymm_reg) s10,
+            s11 = inout(ymm_reg) s11,
+            s12 = inout(ymm_reg) s12,
+            s20 = inout(ymm_reg) s20,
+            s21 = inout(ymm_reg) s21,
+            s22 = inout(ymm_reg) s22,
+            s30 = inout(ymm_reg) s30,
+            s31 = inout(ymm_reg) s31,
+            s32 = inout(ymm_reg) s32,
+            options(readonly, nostack),
+        );
+    }
+    *sums = [
+        [s00, s01, s02],
+        [s10, s11, s12],
+        [s20, s21, s22],
+        [s30, s31, s32],
+    ];
 }
 
 // SAFETY of all bodies below: the trait's contract gives the instruction set and valid pointers.
@@ -175,6 +260,16 @@ impl Simd for Avx2 {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
+    }
+    const FOUR_BY_THREE: bool = true;
+    #[inline(always)]
+    unsafe fn four_by_three(
+        sums: &mut [[__m256; 3]; 4],
+        left: (*const f32, usize, usize),
+        right: (*const f32, usize),
+        k: usize,
+    ) {
+        unsafe { four_by_three(sums, left, right, k) }
     }
     #[inline(always)]
     unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
