@@ -34,14 +34,12 @@ unsafe fn correlate_weights<
         for t in 0..T {
             gradients[t] = S::load(d.add(t * S::LANES));
         }
-        for at in 0..(T - 1) * STRIDE + K {
+        // As in `correlate`.
+        for t in 0..T {
             for r in 0..R {
-                let value = S::load(rows[r].add(at * S::LANES));
-                for t in 0..T {
-                    if at >= t * STRIDE && at - t * STRIDE < K {
-                        let sum = &mut sums[r][at - t * STRIDE];
-                        *sum = S::mul_add(gradients[t], value, *sum);
-                    }
+                for k in 0..K {
+                    let value = S::load(rows[r].add((t * STRIDE + k) * S::LANES));
+                    sums[r][k] = S::mul_add(gradients[t], value, sums[r][k]);
                 }
             }
         }
