@@ -183,7 +183,7 @@ unsafe fn correlate<S: Simd, const K: usize, const STRIDE: usize, const T: usize
 ) {
     // SAFETY: the caller's row reaches that far.
     unsafe {
-        // Without a condition in it, so that it is unrolled; what two outputs read is loaded once.
+        // Without a condition in it, so that compilers unroll it.
         for t in 0..T {
             for k in 0..K {
                 let value = S::load(x.add((t * STRIDE + k) * S::LANES));
