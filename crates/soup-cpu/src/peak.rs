@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 use std::marker::PhantomData;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::plan::PlanError;
@@ -58,16 +57,13 @@ impl Peak {
                 black_box(sum);
             });
         });
-        let arrays: Vec<_> = (0..threads)
-            .map(|_| Mutex::new((vec![1.0f32; COPIED], vec![0.0f32; COPIED])))
+        let mut arrays: Vec<_> = (0..threads)
+            .map(|_| (vec![1.0f32; COPIED], vec![0.0f32; COPIED]))
             .collect();
         let copies = best_seconds(|| {
-            pool.run(threads, &|thread| {
-                if let Ok(mut arrays) = arrays[thread].lock() {
-                    let (from, to) = &mut *arrays;
-                    to.copy_from_slice(black_box(from));
-                    black_box(to);
-                }
+            pool.each(&mut arrays, |(from, to)| {
+                to.copy_from_slice(black_box(from));
+                black_box(to);
             });
         });
         Ok(Self {
@@ -77,7 +73,7 @@ impl Peak {
     }
 }
 
-fn best_seconds(work: impl Fn()) -> f64 {
+fn best_seconds(mut work: impl FnMut()) -> f64 {
     let seconds = (0..REPEATS).map(|_| {
         let start = Instant::now();
         work();

@@ -105,11 +105,23 @@ impl Pool {
     /// # Panics
     /// Where the work panicked.
     pub fn each<T: Send>(&self, items: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+        self.each_with_worker(items, |item, _| work(item));
+    }
+
+    /// As [`Pool::each`], with the number of the thread as [`Pool::run_with_worker`] gives it.
+    ///
+    /// # Panics
+    /// Where the work panicked.
+    pub fn each_with_worker<T: Send>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        work: impl Fn(T, usize) + Sync,
+    ) {
         let one = |item| Mutex::new(Some(item));
         let items: Vec<_> = items.into_iter().map(one).collect();
-        self.run(items.len(), &|index| {
+        self.run_with_worker(items.len(), &|index, worker| {
             if let Some(item) = lock(&items[index]).take() {
-                work(item);
+                work(item, worker);
             }
         });
     }

@@ -15,14 +15,14 @@ mod peer;
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
 use soup_cpu::{Pool, Training};
 use soup_graph::{Weights, safetensors};
 use soup_learn::losses::Loss;
-use soup_learn::optimizers::{Adam, Optimizer, OptimizerState};
+use soup_learn::optimizers::{Adam, Optimizer, OptimizerState, Piece};
 
 const CHECKED: usize = 3;
 const RATE: f32 = 1e-3;
@@ -53,16 +53,7 @@ impl Trainer {
         self.training.update_statistics(&mut self.weights);
         let parameters = &mut self.weights.trainable;
         let pieces = self.adam.pieces(RATE, parameters, &self.gradients, PIECE);
-        let pieces: Vec<_> = pieces
-            .into_iter()
-            .map(|piece| Mutex::new(Some(piece)))
-            .collect();
-        self.pool.run(pieces.len(), &|index| {
-            let mut piece = pieces[index].lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(piece) = piece.take() {
-                piece.run();
-            }
-        });
+        self.pool.each(pieces, Piece::run);
         loss
     }
 }

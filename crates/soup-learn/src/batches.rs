@@ -130,12 +130,6 @@ pub struct Loader<'a> {
     scratch: Vec<Mutex<Thread>>,
 }
 
-/// Where one picture, its labels and its boxes go.
-type Place<'a> = (
-    (&'a mut [f32], &'a mut [f32]),
-    &'a mut Option<Vec<LabelBox>>,
-);
-
 #[derive(Default)]
 struct Thread {
     pixels: Vec<u8>,
@@ -200,32 +194,26 @@ impl<'a> Loader<'a> {
         } else {
             targets.chunks_exact_mut(self.labels).collect()
         };
-        let tasks: Vec<Mutex<Option<Place<'_>>>> = input
+        let pictures = input
             .chunks_exact_mut(self.input_len)
             .zip(rows)
-            .zip(&mut boxes)
-            .map(|place| Mutex::new(Some(place)))
-            .collect();
+            .zip(slots.iter().zip(&mut boxes).enumerate());
         let failure: Mutex<Option<(usize, Error)>> = Mutex::new(None);
-        let run = |index: usize, thread: usize| {
-            let taken = lock(&tasks[index]).take();
-            let Some(((input, targets), boxes)) = taken else {
-                return;
-            };
-            let thread = &mut lock(&self.scratch[thread]);
-            match self.load(slots[index], epoch, input, targets, thread) {
-                Ok(found) => *boxes = found,
-                Err(error) => {
-                    let mut failure = lock(&failure);
-                    if failure.as_ref().is_none_or(|(first, _)| index < *first) {
-                        *failure = Some((index, error));
+        self.pool.each_with_worker(
+            pictures,
+            |((input, targets), (index, (&slot, boxes))), worker| {
+                let thread = &mut lock(&self.scratch[worker]);
+                match self.load(slot, epoch, input, targets, thread) {
+                    Ok(found) => *boxes = found,
+                    Err(error) => {
+                        let mut failure = lock(&failure);
+                        if failure.as_ref().is_none_or(|(first, _)| index < *first) {
+                            *failure = Some((index, error));
+                        }
                     }
                 }
-            }
-        };
-        self.pool
-            .run_with_worker(slots.len().min(tasks.len()), &run);
-        drop(tasks);
+            },
+        );
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some((_, error)) => Err(error),
             None => Ok(boxes),

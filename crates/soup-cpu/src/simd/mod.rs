@@ -211,7 +211,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Values in it.
     const LANES: usize;
     /// Whether the processor multiplies tiles beside vectors: [`tiles`].
+    #[cfg(target_arch = "x86_64")]
     const TILES: bool = false;
+    /// Whether [`Simd::four_by_three`] is there.
+    const FOUR_BY_THREE: bool = false;
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, value: Self::V);
@@ -247,8 +250,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.
     unsafe fn sum(a: Self::V) -> f32;
-    /// Whether [`Simd::four_by_three`] is there.
-    const FOUR_BY_THREE: bool = false;
     /// `sums[m][n] += left[m][i] right[i][n]` for `i` below `k`, in this order. `left` tells how far rows and steps of the
     /// sum are apart, `right` how far its rows are. A loop of its own where twelve sums and what they are made of take
     /// every register that there is, which a compiler does not manage.

@@ -8,6 +8,7 @@ pub(crate) const ROWS: usize = 16;
 /// # Safety
 /// All functions need a processor with tiles. `begin` comes first and `end` last, on one thread; pointers must be valid
 /// for what is read and written.
+#[cfg(target_arch = "x86_64")]
 pub(crate) trait Tiles {
     /// Lays tiles out for `rows` rows and `k` words in a step of the sum: 8 or 16.
     unsafe fn begin(&mut self, rows: usize, k: usize);

@@ -133,6 +133,7 @@ unsafe fn four_by_three(
 impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
+    const FOUR_BY_THREE: bool = true;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m256 {
@@ -261,7 +262,6 @@ impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
     }
-    const FOUR_BY_THREE: bool = true;
     #[inline(always)]
     unsafe fn four_by_three(
         sums: &mut [[__m256; 3]; 4],

@@ -6,6 +6,7 @@
 
 mod batch_size;
 mod engines;
+mod epoch_end;
 mod fold;
 pub mod notes;
 mod out_of_fold;
@@ -14,6 +15,7 @@ mod plan;
 mod sources;
 mod standing;
 mod state;
+mod work;
 
 pub use batch_size::{BatchSearch, BatchTrial, search as search_batch_size};
 pub use fold::FoldSummary;

@@ -6,7 +6,7 @@ mod queue;
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -90,18 +90,12 @@ impl Engine {
 
     /// Decodes the pictures; those that are bad are refused.
     fn read(&self, jobs: Vec<Job>) -> Vec<Ready> {
-        let tasks: Vec<Mutex<(Job, Option<Pixels>)>> = jobs
-            .into_iter()
-            .map(|job| Mutex::new((job, None)))
-            .collect();
-        self.pool.run(tasks.len(), &|index| {
-            let mut task = tasks[index].lock().unwrap_or_else(PoisonError::into_inner);
-            let (job, pixels) = &mut *task;
+        let mut read: Vec<Option<Pixels>> = jobs.iter().map(|_| None).collect();
+        self.pool.each(jobs.iter().zip(&mut read), |(job, pixels)| {
             *pixels = Some(pixels_of(&job.picture, &job.served));
         });
         let mut ready = Vec::new();
-        for task in tasks {
-            let (job, pixels) = task.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (job, pixels) in jobs.into_iter().zip(read) {
             match pixels {
                 Some(Ok((shape, pixels))) => ready.push(Ready { job, shape, pixels }),
                 // A receiver that is gone has no use for the answer.

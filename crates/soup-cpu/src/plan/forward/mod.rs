@@ -7,14 +7,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use soup_graph::{Activation, Graph, Node, NodeId, Op, ParameterId, Shape};
+use soup_graph::{Graph, Node, NodeId, Op, ParameterId, Shape};
 use thiserror::Error;
 
 mod convolution;
 mod maps;
 mod norm;
 mod pending;
+mod values;
 mod vectors;
+
+pub(super) use values::{
+    Gate, Key, Lazy, Map, MapId, NormId, NormInfo, Record, Value, VectorId, VectorInfo,
+};
 
 use super::backward::Backward;
 use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View};
@@ -22,10 +27,7 @@ use crate::kernels::filters::LONGEST_SIDE;
 use crate::kernels::view::NORM_ROWS;
 use crate::simd::{Isa, Precision, padded};
 use crate::steps::attention::Attention;
-use crate::steps::convolution::Geometry;
-use crate::steps::linear::Rule;
 use crate::steps::max_pool::Window;
-use crate::steps::norm::Parameters;
 use crate::steps::pool::Sharpness;
 use crate::steps::weights::{PackWeights, Packed};
 
@@ -44,157 +46,6 @@ pub enum PlanError {
     /// A pattern that this engine has no steps for.
     #[error("the CPU engine cannot run {0}")]
     Unsupported(String),
-}
-
-/// Position in [`Lowering::maps`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct MapId(pub usize);
-
-/// Position in [`Lowering::norms`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NormId(pub usize);
-
-/// Position in [`Lowering::vectors`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct VectorId(pub usize);
-
-/// A stored map with what is pending on it but the gate: gradients are gathered for one of these.
-pub(super) type Key = (MapId, Option<NormId>, Option<Activation>);
-
-/// The factor pending on a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
-    /// A vector of the graph; gradients go to it.
-    Learned(VectorId),
-    /// A factor drawn a picture.
-    Drawn(Vector),
-}
-
-/// A stored map and what is pending on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lazy {
-    pub map: MapId,
-    pub norm: Option<NormId>,
-    pub activation: Option<Activation>,
-    pub gate: Option<Gate>,
-}
-
-impl Lazy {
-    fn stored(map: MapId) -> Self {
-        Self {
-            map,
-            norm: None,
-            activation: None,
-            gate: None,
-        }
-    }
-
-    pub(super) fn key(&self) -> Key {
-        (self.map, self.norm, self.activation)
-    }
-}
-
-/// What a node gave.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Value {
-    Map(Lazy),
-    Vector(VectorId),
-}
-
-/// A stored map.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Map {
-    pub buffer: Buffer,
-    pub shape: MapShape,
-    /// Chunk statistics that the map's producer takes.
-    statistics: Option<Buffer>,
-    /// Pixels of zeros on every side; only convolutions read and write a map that has them.
-    frame: usize,
-}
-
-/// A batch norm.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NormInfo {
-    pub rows: Norm,
-    pub parameters: Parameters,
-}
-
-/// A vector of the graph.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct VectorInfo {
-    pub place: Vector,
-    pub length: usize,
-}
-
-/// What was done forward, to be undone backward.
-#[derive(Debug)]
-pub(super) enum Record {
-    Convolution {
-        input: Lazy,
-        output: MapId,
-        geometry: Geometry,
-        weight: ParameterId,
-        bias: Option<ParameterId>,
-    },
-    Depthwise {
-        input: Lazy,
-        output: MapId,
-        geometry: Geometry,
-        packed: Buffer,
-        weight: ParameterId,
-        bias: Option<ParameterId>,
-    },
-    Sum {
-        terms: Vec<Lazy>,
-        relu: bool,
-        output: MapId,
-    },
-    MaxPool {
-        input: Lazy,
-        places: Buffer,
-        output: MapId,
-    },
-    AveragePool {
-        input: Lazy,
-        output: VectorId,
-    },
-    LogSumExpPool {
-        input: Lazy,
-        sharpness: Sharpness,
-        output: VectorId,
-    },
-    AttentionPool {
-        scores: Lazy,
-        values: Lazy,
-        attention: Attention,
-        output: VectorId,
-    },
-    Linear {
-        input: VectorId,
-        output: VectorId,
-        weight: usize,
-        bias: Option<usize>,
-    },
-    VectorActivation {
-        input: VectorId,
-        output: VectorId,
-        activation: Activation,
-    },
-    VectorAdd {
-        inputs: Vec<VectorId>,
-        output: VectorId,
-    },
-    Dropout {
-        input: VectorId,
-        output: VectorId,
-        rule: Rule,
-    },
-    DropValues {
-        input: Lazy,
-        output: MapId,
-        rate: f32,
-        node: usize,
-    },
 }
 
 /// A graph on its way to a plan.

@@ -1,0 +1,282 @@
+//! A fold in training: its epochs, steps and checkpoints.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::Ordering,
+    time::{Instant, SystemTime},
+};
+
+use super::{
+    engines::Engines,
+    fold::{Fold, FoldSummary},
+    pace::{Pace, Part},
+    plan::{Plan, Timing},
+    state::{self, PREVIOUS, State},
+};
+use crate::{
+    Error,
+    batches::{Loader, Sampler, Slot},
+    progress::{Event, Progress, Step},
+    runs::{FoldDirectory, Log, Session, files, log::timestamp},
+};
+
+/// A fold in training.
+pub(super) struct Work<'a> {
+    pub fold: &'a Fold<'a>,
+    pub directory: FoldDirectory,
+    pub sampler: Sampler,
+    pub plan: Plan,
+    pub state: State,
+    pub log: &'a mut Log,
+    pub loader: Loader<'a>,
+    pub judge: Loader<'a>,
+    pub engines: Engines,
+    pub progress: &'a mut dyn Progress,
+    pub saved: Instant,
+    pub saved_step: u64,
+}
+
+impl Work<'_> {
+    pub fn run(mut self) -> Result<FoldSummary, Error> {
+        let fold = self.fold;
+        self.saved_step = self.state.cursor.step;
+        self.progress.event(&Event::FoldStarted {
+            fold: fold.fold,
+            model: &fold.config.model.name,
+            train_images: self.sampler.len() as u64,
+            valid_images: fold.data.held_out_slots(fold.fold).len() as u64,
+            epochs: self.plan.epochs() as usize,
+            steps: self.plan.steps,
+            steps_done: self.state.cursor.step,
+        });
+        if self.state.cursor.step < self.plan.steps {
+            self.note_session()?;
+        }
+        // The end of an epoch may change the plan.
+        while u64::from(self.state.cursor.epoch) < self.plan.epochs() {
+            self.epoch()?;
+        }
+        files::remove(&self.directory.file(PREVIOUS))?;
+        fold.run.merge()?;
+        self.summary()
+    }
+
+    fn note_session(&self) -> Result<(), Error> {
+        self.directory.note_session(&Session {
+            time: timestamp(SystemTime::now()),
+            version: env!("CARGO_PKG_VERSION"),
+            threads: self.fold.pool.threads(),
+            epoch: self.state.cursor.epoch as usize + 1,
+            step: self.state.cursor.step,
+        })
+    }
+
+    fn summary(self) -> Result<FoldSummary, Error> {
+        let cursor = self.state.cursor;
+        let (Some(best), Some(last)) = (cursor.best, cursor.history.last().cloned()) else {
+            return Err(Error::format(
+                &self.directory.file(state::LAST),
+                "the fold is done, but no epoch is on record; delete the file to train it again",
+            ));
+        };
+        self.progress.event(&Event::FoldFinished {
+            fold: cursor.fold,
+            best_epoch: best.epoch,
+            best_loss: best.loss,
+            best_accuracy: best.accuracy,
+        });
+        Ok(FoldSummary {
+            fold: cursor.fold,
+            best,
+            epochs: cursor.history.len(),
+            steps: cursor.step,
+            last,
+        })
+    }
+
+    /// What the log says before the first epoch.
+    pub fn describe(&mut self) -> Result<(), Error> {
+        let fold = self.fold;
+        let (config, graph, data) = (fold.config, fold.graph, fold.data);
+        self.log.line(&format!(
+            "soup {} fold {}",
+            env!("CARGO_PKG_VERSION"),
+            fold.fold
+        ))?;
+        self.log
+            .line(&format!("settings\n{}", config.to_toml().trim_end()))?;
+        self.log.line(&format!(
+            "data {}: {} training pictures an epoch, {} held out, {} labels",
+            data.fingerprint,
+            self.sampler.len(),
+            data.held_out_slots(fold.fold).len(),
+            data.label_names.len()
+        ))?;
+        let input = graph.input();
+        self.log.line(&format!(
+            "model {}: {} parameters, {} million multiply-adds for {}x{} pixels and {} channels",
+            config.model.name,
+            graph.trainable_len(),
+            graph.multiply_adds() / 1_000_000,
+            input.width,
+            input.height,
+            input.channels
+        ))?;
+        self.log.line(&format!(
+            "plan: {} steps, {} an epoch, {} epochs",
+            self.plan.steps,
+            self.plan.epoch_steps,
+            self.plan.epochs()
+        ))
+    }
+
+    /// Trains the rest of the current epoch, judges it, and moves to the next one.
+    fn epoch(&mut self) -> Result<(), Error> {
+        let fold = self.fold;
+        let epoch = self.state.cursor.epoch;
+        let steps = self.plan.steps_of(u64::from(epoch));
+        let slots = self.sampler.epoch(epoch);
+        self.progress.event(&Event::EpochStarted {
+            fold: fold.fold,
+            epoch: epoch as usize + 1,
+            epochs: self.plan.epochs() as usize,
+            steps,
+            steps_done: self.state.cursor.epoch_step,
+        });
+        let begun = Instant::now();
+        self.engines.pace = Pace::default();
+        let seconds_before = self.state.cursor.seconds;
+        let first_step = self.state.cursor.epoch_step;
+        let images = fold.config.train.batch * fold.config.train.accumulate;
+        while self.state.cursor.epoch_step < steps {
+            let at = self.state.cursor.epoch_step as usize * images;
+            let (loss, rate) = self.step(&slots[at..][..images])?;
+            let cursor = &mut self.state.cursor;
+            cursor.seconds = seconds_before + begun.elapsed().as_secs_f64();
+            let done = cursor.epoch_step - first_step;
+            let pace = begun.elapsed().as_secs_f64() / done as f64;
+            let step = Step {
+                fold: fold.fold,
+                epoch: epoch as usize + 1,
+                step: cursor.epoch_step,
+                steps,
+                loss,
+                mean_loss: cursor.sums.mean_loss(),
+                accuracy: cursor.sums.accuracy(),
+                rate,
+                images_per_second: images as f64 / pace,
+                seconds_left: (self.plan.steps - cursor.step) as f64 * pace,
+            };
+            self.progress.event(&Event::Step(step));
+            self.stop_or_save(steps)?;
+        }
+        let trained = self.state.cursor.seconds - seconds_before;
+        let speed = if self.state.cursor.epoch_step > first_step {
+            (self.state.cursor.epoch_step - first_step) as f64 * images as f64 / trained
+        } else {
+            // Taken up again with every step done: the pace of the process before.
+            self.state.cursor.sums.images as f64 / self.state.cursor.seconds
+        };
+        let judging = Instant::now();
+        let scores = self.judge()?;
+        let timing = Timing {
+            step: images as f64 / speed,
+            evaluation: judging.elapsed().as_secs_f64(),
+        };
+        self.state.cursor.seconds = seconds_before + begun.elapsed().as_secs_f64();
+        self.finish_epoch(&scores, speed, timing)
+    }
+
+    /// At the end of an epoch: with a time budget, how many steps its rest has room for.
+    pub fn plan_again(&mut self, timing: Timing) {
+        let minutes = self.fold.config.train.minutes;
+        if minutes == 0.0 {
+            return;
+        }
+        let cursor = &mut self.state.cursor;
+        let spent = cursor.history.iter().map(|epoch| epoch.seconds).sum();
+        self.plan = self.plan.again(cursor.step, 60.0 * minutes, spent, timing);
+        cursor.steps = Some(self.plan.steps);
+        self.fold.crowd(&mut self.sampler, self.plan);
+    }
+
+    /// One optimiser step; gives its loss and rate.
+    fn step(&mut self, slots: &[Slot]) -> Result<(f64, f64), Error> {
+        let fold = self.fold;
+        let train = &fold.config.train;
+        let state = &mut self.state;
+        let engines = &mut self.engines;
+        fold.pool.zero(&mut engines.gradients);
+        let mut sum = 0.0;
+        for (micro, part) in slots.chunks_exact(train.batch).enumerate() {
+            let draw = (state.cursor.step as u32)
+                .wrapping_mul(train.accumulate as u32)
+                .wrapping_add(micro as u32);
+            let epoch = state.cursor.epoch;
+            let (loss, right) =
+                engines.micro_batch(fold, &self.loader, &mut state.weights, part, epoch, draw)?;
+            if !loss.is_finite() {
+                return Err(Error::Diverged {
+                    fold: fold.fold,
+                    epoch: epoch as usize + 1,
+                    step: state.cursor.epoch_step as usize + 1,
+                    loss,
+                });
+            }
+            sum += loss;
+            let sums = &mut state.cursor.sums;
+            sums.loss += loss * part.len() as f64;
+            sums.images += part.len() as u64;
+            sums.right += right;
+            sums.cells += engines.slope.len() as u64;
+        }
+        let rate = fold.config.schedule.rate(
+            train.scaled_rate() as f32,
+            state.cursor.step,
+            self.plan.epoch_steps,
+            self.plan.steps as f64 / self.plan.epoch_steps as f64,
+        );
+        engines.update(fold, &mut state.weights, &mut state.optimizer, rate);
+        state.cursor.step += 1;
+        state.cursor.epoch_step += 1;
+        state.update_average(fold.config.average.as_ref(), &self.plan);
+        engines.pace.was(Part::Optimizer);
+        Ok((sum / train.accumulate as f64, f64::from(rate)))
+    }
+
+    /// After a step: stops where it was asked for, saves where it is time.
+    fn stop_or_save(&mut self, steps: u64) -> Result<(), Error> {
+        if self.fold.stop.load(Ordering::Relaxed) {
+            return Err(self.interrupt());
+        }
+        let train = &self.fold.config.train;
+        let cursor = &self.state.cursor;
+        let for_steps =
+            train.checkpoint_steps > 0 && cursor.step - self.saved_step >= train.checkpoint_steps;
+        let for_time = train.checkpoint_seconds > 0
+            && self.saved.elapsed().as_secs() >= train.checkpoint_seconds;
+        // The end of the epoch saves anyway.
+        if (for_steps || for_time) && cursor.epoch_step < steps {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Saves and gives the error that says so; the error of saving where that failed.
+    pub fn interrupt(&mut self) -> Error {
+        match self.save() {
+            Ok(checkpoint) => Error::Interrupted { checkpoint },
+            Err(error) => error,
+        }
+    }
+
+    pub fn save(&mut self) -> Result<PathBuf, Error> {
+        self.state.cursor.log_length = self.log.sync()?;
+        self.state.save(&self.directory)?;
+        self.saved = Instant::now();
+        self.saved_step = self.state.cursor.step;
+        let path = self.directory.file(state::LAST);
+        self.progress.event(&Event::Checkpoint(&path));
+        Ok(path)
+    }
+}
