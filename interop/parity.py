@@ -39,7 +39,7 @@ CASES = [
     *[
         # A thousand classes in between learn more slowly.
         (f"{name} {head}", [f"model.name={name}", f"model.head={head}", f"train.epochs={6 if head == 'founders' else 3}"], IMAGENET)
-        for name in ["efficientnet_b0", "repvgg_a0", "resnet18", "resnet50", "soup_micro"]
+        for name in ["efficientnet_b0", "efficientnetv2_rw_t", "repvgg_a0", "resnet18", "resnet50", "soup_micro"]
         for head in ["linear", "founders", "label_map"]
     ],
     ("efficientnet_b1 linear", ["model.name=efficientnet_b1"], NORMALIZE),

@@ -33,11 +33,17 @@ impl ModelSpec {
 /// All models, by family and size.
 pub fn models() -> &'static [ModelSpec] {
     static MODELS: LazyLock<Vec<ModelSpec>> = LazyLock::new(|| {
-        let efficientnets = efficientnet::VARIANTS.iter().map(|v| v as &dyn Backbone);
+        let efficientnets = efficientnet::v1::VARIANTS
+            .iter()
+            .map(|v| v as &dyn Backbone);
+        let efficientnets_v2 = efficientnet::v2::VARIANTS
+            .iter()
+            .map(|v| v as &dyn Backbone);
         let repvggs = repvgg::VARIANTS.iter().map(|v| v as &dyn Backbone);
         let resnets = resnet::VARIANTS.iter().map(|v| v as &dyn Backbone);
         let soups = soup::VARIANTS.iter().map(|v| v as &dyn Backbone);
         efficientnets
+            .chain(efficientnets_v2)
             .chain(repvggs)
             .chain(resnets)
             .chain(soups)

@@ -1,5 +1,5 @@
 //! Our own residual networks for small things in large pictures, made to be trained on a CPU: the stem takes two
-//! cheap steps down, the stages stop at a sixteenth of the picture (nano, micro) or at an eighth (tiny, small, base), so that
+//! cheap steps down, the stages stop at a sixteenth of the picture (nano, micro) or at an eighth (tiny, small, base, large), so that
 //! a thing of 20 pixels is still there in the last map. Blocks are those of ResNet (He et al., CVPR 2016) with two 3x3 convolutions.
 
 use soup_graph::{Activation, Builder, Convolution, Graph, GraphError, Initial, NodeId};
@@ -18,7 +18,7 @@ pub(crate) struct Variant {
     stages: &'static [(usize, usize, usize)],
 }
 
-pub(crate) static VARIANTS: [Variant; 5] = [
+pub(crate) static VARIANTS: [Variant; 6] = [
     Variant {
         name: "soup_nano",
         stem: [16, 24],
@@ -43,6 +43,11 @@ pub(crate) static VARIANTS: [Variant; 5] = [
         name: "soup_base",
         stem: [24, 48],
         stages: &[(1, 48, 1), (2, 96, 2), (3, 128, 1)],
+    },
+    Variant {
+        name: "soup_large",
+        stem: [32, 64],
+        stages: &[(1, 64, 1), (2, 128, 2), (3, 192, 1)],
     },
 ];
 

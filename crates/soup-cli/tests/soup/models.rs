@@ -11,8 +11,14 @@ fn every_model_is_listed_with_its_size() {
     // timm 1.0: sum of the sizes of `parameters()`.
     assert_eq!(find("efficientnet_b0")["parameters"], 5_288_548);
     assert_eq!(find("efficientnet_b0")["size"], 224);
+    assert_eq!(find("efficientnetv2_rw_t")["parameters"], 13_649_388);
     assert_eq!(find("resnet50")["parameters"], 25_557_032);
-    for family in ["efficientnet_b8", "repvgg_a0", "repvgg_b3"] {
+    for family in [
+        "efficientnet_b8",
+        "efficientnetv2_xl",
+        "repvgg_a0",
+        "repvgg_b3",
+    ] {
         find(family);
     }
     let text = place.soup("models").stdout;

@@ -127,6 +127,10 @@ impl Config {
         self.to_table().to_string()
     }
 
+    fn only_boxes_teach_from_crowds(&self) -> bool {
+        self.data.crowd_share > 0.0 && !self.data.crowd_labels
+    }
+
     fn check_boxes(&self) -> Result<(), ConfigError> {
         self.boxes.check()?;
         let wrong = |problem: String| {
@@ -136,8 +140,7 @@ impl Config {
             })
         };
         if !self.boxes.is_on() {
-            let only_boxes = self.data.crowd_share > 0.0 && !self.data.crowd_labels;
-            return match only_boxes {
+            return match self.only_boxes_teach_from_crowds() {
                 true => wrong(
                     "with data.crowd_labels=false only boxes teach from crowds; set it to true, or this above 0"
                         .to_owned(),
@@ -192,6 +195,12 @@ impl Config {
             return wrong(
                 "mixed pictures have no boxes, so boxes would teach nothing; mix a smaller share or \
                  set boxes.weight=0",
+            );
+        }
+        if self.only_boxes_teach_from_crowds() {
+            return wrong(
+                "mixed pictures have no boxes, so with data.crowd_labels=false mixed crowds would teach \
+                 nothing; set it to true or leave [mix] out",
             );
         }
         Ok(())

@@ -3,7 +3,8 @@
 use super::ConfigError;
 
 /// Every preset: its name and its TOML, sorted by name.
-const PRESETS: [(&str, &str); 3] = [
+const PRESETS: [(&str, &str); 4] = [
+    ("best", include_str!("../../presets/best.toml")),
     ("dacon12", include_str!("../../presets/dacon12.toml")),
     ("hour", include_str!("../../presets/hour.toml")),
     ("quick", include_str!("../../presets/quick.toml")),

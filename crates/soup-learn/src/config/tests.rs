@@ -46,7 +46,7 @@ fn every_preset_is_complete_and_comes_back_from_its_own_text() {
     }
     assert_eq!(
         Config::load(Some("dacon13"), &[]).unwrap_err().to_string(),
-        "there is no preset and no file 'dacon13'; presets: dacon12, hour, quick"
+        "there is no preset and no file 'dacon13'; presets: best, dacon12, hour, quick"
     );
 }
 
@@ -186,6 +186,12 @@ fn mixing_is_refused_where_it_cannot_be() {
             Some("boxes would teach nothing"),
         ),
         (&format!("mix.kind=mixup mix.share=0.5 {boxes}"), None),
+        (
+            &format!(
+                "mix.kind=mixup mix.share=0.5 {boxes} data.crowd_share=0.5 data.crowd_labels=false"
+            ),
+            Some("mixed crowds would teach nothing"),
+        ),
         ("mix.kind=mixup mix.alpha=0.4", None),
     ] {
         let settings: Vec<&str> = settings.split_whitespace().collect();

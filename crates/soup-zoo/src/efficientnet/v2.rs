@@ -1,0 +1,176 @@
+//! EfficientNetV2 (Tan and Le, "EfficientNetV2: smaller models and faster training", ICML 2021) with PyTorch's padding and batch
+//! norm, as timm has it: `efficientnetv2_s` to `efficientnetv2_xl` are the paper's; `efficientnetv2_rw_t`, `_s` and `_m` are timm's own,
+//! made before the paper's code was out, and those of which timm has weights. The first stages multiply whole 3x3 filters where
+//! the first generation has depthwise ones.
+
+use soup_graph::{Activation, Builder, GraphError, NodeId};
+
+use super::{Kind, Stage};
+use crate::backbone::{Backbone, Classifier, Options};
+
+/// Channels of the stem and of the last map, and the stages.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    name: &'static str,
+    side: usize,
+    stem: usize,
+    features: usize,
+    stages: &'static [Stage],
+}
+
+const fn stage(
+    kind: Kind,
+    blocks: usize,
+    stride: usize,
+    expansion: usize,
+    channels: usize,
+) -> Stage {
+    Stage {
+        kind,
+        blocks,
+        kernel: 3,
+        stride,
+        expansion,
+        channels,
+    }
+}
+
+/// Blocks without expansion.
+const fn plain(blocks: usize, stride: usize, channels: usize) -> Stage {
+    stage(Kind::Plain, blocks, stride, 1, channels)
+}
+
+const fn fused(blocks: usize, stride: usize, expansion: usize, channels: usize) -> Stage {
+    stage(Kind::Fused, blocks, stride, expansion, channels)
+}
+
+const fn inverted(blocks: usize, stride: usize, expansion: usize, channels: usize) -> Stage {
+    stage(Kind::Inverted, blocks, stride, expansion, channels)
+}
+
+/// Sides are those that timm trains on. Stages are (blocks, stride, expansion, channels), plain ones without expansion.
+pub(crate) static VARIANTS: [Variant; 7] = [
+    Variant {
+        name: "efficientnetv2_rw_t",
+        side: 224,
+        stem: 24,
+        features: 1024,
+        stages: &[
+            plain(2, 1, 24),
+            fused(4, 2, 4, 40),
+            fused(4, 2, 4, 48),
+            inverted(6, 2, 4, 104),
+            inverted(9, 1, 6, 128),
+            inverted(14, 2, 6, 208),
+        ],
+    },
+    Variant {
+        name: "efficientnetv2_rw_s",
+        side: 288,
+        stem: 24,
+        features: 1792,
+        stages: &[
+            fused(2, 1, 1, 24),
+            fused(4, 2, 4, 48),
+            fused(4, 2, 4, 64),
+            inverted(6, 2, 4, 128),
+            inverted(9, 1, 6, 160),
+            inverted(15, 2, 6, 272),
+        ],
+    },
+    Variant {
+        name: "efficientnetv2_rw_m",
+        side: 320,
+        stem: 32,
+        features: 2152,
+        stages: &[
+            fused(3, 1, 1, 32),
+            fused(5, 2, 4, 56),
+            fused(5, 2, 4, 80),
+            inverted(8, 2, 4, 152),
+            inverted(15, 1, 6, 192),
+            inverted(24, 2, 6, 328),
+        ],
+    },
+    Variant {
+        name: "efficientnetv2_s",
+        side: 288,
+        stem: 24,
+        features: 1280,
+        stages: &[
+            plain(2, 1, 24),
+            fused(4, 2, 4, 48),
+            fused(4, 2, 4, 64),
+            inverted(6, 2, 4, 128),
+            inverted(9, 1, 6, 160),
+            inverted(15, 2, 6, 256),
+        ],
+    },
+    Variant {
+        name: "efficientnetv2_m",
+        side: 320,
+        stem: 24,
+        features: 1280,
+        stages: &[
+            plain(3, 1, 24),
+            fused(5, 2, 4, 48),
+            fused(5, 2, 4, 80),
+            inverted(7, 2, 4, 160),
+            inverted(14, 1, 6, 176),
+            inverted(18, 2, 6, 304),
+            inverted(5, 1, 6, 512),
+        ],
+    },
+    Variant {
+        name: "efficientnetv2_l",
+        side: 384,
+        stem: 32,
+        features: 1280,
+        stages: &[
+            plain(4, 1, 32),
+            fused(7, 2, 4, 64),
+            fused(7, 2, 4, 96),
+            inverted(10, 2, 4, 192),
+            inverted(19, 1, 6, 224),
+            inverted(25, 2, 6, 384),
+            inverted(7, 1, 6, 640),
+        ],
+    },
+    Variant {
+        name: "efficientnetv2_xl",
+        side: 384,
+        stem: 32,
+        features: 1280,
+        stages: &[
+            plain(4, 1, 32),
+            fused(8, 2, 4, 64),
+            fused(8, 2, 4, 96),
+            inverted(16, 2, 4, 192),
+            inverted(24, 1, 6, 256),
+            inverted(32, 2, 6, 512),
+            inverted(8, 1, 6, 640),
+        ],
+    },
+];
+
+impl Backbone for Variant {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn side(&self) -> usize {
+        self.side
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Silu
+    }
+
+    fn classifier(&self) -> Classifier {
+        super::classifier()
+    }
+
+    fn features(&self, net: &mut Builder, options: Options) -> Result<NodeId, GraphError> {
+        super::add(net, self.stem, self.stages, self.features, options)
+    }
+}
