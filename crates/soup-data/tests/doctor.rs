@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use soup_data::compose::{ComposeConfig, ComposedExamples, Composer};
 use soup_data::dataset::LabelTable;
 use soup_data::doctor::{
-    Finding, Fingerprints, Likeness, Patient, Verdict, examine, groups, read_sources,
+    Finding, Fingerprints, Levels, Likeness, Patient, Verdict, examine, groups, read_sources,
 };
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::glyphs::{GlyphPool, strokes::Strokes};
@@ -161,6 +161,7 @@ fn without_pictures<'a>(table: &'a LabelTable, folds: Option<&'a Folds>) -> Vec<
         table,
         file_names: None,
         fingerprints: None,
+        levels: None,
         folds,
         sources: None,
     })
@@ -275,6 +276,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
             table: &table,
             file_names: None,
             fingerprints: Some(&fingerprints),
+            levels: None,
             folds,
             sources: None,
         })
@@ -317,6 +319,7 @@ fn sources_on_both_sides_are_a_problem() {
             table: &table,
             file_names: None,
             fingerprints: None,
+            levels: None,
             folds: Some(folds),
             sources: Some(&sources),
         });
@@ -330,4 +333,55 @@ fn sources_on_both_sides_are_a_problem() {
     let by_source = Folds::make(FoldKind::Group, 5, 0, &table, Some(&names)).unwrap();
     assert_eq!(look(&by_source).verdict, Verdict::Fine);
     assert!(read_sources(&path, "writer", table.ids()).is_err());
+}
+
+#[test]
+fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
+    let table = LabelTable::new(vec!["0".into()], vec!["a".into()], vec![1]);
+    let look = |pictures: &Pictures| {
+        let levels = Levels::take(pictures, &NEVER).unwrap();
+        let findings = examine(&Patient {
+            table: &table,
+            file_names: None,
+            fingerprints: None,
+            levels: Some(&levels),
+            folds: None,
+            sources: None,
+        });
+        found(&findings, "grey levels").clone()
+    };
+    // The law of the founding task: grey 0, 100 or 200, a uniform draw up to 255, cut off at 255.
+    let bands = look(&composed(400));
+    assert_eq!(bands.verdict, Verdict::Fine);
+    let advice = bands.advice.unwrap();
+    assert!(advice.contains("edges=[0, 100, 200, 255]"), "{advice}");
+    assert!(
+        bands.message.ends_with("0-99, 100-199, 200-254 and 255"),
+        "{}",
+        bands.message
+    );
+
+    let shape = PictureShape {
+        height: 64,
+        width: 64,
+        channels: 1,
+    };
+    let made = |level: &dyn Fn(usize, usize, &mut Stream) -> u8| Pictures {
+        shape,
+        pixels: (0..40)
+            .map(|index| {
+                let mut draws = Stream::new(3, Purpose::Noise, 0, index);
+                (0..shape.len())
+                    .map(|at| level(at / 64, at % 64, &mut draws))
+                    .collect()
+            })
+            .collect(),
+    };
+    let scale = look(&made(&|y, x, draws| {
+        (2 * y + x) as u8 + draws.below(8) as u8
+    }));
+    assert!(scale.message.contains("they are a scale"), "{scale:?}");
+    assert_eq!(scale.advice, None);
+    let noise = look(&made(&|_, _, draws| draws.below(256) as u8));
+    assert!(noise.message.contains("next to nothing"), "{noise:?}");
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use soup_data::Examples;
 use soup_data::dataset::{Channels, Columns, Dataset, LabelTable};
 use soup_data::doctor::{
-    Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, read_sources,
+    Finding, Fingerprints, Levels, Likeness, Patient, Sources, Verdict, examine, groups,
+    read_sources,
 };
 use soup_data::folds::Folds;
 use soup_data::pack::Pack;
@@ -26,7 +27,8 @@ use crate::progress::Bar;
 /// Pictures that are there twice or look alike (perceptual hash), on both sides of a fold or with
 /// other labels; sources that folds share; labels that file names or the order give away; labels that
 /// are constant, rare or unevenly shared out; of a run also the gap between training and validation
-/// and folds that are not alike.
+/// and folds that are not alike. Of grey pictures also whether levels are noise within a few bands, and
+/// which ones.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exits with 0 whatever it finds: scripts read `problems` and `warnings` from --json.
@@ -120,10 +122,12 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let fingerprints = Fingerprints::take(&*data.examples, &|done| bar.set(done), &stop);
     bar.finish();
     let fingerprints = fingerprints?;
+    let levels = Levels::take(&*data.examples, &stop)?;
     let mut findings = examine(&Patient {
         table: &data.table,
         file_names: Some(&data.file_names),
         fingerprints: Some(&fingerprints),
+        levels: Some(&levels),
         folds: folds.as_ref(),
         sources: sources.as_ref(),
     });

@@ -1,12 +1,11 @@
 //! Small descriptions of pictures by which equal and similar ones are found.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 
 use twox_hash::xxhash3_128::Hasher;
 
-use crate::{Error, Examples, PictureShape, Result};
+use super::look;
+use crate::{Examples, PictureShape, Result};
 
 /// Side of the thumbnail that likeness is judged by.
 pub(super) const SIDE: usize = 16;
@@ -38,47 +37,21 @@ impl Fingerprints {
         note: &(dyn Fn(u64) + Sync),
         stop: &AtomicBool,
     ) -> Result<Self> {
-        let count = examples.len();
-        let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
-        let found: Mutex<Vec<Option<Fingerprint>>> = Mutex::new(vec![None; count as usize]);
-        let failure: Mutex<Option<(u64, Error)>> = Mutex::new(None);
-        let work = || {
-            let shape = examples.shape();
-            let mut pixels = vec![0; shape.len()];
-            let mut labels = vec![0.0; examples.label_names().len()];
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count || stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                match examples.load(index, &mut pixels, &mut labels) {
-                    Ok(()) => {
-                        let fingerprint = Fingerprint::of(&pixels, shape);
-                        lock(&found)[index as usize] = Some(fingerprint);
-                    }
-                    Err(error) => {
-                        let mut failure = lock(&failure);
-                        if failure.as_ref().is_none_or(|(first, _)| index < *first) {
-                            *failure = Some((index, error));
-                        }
-                        return;
-                    }
-                }
-                note(done.fetch_add(1, Ordering::Relaxed) + 1);
-            }
-        };
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
-            }
-        });
-        if let Some((_, error)) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let all: Option<Vec<_>> = found.into_iter().collect();
-        all.map(Self).ok_or(Error::Interrupted)
+        let all: Vec<u64> = (0..examples.len()).collect();
+        let shape = examples.shape();
+        let found = look(
+            examples,
+            &all,
+            note,
+            stop,
+            Vec::new,
+            |found, place, pixels| {
+                found.push((place, Fingerprint::of(pixels, shape)));
+            },
+        )?;
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.sort_unstable_by_key(|(place, _)| *place);
+        Ok(Self(found.into_iter().map(|(_, found)| found).collect()))
     }
 
     /// Number of pictures.
@@ -140,8 +113,4 @@ fn thumbnail(pixels: &[u8], shape: PictureShape) -> Vec<f64> {
         }
     }
     cells
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

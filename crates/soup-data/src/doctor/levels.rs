@@ -1,0 +1,319 @@
+//! Whether grey levels tell more than the bands that they lie in.
+//!
+//! Where noise is added and cut off, levels of one band are alike: what else is in the picture decides how often the band
+//! is there, not which of its levels. Then the levels of a band have the same neighbours, and a picture of bands tells a
+//! network as much as one of levels, without the noise. So levels are joined into the fewest bands that keep what a level
+//! tells of the pixels beside it: the mutual information of the two (Tishby, Pereira and Bialek, "The information
+//! bottleneck method", 1999), at its largest for each number of bands by dynamic programming over where they begin
+//! (Kurkoski and Yagi, "Quantization of binary-input discrete memoryless channels", IEEE Trans. Inf. Theory 2014), less what
+//! chance adds to it (Miller, "Note on the bias of information estimates", 1955).
+
+use std::sync::atomic::AtomicBool;
+
+use super::{Finding, Patient, look};
+use crate::{Examples, Result};
+
+/// Grey levels.
+const LEVELS: usize = 256;
+/// Most pictures that are looked at.
+const PICTURES: u64 = 1000;
+/// Most bands: with more, levels are rather a scale.
+const MOST: usize = 8;
+/// Share of the information that bands must keep.
+const KEPT: f64 = 0.99;
+/// Kinds of neighbours that are told apart: levels that are about as many pixels each.
+const NEIGHBOURS: usize = 64;
+
+/// How often each grey level stands beside each other one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Levels {
+    /// `LEVELS` rows of `LEVELS`; empty where pictures are not grey.
+    pairs: Vec<u64>,
+}
+
+impl Levels {
+    /// Looks at up to 1,000 pictures, evenly spread, on all cores.
+    ///
+    /// # Errors
+    /// The first picture, in their order, that cannot be read; [`crate::Error::Interrupted`] where `stop` was raised.
+    pub fn take(examples: &dyn Examples, stop: &AtomicBool) -> Result<Self> {
+        let shape = examples.shape();
+        if shape.channels != 1 || shape.is_empty() {
+            return Ok(Self { pairs: Vec::new() });
+        }
+        let (all, count) = (examples.len(), examples.len().min(PICTURES));
+        let chosen: Vec<u64> = (0..count)
+            .map(|at| (u128::from(at) * u128::from(all) / u128::from(count)) as u64)
+            .collect();
+        let begin = || vec![0; LEVELS * LEVELS];
+        let counts = look(
+            examples,
+            &chosen,
+            &|_| {},
+            stop,
+            begin,
+            |pairs, _, pixels| {
+                let mut add = |a: u8, b: u8| pairs[usize::from(a) * LEVELS + usize::from(b)] += 1;
+                let rows = pixels.chunks_exact(shape.width);
+                for (row, below) in rows.clone().zip(rows.clone().skip(1)) {
+                    row.iter().zip(below).for_each(|(&a, &b)| add(a, b));
+                }
+                for row in rows {
+                    row.windows(2).for_each(|pair| add(pair[0], pair[1]));
+                }
+            },
+        )?;
+        let mut pairs = begin();
+        for counts in counts {
+            pairs.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+        }
+        Ok(Self { pairs })
+    }
+
+    /// The fewest bands that keep what levels tell, or what the most allowed ones keep; nothing where levels tell nothing.
+    fn bands(&self) -> Option<Bands> {
+        let table = Table::new(&self.pairs);
+        let all = table.information(&(0..LEVELS).collect::<Vec<_>>())?;
+        let best = table.segments();
+        let bands = best.into_iter().map(|starts| Bands {
+            kept: table.information(&starts).unwrap_or(0.0) / all,
+            starts,
+        });
+        bands.reduce(|fewer, more| if fewer.kept >= KEPT { fewer } else { more })
+    }
+}
+
+/// Levels cut into bands.
+#[derive(Clone, Debug, PartialEq)]
+struct Bands {
+    /// The first level of each.
+    starts: Vec<usize>,
+    /// Share of what levels tell that they keep.
+    kept: f64,
+}
+
+impl Bands {
+    fn names(&self) -> String {
+        let ends = (self.starts.iter().skip(1)).chain(std::iter::once(&LEVELS));
+        let names: Vec<String> = (self.starts.iter().zip(ends))
+            .map(|(start, end)| match end - 1 {
+                last if last == *start => start.to_string(),
+                last => format!("{start}-{last}"),
+            })
+            .collect();
+        match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+            _ => names.join(""),
+        }
+    }
+}
+
+/// How often levels stand beside kinds of neighbours, added up over the levels below each.
+struct Table {
+    below: Vec<[f64; NEIGHBOURS]>,
+    /// Pairs of pixels.
+    pairs: f64,
+}
+
+impl Table {
+    fn new(pairs: &[u64]) -> Self {
+        let beside = |a: usize, b: usize| (pairs[a * LEVELS + b] + pairs[b * LEVELS + a]) as f64;
+        let all: f64 = pairs.iter().sum::<u64>() as f64;
+        let mut kinds = [0; LEVELS];
+        let mut before = 0.0;
+        for (level, kind) in kinds.iter_mut().enumerate() {
+            *kind = ((before / (2.0 * all) * NEIGHBOURS as f64) as usize).min(NEIGHBOURS - 1);
+            before += (0..LEVELS).map(|other| beside(level, other)).sum::<f64>();
+        }
+        let mut below = vec![[0.0; NEIGHBOURS]; LEVELS + 1];
+        for level in 0..LEVELS {
+            below[level + 1] = below[level];
+            for other in 0..LEVELS {
+                below[level + 1][kinds[other]] += beside(level, other);
+            }
+        }
+        Self { below, pairs: all }
+    }
+
+    /// Neighbours of the levels from `start` to before `end`.
+    fn band(&self, start: usize, end: usize) -> [f64; NEIGHBOURS] {
+        let mut counts = self.below[end];
+        let less = self.below[start];
+        counts.iter_mut().zip(less).for_each(|(n, less)| *n -= less);
+        counts
+    }
+
+    /// Log likelihood of the neighbours of a band by its own shares of them.
+    fn likelihood(&self, start: usize, end: usize) -> f64 {
+        let counts = self.band(start, end);
+        counts.into_iter().map(entropic).sum::<f64>() - entropic(counts.iter().sum())
+    }
+
+    /// What bands tell of the pixels beside them, in nats a pair, less what chance would; nothing where it is no more than
+    /// that.
+    fn information(&self, starts: &[usize]) -> Option<f64> {
+        let ends = (starts.iter().skip(1).copied()).chain(std::iter::once(LEVELS));
+        let bands = starts.iter().copied().zip(ends);
+        let there = |counts: &[f64]| counts.iter().filter(|n| **n > 0.0).count();
+        let (mut told, mut used) = (-self.likelihood(0, LEVELS), 0);
+        for (start, end) in bands {
+            told += self.likelihood(start, end);
+            used += usize::from(there(&self.band(start, end)) > 0);
+        }
+        let kinds = there(&self.below[LEVELS]);
+        let free = (used.max(1) - 1) * (kinds.max(1) - 1);
+        // Each pair stands in the table from both sides.
+        let (told, chance) = (told / (2.0 * self.pairs), free as f64 / (2.0 * self.pairs));
+        (told > 2.0 * chance).then_some(told - chance)
+    }
+
+    /// Where the bands begin that tell most, for one band up to `MOST`.
+    fn segments(&self) -> Vec<Vec<usize>> {
+        let of = |end: usize| (0..end).map(move |start| self.likelihood(start, end));
+        let likelihood: Vec<Vec<f64>> = (0..=LEVELS).map(|end| of(end).collect()).collect();
+        // Likelihood of the levels below each end in so many bands, and where the last of them begins.
+        let mut best: Vec<f64> = (0..=LEVELS)
+            .map(|end| if end == 0 { 0.0 } else { f64::NEG_INFINITY })
+            .collect();
+        let mut last: Vec<Vec<usize>> = Vec::new();
+        for _ in 0..MOST {
+            let choose = |end: usize| {
+                let sums = (0..end).map(|start| (best[start] + likelihood[end][start], start));
+                sums.fold((f64::NEG_INFINITY, 0), |most, sum| {
+                    if sum.0 > most.0 { sum } else { most }
+                })
+            };
+            let chosen: Vec<(f64, usize)> = (0..=LEVELS).map(choose).collect();
+            best = chosen.iter().map(|(sum, _)| *sum).collect();
+            last.push(chosen.into_iter().map(|(_, start)| start).collect());
+        }
+        let starts = |bands: usize| {
+            let mut end = LEVELS;
+            let mut starts: Vec<usize> = (last[..bands].iter().rev())
+                .map(|last| {
+                    end = last[end];
+                    end
+                })
+                .collect();
+            starts.reverse();
+            starts
+        };
+        (1..=MOST).map(starts).collect()
+    }
+}
+
+/// `n ln n`.
+fn entropic(n: f64) -> f64 {
+    if n > 0.0 { n * n.ln() } else { 0.0 }
+}
+
+/// Whether the pictures are noise within bands of grey levels.
+pub(super) fn finding(patient: &Patient<'_>) -> Finding {
+    const CHECK: &str = "grey levels";
+    let Some(levels) = patient.levels else {
+        return Finding::skipped(CHECK, "there are no pictures to look at");
+    };
+    if levels.pairs.is_empty() {
+        return Finding::skipped(CHECK, "only those of grey pictures are looked at");
+    }
+    let Some(bands) = levels.bands() else {
+        return Finding::fine(
+            CHECK,
+            "pixels tell next to nothing of the pixels beside them",
+        );
+    };
+    let kept = 100.0 * bands.kept.min(1.0);
+    if bands.kept < KEPT {
+        return Finding::fine(
+            CHECK,
+            format!(
+                "they are a scale: {MOST} bands of them would keep {kept:.0} % of what they tell of the pixels beside them"
+            ),
+        );
+    }
+    Finding {
+        advice: Some(format!(
+            "transforms=[{{kind='bands', edges={:?}}}, {{kind='normalize', mean=[0.5], std=[0.5]}}] shows a network the \
+             bands without the noise",
+            bands.starts
+        )),
+        ..Finding::fine(
+            CHECK,
+            format!(
+                "all that they tell of the pixels beside them ({kept:.1} %) is the band that they lie in: {}",
+                bands.names()
+            ),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Pairs of levels drawn by a rule of no meaning, so that every level has other neighbours.
+    fn odd_pairs(levels: &[usize]) -> Vec<u64> {
+        let mut pairs = vec![0; LEVELS * LEVELS];
+        for (i, &a) in levels.iter().enumerate() {
+            for (j, &b) in levels.iter().enumerate() {
+                pairs[a * LEVELS + b] =
+                    1000 + ((i * 7919 + j * 104_729 + i * i * j * 31) % 997) as u64 * 9;
+            }
+        }
+        pairs
+    }
+
+    #[test]
+    fn bands_are_the_best_of_all_that_there_are() {
+        let levels = [0, 9, 60, 61, 130, 199, 255];
+        let table = Table::new(&odd_pairs(&levels));
+        let told = |starts: &[usize]| {
+            let ends = starts.iter().skip(1).copied().chain([LEVELS]);
+            let bands = starts.iter().copied().zip(ends);
+            bands
+                .map(|(start, end)| table.likelihood(start, end))
+                .sum::<f64>()
+        };
+        let found = table.segments();
+        let mut best = vec![f64::NEG_INFINITY; MOST];
+        // Bands begin at any of the levels that there are but the first.
+        for chosen in 0..1_u32 << (levels.len() - 1) {
+            let mut starts = vec![0];
+            starts.extend(
+                (1..levels.len())
+                    .filter(|i| chosen >> (i - 1) & 1 == 1)
+                    .map(|i| levels[i]),
+            );
+            let best = &mut best[starts.len() - 1];
+            *best = best.max(told(&starts));
+        }
+        for (bands, best) in best.iter().enumerate().take(levels.len()) {
+            let found = told(&found[bands]);
+            assert!(
+                (found - best).abs() <= 1e-9 * best.abs(),
+                "{bands}: {found} {best}"
+            );
+        }
+    }
+
+    #[test]
+    fn information_is_that_of_the_definition() {
+        // Two levels that always stand beside themselves tell each other all: ln 2 nats, less 1 in 2n by chance.
+        let mut pairs = vec![0; LEVELS * LEVELS];
+        pairs[10 * LEVELS + 10] = 500;
+        pairs[90 * LEVELS + 90] = 500;
+        let told = Table::new(&pairs).information(&[0, 50]).unwrap();
+        assert!((told - (2f64.ln() - 1.0 / 2000.0)).abs() < 1e-12, "{told}");
+        let same = Table::new(&vec![3; LEVELS * LEVELS]);
+        assert_eq!(same.information(&[0, 50]), None);
+        assert_eq!(
+            Levels {
+                pairs: vec![0; LEVELS * LEVELS]
+            }
+            .bands(),
+            None
+        );
+    }
+}
