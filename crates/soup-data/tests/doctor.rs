@@ -173,7 +173,7 @@ fn a_healthy_table_has_nothing() {
     for kind in [FoldKind::Kfold, FoldKind::Stratified] {
         let folds = Folds::make(kind, 5, 42, &table, None).unwrap();
         let findings = without_pictures(&table, Some(&folds));
-        assert_eq!(findings.len(), 9);
+        assert_eq!(findings.len(), 10);
         for finding in findings {
             assert!(finding.verdict <= Verdict::Skipped, "{finding:?}");
         }

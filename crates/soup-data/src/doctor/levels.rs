@@ -277,7 +277,7 @@ mod tests {
                 .sum::<f64>()
         };
         let found = table.segments();
-        let mut best = vec![f64::NEG_INFINITY; MOST];
+        let mut best = [f64::NEG_INFINITY; MOST];
         // Bands begin at any of the levels that there are but the first.
         for chosen in 0..1_u32 << (levels.len() - 1) {
             let mut starts = vec![0];

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Its name: the 26 letters of the founding task, as preset `hour` learned them from real handwriting. How it was made
+/// Its name: the 26 letters of the founding task, as preset `best` learned them from real handwriting. How it was made
 /// and how good it is stands in `models/README.md`.
 pub const LETTERS: &str = "letters";
 
