@@ -73,11 +73,16 @@ impl Levels {
     /// The fewest bands that keep what levels tell, or what the most allowed ones keep; nothing where levels tell nothing.
     fn bands(&self) -> Option<Bands> {
         let table = Table::new(&self.pairs);
-        let all = table.information(&(0..LEVELS).collect::<Vec<_>>())?;
-        let best = table.segments();
-        let bands = best.into_iter().map(|starts| Bands {
-            kept: table.information(&starts).unwrap_or(0.0) / all,
+        let levels = table.information(&(0..LEVELS).collect::<Vec<_>>())?;
+        let cuts = table.segments();
+        let told: Vec<f64> = (cuts.iter())
+            .map(|starts| table.information(starts).unwrap_or(0.0))
+            .collect();
+        // Of few pictures a few bands may tell more than all levels do once what chance adds is taken off.
+        let most = told.iter().copied().fold(levels, f64::max);
+        let bands = cuts.into_iter().zip(told).map(|(starts, told)| Bands {
             starts,
+            kept: told / most,
         });
         bands.reduce(|fewer, more| if fewer.kept >= KEPT { fewer } else { more })
     }
@@ -222,7 +227,7 @@ pub(super) fn finding(patient: &Patient<'_>) -> Finding {
             "pixels tell next to nothing of the pixels beside them",
         );
     };
-    let kept = 100.0 * bands.kept.min(1.0);
+    let kept = 100.0 * bands.kept;
     if bands.kept < KEPT {
         return Finding::fine(
             CHECK,
