@@ -6,7 +6,7 @@ pub mod v2;
 
 use soup_graph::{Activation, Builder, Convolution, GraphError, Initial, NodeId};
 
-use crate::backbone::{Classifier, EPSILON, MOMENTUM, Options};
+use crate::backbone::{Backbone, Classifier, EPSILON, MOMENTUM, Options};
 
 /// Squeeze-excite has this fraction of the block's input channels.
 const SQUEEZE: usize = 4;
@@ -34,40 +34,85 @@ struct Stage {
     channels: usize,
 }
 
-const fn classifier() -> Classifier {
-    Classifier {
-        name: "classifier",
-        weight: Some(|outputs| Initial::Uniform(1.0 / (outputs as f32).sqrt())),
+/// A network: the stages and the channels of its ends, scaled.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    name: &'static str,
+    side: usize,
+    /// Multiplies channels.
+    width: f64,
+    /// Multiplies blocks.
+    depth: f64,
+    /// Channels that leave the first convolution.
+    stem: usize,
+    stages: &'static [Stage],
+    /// Channels of the last map.
+    features: usize,
+}
+
+impl Variant {
+    /// Channels times width, to a multiple of 8 that is not more than a tenth smaller.
+    fn scale(&self, channels: usize) -> usize {
+        let wanted = channels as f64 * self.width;
+        let rounded = ((wanted + 4.0) as usize / 8 * 8).max(8);
+        if (rounded as f64) < 0.9 * wanted {
+            rounded + 8
+        } else {
+            rounded
+        }
+    }
+
+    fn stages(&self) -> impl Iterator<Item = Stage> {
+        self.stages.iter().map(|stage| Stage {
+            blocks: (stage.blocks as f64 * self.depth).ceil() as usize,
+            channels: self.scale(stage.channels),
+            ..*stage
+        })
     }
 }
 
-/// The whole network up to the last map of `features` channels; `stem` channels leave the first convolution.
-fn add(
-    net: &mut Builder,
-    stem: usize,
-    stages: &[Stage],
-    features: usize,
-    options: Options,
-) -> Result<NodeId, GraphError> {
-    let total: usize = stages.iter().map(|stage| stage.blocks).sum();
-    let mut made = 0;
-    let stem = Convolution::square(stem, 3).stride(2);
-    let x = net.convolution("conv_stem", net.input(), stem)?;
-    let mut x = norm_act(net, "bn1", x, options)?;
-    for (index, stage) in stages.iter().enumerate() {
-        for place in 0..stage.blocks {
-            let block = Block {
-                name: format!("blocks.{index}.{place}"),
-                stage: *stage,
-                stride: if place == 0 { stage.stride } else { 1 },
-                drop_path: (f64::from(options.drop_path) * made as f64 / total as f64) as f32,
-            };
-            x = block.add(net, x, options)?;
-            made += 1;
+impl Backbone for Variant {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn side(&self) -> usize {
+        self.side
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Silu
+    }
+
+    fn classifier(&self) -> Classifier {
+        Classifier {
+            name: "classifier",
+            weight: Some(|outputs| Initial::Uniform(1.0 / (outputs as f32).sqrt())),
         }
     }
-    let x = net.convolution("conv_head", x, Convolution::square(features, 1))?;
-    norm_act(net, "bn2", x, options)
+
+    fn features(&self, net: &mut Builder, options: Options) -> Result<NodeId, GraphError> {
+        let total: usize = self.stages().map(|stage| stage.blocks).sum();
+        let mut made = 0;
+        let stem = Convolution::square(self.scale(self.stem), 3).stride(2);
+        let x = net.convolution("conv_stem", net.input(), stem)?;
+        let mut x = norm_act(net, "bn1", x, options)?;
+        for (index, stage) in self.stages().enumerate() {
+            for place in 0..stage.blocks {
+                let block = Block {
+                    name: format!("blocks.{index}.{place}"),
+                    stage,
+                    stride: if place == 0 { stage.stride } else { 1 },
+                    drop_path: (f64::from(options.drop_path) * made as f64 / total as f64) as f32,
+                };
+                x = block.add(net, x, options)?;
+                made += 1;
+            }
+        }
+        let head = Convolution::square(self.scale(self.features), 1);
+        let x = net.convolution("conv_head", x, head)?;
+        norm_act(net, "bn2", x, options)
+    }
 }
 
 struct Block {

@@ -3,20 +3,7 @@
 //! made before the paper's code was out, and those of which timm has weights. The first stages multiply whole 3x3 filters where
 //! the first generation has depthwise ones.
 
-use soup_graph::{Activation, Builder, GraphError, NodeId};
-
-use super::{Kind, Stage};
-use crate::backbone::{Backbone, Classifier, Options};
-
-/// Channels of the stem and of the last map, and the stages.
-#[derive(Debug)]
-pub(crate) struct Variant {
-    name: &'static str,
-    side: usize,
-    stem: usize,
-    features: usize,
-    stages: &'static [Stage],
-}
+use super::{Kind, Stage, Variant};
 
 const fn stage(
     kind: Kind,
@@ -48,25 +35,32 @@ const fn inverted(blocks: usize, stride: usize, expansion: usize, channels: usiz
     stage(Kind::Inverted, blocks, stride, expansion, channels)
 }
 
+/// The paper's S.
+static SMALL: [Stage; 6] = [
+    plain(2, 1, 24),
+    fused(4, 2, 4, 48),
+    fused(4, 2, 4, 64),
+    inverted(6, 2, 4, 128),
+    inverted(9, 1, 6, 160),
+    inverted(15, 2, 6, 256),
+];
+
 /// Sides are those that timm trains on. Stages are (blocks, stride, expansion, channels), plain ones without expansion.
 pub(crate) static VARIANTS: [Variant; 7] = [
     Variant {
         name: "efficientnetv2_rw_t",
         side: 224,
+        width: 0.8,
+        depth: 0.9,
         stem: 24,
-        features: 1024,
-        stages: &[
-            plain(2, 1, 24),
-            fused(4, 2, 4, 40),
-            fused(4, 2, 4, 48),
-            inverted(6, 2, 4, 104),
-            inverted(9, 1, 6, 128),
-            inverted(14, 2, 6, 208),
-        ],
+        features: 1280,
+        stages: &SMALL,
     },
     Variant {
         name: "efficientnetv2_rw_s",
         side: 288,
+        width: 1.0,
+        depth: 1.0,
         stem: 24,
         features: 1792,
         stages: &[
@@ -81,6 +75,8 @@ pub(crate) static VARIANTS: [Variant; 7] = [
     Variant {
         name: "efficientnetv2_rw_m",
         side: 320,
+        width: 1.0,
+        depth: 1.0,
         stem: 32,
         features: 2152,
         stages: &[
@@ -95,20 +91,17 @@ pub(crate) static VARIANTS: [Variant; 7] = [
     Variant {
         name: "efficientnetv2_s",
         side: 288,
+        width: 1.0,
+        depth: 1.0,
         stem: 24,
         features: 1280,
-        stages: &[
-            plain(2, 1, 24),
-            fused(4, 2, 4, 48),
-            fused(4, 2, 4, 64),
-            inverted(6, 2, 4, 128),
-            inverted(9, 1, 6, 160),
-            inverted(15, 2, 6, 256),
-        ],
+        stages: &SMALL,
     },
     Variant {
         name: "efficientnetv2_m",
         side: 320,
+        width: 1.0,
+        depth: 1.0,
         stem: 24,
         features: 1280,
         stages: &[
@@ -124,6 +117,8 @@ pub(crate) static VARIANTS: [Variant; 7] = [
     Variant {
         name: "efficientnetv2_l",
         side: 384,
+        width: 1.0,
+        depth: 1.0,
         stem: 32,
         features: 1280,
         stages: &[
@@ -139,6 +134,8 @@ pub(crate) static VARIANTS: [Variant; 7] = [
     Variant {
         name: "efficientnetv2_xl",
         side: 384,
+        width: 1.0,
+        depth: 1.0,
         stem: 32,
         features: 1280,
         stages: &[
@@ -152,25 +149,3 @@ pub(crate) static VARIANTS: [Variant; 7] = [
         ],
     },
 ];
-
-impl Backbone for Variant {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn side(&self) -> usize {
-        self.side
-    }
-
-    fn activation(&self) -> Activation {
-        Activation::Silu
-    }
-
-    fn classifier(&self) -> Classifier {
-        super::classifier()
-    }
-
-    fn features(&self, net: &mut Builder, options: Options) -> Result<NodeId, GraphError> {
-        super::add(net, self.stem, self.stages, self.features, options)
-    }
-}
