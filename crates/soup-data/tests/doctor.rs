@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use soup_data::compose::{ComposeConfig, ComposedExamples, Composer};
 use soup_data::dataset::LabelTable;
 use soup_data::doctor::{
-    Finding, Fingerprints, Levels, Likeness, Patient, Verdict, examine, groups, read_sources,
+    Finding, Fingerprints, Likeness, Patient, Verdict, examine, groups, read_sources,
 };
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::glyphs::{GlyphPool, strokes::Strokes};
@@ -161,7 +161,6 @@ fn without_pictures<'a>(table: &'a LabelTable, folds: Option<&'a Folds>) -> Vec<
         table,
         file_names: None,
         fingerprints: None,
-        levels: None,
         folds,
         sources: None,
     })
@@ -276,7 +275,6 @@ fn copies_over_folds_and_contradictions_are_problems() {
             table: &table,
             file_names: None,
             fingerprints: Some(&fingerprints),
-            levels: None,
             folds,
             sources: None,
         })
@@ -319,7 +317,6 @@ fn sources_on_both_sides_are_a_problem() {
             table: &table,
             file_names: None,
             fingerprints: None,
-            levels: None,
             folds: Some(folds),
             sources: Some(&sources),
         });
@@ -337,14 +334,15 @@ fn sources_on_both_sides_are_a_problem() {
 
 #[test]
 fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
-    let table = LabelTable::new(vec!["0".into()], vec!["a".into()], vec![1]);
     let look = |pictures: &Pictures| {
-        let levels = Levels::take(pictures, &NEVER).unwrap();
+        let rows = pictures.pixels.len();
+        let ids = (0..rows).map(|row| row.to_string()).collect();
+        let table = LabelTable::new(ids, vec!["a".into()], vec![1; rows]);
+        let fingerprints = Fingerprints::take(pictures, &|_| {}, &NEVER).unwrap();
         let findings = examine(&Patient {
             table: &table,
             file_names: None,
-            fingerprints: None,
-            levels: Some(&levels),
+            fingerprints: Some(&fingerprints),
             folds: None,
             sources: None,
         });

@@ -8,8 +8,7 @@ use serde::Serialize;
 use soup_data::Examples;
 use soup_data::dataset::{Channels, Columns, Dataset, LabelTable};
 use soup_data::doctor::{
-    Finding, Fingerprints, Levels, Likeness, Patient, Sources, Verdict, examine, groups,
-    read_sources,
+    Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, read_sources,
 };
 use soup_data::folds::Folds;
 use soup_data::pack::Pack;
@@ -122,12 +121,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let fingerprints = Fingerprints::take(&*data.examples, &|done| bar.set(done), &stop);
     bar.finish();
     let fingerprints = fingerprints?;
-    let levels = Levels::take(&*data.examples, &stop)?;
     let mut findings = examine(&Patient {
         table: &data.table,
         file_names: Some(&data.file_names),
         fingerprints: Some(&fingerprints),
-        levels: Some(&levels),
         folds: folds.as_ref(),
         sources: sources.as_ref(),
     });

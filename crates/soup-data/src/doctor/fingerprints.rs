@@ -1,11 +1,13 @@
 //! Small descriptions of pictures by which equal and similar ones are found.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use twox_hash::xxhash3_128::Hasher;
 
-use super::look;
-use crate::{Examples, PictureShape, Result};
+use super::levels::Levels;
+use crate::{Error, Examples, PictureShape, Result};
 
 /// Side of the thumbnail that likeness is judged by.
 pub(super) const SIDE: usize = 16;
@@ -22,9 +24,12 @@ pub(super) struct Fingerprint {
     pub(super) thumbnail: Vec<f32>,
 }
 
-/// Fingerprints of all pictures, in their order.
+/// Fingerprints of all pictures, in their order, and how grey levels stand beside each other.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fingerprints(pub(super) Vec<Fingerprint>);
+pub struct Fingerprints {
+    pub(super) pictures: Vec<Fingerprint>,
+    pub(super) levels: Levels,
+}
 
 impl Fingerprints {
     /// Looks at every picture once, on all cores. `note` hears how many are done, from any thread.
@@ -37,31 +42,65 @@ impl Fingerprints {
         note: &(dyn Fn(u64) + Sync),
         stop: &AtomicBool,
     ) -> Result<Self> {
-        let all: Vec<u64> = (0..examples.len()).collect();
-        let shape = examples.shape();
-        let found = look(
-            examples,
-            &all,
-            note,
-            stop,
-            Vec::new,
-            |found, place, pixels| {
-                found.push((place, Fingerprint::of(pixels, shape)));
-            },
-        )?;
-        let mut found: Vec<_> = found.into_iter().flatten().collect();
-        found.sort_unstable_by_key(|(place, _)| *place);
-        Ok(Self(found.into_iter().map(|(_, found)| found).collect()))
+        let (count, shape) = (examples.len(), examples.shape());
+        let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+        let failure: Mutex<Option<(u64, Error)>> = Mutex::new(None);
+        let work = || {
+            let (mut found, mut levels) = (Vec::new(), Levels::new(shape));
+            let mut pixels = vec![0; shape.len()];
+            let mut labels = vec![0.0; examples.label_names().len()];
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count || stop.load(Ordering::Relaxed) {
+                    return (found, levels);
+                }
+                if let Err(error) = examples.load(index, &mut pixels, &mut labels) {
+                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    if failure.as_ref().is_none_or(|(first, _)| index < *first) {
+                        *failure = Some((index, error));
+                    }
+                    return (found, levels);
+                }
+                found.push((index, Fingerprint::of(&pixels, shape)));
+                if Levels::looks_at(index, count) {
+                    levels.add(&pixels, shape);
+                }
+                note(done.fetch_add(1, Ordering::Relaxed) + 1);
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let kept = thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let kept: thread::Result<Vec<_>> =
+                threads.into_iter().map(|thread| thread.join()).collect();
+            kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        if let Some((_, error)) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let (mut all, mut levels) = (Vec::new(), Levels::new(shape));
+        for (found, counts) in kept {
+            all.extend(found);
+            levels.join(&counts);
+        }
+        if all.len() as u64 != count {
+            return Err(Error::Interrupted);
+        }
+        all.sort_unstable_by_key(|(index, _)| *index);
+        Ok(Self {
+            pictures: all.into_iter().map(|(_, found)| found).collect(),
+            levels,
+        })
     }
 
     /// Number of pictures.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pictures.len()
     }
 
     /// Whether there is no picture.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pictures.is_empty()
     }
 }
 

@@ -8,10 +8,8 @@
 //! (Kurkoski and Yagi, "Quantization of binary-input discrete memoryless channels", IEEE Trans. Inf. Theory 2014), less what
 //! chance adds to it (Miller, "Note on the bias of information estimates", 1955).
 
-use std::sync::atomic::AtomicBool;
-
-use super::{Finding, Patient, look};
-use crate::{Examples, Result};
+use super::{Finding, Fingerprints, Patient};
+use crate::PictureShape;
 
 /// Grey levels.
 const LEVELS: usize = 256;
@@ -26,48 +24,42 @@ const NEIGHBOURS: usize = 64;
 
 /// How often each grey level stands beside each other one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Levels {
+pub(super) struct Levels {
     /// `LEVELS` rows of `LEVELS`; empty where pictures are not grey.
     pairs: Vec<u64>,
 }
 
 impl Levels {
-    /// Looks at up to 1,000 pictures, evenly spread, on all cores.
-    ///
-    /// # Errors
-    /// The first picture, in their order, that cannot be read; [`crate::Error::Interrupted`] where `stop` was raised.
-    pub fn take(examples: &dyn Examples, stop: &AtomicBool) -> Result<Self> {
-        let shape = examples.shape();
-        if shape.channels != 1 || shape.is_empty() {
-            return Ok(Self { pairs: Vec::new() });
+    /// Before the first picture.
+    pub(super) fn new(shape: PictureShape) -> Self {
+        let grey = shape.channels == 1 && !shape.is_empty();
+        Self {
+            pairs: vec![0; if grey { LEVELS * LEVELS } else { 0 }],
         }
-        let (all, count) = (examples.len(), examples.len().min(PICTURES));
-        let chosen: Vec<u64> = (0..count)
-            .map(|at| (u128::from(at) * u128::from(all) / u128::from(count)) as u64)
-            .collect();
-        let begin = || vec![0; LEVELS * LEVELS];
-        let counts = look(
-            examples,
-            &chosen,
-            &|_| {},
-            stop,
-            begin,
-            |pairs, _, pixels| {
-                let mut add = |a: u8, b: u8| pairs[usize::from(a) * LEVELS + usize::from(b)] += 1;
-                let rows = pixels.chunks_exact(shape.width);
-                for (row, below) in rows.clone().zip(rows.clone().skip(1)) {
-                    row.iter().zip(below).for_each(|(&a, &b)| add(a, b));
-                }
-                for row in rows {
-                    row.windows(2).for_each(|pair| add(pair[0], pair[1]));
-                }
-            },
-        )?;
-        let mut pairs = begin();
-        for counts in counts {
-            pairs.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+    }
+
+    /// Whether this one of so many pictures is among those that are looked at, evenly spread.
+    pub(super) fn looks_at(index: u64, count: u64) -> bool {
+        index.is_multiple_of(count.div_ceil(PICTURES).max(1))
+    }
+
+    pub(super) fn add(&mut self, pixels: &[u8], shape: PictureShape) {
+        if self.pairs.is_empty() {
+            return;
         }
-        Ok(Self { pairs })
+        let mut add = |a: u8, b: u8| self.pairs[usize::from(a) * LEVELS + usize::from(b)] += 1;
+        let rows = pixels.chunks_exact(shape.width);
+        for (row, below) in rows.clone().zip(rows.clone().skip(1)) {
+            row.iter().zip(below).for_each(|(&a, &b)| add(a, b));
+        }
+        for row in rows {
+            row.windows(2).for_each(|pair| add(pair[0], pair[1]));
+        }
+    }
+
+    pub(super) fn join(&mut self, other: &Self) {
+        let both = self.pairs.iter_mut().zip(&other.pairs);
+        both.for_each(|(sum, n)| *sum += n);
     }
 
     /// The fewest bands that keep what levels tell, or what the most allowed ones keep; nothing where levels tell nothing.
@@ -215,7 +207,7 @@ fn entropic(n: f64) -> f64 {
 /// Whether the pictures are noise within bands of grey levels.
 pub(super) fn finding(patient: &Patient<'_>) -> Finding {
     const CHECK: &str = "grey levels";
-    let Some(levels) = patient.levels else {
+    let Some(Fingerprints { levels, .. }) = patient.fingerprints else {
         return Finding::skipped(CHECK, "there are no pictures to look at");
     };
     if levels.pairs.is_empty() {

@@ -28,7 +28,7 @@ impl Likeness {
     /// Compares every picture with every other: a second for 30,000 pictures, growing with the
     /// square.
     pub fn of(fingerprints: &Fingerprints) -> Self {
-        let all = &fingerprints.0;
+        let all = &fingerprints.pictures;
         let mut first: BTreeMap<u128, usize> = BTreeMap::new();
         let mut equal = Vec::new();
         for (place, fingerprint) in all.iter().enumerate() {

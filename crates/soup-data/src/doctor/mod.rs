@@ -12,18 +12,12 @@ mod levels;
 mod likeness;
 mod sources;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-
 use serde::Serialize;
 
 use crate::dataset::LabelTable;
 use crate::folds::Folds;
-use crate::{Error, Examples, Result};
 
 pub use fingerprints::Fingerprints;
-pub use levels::Levels;
 pub use likeness::{Likeness, groups};
 pub use sources::{Sources, read_sources};
 
@@ -106,8 +100,6 @@ pub struct Patient<'a> {
     pub file_names: Option<&'a [String]>,
     /// Fingerprints of the pictures, where there are pictures.
     pub fingerprints: Option<&'a Fingerprints>,
-    /// Grey levels of the pictures, likewise.
-    pub levels: Option<&'a Levels>,
     /// Which pictures are held out together.
     pub folds: Option<&'a Folds>,
     /// What each picture was made of.
@@ -124,55 +116,6 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings.push(folds::balance(patient));
     findings.push(levels::finding(patient));
     findings
-}
-
-/// Gives pictures to `each` on all cores, with their place among `chosen`; a thread keeps what `begin` gave it. `note` hears
-/// how many are done, from any thread.
-///
-/// # Errors
-/// The first picture, in the order of `chosen`, that cannot be read; [`Error::Interrupted`] where `stop` was raised.
-fn look<T: Send>(
-    examples: &dyn Examples,
-    chosen: &[u64],
-    note: &(dyn Fn(u64) + Sync),
-    stop: &AtomicBool,
-    begin: impl Fn() -> T + Sync,
-    each: impl Fn(&mut T, usize, &[u8]) + Sync,
-) -> Result<Vec<T>> {
-    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let failure: Mutex<Option<(usize, Error)>> = Mutex::new(None);
-    let work = || {
-        let mut kept = begin();
-        let mut pixels = vec![0; examples.shape().len()];
-        let mut labels = vec![0.0; examples.label_names().len()];
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            if place >= chosen.len() || stop.load(Ordering::Relaxed) {
-                return kept;
-            }
-            if let Err(error) = examples.load(chosen[place], &mut pixels, &mut labels) {
-                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                if failure.as_ref().is_none_or(|(first, _)| place < *first) {
-                    *failure = Some((place, error));
-                }
-                return kept;
-            }
-            each(&mut kept, place, &pixels);
-            note(done.fetch_add(1, Ordering::Relaxed) + 1);
-        }
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let kept = thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, T>| thread.join();
-        let kept: std::thread::Result<Vec<T>> = threads.into_iter().map(join).collect();
-        kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    });
-    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some((_, error)) => Err(error),
-        None if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
-        None => Ok(kept),
-    }
 }
 
 /// `1 picture`, `2 pictures`.
