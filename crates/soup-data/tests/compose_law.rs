@@ -141,11 +141,12 @@ fn drawings_may_be_stretched() {
     };
     let (flat, narrow) = (wide([2.9, 3.1]), wide([0.3, 0.4]));
     assert!(flat > 0.9 && narrow < 0.1, "{flat} {narrow}");
-    let stretched = ComposeConfig {
+    let deformed = ComposeConfig {
         stretch: [0.5, 2.0],
+        elastic: 0.1,
         ..ComposeConfig::default()
     };
-    assert_eq!(stretched.undeformed(), ComposeConfig::default());
+    assert_eq!(deformed.undeformed(), ComposeConfig::default());
 }
 
 /// Structure that noise cannot hide: shares of white pixels, and of pixels whose neighbourhood is

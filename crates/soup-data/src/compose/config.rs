@@ -27,10 +27,13 @@ pub struct ComposeConfig {
     /// Rotation in degrees, clockwise. Nothing is ever mirrored.
     pub rotation: [f32; 2],
     /// Width of a drawing for each unit of its width, before it is turned: more shapes than there are drawings, for
-    /// training. Pictures that a run holds out are never stretched or sheared.
+    /// training. Pictures that a run holds out are never stretched, sheared or bent.
     pub stretch: [f32; 2],
     /// Degrees by which a drawing slants to the right, before it is turned.
     pub shear: [f32; 2],
+    /// How far the points of a drawing move when it is bent as if drawn on rubber, before all else: the standard deviation
+    /// along each axis, as a share of the drawing's longer side.
+    pub elastic: f32,
     /// Longer side of a turned letter's upright box in pixels.
     pub side: [f32; 2],
     /// Limits of the width of a stroke in pixels, for letters drawn from strokes.
@@ -71,6 +74,7 @@ impl Default for ComposeConfig {
             rotation: [0.0, 360.0],
             stretch: UNDEFORMED.0,
             shear: UNDEFORMED.1,
+            elastic: 0.0,
             side: [14.0, 58.0],
             stroke_width: [3.0, 14.0],
             ink_threshold: [40, 120],
@@ -87,7 +91,7 @@ impl Default for ComposeConfig {
 }
 
 /// Stretch and shear that leave drawings as they are.
-const UNDEFORMED: ([f32; 2], [f32; 2]) = ([1.0; 2], [0.0; 2]);
+pub(super) const UNDEFORMED: ([f32; 2], [f32; 2]) = ([1.0; 2], [0.0; 2]);
 
 impl ComposeConfig {
     /// The same law with drawings as they are: what to measure on.
@@ -95,13 +99,9 @@ impl ComposeConfig {
         Self {
             stretch: UNDEFORMED.0,
             shear: UNDEFORMED.1,
+            elastic: 0.0,
             ..self.clone()
         }
-    }
-
-    /// Whether drawings are stretched or sheared.
-    pub(super) fn deforms(&self) -> bool {
-        (self.stretch, self.shear) != UNDEFORMED
     }
 
     /// Names the first setting that makes no sense.
@@ -152,6 +152,7 @@ impl ComposeConfig {
         }
         let shares = [
             ("first_level_share", self.first_level_share, 1.0),
+            ("elastic", self.elastic, 0.2),
             ("overlap", self.overlap, 1.0),
             ("cut", self.cut, 0.9),
             ("distractor_share", self.distractor_share, 1.0),
@@ -210,6 +211,7 @@ mod tests {
             (r#"{"side": [14, 5800]}"#, "compose.side"),
             (r#"{"stretch": [0, 1]}"#, "compose.stretch"),
             (r#"{"shear": [-90, 0]}"#, "compose.shear"),
+            (r#"{"elastic": 0.5}"#, "compose.elastic"),
             (r#"{"cut": 1.0}"#, "compose.cut"),
             (r#"{"levels": [0, 100]}"#, "compose.levels"),
             (r#"{"noise": 300}"#, "compose.noise"),

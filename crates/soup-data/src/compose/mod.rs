@@ -13,13 +13,14 @@ mod noise;
 mod write;
 
 pub use config::ComposeConfig;
+use config::UNDEFORMED;
 pub use examples::ComposedExamples;
 pub use write::{WriteOptions, png, write_dataset};
 
 use soup_random::{Purpose, Stream};
 
 use crate::glyphs::strokes::hangul;
-use crate::glyphs::{DrawOptions, GlyphId, GlyphPool, Mask, Pose};
+use crate::glyphs::{Bend, DrawOptions, GlyphId, GlyphPool, Mask, Pose, Shape};
 use crate::{Error, PictureShape, Result};
 
 /// Positions tried for a shape before the one with the least overlap is taken.
@@ -188,7 +189,8 @@ impl Composer {
                 ink_dilation: between(config.ink_dilation, stream),
             };
             let side = between(config.side, stream);
-            let mask = glyph.shape.draw(self.pose(stream), side, &options);
+            let shape = self.bent(glyph.shape, stream);
+            let mask = shape.draw(self.pose(stream), side, &options);
             let Some([x0, y0, x1, y1]) = self.place(&mask, level, &mut canvas, stream) else {
                 continue;
             };
@@ -212,11 +214,19 @@ impl Composer {
         angle::rotation(between(self.config.rotation, stream))
     }
 
+    /// A letter's drawing, bent at random.
+    fn bent(&self, shape: Shape, stream: &mut Stream) -> Shape {
+        if self.config.elastic == 0.0 {
+            return shape;
+        }
+        shape.bent(&Bend::new(self.config.elastic, stream))
+    }
+
     /// A random pose of a letter.
     fn pose(&self, stream: &mut Stream) -> Pose {
         let config = &self.config;
         let rotation = self.rotation(stream);
-        if !config.deforms() {
+        if (config.stretch, config.shear) == UNDEFORMED {
             return rotation.into();
         }
         let [cosine, sine] = angle::rotation(between(config.shear, stream));

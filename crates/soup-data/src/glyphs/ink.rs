@@ -1,5 +1,6 @@
 //! A glyph as a small picture of ink strengths, as scanned handwriting comes.
 
+use super::bend::Bend;
 use super::mask::{DrawOptions, Extent, Mask, Pose};
 
 /// A picture of ink strengths, trimmed to its ink.
@@ -56,6 +57,27 @@ impl Ink {
     /// Whether there is no ink at all.
     pub fn is_empty(&self) -> bool {
         self.strength.is_empty()
+    }
+
+    /// The drawing read from places a little off their own.
+    pub(super) fn bent(&self, bend: &Bend) -> Self {
+        if self.is_empty() {
+            return self.clone();
+        }
+        let longer = self.width.max(self.height) as f32;
+        let margin = (bend.reach() * longer) as usize + 1;
+        let [width, height] = [self.width, self.height].map(|side| side + 2 * margin);
+        let place = |at: usize| at as f32 - margin as f32;
+        let sheet = Sheet::around(self);
+        let mut strength = Vec::with_capacity(width * height);
+        for y in (0..height).map(place) {
+            let row = bend.row((y + 0.5) / longer);
+            strength.extend((0..width).map(place).map(|x| {
+                let [dx, dy] = row.shift((x + 0.5) / longer);
+                (sheet.strength([x + dx * longer, y + dy * longer]) + 0.5) as u8
+            }));
+        }
+        Self::new(width, &strength)
     }
 
     pub(super) fn draw(&self, pose: Pose, side: f32, options: &DrawOptions) -> Mask {

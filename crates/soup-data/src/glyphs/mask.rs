@@ -1,5 +1,7 @@
 //! Hard masks: what is inked at the scale of the picture.
 
+use super::bend::Bend;
+
 /// How a shape becomes a mask.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DrawOptions {
@@ -132,6 +134,16 @@ impl Extent {
     /// Width and height; zero or less where there was no point.
     pub fn size(self) -> [f32; 2] {
         [self.0[2] - self.0[0], self.0[3] - self.0[1]]
+    }
+
+    /// The point that a bend takes a point of a drawing of this extent to.
+    pub fn bent(self, bend: &Bend, [x, y]: [f32; 2]) -> [f32; 2] {
+        let ([left, top], longer) = (self.origin(), self.longer());
+        if longer <= 0.0 {
+            return [x, y];
+        }
+        let [dx, dy] = bend.row((y - top) / longer).shift((x - left) / longer);
+        [x + dx * longer, y + dy * longer]
     }
 
     /// Longer side.

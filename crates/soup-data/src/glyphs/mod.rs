@@ -6,6 +6,7 @@
 //! split from one pool have no glyph in common, which is the only honest way to measure on
 //! composed pictures.
 
+mod bend;
 pub mod csv;
 pub mod folder;
 pub mod font;
@@ -18,6 +19,7 @@ mod scans;
 mod spec;
 pub mod strokes;
 
+pub use bend::Bend;
 pub use ink::Ink;
 pub use mask::{DrawOptions, Mask, Pose};
 pub use outline::Outline;
@@ -68,6 +70,15 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// The shape bent, in its own units.
+    pub fn bent(&self, bend: &Bend) -> Self {
+        match self {
+            Self::Ink(ink) => Self::Ink(ink.bent(bend)),
+            Self::Pen(pen) => Self::Pen(pen.bent(bend)),
+            Self::Outline(outline) => Self::Outline(outline.bent(bend)),
+        }
+    }
+
     /// The shape as a hard mask: laid down in a pose, scaled so that the longer side of its upright
     /// box is about `side` pixels, and trimmed to its ink. Empty where nothing is inked.
     pub fn draw(&self, pose: Pose, side: f32, options: &DrawOptions) -> Mask {

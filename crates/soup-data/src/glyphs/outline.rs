@@ -1,5 +1,6 @@
 //! A glyph as closed outlines, as fonts have them.
 
+use super::bend::Bend;
 use super::mask::{Extent, Mask, Pose};
 
 /// Closed polygons, filled by the non-zero rule. Curves are already cut into short lines.
@@ -24,6 +25,15 @@ impl Outline {
     /// Whether there is no polygon.
     pub fn is_empty(&self) -> bool {
         self.sides.is_empty()
+    }
+
+    /// The polygons with all corners shifted.
+    pub(super) fn bent(&self, bend: &Bend) -> Self {
+        let extent = Extent::around(self.sides.iter().flatten().copied());
+        let bent = |&side: &[[f32; 2]; 2]| side.map(|corner| extent.bent(bend, corner));
+        Self {
+            sides: self.sides.iter().map(bent).collect(),
+        }
     }
 
     pub(super) fn draw(&self, pose: Pose, side: f32) -> Mask {

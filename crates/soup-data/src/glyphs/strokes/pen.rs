@@ -1,5 +1,6 @@
 //! What a pen leaves: short straight pieces with a width.
 
+use super::super::bend::Bend;
 use super::super::mask::{DrawOptions, Extent, Mask, Pose};
 
 /// A straight piece of a stroke; its width may change from end to end.
@@ -21,6 +22,19 @@ pub struct Pen {
 }
 
 impl Pen {
+    /// The movements with all ends of pieces shifted.
+    pub(crate) fn bent(&self, bend: &Bend) -> Self {
+        let extent = Extent::around(self.segments.iter().flat_map(|segment| segment.ends));
+        let segments = self.segments.iter().map(|segment| Segment {
+            ends: segment.ends.map(|end| extent.bent(bend, end)),
+            ..*segment
+        });
+        Self {
+            segments: segments.collect(),
+            width: self.width,
+        }
+    }
+
     pub(crate) fn draw(&self, pose: Pose, side: f32, options: &DrawOptions) -> Mask {
         let turned: Vec<[[f32; 2]; 2]> = self
             .segments
