@@ -29,8 +29,10 @@ Examples:
   soup train --preset quick --data pack/ --out runs/fast --auto-batch train.rate_rule=sqrt
   soup train --preset my.toml --data pack/ --out runs/mine model.name=repvgg_a0 train.rate=1e-3
 
-Presets are dacon12 (the founding recipe), quick (quickstart's) or a TOML file; RUN/config.toml shows
-every key that there is, and can be a preset itself. Without --data every picture is composed:
+Presets are dacon12 (the founding recipe), quick (quickstart's), hour and best (letters, in one
+hour or two and a quarter), or a TOML file, which may start from one (preset = \"hour\").
+RUN/config.toml shows every key that there is, and can be a preset itself. Without --data every
+picture is composed:
   soup train --preset quick --out runs/endless data.compose_share=1")]
 pub struct Arguments {
     /// Settings to start from: a preset's name or a TOML file [default: every key's default]

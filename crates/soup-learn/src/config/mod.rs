@@ -253,11 +253,25 @@ fn shorten(value: &mut Value) {
     }
 }
 
+/// Settings as they are written, laid over the preset that their key `preset` names, if any.
 fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
-    text.parse().map_err(|error| ConfigError::Syntax {
+    let mut own: Table = text.parse().map_err(|error| ConfigError::Syntax {
         origin: origin.to_owned(),
         problem: format!("not TOML: {error}"),
-    })
+    })?;
+    let Some(base) = own.remove("preset") else {
+        return Ok(own);
+    };
+    let (name, text) =
+        base.as_str()
+            .and_then(presets::named)
+            .ok_or_else(|| ConfigError::Value {
+                path: "preset".to_owned(),
+                problem: format!("{base} is none of {}", presets::names().join(", ")),
+            })?;
+    let mut table = parse(text, name)?;
+    merge::merge(&mut table, own);
+    Ok(table)
 }
 
 /// Settings that [`Config::check`] has passed.

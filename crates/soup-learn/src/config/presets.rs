@@ -15,14 +15,19 @@ pub fn names() -> Vec<&'static str> {
     PRESETS.iter().map(|(name, _)| *name).collect()
 }
 
+/// A preset's name and TOML.
+pub(super) fn named(name: &str) -> Option<(&'static str, &'static str)> {
+    PRESETS.into_iter().find(|(known, _)| *known == name)
+}
+
 /// The TOML of a preset by its name or, where no preset has it, of a file.
 ///
 /// # Errors
 /// [`ConfigError::UnknownPreset`] where neither is there, [`ConfigError::Syntax`] where the file
 /// cannot be read.
 pub fn find(name: &str) -> Result<String, ConfigError> {
-    if let Some((_, text)) = PRESETS.iter().find(|(known, _)| *known == name) {
-        return Ok((*text).to_owned());
+    if let Some((_, text)) = named(name) {
+        return Ok(text.to_owned());
     }
     if !std::path::Path::new(name).is_file() {
         return Err(ConfigError::UnknownPreset {

@@ -51,6 +51,25 @@ fn every_preset_is_complete_and_comes_back_from_its_own_text() {
 }
 
 #[test]
+fn a_file_may_build_on_a_preset() {
+    let hour = Config::load(Some("hour"), &[]).unwrap();
+    let text = "preset = 'hour'\ntrain.rate = 1e-3\nloss.kind = 'focal'";
+    let built = Config::from_toml(text, "mine.toml").unwrap();
+    assert!(matches!(built.loss, Loss::Focal(_)));
+    let mut same = built.clone();
+    same.train.rate = hour.train.rate;
+    same.loss = hour.loss.clone();
+    assert_eq!((built.train.rate, same), (1e-3, hour));
+    for (text, message) in [
+        ("preset = 'hours'", "preset: \"hours\" is none of best, dacon12, hour, quick"),
+        ("preset = 3", "preset: 3 is none of best, dacon12, hour, quick"),
+    ] {
+        let error = Config::from_toml(text, "mine.toml").unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
 fn effective_settings_read_as_a_person_wrote_them() {
     let text = Config::load(
         None,
