@@ -6,13 +6,15 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod element;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 pub(crate) mod tiles;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use amx::Amx;
@@ -167,13 +169,13 @@ impl Isa {
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => x86::run_avx2(kernel),
+                Self::Avx2 => avx2::run(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Amx if K::BF16 => x86::run_amx(kernel),
+                Self::Amx if K::BF16 => avx512::run_amx(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512Bf16 if K::BF16 => x86::run_avx512_bf16(kernel),
+                Self::Avx512Bf16 if K::BF16 => avx512::run_bf16(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 | Self::Avx512Bf16 | Self::Amx => x86::run_avx512(kernel),
+                Self::Avx512 | Self::Avx512Bf16 | Self::Amx => avx512::run(kernel),
                 #[cfg(target_arch = "aarch64")]
                 Self::NeonBf16 if K::BF16 => neon::run_neon_bf16(kernel),
                 #[cfg(target_arch = "aarch64")]
