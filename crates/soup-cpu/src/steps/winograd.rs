@@ -297,58 +297,50 @@ pub(super) unsafe fn forward(
 /// All gradients of a convolution, group by group of its chunks.
 pub(super) fn backward(step: &ConvolutionBackward, context: &Context<'_>, group: &Group) {
     let g = &step.geometry;
-    let tasks = context.batch * step.chunks.per_picture;
-    for start in (0..tasks).step_by(group.size) {
-        let chunks = start..tasks.min(start + group.size);
-        context
-            .pool
-            .run_with_worker(chunks.len(), &|index, worker| {
-                let task = start + index;
-                // SAFETY: chunks of one gradient do not overlap, and each has its own place in the group.
-                unsafe { backward_chunk(step, context, group, task, index, worker) };
-            });
-        let segments: Vec<Segment> = chunks
-            .clone()
-            .enumerate()
-            .map(|(index, task)| {
-                let (first, last) = step.chunks.range(task % step.chunks.per_picture);
-                Segment {
-                    a: index * group.pairs * group.inputs,
-                    b: index * group.pairs,
-                    k: g.precision.words(Grid::new(g, last - first).tiles()),
+    let blocks = group.inputs.div_ceil(ROWS);
+    step.by_groups(
+        context,
+        group.size,
+        &|task, place, worker| {
+            // SAFETY: chunks of one gradient do not overlap, and each has its own place in the group.
+            unsafe { backward_chunk(step, context, group, task, place, worker) };
+        },
+        |place, rows| Segment {
+            a: place * group.pairs * group.inputs,
+            b: place * group.pairs,
+            k: g.precision.words(Grid::new(g, rows).tiles()),
+        },
+        |segments, accumulate| {
+            context.pool.run(group.positions * blocks, &|task| {
+                let (position, row) = (task / blocks, task % blocks * ROWS);
+                // SAFETY: tasks write other rows of the gradient; all chunks of the group are transformed.
+                unsafe {
+                    let tiles = context.at(group.tiles);
+                    let left = tiles.add(position * group.planes[0] + row);
+                    let right = tiles.add(group.outputs_start());
+                    let to = step.weight_slot(context, 0);
+                    context.run(Gemm {
+                        segments,
+                        a: left,
+                        a_row: 1,
+                        a_step: group.inputs,
+                        a_group: 0,
+                        b: right.add(position * group.planes[1]),
+                        right: Right::Rows(group.outputs),
+                        c: Values::floats(to.add((position * group.inputs + row) * group.outputs)),
+                        c_row: group.outputs,
+                        c_group: 0,
+                        groups: 1,
+                        rows: ROWS.min(group.inputs - row),
+                        columns: group.outputs,
+                        bias: std::ptr::null(),
+                        accumulate,
+                        activation: None,
+                    });
                 }
-            })
-            .collect();
-        let blocks = group.inputs.div_ceil(ROWS);
-        context.pool.run(group.positions * blocks, &|task| {
-            let (position, row) = (task / blocks, task % blocks * ROWS);
-            // SAFETY: tasks write other rows of the gradient; all chunks of the group are transformed.
-            unsafe {
-                let tiles = context.at(group.tiles);
-                let left = tiles.add(position * group.planes[0] + row);
-                let right = tiles.add(group.outputs_start());
-                let to = step.weight_slot(context, 0);
-                context.run(Gemm {
-                    segments: &segments,
-                    a: left,
-                    a_row: 1,
-                    a_step: group.inputs,
-                    a_group: 0,
-                    b: right.add(position * group.planes[1]),
-                    right: Right::Rows(group.outputs),
-                    c: Values::floats(to.add((position * group.inputs + row) * group.outputs)),
-                    c_row: group.outputs,
-                    c_group: 0,
-                    groups: 1,
-                    rows: ROWS.min(group.inputs - row),
-                    columns: group.outputs,
-                    bias: std::ptr::null(),
-                    accumulate: start > 0,
-                    activation: None,
-                });
-            }
-        });
-    }
+            });
+        },
+    );
 }
 
 /// The gradient of the input that a chunk gives, and its transformed tiles at place `index` of the group.

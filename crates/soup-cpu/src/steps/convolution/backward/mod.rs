@@ -165,34 +165,55 @@ impl ConvolutionBackward {
 
     /// All gradients where many chunks are multiplied together.
     fn together(&self, context: &Context<'_>, sides: &Sides, buffer: Buffer) {
-        let tasks = context.batch * self.chunks.per_picture;
-        for start in (0..tasks).step_by(sides.chunks) {
-            let chunks = start..tasks.min(start + sides.chunks);
-            context
-                .pool
-                .run_with_worker(chunks.len(), &|place, worker| {
-                    let slot = Slot {
-                        index: start + place,
-                        accumulate: false,
-                        place,
-                    };
-                    // SAFETY: chunks of one gradient do not overlap, and each has its own place.
-                    unsafe { self.chunk(context, start + place, worker, slot) };
+        self.by_groups(
+            context,
+            sides.chunks,
+            &|task, place, worker| {
+                let slot = Slot {
+                    index: task,
+                    accumulate: false,
+                    place,
+                };
+                // SAFETY: chunks of one gradient do not overlap, and each has its own place.
+                unsafe { self.chunk(context, task, worker, slot) };
+            },
+            |place, rows| sides.segment(place, rows),
+            |segments, accumulate| {
+                context.pool.run(sides.tasks(), &|task| {
+                    // SAFETY: tasks write other rows of the gradient; the sides of all chunks are there.
+                    unsafe {
+                        let to = (self.weight_slot(context, 0), accumulate);
+                        sides.product(context, context.at(buffer), segments, task, to);
+                    }
                 });
-            let segments: Vec<Segment> = chunks
-                .enumerate()
-                .map(|(place, task)| {
-                    let (first, last) = self.chunks.range(task % self.chunks.per_picture);
-                    sides.segment(place, last - first)
+            },
+        );
+    }
+
+    /// Runs the chunks in groups of so many: `make`s what a product needs of each (its task, its place in the group, the
+    /// worker), then `multiply`s the segments of the group, which are added to those of the groups before.
+    pub(in crate::steps) fn by_groups(
+        &self,
+        context: &Context<'_>,
+        size: usize,
+        make: &(dyn Fn(usize, usize, usize) + Sync),
+        segment: impl Fn(usize, usize) -> Segment,
+        multiply: impl Fn(&[Segment], bool),
+    ) {
+        let tasks = context.batch * self.chunks.per_picture;
+        for start in (0..tasks).step_by(size) {
+            let count = size.min(tasks - start);
+            context.pool.run_with_worker(count, &|place, worker| {
+                make(start + place, place, worker);
+            });
+            let segments: Vec<Segment> = (0..count)
+                .map(|place| {
+                    let chunk = (start + place) % self.chunks.per_picture;
+                    let (first, last) = self.chunks.range(chunk);
+                    segment(place, last - first)
                 })
                 .collect();
-            context.pool.run(sides.tasks(), &|task| {
-                // SAFETY: tasks write other rows of the gradient; the sides of all chunks are there.
-                unsafe {
-                    let to = (self.weight_slot(context, 0), start > 0);
-                    sides.product(context, context.at(buffer), &segments, task, to);
-                }
-            });
+            multiply(&segments, start > 0);
         }
     }
 
