@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::Avx2;
 use super::{Kernel, Simd};
 
 /// AVX-512; with `BF16` also its instructions for bfloat16, with `TILES` beside AMX.

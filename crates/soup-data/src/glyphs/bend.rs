@@ -24,8 +24,8 @@ impl Bend {
     /// axis.
     pub fn new(strength: f32, stream: &mut Stream) -> Self {
         let reach = strength / LEFT;
-        let steps =
-            [(); KNOTS].map(|()| [(); KNOTS].map(|()| [(); 2].map(|()| stream.range(-reach, reach))));
+        let steps = [(); KNOTS]
+            .map(|()| [(); KNOTS].map(|()| [(); 2].map(|()| stream.range(-reach, reach))));
         Self { steps, reach }
     }
 
@@ -68,7 +68,12 @@ fn spline(place: f32) -> (usize, [f32; 4]) {
     let t = at - first as f32;
     let left = 1.0 - t;
     let near = |t: f32| (4.0 + t * t * (3.0 * t - 6.0)) / 6.0;
-    let weights = [left * left * left / 6.0, near(t), near(left), t * t * t / 6.0];
+    let weights = [
+        left * left * left / 6.0,
+        near(t),
+        near(left),
+        t * t * t / 6.0,
+    ];
     (first, weights)
 }
 

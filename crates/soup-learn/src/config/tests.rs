@@ -61,8 +61,14 @@ fn a_file_may_build_on_a_preset() {
     same.loss = hour.loss.clone();
     assert_eq!((built.train.rate, same), (1e-3, hour));
     for (text, message) in [
-        ("preset = 'hours'", "preset: \"hours\" is none of best, dacon12, hour, quick"),
-        ("preset = 3", "preset: 3 is none of best, dacon12, hour, quick"),
+        (
+            "preset = 'hours'",
+            "preset: \"hours\" is none of best, dacon12, hour, quick",
+        ),
+        (
+            "preset = 3",
+            "preset: 3 is none of best, dacon12, hour, quick",
+        ),
     ] {
         let error = Config::from_toml(text, "mine.toml").unwrap_err();
         assert_eq!(error.to_string(), message);
