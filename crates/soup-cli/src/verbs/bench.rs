@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer, value::Error as Unknown},
+};
 use soup_cpu::{Detail, Inference, Options, Peak, PlanError, Pool, Precision, StepTime, Training};
 use soup_graph::{Graph, Weights, rewrite};
 use soup_random::{Purpose, Stream};
-use soup_zoo::{ModelConfig, build};
+use soup_zoo::{Head, ModelConfig, build};
 
 use crate::console::{Console, Report};
 use crate::failure::Usage;
@@ -25,7 +28,7 @@ Examples:
   soup bench efficientnet_b0
   soup bench repvgg_a0 --batch 32 --precision bf16 --profile
   soup bench efficientnet_b0 --infer --batch 1 --profile=steps
-  soup bench soup_micro --channels 1 --json | jq .images_per_second
+  soup bench soup_micro --head label_map --channels 1 --json | jq .images_per_second
 
 Bytes are those of the tensors that a kernel reads or writes, each once: a share of the copying speed above 100 %
 means that the caches served it. GFLOP/s count the multiplications of the definition; 3x3 convolutions need fewer
@@ -34,6 +37,10 @@ pub struct Arguments {
     /// The network, by its name in `soup models`
     #[arg(value_name = "MODEL")]
     model: String,
+
+    /// What stands between the network and the labels, as `model.head` in a configuration
+    #[arg(long, value_name = "HEAD", default_value = "linear", value_parser = head)]
+    head: Head,
 
     /// Predict instead of training
     #[arg(long)]
@@ -97,9 +104,14 @@ fn precision(name: &str) -> Result<Precision, String> {
     Precision::from_name(name).ok_or_else(|| "the precision is f32 or bf16".to_owned())
 }
 
+fn head(name: &str) -> Result<Head, String> {
+    Head::deserialize(name.into_deserializer()).map_err(|error: Unknown| error.to_string())
+}
+
 #[derive(Serialize)]
 struct Facts {
     model: String,
+    head: Head,
     work: &'static str,
     size: usize,
     channels: usize,
@@ -148,6 +160,7 @@ enum Engine {
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let graph = build(&ModelConfig {
         name: arguments.model.clone(),
+        head: arguments.head,
         channels: arguments.channels,
         height: arguments.size,
         width: arguments.size,
@@ -188,6 +201,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     };
     let facts = Facts {
         model: arguments.model.clone(),
+        head: arguments.head,
         work: if arguments.infer {
             "inference"
         } else {

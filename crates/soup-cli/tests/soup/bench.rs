@@ -7,7 +7,7 @@ fn a_profile_adds_up_to_the_work_of_the_network() {
     let place = Place::new("bench");
     for work in ["", "--infer"] {
         let facts = place.json(&format!(
-            "bench soup_nano --size 40 --channels 1 --batch 3 --repeats 2 --threads 1 --profile {work}"
+            "bench soup_nano --head label_map --size 40 --channels 1 --batch 3 --repeats 2 --threads 1 --profile {work}"
         ));
         let seconds = |key: &str| facts[key].as_f64().unwrap();
         assert!(seconds("fastest_seconds") <= seconds("median_seconds"));
@@ -38,6 +38,7 @@ fn nonsense_is_refused() {
     let cases = [
         (2, "bench"),
         (2, "bench efficientnet_bo"),
+        (2, "bench soup_nano --head linaer"),
         (2, "bench soup_nano --size 0"),
         (2, "bench soup_nano --batch 0"),
         (2, "bench soup_nano --precision f16"),
