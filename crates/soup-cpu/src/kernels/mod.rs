@@ -10,6 +10,7 @@ pub(crate) mod depthwise;
 pub(crate) mod filters;
 pub(crate) mod gather;
 pub(crate) mod gemm;
+pub(crate) mod softmax;
 pub(crate) mod statistics;
 pub(crate) mod vector;
 pub(crate) mod view;

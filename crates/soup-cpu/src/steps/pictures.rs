@@ -7,6 +7,21 @@ use crate::simd::{Bf16, Element, Isa, Kernel, Simd};
 const PIXELS: usize = 16 * 1024;
 
 /// Rounds a run of values.
+fn round(isa: Isa, from: &[f32], to: &mut [Bf16]) {
+    let whole = from.len() / isa.lanes() * isa.lanes();
+    let to = &mut to[..from.len()];
+    let kernel = Round {
+        from: from.as_ptr(),
+        values: whole,
+        to: to.as_mut_ptr(),
+    };
+    // SAFETY: the engine runs on instruction sets that the processor has; both slices are as long.
+    unsafe { isa.run(kernel) };
+    for (to, &from) in to[whole..].iter_mut().zip(&from[whole..]) {
+        *to = Bf16::from_f32(from);
+    }
+}
+
 struct Round {
     from: *const f32,
     /// Whole vectors.
@@ -34,24 +49,14 @@ const AT_ONCE: usize = 2048;
 
 /// Rounds pixels of `channels` values to `stride`, a value more at most.
 #[inline(always)]
-fn round(isa: Isa, from: &[f32], to: &mut [Bf16], channels: usize, stride: usize) {
+fn round_and_pad(isa: Isa, from: &[f32], to: &mut [Bf16], channels: usize, stride: usize) {
     let zero = Bf16::from_f32(0.0);
     // Where a pixel has less than a whole word a value of the next one is read too.
     let mut rounded = vec![zero; AT_ONCE.max(channels) + 1];
     let pixels = (AT_ONCE / channels).max(1);
     let pieces = from.chunks(pixels * channels);
     for (from, to) in pieces.zip(to.chunks_mut(pixels * stride)) {
-        let whole = from.len() / isa.lanes() * isa.lanes();
-        let kernel = Round {
-            from: from.as_ptr(),
-            values: whole,
-            to: rounded.as_mut_ptr(),
-        };
-        // SAFETY: the engine runs on instruction sets that the processor has; the piece fits.
-        unsafe { isa.run(kernel) };
-        for (to, &from) in rounded[whole..].iter_mut().zip(&from[whole..]) {
-            *to = Bf16::from_f32(from);
-        }
+        round(isa, from, &mut rounded);
         for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
             let from = &rounded[pixel * channels..][..stride];
             for (channel, to) in to.iter_mut().enumerate() {
@@ -93,9 +98,10 @@ impl Step for RoundPictures {
             };
             // Known numbers make loops without branches.
             match (shape.channels, shape.stride) {
-                (1, 2) => round(context.isa, from, to, 1, 2),
-                (3, 4) => round(context.isa, from, to, 3, 4),
-                (channels, stride) => round(context.isa, from, to, channels, stride),
+                (channels, stride) if channels == stride => round(context.isa, from, to),
+                (1, 2) => round_and_pad(context.isa, from, to, 1, 2),
+                (3, 4) => round_and_pad(context.isa, from, to, 3, 4),
+                (channels, stride) => round_and_pad(context.isa, from, to, channels, stride),
             }
         });
     }

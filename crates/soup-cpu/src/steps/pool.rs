@@ -1,8 +1,9 @@
 //! Global pooling: map to vector, and back.
 
+use crate::kernels::softmax::{Totals, Weights};
 use crate::kernels::vector::{ColumnSums, Convert};
 use crate::kernels::view::Fill;
-use crate::plan::{Buffer, Context, Step, Vector, View};
+use crate::plan::{Buffer, Context, MapShape, Step, Vector, View};
 use crate::simd::Values;
 
 /// Channels that one task pools, and pixels that it reads at a time.
@@ -76,8 +77,7 @@ impl Step for AveragePool {
 }
 
 /// `ln(mean(exp(s x))) / s` over the pixels of each picture: the mean for a sharpness of 0, the
-/// maximum for an infinite one. Maps of heads are small, so this is plain code in `f64`, where a
-/// small sharpness costs no digits.
+/// maximum for an infinite one.
 #[derive(Debug)]
 pub(crate) struct LogSumExpPool {
     pub view: View,
@@ -131,6 +131,17 @@ pub(super) unsafe fn read<'a>(
     }
 }
 
+/// Sharpness from which on single precision will do: what is pooled is a sum's distance from 1 over the sharpness. Below,
+/// and where only the maximum counts, sums are plain code in `f64`.
+const LEAST_SHARPNESS: f32 = 0.0625;
+
+fn is_vectorised(sharpness: f32) -> bool {
+    sharpness.is_finite() && sharpness.abs() >= LEAST_SHARPNESS
+}
+
+/// Rows of a map's channels that [`Shares::each`] needs.
+const SHARE_ROWS: usize = 3;
+
 /// How the pixels of one channel share in what is pooled: each by its weight over the total.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shares {
@@ -143,6 +154,46 @@ pub(super) struct Shares {
 }
 
 impl Shares {
+    /// Of every channel of a picture; `rows` are [`SHARE_ROWS`] rows.
+    ///
+    /// # Safety
+    /// `rows` must have that much room.
+    unsafe fn each<'a>(
+        context: &Context<'_>,
+        shape: &'a MapShape,
+        values: &'a [f32],
+        sharpness: f32,
+        rows: *mut f32,
+    ) -> impl Iterator<Item = Self> + use<'a> {
+        let vectorised = is_vectorised(sharpness);
+        if vectorised {
+            // SAFETY: as promised; stored channels are whole vectors.
+            unsafe {
+                context.isa.run(Totals {
+                    values: values.as_ptr(),
+                    stride: shape.stride,
+                    places: shape.pixels(),
+                    sharpness,
+                    to: rows,
+                });
+            }
+        }
+        (0..shape.channels).map(move |c| {
+            if !vectorised {
+                return Self::of(channel(values, c, shape.stride), sharpness);
+            }
+            // SAFETY: the rows were written above.
+            let [peak, total, above] =
+                [0, 1, 2].map(|row| f64::from(unsafe { *rows.add(row * shape.stride + c) }));
+            Self {
+                sharpness: f64::from(sharpness),
+                peak,
+                total,
+                weighted: peak * total + above,
+            }
+        })
+    }
+
     pub(super) fn of(channel: impl Iterator<Item = f32> + Clone, sharpness: f32) -> Self {
         let sharpness = f64::from(sharpness);
         let values = channel.map(f64::from);
@@ -196,6 +247,15 @@ impl Shares {
     }
 }
 
+/// One channel of a picture whose pixels are `stride` values apart.
+pub(super) fn channel(
+    picture: &[f32],
+    channel: usize,
+    stride: usize,
+) -> impl ExactSizeIterator<Item = f32> + Clone {
+    picture[channel..].iter().step_by(stride).copied()
+}
+
 impl Step for LogSumExpPool {
     fn run(&self, context: &Context<'_>) {
         let shape = &self.view.shape;
@@ -206,12 +266,13 @@ impl Step for LogSumExpPool {
                 // SAFETY: a task writes its own picture's vector.
                 unsafe {
                     let values = read(context, &self.view, picture, worker, 0);
+                    let rows = context.scratch(worker).add(shape.len());
                     let to =
                         std::slice::from_raw_parts_mut(self.to.at(context, picture), shape.stride);
                     to[shape.channels..].fill(0.0);
-                    for (c, place) in to[..shape.channels].iter_mut().enumerate() {
-                        let channel = values[c..].iter().step_by(shape.stride).copied();
-                        *place = Shares::of(channel.clone(), sharpness).pooled(channel) as f32;
+                    let shares = Shares::each(context, shape, values, sharpness, rows);
+                    for (c, (place, shares)) in to.iter_mut().zip(shares).enumerate() {
+                        *place = shares.pooled(channel(values, c, shape.stride)) as f32;
                     }
                 }
             });
@@ -223,7 +284,7 @@ impl Step for LogSumExpPool {
     }
 
     fn scratch(&self) -> usize {
-        self.view.shape.len()
+        self.view.shape.len() + SHARE_ROWS * self.view.shape.stride
     }
 
     fn name(&self) -> &'static str {
@@ -258,29 +319,43 @@ impl Step for LogSumExpPoolBackward {
                         self.gradient.at(context, picture),
                         shape.stride,
                     );
-                    // The scratch behind the picture's values.
-                    let to = std::slice::from_raw_parts_mut(
-                        context.scratch(worker).add(shape.len()),
-                        shape.len(),
-                    );
-                    for c in 0..shape.stride {
-                        let channel = values[c..].iter().step_by(shape.stride).copied();
-                        let places = to[c..].iter_mut().step_by(shape.stride);
-                        if c >= shape.channels {
-                            places.for_each(|to| *to = 0.0);
-                            continue;
-                        }
-                        let shares = Shares::of(channel.clone(), sharpness);
+                    // The scratch behind the picture's values, and behind that.
+                    let to = context.scratch(worker).add(shape.len());
+                    let rows = to.add(shape.len());
+                    let factors = rows.add(SHARE_ROWS * shape.stride);
+                    std::ptr::write_bytes(factors, 0, shape.stride);
+                    let vectorised = is_vectorised(sharpness);
+                    if !vectorised {
+                        std::ptr::write_bytes(to, 0, shape.len());
+                    }
+                    let shares = Shares::each(context, shape, values, sharpness, rows);
+                    for (c, shares) in shares.enumerate() {
+                        let channel = channel(values, c, shape.stride);
                         if learned {
                             slope += f64::from(gradient[c]) * shares.slope(channel.clone());
                         }
-                        let scale = f64::from(gradient[c]) / shares.total;
-                        for (to, value) in places.zip(channel) {
-                            *to = (scale * shares.weight(f64::from(value))) as f32;
+                        let factor = f64::from(gradient[c]) / shares.total;
+                        *factors.add(c) = factor as f32;
+                        if !vectorised {
+                            for (pixel, value) in channel.enumerate() {
+                                *to.add(pixel * shape.stride + c) =
+                                    (factor * shares.weight(f64::from(value))) as f32;
+                            }
                         }
                     }
+                    if vectorised {
+                        context.isa.run(Weights {
+                            values: values.as_ptr(),
+                            stride: shape.stride,
+                            places: shape.pixels(),
+                            sharpness,
+                            peak: rows,
+                            factor: factors,
+                            to,
+                        });
+                    }
                     context.run(Convert {
-                        from: Values::floats(to.as_mut_ptr()),
+                        from: Values::floats(to),
                         to: context.map(self.to).add(picture * shape.len()),
                         values: shape.len(),
                         add: false,
@@ -306,7 +381,7 @@ impl Step for LogSumExpPoolBackward {
     }
 
     fn scratch(&self) -> usize {
-        2 * self.view.shape.len()
+        2 * self.view.shape.len() + (SHARE_ROWS + 1) * self.view.shape.stride
     }
 
     fn name(&self) -> &'static str {
