@@ -54,6 +54,7 @@ pub(super) struct Row {
 
 impl Row {
     /// How far a point of the row moves, as a share of the drawing's longer side; `u` is its place from 0 (left) to 1.
+    /// Ink is read from where its point would go, so that it moves the other way, which chance does not tell apart.
     pub fn shift(&self, u: f32) -> [f32; 2] {
         let (first, weights) = spline(u);
         let met = self.steps[first..].iter().zip(weights);
@@ -148,7 +149,6 @@ mod tests {
         }
     }
 
-    /// A full sheet of ink moves as its outline does, the other way: ink is read from where a corner would go.
     #[test]
     fn ink_keeps_its_size_on_the_whole() {
         let [ink, ..] = shapes();

@@ -1,8 +1,8 @@
 //! Settings as data: one TOML file with a section a concept, every key optional, every mistake
 //! named.
 //!
-//! A [`Config`] is made from the defaults, a preset or file, and `section.key=value` arguments, in
-//! this order; [`Config::check`] turns it into a [`CheckedConfig`], the only thing that the trainer
+//! A [`Config`] is made from the defaults, a preset or file (whose key `preset` may name a preset to lie on), and
+//! `section.key=value` arguments, in this order; [`Config::check`] turns it into a [`CheckedConfig`], the only thing that the trainer
 //! takes.
 //!
 //! ```
