@@ -6,7 +6,7 @@ use crate::kernels::vector::Convert;
 use crate::plan::{Buffer, Context, MapShape, Step, Vector, View};
 use crate::simd::Values;
 
-use super::pool::{Shares, channel, read};
+use super::pool::{Shares, channel_of, read};
 
 /// What attention computes: `mean * mean(values) + share * sum(softmax(temperature scores) values)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,10 +57,10 @@ impl Step for AttentionPool {
                         std::slice::from_raw_parts_mut(self.to.at(context, picture), shape.stride);
                     to[shape.channels..].fill(0.0);
                     for (c, to) in to[..shape.channels].iter_mut().enumerate() {
-                        let channel_values = channel(values, c, shape.stride).map(f64::from);
-                        let sum: f64 = channel_values.clone().sum();
-                        let weights = softmax(channel(scores, c, shape.stride), temperature);
-                        let attended: f64 = channel_values.zip(weights).map(|(v, w)| v * w).sum();
+                        let channel = channel_of(values, c, shape.stride).map(f64::from);
+                        let sum: f64 = channel.clone().sum();
+                        let weights = softmax(channel_of(scores, c, shape.stride), temperature);
+                        let attended: f64 = channel.zip(weights).map(|(v, w)| v * w).sum();
                         *to = (mean * sum + share * attended) as f32;
                     }
                 }
@@ -116,15 +116,12 @@ impl Step for AttentionPoolBackward {
                     to_scores.fill(0.0);
                     to_values.fill(0.0);
                     for (c, &given) in gradient[..shape.channels].iter().enumerate() {
-                        let channel_values = channel(values, c, shape.stride).map(f64::from);
-                        let weights = softmax(channel(scores, c, shape.stride), temperature);
-                        let weighted = channel_values
-                            .clone()
-                            .zip(weights.clone())
-                            .map(|(v, w)| v * w);
+                        let channel = channel_of(values, c, shape.stride).map(f64::from);
+                        let weights = softmax(channel_of(scores, c, shape.stride), temperature);
+                        let weighted = channel.clone().zip(weights.clone()).map(|(v, w)| v * w);
                         let attended: f64 = weighted.sum();
                         let given = f64::from(given);
-                        for (pixel, (value, weight)) in channel_values.zip(weights).enumerate() {
+                        for (pixel, (value, weight)) in channel.zip(weights).enumerate() {
                             let at = pixel * shape.stride + c;
                             to_values[at] = (given * (share * weight + mean)) as f32;
                             // The largest score stays the largest, whatever its value.

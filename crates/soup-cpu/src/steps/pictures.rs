@@ -22,9 +22,9 @@ fn round(isa: Isa, from: &[f32], to: &mut [Bf16]) {
     }
 }
 
+/// The same of whole vectors.
 struct Round {
     from: *const f32,
-    /// Whole vectors.
     values: usize,
     to: *mut Bf16,
 }

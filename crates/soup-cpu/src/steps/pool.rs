@@ -1,6 +1,6 @@
 //! Global pooling: map to vector, and back.
 
-use crate::kernels::softmax::{Totals, Weights};
+use crate::kernels::softmax::{Places, Totals, Weights};
 use crate::kernels::vector::{ColumnSums, Convert};
 use crate::kernels::view::Fill;
 use crate::plan::{Buffer, Context, MapShape, Step, Vector, View};
@@ -135,8 +135,15 @@ pub(super) unsafe fn read<'a>(
 /// and where only the maximum counts, sums are plain code in `f64`.
 const LEAST_SHARPNESS: f32 = 0.0625;
 
-fn is_vectorised(sharpness: f32) -> bool {
-    sharpness.is_finite() && sharpness.abs() >= LEAST_SHARPNESS
+/// A picture as kernels take it, where they serve.
+fn places(shape: &MapShape, values: &[f32], sharpness: f32) -> Option<Places> {
+    let serve = sharpness.is_finite() && sharpness.abs() >= LEAST_SHARPNESS;
+    serve.then_some(Places {
+        values: values.as_ptr(),
+        stride: shape.stride,
+        count: shape.pixels(),
+        sharpness,
+    })
 }
 
 /// Rows of a map's channels that [`Shares::each`] needs.
@@ -165,22 +172,14 @@ impl Shares {
         sharpness: f32,
         rows: *mut f32,
     ) -> impl Iterator<Item = Self> + use<'a> {
-        let vectorised = is_vectorised(sharpness);
-        if vectorised {
+        let places = places(shape, values, sharpness);
+        if let Some(places) = places {
             // SAFETY: as promised; stored channels are whole vectors.
-            unsafe {
-                context.isa.run(Totals {
-                    values: values.as_ptr(),
-                    stride: shape.stride,
-                    places: shape.pixels(),
-                    sharpness,
-                    to: rows,
-                });
-            }
+            unsafe { context.isa.run(Totals { places, to: rows }) };
         }
         (0..shape.channels).map(move |c| {
-            if !vectorised {
-                return Self::of(channel(values, c, shape.stride), sharpness);
+            if places.is_none() {
+                return Self::of(channel_of(values, c, shape.stride), sharpness);
             }
             // SAFETY: the rows were written above.
             let [peak, total, above] =
@@ -248,7 +247,7 @@ impl Shares {
 }
 
 /// One channel of a picture whose pixels are `stride` values apart.
-pub(super) fn channel(
+pub(super) fn channel_of(
     picture: &[f32],
     channel: usize,
     stride: usize,
@@ -272,7 +271,7 @@ impl Step for LogSumExpPool {
                     to[shape.channels..].fill(0.0);
                     let shares = Shares::each(context, shape, values, sharpness, rows);
                     for (c, (place, shares)) in to.iter_mut().zip(shares).enumerate() {
-                        *place = shares.pooled(channel(values, c, shape.stride)) as f32;
+                        *place = shares.pooled(channel_of(values, c, shape.stride)) as f32;
                     }
                 }
             });
@@ -324,31 +323,28 @@ impl Step for LogSumExpPoolBackward {
                     let rows = to.add(shape.len());
                     let factors = rows.add(SHARE_ROWS * shape.stride);
                     std::ptr::write_bytes(factors, 0, shape.stride);
-                    let vectorised = is_vectorised(sharpness);
-                    if !vectorised {
+                    let places = places(shape, values, sharpness);
+                    if places.is_none() {
                         std::ptr::write_bytes(to, 0, shape.len());
                     }
                     let shares = Shares::each(context, shape, values, sharpness, rows);
                     for (c, shares) in shares.enumerate() {
-                        let channel = channel(values, c, shape.stride);
+                        let channel = channel_of(values, c, shape.stride);
                         if learned {
                             slope += f64::from(gradient[c]) * shares.slope(channel.clone());
                         }
                         let factor = f64::from(gradient[c]) / shares.total;
                         *factors.add(c) = factor as f32;
-                        if !vectorised {
+                        if places.is_none() {
                             for (pixel, value) in channel.enumerate() {
                                 *to.add(pixel * shape.stride + c) =
                                     (factor * shares.weight(f64::from(value))) as f32;
                             }
                         }
                     }
-                    if vectorised {
+                    if let Some(places) = places {
                         context.isa.run(Weights {
-                            values: values.as_ptr(),
-                            stride: shape.stride,
-                            places: shape.pixels(),
-                            sharpness,
+                            places,
                             peak: rows,
                             factor: factors,
                             to,
