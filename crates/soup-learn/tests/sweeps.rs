@@ -8,6 +8,7 @@ use soup_learn::sweeps::{
     Race, RaceConfig, Results, Step, Trial,
     race::{Observation, Status},
     search::Search,
+    space::Point,
 };
 use soup_random::{Purpose, Stream};
 
@@ -91,6 +92,7 @@ fn race() -> Race {
         ],
         search: Search::Grid,
         config: RaceConfig::default(),
+        reference: None,
     }
 }
 
@@ -259,6 +261,19 @@ fn two_candidates_get_seeds_until_the_noise_is_known() {
     let (status, spent) = World::new(7, [0.001, 0.004]).sweep(&race);
     assert_eq!(status, [Status::Tied; 2]);
     assert!(spent >= 8.0, "{spent}");
+}
+
+/// Where the question is what each candidate changes, the worst ones get as many seeds as the best ones.
+#[test]
+fn with_a_reference_seeds_go_to_all_alike() {
+    let mut race = race();
+    race.config.rungs = Vec::new();
+    race.config.budget = 1.0;
+    race.reference = Some(vec![Point::Value(4)]);
+    let world = World::new(8, [0.02, 0.04]);
+    assert_eq!(world.sweep(&race).1, (CANDIDATES * 3) as f64);
+    race.reference = None;
+    assert!(world.sweep(&race).1 < (CANDIDATES * 2) as f64);
 }
 
 /// A candidate whose loss is no number any more is out, and the others go on.

@@ -138,6 +138,15 @@ fn killed_sweeps_go_on_and_no_trial_is_repeated_or_lost() {
         again.stdout.trim_end()
     );
     assert_eq!(place.read("s/ranking.csv").lines().count(), 5);
+    // By the loss instead, which the trials told too.
+    let other = place.json("sweep s --metric loss");
+    let score = other["candidates"][0]["score"].as_f64().unwrap();
+    assert!(score < 0.0 && other["metric"] == "loss", "{other}");
+    assert!(
+        place
+            .read("s/ranking.json")
+            .contains("\"metric\": \"accuracy\"")
+    );
 }
 
 #[test]
@@ -191,7 +200,7 @@ fn wrong_sweeps_are_named() {
         .write("sweep.toml", TINY)
         .write("no.toml", "[[[")
         .write("key.toml", with(&format!("metrik = 'loss'\n{options}")))
-        .write("metric.toml", with(&format!("metric = 'mAP'\n{options}")))
+        .write("metric.toml", with(&format!("metric = 'auc'\n{options}")))
         .write("none.toml", with(""))
         .write(
             "option.toml",

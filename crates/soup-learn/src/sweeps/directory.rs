@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::{
-    file::SweepFile,
+    file::{Metric, SweepFile},
     race::{Observation, Results, Trial},
 };
 use crate::{
@@ -48,6 +48,9 @@ pub struct TrialRecord {
     pub share: f64,
     /// The score, larger is better; none for a trial that failed.
     pub score: Option<f64>,
+    /// The score by every metric that there is a number for.
+    #[serde(default)]
+    pub scores: BTreeMap<Metric, f64>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -198,6 +201,17 @@ impl SweepDirectory {
             known.insert(record.trial, record);
         }
         Ok(())
+    }
+}
+
+impl TrialRecord {
+    /// The same, scored by another metric than the sweep's.
+    pub(super) fn by(&self, metric: Metric) -> Self {
+        Self {
+            score: self.scores.get(&metric).copied(),
+            pictures: Vec::new(),
+            ..self.clone()
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     directory::{SweepDirectory, TrialRecord, results},
     file::{Metric, SweepFile},
     race::{Race, Replay, Status, Step, Trial},
-    space::Point,
+    space::{Candidate, Point},
     ties::{Look, fit},
 };
 use crate::{Error, metrics::Interval, runs::files};
@@ -27,6 +27,8 @@ pub struct Ranking {
     pub candidates: Vec<Ranked>,
     /// The candidates that cannot be told from the best, by their numbers.
     pub tied: Vec<usize>,
+    /// The candidate that all others are compared with, where the sweep names one.
+    pub reference: Option<usize>,
     /// Standard deviation of the score of one training, the seed's part left out; none while no
     /// candidate has two seeds.
     pub noise: Option<f64>,
@@ -55,6 +57,10 @@ pub struct Ranked {
     pub behind: Option<f64>,
     /// 95 % interval of it, paired: what the two have in common drops out.
     pub behind_interval: Option<Interval>,
+    /// Score above that of the reference.
+    pub gain: Option<f64>,
+    /// 95 % interval of it, paired; of this candidate by itself, however many others there are.
+    pub gain_interval: Option<Interval>,
     /// Trainings that reached `share`.
     pub seeds: usize,
     /// Share of a training after which the score was taken.
@@ -111,13 +117,57 @@ impl Ranking {
         Ok((Self::new(&file, &records), file))
     }
 
+    /// The ranking of the trials that are finished, by another metric than the one that the sweep goes by. Pictures are
+    /// not paired.
+    ///
+    /// # Errors
+    /// As [`Ranking::read`]; [`Error::Format`] for a trial that tells nothing of this metric.
+    pub fn read_by(directory: &SweepDirectory, metric: Metric) -> Result<Self, Error> {
+        let file = directory.open()?;
+        let mut records = BTreeMap::new();
+        directory.read(&mut records)?;
+        let silent =
+            |record: &&TrialRecord| record.score.is_some() && !record.scores.contains_key(&metric);
+        if let Some(record) = records.values().find(silent) {
+            let problem = format!(
+                "candidate {} with seed {} has no {}: an older soup trained it, or it has no such score",
+                record.trial.candidate,
+                record.trial.seed,
+                metric.name()
+            );
+            return Err(Error::format(directory.root(), problem));
+        }
+        Ok(Self::by(&file, &records, metric))
+    }
+
     /// The ranking of these trials.
     pub fn new(file: &SweepFile, records: &BTreeMap<Trial, TrialRecord>) -> Self {
+        Self::of(file, records, records, file.metric)
+    }
+
+    /// The ranking of these trials by another metric than the sweep's.
+    fn by(file: &SweepFile, records: &BTreeMap<Trial, TrialRecord>, metric: Metric) -> Self {
+        let scored = records.iter();
+        let scored = scored
+            .map(|(trial, record)| (*trial, record.by(metric)))
+            .collect();
+        Self::of(file, records, &scored, metric)
+    }
+
+    /// The race goes by `raced`, the ranking by `records` of the same trials.
+    fn of(
+        file: &SweepFile,
+        raced: &BTreeMap<Trial, TrialRecord>,
+        records: &BTreeMap<Trial, TrialRecord>,
+        metric: Metric,
+    ) -> Self {
         let race = file.race();
-        let results = results(records);
-        let replay = race.replay(&results);
+        let raced = results(raced);
+        let replay = race.replay_by(&raced, &results(records));
+        let of_reference = |candidate: &Candidate| Some(candidate) == race.reference.as_ref();
+        let reference = replay.candidates.iter().position(of_reference);
         let mut candidates: Vec<Ranked> = (0..replay.candidates.len())
-            .map(|candidate| ranked(&race, &replay, records, candidate))
+            .map(|candidate| ranked(&race, &replay, records, candidate, reference))
             .collect();
         let order = |row: &Ranked| match row.status {
             Status::Tied | Status::Worse => 0,
@@ -140,9 +190,10 @@ impl Ranking {
         let trainings = furthest(records).map(|record| record.share).sum();
         let all = (race.search.count(&race.options) * race.config.seeds) as f64;
         Self {
-            metric: file.metric,
-            complete: race.next(&results) == Step::Done,
+            metric,
+            complete: race.next(&raced) == Step::Done,
             tied: tied.map(|row| row.candidate).collect(),
+            reference,
             noise: replay
                 .evidence
                 .as_ref()
@@ -186,7 +237,7 @@ impl Ranking {
         names
             .iter()
             .for_each(|name| text.push_str(&format!(",{}", quoted(name))));
-        text.push_str(",score,low,high,behind,behind_low,behind_high,seeds,share,seconds,images_per_second,on_front\n");
+        text.push_str(",score,low,high,behind,behind_low,behind_high,gain,gain_low,gain_high,seeds,share,seconds,images_per_second,on_front\n");
         let figure = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
         for row in &self.candidates {
             let _ = write!(text, "{},{},{}", row.rank, row.candidate, row.status.word());
@@ -195,13 +246,16 @@ impl Ranking {
             }
             let _ = writeln!(
                 text,
-                ",{},{},{},{},{},{},{},{},{},{},{}",
+                ",{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
                 figure(row.score),
                 figure(row.interval.map(|interval| interval.low)),
                 figure(row.interval.map(|interval| interval.high)),
                 figure(row.behind),
                 figure(row.behind_interval.map(|interval| interval.low)),
                 figure(row.behind_interval.map(|interval| interval.high)),
+                figure(row.gain),
+                figure(row.gain_interval.map(|interval| interval.low)),
+                figure(row.gain_interval.map(|interval| interval.high)),
                 row.seeds,
                 row.share,
                 row.seconds,
@@ -247,6 +301,7 @@ fn ranked(
     replay: &Replay,
     records: &BTreeMap<Trial, TrialRecord>,
     candidate: usize,
+    reference: Option<usize>,
 ) -> Ranked {
     let of_candidate = |record: &&TrialRecord| record.trial.candidate == candidate;
     let own: Vec<&TrialRecord> = furthest(records).filter(of_candidate).collect();
@@ -268,6 +323,8 @@ fn ranked(
         interval: None,
         behind: None,
         behind_interval: None,
+        gain: None,
+        gain_interval: None,
         seeds: at_rung.len(),
         share: rung.map_or(0.0, |rung| race.share(rung)),
         seconds: own.iter().map(|record| record.seconds).sum(),
@@ -292,6 +349,11 @@ fn ranked(
         } else {
             evidence.interval(best, Some(at))
         };
+        let place = |reference| compared.iter().position(|of| *of == reference);
+        if let Some(reference) = reference.and_then(place).filter(|place| *place != at) {
+            row.gain = Some(scores[at] - scores[reference]);
+            row.gain_interval = evidence.interval(at, Some(reference));
+        }
     }
     row
 }

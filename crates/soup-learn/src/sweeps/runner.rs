@@ -10,7 +10,7 @@ use std::{
 use super::{
     claims::{Claim, Worker},
     directory::{SweepDirectory, TrialRecord, results},
-    file::SweepFile,
+    file::{Metric, SweepFile},
     race::{Race, Step, Trial},
 };
 use crate::{
@@ -189,6 +189,7 @@ impl Work<'_> {
             train_seed,
             share: self.race.share(self.trial.rung),
             score: None,
+            scores: BTreeMap::new(),
             failure: None,
             epochs: 0,
             seconds: 0.0,
@@ -249,12 +250,14 @@ impl Work<'_> {
         let speeds = epochs.iter().map(|epoch| epoch.images_per_second);
         record.images_per_second = speeds.sum::<f64>() / epochs.len() as f64;
         if self.trial.rung < self.race.last_rung() {
-            let scores = looks.iter().map(|look| self.file.metric.of_epoch(look));
-            record.score = Some(scores.sum::<f64>() / looks.len() as f64);
+            record.scores = scores(|metric| {
+                let scores = looks.iter().map(|look| metric.of_epoch(look));
+                scores.sum::<f64>() / looks.len() as f64
+            });
         } else {
             self.score(&mut record, &path, summary.as_ref(), only_composed)?;
         }
-        record.score = record.score.filter(|score| score.is_finite());
+        record.score = record.scores.get(&self.file.metric).copied();
         if record.score.is_none() {
             record.failure = Some("its score is no number".to_owned());
         }
@@ -294,7 +297,7 @@ impl Work<'_> {
         })
     }
 
-    /// The score of a whole training: of the best epoch of each fold, as `soup train` reports it.
+    /// The scores of a whole training: of the best epoch of each fold, as `soup train` reports it.
     fn score(
         &self,
         record: &mut TrialRecord,
@@ -302,11 +305,14 @@ impl Work<'_> {
         summary: Option<&TrainSummary>,
         only_composed: bool,
     ) -> Result<(), Error> {
-        record.score = summary.map(|summary| self.file.metric.of_evaluation(&summary.out_of_fold));
-        // Each seed composes other pictures; those of a pack are the same for all.
-        if only_composed {
-            return Ok(());
+        if let Some(summary) = summary {
+            record.scores = scores(|metric| metric.of_evaluation(&summary.out_of_fold));
         }
+        // Each seed composes other pictures; those of a pack are the same for all.
+        let Some((metric, factor)) = self.file.metric.of_pictures().filter(|_| !only_composed)
+        else {
+            return Ok(());
+        };
         let held_out = OutOfFold::read(run, self.options.stop)?;
         let labels = held_out.label_names.len();
         let rows = held_out
@@ -320,11 +326,16 @@ impl Work<'_> {
         }
         let table = Table::new(&probabilities, &targets, &held_out.label_names, &[0.5])
             .map_err(|error| Error::format(&held_out.path, error.to_string()))?;
-        let (metric, factor) = self.file.metric.of_pictures();
         let values = table.row_values(metric).into_iter();
         record.pictures = values.map(|value| (factor * value) as f32).collect();
         Ok(())
     }
+}
+
+/// The metrics that have a number here.
+fn scores(of: impl Fn(Metric) -> f64) -> BTreeMap<Metric, f64> {
+    let all = Metric::ALL.into_iter().map(|metric| (metric, of(metric)));
+    all.filter(|(_, score)| score.is_finite()).collect()
 }
 
 /// Stops a training at the end of the epoch in which its share is reached.

@@ -136,6 +136,14 @@ impl SweepOption {
         }
     }
 
+    /// The point of a value, or of a choice by its name; none for what is not tried, and in a range.
+    pub fn find(&self, value: &Value) -> Option<Point> {
+        let choice = |name: &String| value.as_str() == Some(name);
+        (self.values.iter().position(|tried| tried == value))
+            .or_else(|| self.choices.keys().position(choice))
+            .map(Point::Value)
+    }
+
     /// The value in words.
     pub fn show(&self, point: Point) -> String {
         match point {
@@ -222,6 +230,12 @@ mod tests {
         assert_eq!(
             (choice.show(Point::Value(1)), choice.name()),
             ("small".into(), "size")
+        );
+        assert_eq!(choice.find(&Value::from("small")), Some(Point::Value(1)));
+        assert_eq!(flip.find(&Value::from(0.8)), Some(Point::Value(1)));
+        assert_eq!(
+            (flip.find(&Value::from(0.7)), rate.find(&Value::from(2e-4))),
+            (None, None)
         );
         let batch = option("key = 'train.batch'\nlow = 4\nhigh = 24\ninteger = true");
         assert_eq!(batch.show(Point::Range(0.5)), "14");

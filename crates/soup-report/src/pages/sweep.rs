@@ -35,7 +35,10 @@ pub fn of_sweep(path: &Path, ranking: &Ranking, file: &SweepFile) -> String {
             div.plots {
                 // Of one option the effects say all.
                 @if file.options.len() > 1 { (coordinates(ranking, file)) }
-                (effects(ranking))
+                @match ranking.reference {
+                    Some(reference) => { (gains(ranking, reference)) }
+                    None => { (effects(ranking)) }
+                }
             }
         }
         footer { p.soft { "Made by soup " (env!("CARGO_PKG_VERSION")) " from " (path.display()) } }
@@ -49,6 +52,7 @@ fn metric(metric: Metric) -> &'static str {
         Metric::Accuracy => "accuracy",
         Metric::ExactMatch => "exact match",
         Metric::Loss => "loss, below 0",
+        Metric::MeanAveragePrecision => "mAP",
     }
 }
 
@@ -274,16 +278,21 @@ fn speed(ranking: &Ranking) -> Markup {
 fn table(ranking: &Ranking) -> Markup {
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), share);
     let span = |interval: Option<Interval>| interval.map_or("-".to_owned(), between);
+    let signed = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:+.4}"));
     let rows: Vec<Vec<String>> = (ranking.candidates.iter())
         .map(|row| {
+            let (compared, interval) = match ranking.reference {
+                Some(_) => (signed(row.gain), row.gain_interval),
+                None => (figure(row.behind), row.behind_interval),
+            };
             vec![
                 row.rank.to_string(),
                 row.candidate.to_string(),
                 row.status.word().to_owned(),
                 figure(row.score),
                 span(row.interval),
-                figure(row.behind),
-                span(row.behind_interval),
+                compared,
+                span(interval),
                 row.seeds.to_string(),
                 format!("{:.0} %", 100.0 * row.share),
                 number(row.images_per_second),
@@ -298,7 +307,10 @@ fn table(ranking: &Ranking) -> Markup {
         "status",
         "#score",
         "#95 % interval",
-        "#behind",
+        match ranking.reference {
+            Some(_) => "#gain",
+            None => "#behind",
+        },
         "#95 % interval, paired",
         "#seeds",
         "#trained",
@@ -388,6 +400,52 @@ fn coordinates(ranking: &Ranking, file: &SweepFile) -> Markup {
     let plot = parallel(&axes, &threads, &alternative);
     let note = "A line is a candidate, read from the top down. Those that were not trained to the end have no score.";
     figure("Values and scores", &plot, &keys(ranking), note)
+}
+
+/// How far each candidate lies above the one that all are compared with.
+fn gains(ranking: &Ranking, reference: usize) -> Markup {
+    let rows: Vec<Row> = (ranking.candidates.iter())
+        .filter_map(|row| {
+            let gain = row.gain?;
+            Some(Row {
+                name: called(row),
+                colour: 0,
+                value: gain,
+                interval: row.gain_interval.map(|of| (of.low, of.high)),
+                words: format!("{}: {gain:+.4}", values(row)),
+            })
+        })
+        .take(DRAWN)
+        .collect();
+    let of_reference = ranking
+        .candidates
+        .iter()
+        .find(|row| row.candidate == reference);
+    let Some(of_reference) = of_reference.filter(|_| !rows.is_empty()) else {
+        return html! {};
+    };
+    let ends = rows.iter().flat_map(|row| {
+        let (low, high) = row.interval.unwrap_or((row.value, row.value));
+        [low, high, 0.0]
+    });
+    let name = format!(
+        "{} above candidate {reference}, with its 95 % interval",
+        metric(ranking.metric)
+    );
+    let axis = Axis::around(&name, ends);
+    let said: Vec<&str> = rows.iter().map(|row| row.words.as_str()).collect();
+    let alternative = format!("Gain of each candidate: {}.", said.join("; "));
+    let note = format!(
+        "Compared with candidate {reference} ({}) on the same seeds and pictures. Each interval holds by itself: of \
+         twenty that change nothing, one lies beside zero by chance.",
+        values(of_reference)
+    );
+    figure(
+        "Gain over the reference",
+        &intervals(&axis, &rows, Some(0.0), &alternative),
+        &[],
+        &note,
+    )
 }
 
 fn effects(ranking: &Ranking) -> Markup {

@@ -161,11 +161,40 @@ fn pages_of_runs_hold_what_there_is_to_see() {
 #[test]
 fn a_page_of_a_sweep_ranks_and_says_who_is_tied() {
     let folder = tempfile::tempdir().unwrap();
-    support::sweep(folder.path());
+    support::sweep(folder.path(), support::SEARCH);
     let (ranking, file) = Ranking::read(&SweepDirectory::at(folder.path())).unwrap();
     let page = of_sweep(Path::new("options"), &ranking, &file);
     check(&page);
     insta::assert_snapshot!("sweep", outline(&page));
+}
+
+#[test]
+fn a_page_of_an_ablation_tells_gains() {
+    let folder = tempfile::tempdir().unwrap();
+    support::sweep(folder.path(), support::ABLATION);
+    let (ranking, file) = Ranking::read(&SweepDirectory::at(folder.path())).unwrap();
+    let (maps, query) = (&ranking.candidates[1], &ranking.candidates[0]);
+    assert_eq!(
+        (ranking.reference, maps.candidate, maps.gain),
+        (Some(1), 1, None)
+    );
+    // .72 and .724 against .71 and .712.
+    let interval = query.gain_interval.unwrap();
+    assert!((query.gain.unwrap() - 0.011).abs() < 1e-9, "{query:?}");
+    assert!(
+        interval.low < 0.011 && interval.high > 0.011,
+        "{interval:?}"
+    );
+    let page = of_sweep(Path::new("heads"), &ranking, &file);
+    check(&page);
+    for part in [
+        "Gain over the reference",
+        "above candidate 1",
+        "head = maps",
+        "-0.0110",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]

@@ -150,18 +150,26 @@ fn epochs(fold: usize, count: usize) -> Vec<EpochRecord> {
         .collect()
 }
 
-/// A sweep over values, choices and a range, every candidate trained to its end with two seeds.
-pub fn sweep(path: &Path) {
-    let text = "preset = 'quick'\nsettings = ['data.compose_share=1']\n\
-        [search]\nkind = 'random'\ncount = 9\nseed = 3\n[race]\nrungs = []\nseeds = 2\nbudget = 1.0\n\
-        [[option]]\nkey = 'train.rate'\nlow = 1e-4\nhigh = 1e-2\nlog = true\n\
-        [[option]]\nkey = 'train.batch'\nvalues = [8, 16, 32]\n\
-        [[option]]\nname = 'head <&>'\n[option.choices]\nmaps = ['model.head=label_map']\nplain = ['model.head=linear']\n";
+/// A sweep over values, choices and a range.
+pub const SEARCH: &str = "preset = 'quick'\nsettings = ['data.compose_share=1']\n\
+    [search]\nkind = 'random'\ncount = 9\nseed = 3\n[race]\nrungs = []\nseeds = 2\nbudget = 1.0\n\
+    [[option]]\nkey = 'train.rate'\nlow = 1e-4\nhigh = 1e-2\nlog = true\n\
+    [[option]]\nkey = 'train.batch'\nvalues = [8, 16, 32]\n\
+    [[option]]\nname = 'head <&>'\n[option.choices]\nmaps = ['model.head=label_map']\nplain = ['model.head=linear']\n";
+
+/// A sweep that compares all with one.
+pub const ABLATION: &str = "preset = 'quick'\nsettings = ['data.compose_share=1']\n\
+    [race]\nrungs = []\nseeds = 2\nbudget = 1.0\n[reference]\nhead = 'maps'\n\
+    [[option]]\nname = 'head'\n[option.choices]\nlinear = ['model.head=linear']\nmaps = ['model.head=label_map']\n\
+    query = ['model.head=label_query']\n";
+
+/// The folder of a sweep, every candidate trained to its end with two seeds.
+pub fn sweep(path: &Path, text: &str) {
     fs::create_dir_all(path.join("trials")).unwrap();
     fs::write(path.join("sweep.toml"), text).unwrap();
     let file = SweepFile::parse(text, "sweep.toml").unwrap();
     fs::write(path.join("base.toml"), file.base().unwrap().to_toml()).unwrap();
-    for candidate in 0..9 {
+    for candidate in 0..file.search.count(&file.options) {
         for seed in 0..2 {
             let trial = Trial {
                 candidate,
@@ -176,6 +184,7 @@ pub fn sweep(path: &Path) {
                 score: Some(
                     0.7 + 0.01 * candidate as f64 + 0.002 * seed as f64 * (candidate % 3) as f64,
                 ),
+                scores: Default::default(),
                 failure: None,
                 epochs: 6,
                 seconds: 60.0,

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use soup_data::Error as DataError;
 use soup_decide::write_atomically;
 use soup_learn::sweeps::runner::{Ending, SweepEvent, WorkOptions, work};
-use soup_learn::sweeps::{Ranking, SweepDirectory, SweepFile};
+use soup_learn::sweeps::{Metric, Ranking, SweepDirectory, SweepFile};
 
 use crate::console::{Console, Report};
 use crate::failure::Usage;
@@ -49,6 +50,14 @@ A sweep file names a preset, settings for all candidates, and options:
   key = \"train.batch\"
   values = [8, 16]
 
+To learn what each of several things changes instead of which is best, name one of the candidates: all get the same
+seeds, and the table tells the others' gains over it (sweeps/levers.toml):
+  [race]
+  rungs = []
+  budget = 1.0
+  [reference]
+  \"train.batch\" = 8
+
 DIR/ranking.csv and ranking.json hold the result, DIR/runs/c003-s0 the run of candidate 3.")]
 pub struct Arguments {
     /// A sweep file, or the folder of a sweep to go on with
@@ -78,6 +87,10 @@ pub struct Arguments {
     /// Take over what a process left that showed no life for so long
     #[arg(long, value_name = "N", default_value_t = 20.0)]
     stale_seconds: f64,
+
+    /// Tell the ranking by this instead of what the sweep goes by; the files of the ranking stay
+    #[arg(long, value_name = "METRIC", value_parser = metric())]
+    metric: Option<Metric>,
 
     /// Settings laid over those of the sweep file, for all candidates: section.key=value
     #[arg(value_name = "SETTINGS")]
@@ -124,16 +137,28 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         }
         ending => ending?,
     };
+    let facts = |ranking| Facts::new(directory.root(), ranking, ending == Ending::Budget, started);
     let (ranking, _) = Ranking::read(&directory)?;
     if !arguments.worker {
         ranking.write(&directory)?;
     }
-    let facts = Facts::new(directory.root(), ranking, ending == Ending::Budget, started);
-    let text = facts.text();
+    let own = facts(ranking);
+    let text = own.text();
     if !arguments.worker {
         write_atomically(&directory.file("ranking.txt"), text.as_bytes())?;
     }
-    Report::new(facts, text)
+    let Some(metric) = arguments.metric else {
+        return Report::new(own, text);
+    };
+    let other = facts(Ranking::read_by(&directory, metric)?);
+    let text = other.text();
+    Report::new(other, text)
+}
+
+fn metric() -> impl TypedValueParser<Value = Metric> {
+    let named = |name: String| Metric::ALL.into_iter().find(|metric| metric.name() == name);
+    PossibleValuesParser::new(Metric::ALL.map(Metric::name))
+        .try_map(move |name| named(name).ok_or("no metric"))
 }
 
 /// The sweep's folder, begun where a file is given.

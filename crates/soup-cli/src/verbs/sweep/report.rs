@@ -35,11 +35,15 @@ impl Facts {
 
     pub fn text(&self) -> String {
         let ranking = &self.ranking;
-        let mut text = String::from(
-            "rank status     score   95 % interval     behind  95 % interval       seeds share  images/s  candidate\n",
+        let compared = match ranking.reference {
+            Some(_) => "gain",
+            None => "behind",
+        };
+        let mut text = format!(
+            "rank status     score   95 % interval    {compared:>7}  95 % interval       seeds share  images/s  candidate\n",
         );
         for row in ranking.candidates.iter().take(SHOWN) {
-            text.push_str(&line(row));
+            text.push_str(&line(row, ranking.reference));
         }
         if ranking.candidates.len() > SHOWN {
             text.push_str(&format!(
@@ -61,6 +65,11 @@ impl Facts {
             ));
         }
         let tied: Vec<String> = ranking.tied.iter().map(ToString::to_string).collect();
+        if let Some(reference) = ranking.reference {
+            text.push_str(&format!(
+                "\ngain: over candidate {reference}, each by itself, on the same seeds and pictures\n"
+            ));
+        }
         text.push_str(&match tied.len() {
             0 => "\nno candidate is trained to its end yet\n".to_owned(),
             1 => format!("\nthe best is candidate {}\n", tied[0]),
@@ -88,12 +97,22 @@ impl Facts {
     }
 }
 
-fn line(row: &Ranked) -> String {
+fn line(row: &Ranked, reference: Option<usize>) -> String {
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let between = |interval: Option<Interval>| {
         interval.map_or("-".to_owned(), |interval| {
             format!("{:.4} to {:.4}", interval.low, interval.high)
         })
+    };
+    let (compared, interval) = match reference {
+        Some(_) => (
+            row.gain.map(|gain| format!("{gain:+.4}")),
+            row.gain_interval,
+        ),
+        None => (
+            row.behind.map(|behind| format!("{behind:.4}")),
+            row.behind_interval,
+        ),
     };
     let values: Vec<String> = row
         .values
@@ -106,8 +125,8 @@ fn line(row: &Ranked) -> String {
         row.status.word(),
         figure(row.score),
         between(row.interval),
-        figure(row.behind),
-        between(row.behind_interval),
+        compared.as_deref().unwrap_or("-"),
+        between(interval),
         row.seeds,
         percent(row.share),
         row.images_per_second,

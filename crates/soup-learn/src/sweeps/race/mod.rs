@@ -95,6 +95,9 @@ pub struct Race {
     pub search: Search,
     /// How they are compared.
     pub config: RaceConfig,
+    /// The candidate that all others are compared with, if the question is not which is best but what each of them
+    /// changes: then all get the same seeds.
+    pub reference: Option<Candidate>,
 }
 
 /// How far a race is, replayed from its results.
@@ -151,8 +154,13 @@ impl Race {
     /// Plays the race from its beginning with the results there are, and judges the candidates. Each decision sees the results that
     /// it waited for and no others, so that it is the same whenever and by whomever it is made.
     pub fn replay(&self, results: &Results) -> Replay {
+        self.replay_by(results, results)
+    }
+
+    /// The same race, its candidates judged by other scores of the same trials.
+    pub fn replay_by(&self, results: &Results, scores: &Results) -> Replay {
         let mut replay = self.played(results);
-        self.judge(&mut replay, results);
+        self.judge(&mut replay, scores);
         replay
     }
 
@@ -192,6 +200,11 @@ impl Race {
             }
         }
         let mut alive: Vec<usize> = (0..replay.candidates.len()).collect();
+        if self.reference.is_some() {
+            let all = trials(&alive, self.config.seeds, self.last_rung());
+            self.ask(replay, results, all, false);
+            return;
+        }
         let mut earlier = None;
         for rung in 0..self.last_rung() {
             earlier = Some(self.drop_the_worse(replay, results, &mut alive, rung));
