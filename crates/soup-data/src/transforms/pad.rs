@@ -60,8 +60,12 @@ impl PaddingMode {
             _ if (0..=last).contains(&position) => position,
             Self::Constant => return None,
             Self::Edge => position.clamp(0, last),
-            Self::Reflect if position < 0 => -position,
-            Self::Reflect => 2 * last - position,
+            Self::Reflect if last == 0 => 0,
+            // As often as needed, for filters that look further than a small picture reaches.
+            Self::Reflect => {
+                let at = position.rem_euclid(2 * last);
+                at.min(2 * last - at)
+            }
             Self::Symmetric if position < 0 => -position - 1,
             Self::Symmetric => 2 * last + 1 - position,
         };

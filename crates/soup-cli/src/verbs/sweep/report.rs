@@ -54,22 +54,14 @@ impl Facts {
         if ranking.candidates.iter().any(|row| row.on_front) {
             text.push_str("* no other is both better and faster\n");
         }
-        text.push_str("\nwhat each value does (beside the mean of all, at the first look):\n");
-        for effect in &ranking.effects {
-            let error = effect
-                .standard_error
-                .map_or(String::new(), |error| format!(" +- {error:.4}"));
-            text.push_str(&format!(
-                "  {} = {}: {:+.4}{error} ({} candidates)\n",
-                effect.option, effect.value, effect.effect, effect.candidates
-            ));
+        match ranking.reference {
+            // The gains tell it better.
+            Some(reference) => text.push_str(&format!(
+                "\ngain: over candidate {reference}, each by itself, on the same seeds and pictures\n"
+            )),
+            None => text.push_str(&effects(ranking)),
         }
         let tied: Vec<String> = ranking.tied.iter().map(ToString::to_string).collect();
-        if let Some(reference) = ranking.reference {
-            text.push_str(&format!(
-                "\ngain: over candidate {reference}, each by itself, on the same seeds and pictures\n"
-            ));
-        }
         text.push_str(&match tied.len() {
             0 => "\nno candidate is trained to its end yet\n".to_owned(),
             1 => format!("\nthe best is candidate {}\n", tied[0]),
@@ -95,6 +87,21 @@ impl Facts {
         ));
         text
     }
+}
+
+fn effects(ranking: &Ranking) -> String {
+    let mut text =
+        "\nwhat each value does (beside the mean of all, at the first look):\n".to_owned();
+    for effect in &ranking.effects {
+        let error = effect
+            .standard_error
+            .map_or(String::new(), |error| format!(" +- {error:.4}"));
+        text.push_str(&format!(
+            "  {} = {}: {:+.4}{error} ({} candidates)\n",
+            effect.option, effect.value, effect.effect, effect.candidates
+        ));
+    }
+    text
 }
 
 fn line(row: &Ranked, reference: Option<usize>) -> String {

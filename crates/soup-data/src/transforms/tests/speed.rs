@@ -55,3 +55,26 @@ fn measure(pipeline: &Pipeline, input: crate::PictureShape) -> f64 {
     rounds.sort_by(f64::total_cmp);
     rounds[rounds.len() / 2]
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn filters() {
+    for filter in [
+        r#"{"kind":"median","ksize":3}"#,
+        r#"{"kind":"median","ksize":5}"#,
+        r#"{"kind":"median","ksize":7}"#,
+        r#"{"kind":"median","ksize":9}"#,
+        r#"{"kind":"bilateral","d":5}"#,
+        r#"{"kind":"bilateral","d":9}"#,
+        r#"{"kind":"otsu"}"#,
+    ] {
+        for channels in [1, 3] {
+            if filter.contains("otsu") && channels > 1 {
+                continue;
+            }
+            let pipeline: Pipeline = serde_json::from_str(&format!("[{filter}]")).unwrap();
+            let milliseconds = measure(&pipeline, shape(256, 256, channels));
+            eprintln!("{filter}, {channels} channels: {milliseconds:.3} ms");
+        }
+    }
+}
