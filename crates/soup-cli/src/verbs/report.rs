@@ -88,7 +88,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         }
     };
     write_atomically(&out, page.as_bytes())?;
-    let text = format!("{}  {:.1} MB", out.display(), page.len() as f64 / 1e6);
+    let text = format!("{}  {} kB", out.display(), page.len().div_ceil(1000));
     let facts = Facts {
         report: out,
         bytes: page.len(),

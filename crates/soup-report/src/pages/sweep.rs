@@ -29,15 +29,21 @@ pub fn of_sweep(path: &Path, ranking: &Ranking, file: &SweepFile) -> String {
         main {
             (overview(ranking))
             h2 { "Ranking" }
-            div.plots { (ranked(ranking)) (speed(ranking)) }
-            (table(ranking))
-            h2 { "Options" }
             div.plots {
-                // Of one option the effects say all.
-                @if file.options.len() > 1 { (coordinates(ranking, file)) }
                 @match ranking.reference {
                     Some(reference) => { (gains(ranking, reference)) }
-                    None => { (effects(ranking)) }
+                    None => { (ranked(ranking)) }
+                }
+                (speed(ranking))
+            }
+            (table(ranking))
+            // Of one option the effects say all, and of one that is compared with a reference the gains do.
+            @let (several, gained) = (file.options.len() > 1, ranking.reference.is_some());
+            @if several || !gained {
+                h2 { "Options" }
+                div.plots {
+                    @if several { (coordinates(ranking, file)) }
+                    @if !gained { (effects(ranking)) }
                 }
             }
         }
