@@ -235,11 +235,14 @@ impl SweepFile {
         for option in &self.options {
             let value = self.reference.get(option.name());
             if value.and_then(|value| option.find(value)).is_none() {
-                let tried: Vec<String> = match option.count() {
-                    Some(_) => option.grid().into_iter().map(|p| option.show(p)).collect(),
-                    None => vec!["a value, which a range has none of".to_owned()],
+                let tried: Vec<String> =
+                    option.grid().into_iter().map(|p| option.show(p)).collect();
+                let problem = match option.count() {
+                    Some(_) => format!("must be one of what is tried: {}", tried.join(", ")),
+                    None => {
+                        "is a range; give the option values where there is a reference".to_owned()
+                    }
                 };
-                let problem = format!("must be one of what is tried: {}", tried.join(", "));
                 return wrong(format!("reference.{}", option.name()), problem);
             }
         }
