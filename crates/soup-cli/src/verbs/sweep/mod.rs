@@ -50,8 +50,9 @@ A sweep file names a preset, settings for all candidates, and options:
   key = \"train.batch\"
   values = [8, 16]
 
-To learn what each of several things changes instead of which is best, name one of the candidates: all get the same
-seeds, and the table tells the others' gains over it (sweeps/levers.toml):
+To learn what each of several things changes instead of which is best, name one of the
+candidates: all get the same seeds, and the table tells the others' gains over it
+(sweeps/levers.toml):
   [race]
   rungs = []
   budget = 1.0
