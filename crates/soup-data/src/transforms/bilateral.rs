@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::pad::pad;
+use super::pad::filter;
 use super::picture::{Form, Picture, Workspace};
-use super::{Fill, PaddingMode, Step};
+use super::{PaddingMode, Step};
 
 /// OpenCV `bilateralFilter` (Tomasi and Manduchi, ICCV 1998): every pixel becomes a mean of those
 /// around it, weighted down by how far away they are and by how much they differ (the sum over the
@@ -67,8 +67,7 @@ impl Step for Bilateral {
     }
 
     fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
-        let (height, width, channels) = (picture.height, picture.width, picture.channels);
-        let reach = (self.d / 2) as isize;
+        let (reach, channels) = ((self.d / 2) as isize, picture.channels);
         let to_bytes = 255.0 / f64::from(picture.scale.maximum().unwrap_or(255.0));
         let by_color = (-0.5 * (to_bytes / self.sigma_color).powi(2)) as f32;
         // A Gaussian of the distance is the product of one down and one across.
@@ -76,36 +75,28 @@ impl Step for Bilateral {
         for (at, weight) in by_place.iter_mut().enumerate() {
             *weight = (-0.5 * (at as f64 / self.sigma_space).powi(2)).exp() as f32;
         }
-        let frame = [self.d / 2; 4];
-        pad(
+        let square = (-reach..=reach).flat_map(|y| (-reach..=reach).map(move |x| (y, x)));
+        let disc = square.filter(|(y, x)| y * y + x * x <= reach * reach);
+        filter(
             picture,
-            frame,
-            &Fill::default(),
+            self.d / 2,
             PaddingMode::Reflect,
             workspace,
-        );
-        let (line, len) = (picture.width * channels, width * channels);
-        let to = workspace.spare(height * len);
-        for (row, to) in to.chunks_exact_mut(len).enumerate() {
-            let around = |down: isize, across: isize| {
-                let first = (row as isize + reach + down) as usize * line;
-                &picture.values[first + (reach + across) as usize * channels..][..len]
-            };
-            let square = (-reach..=reach).flat_map(|y| (-reach..=reach).map(move |x| (y, x)));
-            let disc = square
-                .filter(|(y, x)| y * y + x * x <= reach * reach)
-                .map(|(y, x)| {
+            |around, to| {
+                let len = to.len();
+                let at = |y: isize, x: isize| {
+                    &around.shifted((reach + y) as usize, (reach + x) as usize)[..len]
+                };
+                let others = disc.clone().map(|(y, x)| {
                     let near = by_place[y.unsigned_abs()] * by_place[x.unsigned_abs()];
-                    (near, around(y, x))
+                    (near, at(y, x))
                 });
-            let own = around(0, 0);
-            match channels {
-                1 => blur(own, disc, 1, by_color, to),
-                _ => blur(own, disc, channels, by_color, to),
-            }
-        }
-        (picture.height, picture.width) = (height, width);
-        std::mem::swap(&mut picture.values, &mut workspace.spare);
+                match channels {
+                    1 => blur(at(0, 0), others, 1, by_color, to),
+                    _ => blur(at(0, 0), others, channels, by_color, to),
+                }
+            },
+        );
     }
 }
 

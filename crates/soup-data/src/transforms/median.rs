@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::pad::pad;
+use super::pad::{Around, filter};
 use super::picture::{Form, Picture, Workspace};
-use super::{Fill, PaddingMode, Step};
+use super::{PaddingMode, Step};
 
 /// OpenCV `medianBlur`: every value becomes the median of the square around it, each channel by
 /// itself, the border repeated. Takes out specks and keeps edges.
@@ -41,51 +41,36 @@ impl Step for Median {
     }
 
     fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
-        let (height, width, channels) = (picture.height, picture.width, picture.channels);
-        let frame = [self.ksize / 2; 4];
-        pad(
+        let ksize = self.ksize;
+        filter(
             picture,
-            frame,
-            &Fill::default(),
+            ksize / 2,
             PaddingMode::Edge,
             workspace,
+            |around, to| {
+                let square = Square { around, ksize };
+                match ksize {
+                    3 => square.in_vectors::<9>(to),
+                    5 => square.in_vectors::<25>(to),
+                    7 => square.in_vectors::<49>(to),
+                    9 => square.in_vectors::<81>(to),
+                    _ => square.one_by_one(to),
+                }
+            },
         );
-        let (line, len) = (picture.width * channels, width * channels);
-        let to = workspace.spare(height * len);
-        for (row, to) in to.chunks_exact_mut(len).enumerate() {
-            let rows = Rows {
-                values: &picture.values[row * line..][..self.ksize * line],
-                line,
-                channels,
-                ksize: self.ksize,
-            };
-            match self.ksize {
-                3 => rows.in_vectors::<9>(to),
-                5 => rows.in_vectors::<25>(to),
-                7 => rows.in_vectors::<49>(to),
-                9 => rows.in_vectors::<81>(to),
-                _ => rows.one_by_one(to),
-            }
-        }
-        (picture.height, picture.width) = (height, width);
-        std::mem::swap(&mut picture.values, &mut workspace.spare);
     }
 }
 
-/// As many rows of a framed picture as the square has.
-struct Rows<'a> {
-    values: &'a [f32],
-    /// Values of a row.
-    line: usize,
-    channels: usize,
+/// The squares around the pixels of a row.
+struct Square<'a> {
+    around: &'a Around<'a>,
     ksize: usize,
 }
 
-impl Rows<'_> {
+impl Square<'_> {
     /// The values from `at` on, shifted to a place of the square.
     fn shifted(&self, place: usize, at: usize) -> &[f32] {
-        let (down, across) = (place / self.ksize, place % self.ksize);
-        &self.values[down * self.line + across * self.channels + at..]
+        &self.around.shifted(place / self.ksize, place % self.ksize)[at..]
     }
 
     /// The medians of squares of `COUNT` places.
@@ -178,12 +163,8 @@ mod tests {
         for (ksize, channels) in [(3, 1), (5, 3), (7, 1), (9, 2)] {
             let (line, len) = ((37 + ksize - 1) * channels, 37 * channels);
             let values: Vec<f32> = (0..ksize * line).map(|_| stream.below(9) as f32).collect();
-            let rows = Rows {
-                values: &values,
-                line,
-                channels,
-                ksize,
-            };
+            let around = &Around::new(&values, line, channels);
+            let rows = Square { around, ksize };
             let mut found = [vec![0.0; len], vec![0.0; len]];
             match ksize {
                 3 => rows.in_vectors::<9>(&mut found[0]),

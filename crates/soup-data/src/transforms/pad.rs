@@ -131,6 +131,57 @@ impl Step for Pad {
     }
 }
 
+/// The rows that a row of a filtered picture is made of, of a picture with a frame.
+pub(super) struct Around<'a> {
+    values: &'a [f32],
+    /// Values of a framed row.
+    line: usize,
+    channels: usize,
+}
+
+impl<'a> Around<'a> {
+    /// So many framed rows, one after the other.
+    #[cfg(test)]
+    pub fn new(values: &'a [f32], line: usize, channels: usize) -> Self {
+        Self {
+            values,
+            line,
+            channels,
+        }
+    }
+
+    /// The values of the row `down` rows and `across` pixels further, counted from the corner of the frame.
+    #[inline(always)]
+    pub fn shifted(&self, down: usize, across: usize) -> &'a [f32] {
+        &self.values[down * self.line + across * self.channels..]
+    }
+}
+
+/// Makes every row of a picture anew from those within `reach` rows and pixels of it.
+pub(super) fn filter(
+    picture: &mut Picture,
+    reach: usize,
+    mode: PaddingMode,
+    workspace: &mut Workspace,
+    mut row: impl FnMut(&Around<'_>, &mut [f32]),
+) {
+    let (height, width, channels) = (picture.height, picture.width, picture.channels);
+    pad(picture, [reach; 4], &Fill::default(), mode, workspace);
+    let line = picture.width * channels;
+    let to = workspace.spare(height * width * channels);
+    for (at, to) in to.chunks_exact_mut(width * channels).enumerate() {
+        let values = &picture.values[at * line..][..(2 * reach + 1) * line];
+        let around = Around {
+            values,
+            line,
+            channels,
+        };
+        row(&around, to);
+    }
+    (picture.height, picture.width) = (height, width);
+    std::mem::swap(&mut picture.values, &mut workspace.spare);
+}
+
 /// torchvision's `pad` by `[left, top, right, bottom]` pixels.
 pub(super) fn pad(
     picture: &mut Picture,

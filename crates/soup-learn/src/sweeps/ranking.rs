@@ -137,21 +137,16 @@ impl Ranking {
             );
             return Err(Error::format(directory.root(), problem));
         }
-        Ok(Self::by(&file, &records, metric))
+        let scored = records.iter();
+        let scored = scored
+            .map(|(trial, record)| (*trial, record.by(metric)))
+            .collect();
+        Ok(Self::of(&file, &records, &scored, metric))
     }
 
     /// The ranking of these trials.
     pub fn new(file: &SweepFile, records: &BTreeMap<Trial, TrialRecord>) -> Self {
         Self::of(file, records, records, file.metric)
-    }
-
-    /// The ranking of these trials by another metric than the sweep's.
-    fn by(file: &SweepFile, records: &BTreeMap<Trial, TrialRecord>, metric: Metric) -> Self {
-        let scored = records.iter();
-        let scored = scored
-            .map(|(trial, record)| (*trial, record.by(metric)))
-            .collect();
-        Self::of(file, records, &scored, metric)
     }
 
     /// The race goes by `raced`, the ranking by `records` of the same trials.
