@@ -152,6 +152,7 @@ fn adapting_follows_timm_and_says_what_it_did() {
     let same = from_bytes_adapted("f", &bytes, &graph, Weights::zeros(&graph)).unwrap();
     assert_eq!(same.weights, weights);
     assert!(same.adapted.is_empty() && same.kept_initial.is_empty() && same.unused.is_empty());
+    assert_eq!(same.to_string(), "all of it");
 
     let target = network(1, 26);
     let initial = Weights::initial(&target, 9);
@@ -194,6 +195,39 @@ fn adapting_follows_timm_and_says_what_it_did() {
     let loaded = from_bytes_adapted("f", &bytes, &target, Weights::zeros(&target)).unwrap();
     assert_eq!(loaded.kept_initial, ["label_map.weight", "label_map.bias"]);
     assert_eq!(loaded.unused, ["fc.bias", "fc.weight"]);
+
+    // A head of several layers for other labels: all of it is fresh, and nothing before it.
+    let layered = |labels: usize| {
+        let mut net = Builder::new(graph.input());
+        let x = net
+            .convolution("stem", net.input(), Convolution::square(4, 3))
+            .unwrap();
+        let x = net.batch_norm("bn", x, 1e-5, 0.1).unwrap();
+        let x = net
+            .convolution("label_map", x, Convolution::square(labels, 1).with_bias())
+            .unwrap();
+        let x = net.power_pool("pool", x, 4.0).unwrap();
+        let x = net.linear("context", x, labels, true).unwrap();
+        net.finish(&[x])
+    };
+    let (before, target) = (layered(5), layered(3));
+    let five = saved(&before, &Weights::initial(&before, 1));
+    let loaded = from_bytes_adapted("f", &five, &target, Weights::zeros(&target)).unwrap();
+    // The pool's one value fits any labels.
+    let layers = [
+        "label_map.weight",
+        "label_map.bias",
+        "context.weight",
+        "context.bias",
+    ];
+    assert_eq!(loaded.kept_initial, layers);
+    assert!(loaded.unused.is_empty());
+    let loaded = from_bytes_adapted("f", &bytes, &target, Weights::zeros(&target)).unwrap();
+    assert_eq!(
+        loaded.to_string(),
+        "fresh: 'label_map.weight', 'label_map.bias', 'pool.power' and 2 more; \
+         not used: 'fc.bias', 'fc.weight'"
+    );
 
     // Another backbone is still an error, and so are initial values of another network.
     let mut net = Builder::new(graph.input());

@@ -24,6 +24,13 @@ pub enum Event<'a> {
         /// Optimiser steps done by an earlier process.
         steps_done: u64,
     },
+    /// A fold begins with the weights of a file.
+    WeightsLoaded {
+        /// Fold, counted from 0.
+        fold: usize,
+        /// The file, and what of it was taken.
+        what: &'a str,
+    },
     /// The first steps are timed, to turn a time budget into a number of steps.
     Measuring {
         /// Fold, counted from 0.

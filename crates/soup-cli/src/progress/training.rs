@@ -57,6 +57,9 @@ impl Progress for TrainingProgress {
                      held out, {epochs} epochs, {steps} steps{resumed}"
                 ));
             }
+            Event::WeightsLoaded { fold, what } => {
+                self.note(&format!("fold {fold}: weights of {what}"));
+            }
             Event::Measuring { fold } => {
                 self.note(&format!("fold {fold}: timing a few steps to plan the rest"));
             }

@@ -312,11 +312,13 @@ impl Kernel {
 }
 
 fn text(facts: &Facts) -> String {
+    let head = serde_json::json!(facts.head);
     let mut text = format!(
-        "{}, {} of {} pictures, {} px, {} channels, {}, {} threads, {}\n\
+        "{} with head {}, {} of {} pictures, {} px, {} channels, {}, {} threads, {}\n\
          fastest {:.2} ms, median {:.2} ms: {:.1} images/s, {:.0} GFLOP/s\n\
          planned in {:.3} s, {:.0} MB\n",
         facts.model,
+        head.as_str().unwrap_or_default(),
         facts.work,
         facts.batch,
         facts.size,

@@ -1,6 +1,8 @@
 //! `train`: runs, from the outside.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -81,6 +83,62 @@ fn the_batch_size_is_found_once() {
         again.stderr
     );
     assert_eq!(batch(&again.stderr), found);
+}
+
+/// Another run's network, with another head, for which boxes cannot teach.
+#[test]
+fn a_run_begins_with_the_weights_of_another() {
+    let place = Place::new("train_weights");
+    place.json(&format!(
+        "train {TINY} model.head=label_map model.context=true boxes.weight=1 --out first"
+    ));
+    let weights = "model.weights=first/fold0/model.safetensors";
+    // So low a rate moves next to nothing (the first step of the warm-up is 1e-5 long).
+    let still = format!("train {TINY} {weights} train.rate=1e-12");
+    let outcome = place.soup(&format!("{still} model.head=linear --out second"));
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let told = "first/fold0/model.safetensors: fresh: 'head.fc.weight', 'head.fc.bias'; not used: \
+        'context.bias', 'context.weight', 'label_map.bias' and 1 more";
+    let line = format!("fold 0: weights of {told}\n");
+    assert!(outcome.stderr.contains(&line), "{}", outcome.stderr);
+    let log = fs::read_to_string(place.path("second/fold0/log.txt")).unwrap();
+    assert!(log.contains(&format!(" weights {told}\n")), "{log}");
+    let [first, second] =
+        ["first", "second"].map(|run| tensors(&place.path(run).join("fold0/model.safetensors")));
+    let filters = first
+        .iter()
+        .filter(|(name, _)| name.ends_with(".conv.weight"));
+    assert!(filters.clone().count() > 5);
+    for (name, values) in filters {
+        let apart = values.iter().zip(&second[name]).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f32::max) < 1e-4, "{name}");
+    }
+    assert!(second.contains_key("head.fc.weight") && !second.contains_key("label_map.weight"));
+
+    let message = place.failure(3, &format!("{still} model.name=repvgg_a0 --out third"));
+    assert!(
+        message.contains("first/fold0/model.safetensors: "),
+        "{message}"
+    );
+}
+
+/// The values of each tensor of a safetensors file.
+fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let bytes = fs::read(path).unwrap();
+    let (length, rest) = bytes.split_at(8);
+    let length = u64::from_le_bytes(length.try_into().unwrap()) as usize;
+    let (head, data) = rest.split_at(length);
+    let head: serde_json::Value = serde_json::from_slice(head).unwrap();
+    let tensors = head.as_object().unwrap().iter();
+    tensors
+        .filter(|(name, _)| *name != "__metadata__")
+        .map(|(name, facts)| {
+            let at = |index: usize| facts["data_offsets"][index].as_u64().unwrap() as usize;
+            let (words, _) = data[at(0)..at(1)].as_chunks::<4>();
+            let values = words.iter().map(|word| f32::from_le_bytes(*word));
+            (name.clone(), values.collect())
+        })
+        .collect()
 }
 
 #[test]

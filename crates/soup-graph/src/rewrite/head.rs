@@ -1,4 +1,4 @@
-//! Another number of labels.
+//! Another number of labels, and what belongs to the head.
 
 use super::RewriteError;
 use super::draft::Draft;
@@ -106,4 +106,24 @@ pub(crate) fn layers(graph: &Graph) -> Result<Vec<NodeId>, RewriteError> {
         }
     }
     Ok(heads)
+}
+
+/// The layers of the head: those that no batch norm follows. Networks normalise up to their last map, and heads do not. Where
+/// nothing is normalised, as after folding, the last layers alone.
+pub(crate) fn head(graph: &Graph) -> Vec<NodeId> {
+    let is_norm = |op: &Op| matches!(op, Op::BatchNorm { .. });
+    if !graph.nodes.iter().any(|node| is_norm(&node.op)) {
+        return layers(graph).unwrap_or_default();
+    }
+    let mut is_normalised = vec![false; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        for input in &node.inputs {
+            is_normalised[input.0] |= is_normalised[index] || is_norm(&node.op);
+        }
+    }
+    let nodes = graph.nodes.iter().enumerate();
+    nodes
+        .filter(|(index, node)| !is_normalised[*index] && !is_norm(&node.op))
+        .map(|(index, _)| NodeId(index))
+        .collect()
 }

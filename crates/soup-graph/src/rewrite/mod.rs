@@ -25,7 +25,7 @@ mod dropping;
 mod head;
 
 pub(crate) use channels::adapt_filters;
-pub(crate) use head::layers as head_layers;
+pub(crate) use head::head;
 
 pub use batch_norm::fold_batch_norm;
 pub use branches::merge_branches;

@@ -91,12 +91,7 @@ fn names(missing: &[String], unexpected: &[String]) -> String {
     let mut parts = Vec::new();
     for (what, names) in [("misses", missing), ("has besides", unexpected)] {
         if !names.is_empty() {
-            let first: Vec<_> = names.iter().take(3).map(|n| format!("'{n}'")).collect();
-            let rest = match names.len() - first.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            parts.push(format!("it {what} {}{rest}", first.join(", ")));
+            parts.push(format!("it {what} {}", first_few(names)));
         }
     }
     let merged = |names: &[String]| names.iter().any(|name| name.contains(".reparam_conv."));
@@ -107,4 +102,14 @@ fn names(missing: &[String], unexpected: &[String]) -> String {
         parts.push("it holds the training form: load it before merging branches".to_owned());
     }
     parts.join("; ")
+}
+
+/// The first names of a list and how many more there are.
+pub(super) fn first_few(names: &[String]) -> String {
+    let first: Vec<_> = names.iter().take(3).map(|n| format!("'{n}'")).collect();
+    let first_few = first.join(", ");
+    match names.len() - first.len() {
+        0 => first_few,
+        more => format!("{first_few} and {more} more"),
+    }
 }

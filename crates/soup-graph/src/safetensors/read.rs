@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use ::safetensors::tensor::TensorView;
 use ::safetensors::{Dtype, SafeTensors};
 use half::{bf16, f16};
 
-use super::{COUNTER, SafetensorsError};
+use super::{COUNTER, SafetensorsError, error::first_few};
 use crate::{Graph, NodeId, Op, Parameter, ParameterId, Weights, rewrite};
 
 /// Weights that were made to fit, and what it took.
@@ -19,10 +19,29 @@ pub struct Loaded {
     pub weights: Weights,
     /// Filters adapted to the graph's input channels, in the graph's order.
     pub adapted: Vec<String>,
-    /// Parameters of the last layers that kept their initial values, in the graph's order.
+    /// Parameters of the head that kept their initial values, in the graph's order.
     pub kept_initial: Vec<String>,
     /// Tensors of the file that were not used, sorted.
     pub unused: Vec<String>,
+}
+
+/// What it took, the first few names of each kind; "all of it" where the file fitted as it is.
+impl fmt::Display for Loaded {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            ("fresh", &self.kept_initial),
+            ("made to fit the channels", &self.adapted),
+            ("not used", &self.unused),
+        ];
+        let told = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+        let told: Vec<_> = told
+            .map(|(kind, names)| format!("{kind}: {}", first_few(names)))
+            .collect();
+        match told.is_empty() {
+            true => out.write_str("all of it"),
+            false => out.write_str(&told.join("; ")),
+        }
+    }
 }
 
 /// The weights of a graph from a file that holds exactly its parameters.
@@ -94,9 +113,9 @@ impl Archive {
 }
 
 /// The weights of a graph from a file of the same backbone, by timm's rules: filters that read the
-/// picture are adapted to the graph's channels, a last layer whose shape differs or that the file
-/// does not have keeps its values in `initial`, and tensors of the file that the graph does not
-/// have are left out. [`Loaded`] tells of each.
+/// picture are adapted to the graph's channels, a layer of the head whose shape differs or that the
+/// file does not have keeps its values in `initial`, and tensors of the file that the graph does not
+/// have are left out. [`Loaded`] tells of each. The head is what stands behind the last batch norm.
 ///
 /// # Errors
 /// [`SafetensorsError`] where the file cannot be read, is damaged or belongs to another backbone;
@@ -128,7 +147,7 @@ pub fn from_bytes_adapted(
         unused: Vec::new(),
     };
     let readers = picture_filters(graph);
-    let fresh = fresh_heads(graph, &source);
+    let fresh = fresh_layers(graph, &source);
     let (missing, unused) = source.differences(&[(String::new(), graph)]);
     let is_fresh = |name: &String| fresh.iter().any(|id| graph.parameters[id.0].name == *name);
     let missing: Vec<String> = missing.into_iter().filter(|n| !is_fresh(n)).collect();
@@ -205,14 +224,14 @@ fn differs_in_inputs(held: &[usize], needed: &[usize]) -> bool {
         && held[2..] == needed[2..]
 }
 
-/// Parameters of those last layers that the file does not hold in the graph's shape.
-fn fresh_heads(graph: &Graph, source: &Source) -> Vec<ParameterId> {
-    // A graph without heads is simply loaded whole.
-    let heads = rewrite::head_layers(graph).unwrap_or_default();
-    let layers = heads.iter().map(|&id| match &graph.node(id).op {
+/// Parameters of those layers of the head that the file does not hold in the graph's shape.
+fn fresh_layers(graph: &Graph, source: &Source) -> Vec<ParameterId> {
+    let head = rewrite::head(graph).into_iter();
+    let layers = head.map(|id| match &graph.node(id).op {
         Op::Convolution { weight, bias, .. } | Op::Linear { weight, bias } => {
             std::iter::once(*weight).chain(*bias).collect()
         }
+        Op::PowerPool { power } => vec![*power],
         _ => Vec::new(),
     });
     let differs = |layer: &Vec<ParameterId>| {

@@ -1,13 +1,14 @@
 //! The training of one fold, from wherever it stands to its end.
 
 use std::{
+    path::Path,
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
 use soup_cpu::Pool;
 use soup_data::transforms::Pipeline;
-use soup_graph::{Graph, Symmetry, Weights};
+use soup_graph::{Graph, Symmetry, Weights, safetensors};
 
 use super::{
     TrainData,
@@ -52,12 +53,9 @@ pub struct FoldSummary {
 }
 
 impl Fold<'_> {
-    /// Trains the fold to its end, beginning with `weights` or where its checkpoint stands.
-    pub fn train(
-        &self,
-        weights: Weights,
-        progress: &mut dyn Progress,
-    ) -> Result<FoldSummary, Error> {
+    /// Trains the fold to its end, from its first weights on or where its checkpoint stands.
+    pub fn train(&self, progress: &mut dyn Progress) -> Result<FoldSummary, Error> {
+        let (weights, loaded) = self.first_weights()?;
         let directory = self.run.fold(self.fold);
         let _lock = directory.take()?;
         let mut state = State::begin(
@@ -100,9 +98,26 @@ impl Fold<'_> {
             saved_step: 0,
         };
         if !resumed {
-            work.describe()?;
+            work.describe(loaded.as_deref())?;
         }
         work.run()
+    }
+
+    /// The weights that the fold begins with: other random ones for each fold, so that an average of the folds gains from it,
+    /// and over them what a file holds, where one is given. Then also what was taken from it.
+    fn first_weights(&self) -> Result<(Weights, Option<String>), Error> {
+        let seed = self.config.train.seed.wrapping_add(self.fold as u64);
+        let (mut weights, mut told) = (Weights::initial(self.graph, seed), None);
+        let file = &self.config.model.weights;
+        if !file.is_empty() {
+            let loaded = safetensors::load_adapted(Path::new(file), self.graph, weights)?;
+            told = Some(format!("{file}: {loaded}"));
+            weights = loaded.weights;
+        }
+        if let Some(symmetry) = self.symmetry {
+            symmetry.tie(&mut weights);
+        }
+        Ok((weights, told))
     }
 
     /// Crowded pictures come first, for a share of all epochs.

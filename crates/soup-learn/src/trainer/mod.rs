@@ -31,7 +31,7 @@ use std::{
 };
 
 use soup_cpu::Pool;
-use soup_graph::{Graph, Symmetry, Weights, safetensors};
+use soup_graph::{Graph, Symmetry};
 use soup_zoo::heads::label_map;
 
 use crate::{
@@ -127,11 +127,7 @@ pub fn train_on(
             stop,
             fold,
         };
-        let mut weights = first_weights(config, &graph, fold)?;
-        if let Some(symmetry) = &symmetry {
-            symmetry.tie(&mut weights);
-        }
-        folds.push(work.train(weights, progress)?);
+        folds.push(work.train(progress)?);
         out_of_fold::assemble(&run, data)?;
     }
     let (out_of_fold, out_of_fold_images) = out_of_fold::evaluate(&run, data)?;
@@ -190,18 +186,6 @@ fn symmetry(config: &CheckedConfig, graph: &Graph) -> Result<Option<Symmetry>, E
                 })
         }
     }
-}
-
-/// The weights that a fold begins with: other random ones for each fold, so that an average of the
-/// folds gains from it, and those of a file where one is given.
-fn first_weights(config: &CheckedConfig, graph: &Graph, fold: usize) -> Result<Weights, Error> {
-    let seed = config.train.seed.wrapping_add(fold as u64);
-    let weights = Weights::initial(graph, seed);
-    if config.model.weights.is_empty() {
-        return Ok(weights);
-    }
-    let path = Path::new(&config.model.weights);
-    Ok(safetensors::load_adapted(path, graph, weights)?.weights)
 }
 
 fn wanted(asked: Option<&[usize]>, count: usize) -> Result<Vec<usize>, Error> {

@@ -94,8 +94,8 @@ impl Work<'_> {
         })
     }
 
-    /// What the log says before the first epoch.
-    pub fn describe(&mut self) -> Result<(), Error> {
+    /// What the log says before the first epoch; `loaded` is what was taken from a file of weights.
+    pub fn describe(&mut self, loaded: Option<&str>) -> Result<(), Error> {
         let fold = self.fold;
         let (config, graph, data) = (fold.config, fold.graph, fold.data);
         self.log.line(&format!(
@@ -122,6 +122,13 @@ impl Work<'_> {
             input.height,
             input.channels
         ))?;
+        if let Some(what) = loaded {
+            self.log.line(&format!("weights {what}"))?;
+            self.progress.event(&Event::WeightsLoaded {
+                fold: fold.fold,
+                what,
+            });
+        }
         self.log.line(&format!(
             "plan: {} steps, {} an epoch, {} epochs",
             self.plan.steps,
