@@ -44,7 +44,10 @@ CASES = [
     ],
     ("efficientnet_b1 linear", ["model.name=efficientnet_b1"], NORMALIZE),
     ("repvgg_a1 linear", ["model.name=repvgg_a1", "train.epochs=6"], IMAGENET),
-    ("soup_small context", ["model.name=soup_small", "model.head=label_map", "model.context=true"], NORMALIZE),
+    *[
+        (f"{name} context", [f"model.name={name}", "model.head=label_map", "model.context=true"], NORMALIZE)
+        for name in ["soup_tiny", "soup_small", "soup_base", "soup_large"]
+    ],
     ("label_map gem", ["model.head=label_map", "model.pool=gem"], NORMALIZE),
     ("label_map max", ["model.head=label_map", "model.pool=max"], NORMALIZE),
     ("residual_attention", ["model.head=residual_attention", "model.attention_heads=4"], NORMALIZE),
