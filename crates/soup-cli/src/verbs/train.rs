@@ -136,7 +136,7 @@ fn auto_batch(
     };
     let found = search_batch_size(config, stop, &mut line)?;
     console.note(&format!(
-        "train.batch={}, the smallest that is as fast as any; the largest that was tried and fits {} MB is {}",
+        "train.batch={}, the smallest within a tenth of the fastest; the largest that was tried and fits {} MB is {}",
         found.fastest,
         found.budget / 1_000_000,
         found.largest

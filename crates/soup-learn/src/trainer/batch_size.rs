@@ -48,8 +48,9 @@ pub struct BatchSearch {
 const MOST: usize = 512;
 /// Share of the free memory that may be used.
 const SHARE: f64 = 0.8;
-/// A size within this share of the best speed is as fast: timings of the same work differ by as much.
-const AS_FAST: f64 = 0.98;
+/// A size within this share of the best speed is as fast: timings of the same work differ by as much, and a smaller
+/// size, with more steps, learns more of as many pictures (`docs/batch-size.md`).
+const AS_FAST: f64 = 0.9;
 /// Steps of a size that are timed at most, and seconds after which no other one is begun.
 const STEPS: usize = 8;
 const SECONDS: f64 = 2.0;
