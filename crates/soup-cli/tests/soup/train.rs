@@ -115,6 +115,17 @@ fn a_run_begins_with_the_weights_of_another() {
     }
     assert!(second.contains_key("head.fc.weight") && !second.contains_key("label_map.weight"));
 
+    // A run goes on without the file, and a wrong one is refused before anything is written.
+    let again = format!("{still} model.head=linear --out second");
+    fs::rename(place.path("first"), place.path("elsewhere")).unwrap();
+    assert_eq!(place.soup(&again).code, 0);
+    let message = place.failure(1, &format!("{still} --out third"));
+    assert!(
+        message.contains("first/fold0/model.safetensors: "),
+        "{message}"
+    );
+    assert!(!place.path("third").exists());
+    fs::rename(place.path("elsewhere"), place.path("first")).unwrap();
     let message = place.failure(3, &format!("{still} model.name=repvgg_a0 --out third"));
     assert!(
         message.contains("first/fold0/model.safetensors: "),

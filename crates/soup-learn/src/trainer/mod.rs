@@ -31,7 +31,7 @@ use std::{
 };
 
 use soup_cpu::Pool;
-use soup_graph::{Graph, Symmetry};
+use soup_graph::{Graph, Symmetry, safetensors};
 use soup_zoo::heads::label_map;
 
 use crate::{
@@ -87,6 +87,10 @@ pub fn train(
     // Nothing is written for a wish that cannot be.
     let fold_count = sources::fold_count(&request.config, &run)?;
     wanted(request.folds.as_deref(), fold_count)?;
+    let weights = &request.config.model.weights;
+    if !weights.is_empty() && !run.file("config.toml").exists() {
+        safetensors::read_metadata(Path::new(weights))?;
+    }
     run.begin(&request.config)?;
     let owned = OwnedData::open(&request.config, &run, stop)?;
     train_on(request, &owned.borrow(), progress, stop)

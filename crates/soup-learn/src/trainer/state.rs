@@ -140,6 +140,14 @@ impl State {
         })
     }
 
+    /// Begins with these weights instead.
+    pub fn start_from(&mut self, weights: Weights) {
+        if let Some(average) = &mut self.average {
+            average.clone_from(&weights);
+        }
+        self.weights = weights;
+    }
+
     /// The weights to be judged and kept: the average where there is one.
     pub fn judged(&self) -> &Weights {
         self.average.as_ref().unwrap_or(&self.weights)
