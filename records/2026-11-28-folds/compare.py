@@ -14,8 +14,7 @@ folder = pathlib.Path(sys.argv[1])
 
 
 def read(name):
-    table = pd.read_csv(folder / name, dtype={0: str}, index_col=0)
-    return table.set_axis(table.index.astype(str))
+    return pd.read_csv(folder / name, index_col=0)
 
 
 answers = read("test/answer.csv")

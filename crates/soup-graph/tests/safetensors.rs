@@ -8,10 +8,11 @@ use serde_json::json;
 use soup_graph::safetensors::{
     SafetensorsError, from_bytes, from_bytes_adapted, load, read_metadata, save,
 };
-use soup_graph::{Builder, Convolution, Graph, ImageShape, Weights};
+use soup_graph::{Builder, Convolution, Graph, ImageShape, NodeId, Weights};
 use soup_random::{Purpose, Stream};
 
-fn network(channels: usize, labels: usize) -> Graph {
+/// A head behind a normalised convolution.
+fn headed(channels: usize, head: impl Fn(&mut Builder, NodeId) -> NodeId) -> Graph {
     let mut net = Builder::new(ImageShape {
         channels,
         height: 8,
@@ -21,9 +22,20 @@ fn network(channels: usize, labels: usize) -> Graph {
         .convolution("stem", net.input(), Convolution::square(4, 3))
         .unwrap();
     let x = net.batch_norm("bn", x, 1e-5, 0.1).unwrap();
-    let x = net.average_pool(x).unwrap();
-    let x = net.linear("fc", x, labels, true).unwrap();
+    let x = head(&mut net, x);
     net.finish(&[x])
+}
+
+fn network(channels: usize, labels: usize) -> Graph {
+    headed(channels, |net, x| {
+        let x = net.average_pool(x).unwrap();
+        net.linear("fc", x, labels, true).unwrap()
+    })
+}
+
+fn label_map(net: &mut Builder, x: NodeId, labels: usize) -> NodeId {
+    net.convolution("label_map", x, Convolution::square(labels, 1).with_bias())
+        .unwrap()
 }
 
 /// A file made by hand: name, type, shape and bytes of each tensor.
@@ -182,33 +194,21 @@ fn adapting_follows_timm_and_says_what_it_did() {
     assert_eq!([doubled[0], doubled[9]], [new[0] / 2.0; 2]);
 
     // A head of another kind: the file's stays unused.
-    let mut net = Builder::new(graph.input());
-    let x = net
-        .convolution("stem", net.input(), Convolution::square(4, 3))
-        .unwrap();
-    let x = net.batch_norm("bn", x, 1e-5, 0.1).unwrap();
-    let x = net
-        .convolution("label_map", x, Convolution::square(5, 1).with_bias())
-        .unwrap();
-    let x = net.log_sum_exp_pool(x, 1.0).unwrap();
-    let target = net.finish(&[x]);
+    let target = headed(3, |net, x| {
+        let x = label_map(net, x, 5);
+        net.log_sum_exp_pool(x, 1.0).unwrap()
+    });
     let loaded = from_bytes_adapted("f", &bytes, &target, Weights::zeros(&target)).unwrap();
     assert_eq!(loaded.kept_initial, ["label_map.weight", "label_map.bias"]);
     assert_eq!(loaded.unused, ["fc.bias", "fc.weight"]);
 
     // A head of several layers for other labels: all of it is fresh, and nothing before it.
     let layered = |labels: usize| {
-        let mut net = Builder::new(graph.input());
-        let x = net
-            .convolution("stem", net.input(), Convolution::square(4, 3))
-            .unwrap();
-        let x = net.batch_norm("bn", x, 1e-5, 0.1).unwrap();
-        let x = net
-            .convolution("label_map", x, Convolution::square(labels, 1).with_bias())
-            .unwrap();
-        let x = net.power_pool("pool", x, 4.0).unwrap();
-        let x = net.linear("context", x, labels, true).unwrap();
-        net.finish(&[x])
+        headed(3, |net, x| {
+            let x = label_map(net, x, labels);
+            let x = net.power_pool("pool", x, 4.0).unwrap();
+            net.linear("context", x, labels, true).unwrap()
+        })
     };
     let (before, target) = (layered(5), layered(3));
     let five = saved(&before, &Weights::initial(&before, 1));

@@ -1,10 +1,11 @@
 //! `train`: runs, from the outside.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use soup_graph::safetensors;
+use soup_zoo::{Head, ModelConfig, build};
 
 use crate::place::Place;
 
@@ -103,17 +104,34 @@ fn a_run_begins_with_the_weights_of_another() {
     assert!(outcome.stderr.contains(&line), "{}", outcome.stderr);
     let log = fs::read_to_string(place.path("second/fold0/log.txt")).unwrap();
     assert!(log.contains(&format!(" weights {told}\n")), "{log}");
-    let [first, second] =
-        ["first", "second"].map(|run| tensors(&place.path(run).join("fold0/model.safetensors")));
-    let filters = first
-        .iter()
-        .filter(|(name, _)| name.ends_with(".conv.weight"));
+    // A file that holds anything but its network's weights is refused.
+    let weights = |run: &str, head, context| {
+        let graph = build(&ModelConfig {
+            name: "repvgg_nano".to_owned(),
+            channels: 1,
+            head,
+            context,
+            ..ModelConfig::default()
+        });
+        let graph = graph.unwrap();
+        let file = place.path(run).join("fold0/model.safetensors");
+        let weights = safetensors::load(&file, &graph).unwrap();
+        (graph, weights)
+    };
+    let (graph, first) = weights("first", Head::LabelMap, true);
+    let (other, second) = weights("second", Head::Linear, false);
+    let filters = graph.parameters.iter();
+    let filters = filters.filter(|parameter| parameter.name.ends_with(".conv.weight"));
     assert!(filters.clone().count() > 5);
-    for (name, values) in filters {
-        let apart = values.iter().zip(&second[name]).map(|(a, b)| (a - b).abs());
-        assert!(apart.fold(0.0, f32::max) < 1e-4, "{name}");
+    for filter in filters {
+        let there = second.of(other.parameter(&filter.name).unwrap());
+        let apart = first
+            .of(filter)
+            .iter()
+            .zip(there)
+            .map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f32::max) < 1e-4, "{}", filter.name);
     }
-    assert!(second.contains_key("head.fc.weight") && !second.contains_key("label_map.weight"));
 
     // A run goes on without the file, and a wrong one is refused before anything is written.
     let again = format!("{still} model.head=linear --out second");
@@ -131,25 +149,6 @@ fn a_run_begins_with_the_weights_of_another() {
         message.contains("first/fold0/model.safetensors: "),
         "{message}"
     );
-}
-
-/// The values of each tensor of a safetensors file.
-fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
-    let bytes = fs::read(path).unwrap();
-    let (length, rest) = bytes.split_at(8);
-    let length = u64::from_le_bytes(length.try_into().unwrap()) as usize;
-    let (head, data) = rest.split_at(length);
-    let head: serde_json::Value = serde_json::from_slice(head).unwrap();
-    let tensors = head.as_object().unwrap().iter();
-    tensors
-        .filter(|(name, _)| *name != "__metadata__")
-        .map(|(name, facts)| {
-            let at = |index: usize| facts["data_offsets"][index].as_u64().unwrap() as usize;
-            let (words, _) = data[at(0)..at(1)].as_chunks::<4>();
-            let values = words.iter().map(|word| f32::from_le_bytes(*word));
-            (name.clone(), values.collect())
-        })
-        .collect()
 }
 
 #[test]

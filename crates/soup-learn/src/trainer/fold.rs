@@ -60,15 +60,23 @@ impl Fold<'_> {
         let mut state = State::begin(
             self.config,
             state::optimizer(self.config, self.graph, self.symmetry)?,
-            self.random_weights(),
+            Weights::zeros(self.graph),
             self.data.fingerprint,
             self.fold,
         )?;
         let resumed = state.resume(&directory, self.config)?;
-        let loaded = match resumed {
-            true => None,
-            false => self.load_weights(&mut state)?,
-        };
+        let mut loaded = None;
+        if !resumed {
+            let weights;
+            (weights, loaded) = self.first_weights()?;
+            state.start_from(weights);
+        }
+        if let Some(what) = &loaded {
+            progress.event(&Event::WeightsLoaded {
+                fold: self.fold,
+                what,
+            });
+        }
         let mut log = Log::open(&directory.file("log.txt"), state.cursor.log_length)?;
         directory.write_metrics(&state.cursor.history)?;
 
@@ -106,30 +114,21 @@ impl Fold<'_> {
         work.run()
     }
 
-    /// Random weights, other ones for each fold, so that an average of the folds gains from it.
-    fn random_weights(&self) -> Weights {
+    /// The weights that the fold begins with: other random ones for each fold, so that an average of the folds gains from it,
+    /// and over them what a file holds, where one is given. Then also what was taken from it.
+    fn first_weights(&self) -> Result<(Weights, Option<String>), Error> {
         let seed = self.config.train.seed.wrapping_add(self.fold as u64);
-        let mut weights = Weights::initial(self.graph, seed);
+        let (mut weights, mut told) = (Weights::initial(self.graph, seed), None);
+        let file = &self.config.model.weights;
+        if !file.is_empty() {
+            let loaded = safetensors::load_adapted(Path::new(file), self.graph, weights)?;
+            told = Some(format!("{file}: {loaded}"));
+            weights = loaded.weights;
+        }
         if let Some(symmetry) = self.symmetry {
             symmetry.tie(&mut weights);
         }
-        weights
-    }
-
-    /// Puts what the file of weights holds over the random ones, where one is given, and says what was taken.
-    fn load_weights(&self, state: &mut State) -> Result<Option<String>, Error> {
-        let file = &self.config.model.weights;
-        if file.is_empty() {
-            return Ok(None);
-        }
-        let mut loaded =
-            safetensors::load_adapted(Path::new(file), self.graph, state.weights.clone())?;
-        if let Some(symmetry) = self.symmetry {
-            symmetry.tie(&mut loaded.weights);
-        }
-        let told = format!("{file}: {loaded}");
-        state.start_from(loaded.weights);
-        Ok(Some(told))
+        Ok((weights, told))
     }
 
     /// Crowded pictures come first, for a share of all epochs.

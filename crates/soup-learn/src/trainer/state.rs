@@ -140,7 +140,7 @@ impl State {
         })
     }
 
-    /// Begins with these weights instead.
+    /// Where no checkpoint is: begins with these weights, and their average with them.
     pub fn start_from(&mut self, weights: Weights) {
         if let Some(average) = &mut self.average {
             average.clone_from(&weights);

@@ -124,10 +124,6 @@ impl Work<'_> {
         ))?;
         if let Some(what) = loaded {
             self.log.line(&format!("weights {what}"))?;
-            self.progress.event(&Event::WeightsLoaded {
-                fold: fold.fold,
-                what,
-            });
         }
         self.log.line(&format!(
             "plan: {} steps, {} an epoch, {} epochs",
