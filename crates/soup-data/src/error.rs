@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::PictureShape;
+use crate::problems::Problems;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -213,6 +214,10 @@ pub enum Error {
         expected: usize,
     },
 
+    /// Several things are wrong at once.
+    #[error("{0}")]
+    Several(Box<Problems>),
+
     /// The caller asked to stop; what is done is kept.
     #[error("interrupted; run the same command again to continue")]
     Interrupted,
@@ -262,6 +267,9 @@ impl Error {
     /// Whether the fault lies in the user's data (exit code 3) and not in the machine or the
     /// settings.
     pub fn is_bad_data(&self) -> bool {
+        if let Self::Several(problems) = self {
+            return problems.shown().iter().any(Self::is_bad_data);
+        }
         !matches!(
             self,
             Self::Io { .. }

@@ -9,8 +9,10 @@ pub mod examples;
 pub mod files;
 pub mod folds;
 pub mod glyphs;
+pub mod ids;
 pub mod npy;
 pub mod pack;
+pub mod problems;
 pub mod subset;
 pub mod transforms;
 

@@ -92,6 +92,9 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
             return Err(Usage("name the pictures with --data or --images".into()).into());
         }
     };
+    for note in dataset.notes() {
+        console.note(note);
+    }
     let stop = interrupt::watch()?;
     let options = PackOptions {
         channels: arguments.channels,

@@ -31,6 +31,7 @@ pub struct Dataset {
     table: LabelTable,
     labels: Option<LabelSource>,
     unlisted: usize,
+    notes: Vec<String>,
 }
 
 /// The label file, and in which of its lines each picture stands.
@@ -58,12 +59,11 @@ impl Dataset {
     /// The pictures in `images` (folder or zip) that the table `labels` (CSV, gzipped or not)
     /// names, in its order; without a table all pictures, in the order of their names.
     ///
-    /// An id may be a file name with or without extension, or a number that the file name writes
-    /// with leading zeros.
+    /// Ids and files meet by the rule of [`ids`](crate::ids).
     ///
     /// # Errors
-    /// Named with file and row: a table that cannot be read, a label that is not 0 or 1, an id
-    /// twice, a picture that is not there, no pictures at all.
+    /// Named with file and row, all at once: a table that cannot be read, a label that is not 0 or 1,
+    /// an id twice, a picture that is not there; and no pictures at all.
     pub fn from_parts(images: &Path, labels: Option<&Path>, columns: &Columns) -> Result<Self> {
         let labels = match labels {
             Some(path) if !path.exists() => {
@@ -89,13 +89,15 @@ impl Dataset {
                 table: LabelTable::new(ids, vec![], vec![]),
                 labels: None,
                 unlisted: 0,
+                notes: vec![],
             });
         };
         let read = labels::read_labels(&path, &bytes, columns)?;
         let found = files.len();
-        let files = matching::files_of(&path, &read, files, &place)?;
+        let (files, note) = matching::files_of(&path, &read, files, &place)?;
         Ok(Self {
             place,
+            notes: note.into_iter().collect(),
             unlisted: found - files.len(),
             files,
             table: LabelTable::new(read.ids, read.names, read.labels),
@@ -135,6 +137,11 @@ impl Dataset {
     /// Number of pictures that lie there, but that no row of the label table names.
     pub fn unlisted(&self) -> usize {
         self.unlisted
+    }
+
+    /// What a person should know of how the table was read and its ids were matched, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The file of picture `index`, inside an archive as if that were a folder.
