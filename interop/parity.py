@@ -4,12 +4,14 @@ compares probabilities on 200 pictures that it draws itself.
     cargo build --release
     cargo build --release --manifest-path interop/tract/Cargo.toml     # optional
     python interop/parity.py target/release/soup [--tract interop/tract/target/release/run-onnx] [--only PATTERN]
+    python interop/parity.py target/release/soup --only 'label_map gem' --without openvino,timm    # ONNX Runtime alone
 
 Prints a table (Markdown) of the largest differences and ends with an error where one is above 1e-4, where
 onnx.checker complains, or where the probabilities hardly differ between pictures, which would make agreement cheap.
 """
 
 import argparse
+import importlib.metadata
 import json
 import pathlib
 import re
@@ -20,11 +22,7 @@ import tempfile
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
-import timm
-import torch
 from PIL import Image
-from safetensors.torch import load_file
 
 LIMIT = 1e-4
 LEAST_SPREAD = 0.02
@@ -128,6 +126,8 @@ def run_onnx_runtime(path, batch):
 
 
 def run_openvino(path, batch):
+    import openvino
+
     core = openvino.Core()
     # OpenVINO takes bf16 by itself where the processor has it.
     compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -145,7 +145,13 @@ def run_tract(binary, path, batch):
 
 
 def run_timm(name, path, batch, transforms):
-    """The exported weights in timm, its input made by hand."""
+    """The exported weights in timm, its input made by hand; nothing where timm has no such network."""
+    import timm
+    import torch
+    from safetensors.torch import load_file
+
+    if not timm.is_model(name):
+        return None
     x = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255
     if transforms == IMAGENET:
         x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -196,18 +202,19 @@ def check(case, options, folder):
     onnx.checker.check_model(str(path), full_check=True)
     batch = pictures(folder / f"test{colour}")
     theirs = run_onnx_runtime(path, batch)
-    difference = {
-        "ONNX Runtime": np.abs(theirs["probabilities"] - ours).max(),
-        "OpenVINO": np.abs(run_openvino(path, batch) - ours).max(),
-    }
+    difference = {"ONNX Runtime": np.abs(theirs["probabilities"] - ours).max()}
+    if "openvino" not in options.without:
+        difference["OpenVINO"] = np.abs(run_openvino(path, batch) - ours).max()
     notes = ""
     if options.tract:
         got, notes = run_tract(options.tract, path, batch)
         difference["tract"] = np.nan if got is None else np.abs(got - ours).max()
     name = next((word.split("=")[1] for word in settings if word.startswith("model.name=")), "")
-    if "linear" in title and timm.is_model(name):
+    if "linear" in title and "timm" not in options.without:
         soup(options.soup, folder, "export", run, "--out", run / "model.safetensors")
-        difference["timm"] = np.abs(run_timm(name, run / "model.safetensors", batch, transforms) - ours).max()
+        got = run_timm(name, run / "model.safetensors", batch, transforms)
+        if got is not None:
+            difference["timm"] = np.abs(got - ours).max()
     learned = ("model.context", "model.pool=gem")
     if maps and not folds == [] and not any(word.startswith(learned) for word in settings):
         difference["maps"] = check_maps(theirs["maps"], ours, settings)
@@ -221,18 +228,21 @@ def main():
     parser.add_argument("soup", type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("--tract", type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("--only", default="", help="cases whose title this regular expression finds")
+    parser.add_argument("--without", default=[], type=lambda text: text.split(","), metavar="PEER,...", help="openvino, timm: not installed")
     options = parser.parse_args()
     columns = ["ONNX Runtime", "OpenVINO", "tract", "timm", "maps"]
-    print(f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}, openvino {openvino.__version__}, timm {timm.__version__}\n")
+    peers = ["onnx", "onnxruntime", *(peer for peer in ("openvino", "timm") if peer not in options.without)]
+    print(", ".join(f"{peer} {importlib.metadata.version(peer)}" for peer in peers) + "\n")
     print("| case | " + " | ".join(columns) + " | spread | ONNX MB |")
     print("|---|" + "---|" * (len(columns) + 2))
     failures = []
+    cases = [case for case in CASES if re.search(options.only, case[0])]
+    if not cases:
+        sys.exit(f"no case is called {options.only}")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         make_pictures(options.soup, folder)
-        for case in CASES:
-            if not re.search(options.only, case[0]):
-                continue
+        for case in cases:
             title, difference, spread, size, notes = check(case, options, folder)
             cells = [f"{difference[c]:.1e}" if c in difference else "" for c in columns]
             print(f"| {title} | " + " | ".join(cells) + f" | {spread:.3f} | {size:.1f} |", flush=True)

@@ -157,7 +157,7 @@ def main(program, model, picture, count="10000"):
         for stream in lazy:
             stream.sendall(b"POST /predict HTTP/1.1\r\nContent-Le")
         # Before the first count buffers and plans are there.
-        for number in range(200):
+        for _ in range(200):
             exchange(host, port, b"POST /predict HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(png) + png, False)
         before = server.memory()
 

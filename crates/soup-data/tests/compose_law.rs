@@ -173,6 +173,7 @@ fn structure(pixels: &[u8]) -> [f64; 4] {
 
 /// The contest's two pictures lie within what the composer makes.
 #[test]
+#[ignore = "needs the contest's files"]
 fn the_real_pictures_could_be_composed_ones() {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -180,8 +181,8 @@ fn the_real_pictures_could_be_composed_ones() {
     );
     let real: Vec<[f64; 4]> = ["00000.png", "00001.png"]
         .iter()
-        .filter_map(|name| std::fs::File::open(format!("{folder}/{name}")).ok())
-        .map(|file| {
+        .map(|name| {
+            let file = std::fs::File::open(format!("{folder}/{name}")).unwrap();
             let mut reader = png::Decoder::new(std::io::BufReader::new(file))
                 .read_info()
                 .unwrap();
@@ -191,10 +192,6 @@ fn the_real_pictures_could_be_composed_ones() {
             structure(&pixels)
         })
         .collect();
-    if real.is_empty() {
-        println!("skipped: the contest's pictures are not at {folder}");
-        return;
-    }
     let composer = composer();
     let mut pixels = vec![0; PIXELS];
     let composed: Vec<[f64; 4]> = (0..200)

@@ -1,4 +1,4 @@
-//! The real label file and the two real pictures of the founding task, where they are at hand.
+//! The real label file and the two real pictures of the founding task: ignored unless asked for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use std::fs;
@@ -9,15 +9,12 @@ use soup_data::dataset::{Columns, Dataset, LabelTable};
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::pack::{Pack, PackOptions, write_pack};
 
-fn real(name: &str) -> Option<PathBuf> {
+fn real(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data")
         .join(name);
-    if !path.exists() {
-        eprintln!("skipped: the real data is not at {}", path.display());
-        return None;
-    }
-    Some(path)
+    assert!(path.exists(), "the real data is not at {}", path.display());
+    path
 }
 
 /// The table, read as it is when every picture is there: with empty files.
@@ -36,10 +33,9 @@ fn table(labels: &Path) -> LabelTable {
 }
 
 #[test]
+#[ignore = "needs the contest's files"]
 fn the_real_label_file_is_cut_as_by_scikit_learn() {
-    let Some(labels) = real("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz") else {
-        return;
-    };
+    let labels = real("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
     let table = table(&labels);
     assert_eq!((table.len(), table.label_names().len()), (50_000, 26));
     assert_eq!(table.ids()[49_999], "49999");
@@ -87,13 +83,10 @@ fn the_real_label_file_is_cut_as_by_scikit_learn() {
 }
 
 #[test]
+#[ignore = "needs the contest's files"]
 fn the_real_pictures_pack() {
-    let (Some(images), Some(labels)) = (
-        real("dirty_mnist_2nd_images"),
-        real("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz"),
-    ) else {
-        return;
-    };
+    let images = real("dirty_mnist_2nd_images");
+    let labels = real("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
     let folder = tempfile::TempDir::new().unwrap();
     let error = Dataset::from_parts(&images, Some(&labels), &Columns::default()).unwrap_err();
     assert!(
