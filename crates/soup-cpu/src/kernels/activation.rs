@@ -46,7 +46,7 @@ pub(crate) unsafe fn exp<S: Simd, E: Element>(x: S::V) -> S::V {
 pub(crate) unsafe fn sigmoid<S: Simd, E: Element>(x: S::V) -> S::V {
     // SAFETY: as above; the bound keeps the sum finite.
     unsafe {
-        let x = S::max(x, S::splat(-86.0));
+        let x = S::at_least(x, -86.0);
         let sum = S::add(S::splat(1.0), exp::<S, E>(S::sub(S::splat(0.0), x)));
         match E::PRECISION {
             Precision::F32 => S::reciprocal(sum),
@@ -104,7 +104,8 @@ impl Function for Identity {
 
 function!(Relu, x, {
     let zero = S::splat(0.0);
-    (S::max(x, zero), S::where_positive(x, S::splat(1.0), zero))
+    let slope = S::where_positive(x, S::splat(1.0), zero);
+    (S::at_least(x, 0.0), slope)
 });
 function!(Sigmoid, x, {
     let s = sigmoid::<S, E>(x);
@@ -120,16 +121,17 @@ function!(Silu, x, {
 function!(Hardswish, x, {
     let (zero, sixth) = (S::splat(0.0), S::splat(1.0 / 6.0));
     let three = S::splat(3.0);
-    let gate = S::mul(S::min(S::max(S::add(x, three), zero), S::splat(6.0)), sixth);
+    let gate = S::at_most(S::at_least(S::add(x, three), 0.0), 6.0);
+    let gate = S::mul(gate, sixth);
     // Between -3 and 3 the derivative is (2 x + 3) / 6, outside 0 or 1.
     let inside = S::mul(S::add(S::add(x, x), three), sixth);
     let below = S::where_positive(S::add(x, three), inside, zero);
-    let slope = S::where_positive(S::sub(x, three), S::splat(1.0), below);
+    let slope = S::where_positive(S::sub(three, x), below, S::splat(1.0));
     (S::mul(x, gate), slope)
 });
 function!(Mish, x, {
     // With e = e^x: tanh(ln(1 + e)) = (e^2 + 2 e) / (e^2 + 2 e + 2); beyond 20 it is 1.
-    let e = exp::<S, E>(S::min(x, S::splat(20.0)));
+    let e = exp::<S, E>(S::at_most(x, 20.0));
     let one = S::splat(1.0);
     let two = S::splat(2.0);
     let n = S::mul(e, S::add(e, two));
@@ -202,4 +204,89 @@ pub(crate) fn both_of(activation: Activation, x: f32) -> (f32, f32) {
         let (value, slope) = unsafe { F::both::<Portable, f32>(Portable::splat(x)) };
         (value[0], slope[0])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Isa, MapKernel};
+
+    /// Value and slope of a function, and what else is made of exponentials.
+    struct Both<'a> {
+        activation: Option<Activation>,
+        x: &'a [f32],
+        to: &'a mut [Vec<f32>; 4],
+    }
+
+    impl MapKernel for Both<'_> {
+        #[inline(always)]
+        unsafe fn run<S: Simd, E: Element>(self) {
+            // SAFETY: the slices have whole vectors.
+            unsafe {
+                for i in (0..self.x.len()).step_by(S::LANES) {
+                    let x = S::load(self.x[i..].as_ptr());
+                    let (value, slope) = with_function!(self.activation, F => F::both::<S, E>(x));
+                    let found = [value, slope, exp::<S, E>(x), sigmoid::<S, E>(x)];
+                    for (to, found) in self.to.iter_mut().zip(found) {
+                        S::store(to[i..].as_mut_ptr(), found);
+                    }
+                }
+            }
+        }
+    }
+
+    /// No function makes a number of what is none, nor does its derivative; but a rectifier lets the gradient pass
+    /// there, as in PyTorch. What stands beside it in the vector is as without it.
+    #[test]
+    fn what_is_no_number_stays_none() {
+        let x: Vec<f32> = (0..32)
+            .map(|i| match i % 3 {
+                0 => [f32::NAN, -f32::NAN][i / 3 % 2],
+                _ => i as f32 - 15.5,
+            })
+            .collect();
+        let plain: Vec<f32> = x
+            .iter()
+            .map(|x| if x.is_nan() { 0.0 } else { *x })
+            .collect();
+        let functions = [
+            None,
+            Some(Activation::Relu),
+            Some(Activation::Silu),
+            Some(Activation::Gelu),
+            Some(Activation::Mish),
+            Some(Activation::Hardswish),
+            Some(Activation::Sigmoid),
+        ];
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            for (precision, activation) in Precision::ALL
+                .into_iter()
+                .flat_map(|precision| functions.map(|function| (precision, function)))
+            {
+                let [mut found, mut beside] =
+                    [(); 2].map(|()| [(); 4].map(|()| vec![0.0; x.len()]));
+                for (x, to) in [(&x, &mut found), (&plain, &mut beside)] {
+                    // SAFETY: the instruction set is available.
+                    unsafe { isa.run_on(precision, Both { activation, x, to }) };
+                }
+                for (i, x) in x.iter().enumerate() {
+                    let found = found.each_ref().map(|values| values[i]);
+                    if !x.is_nan() {
+                        assert_eq!(found, beside.each_ref().map(|values| values[i]));
+                        continue;
+                    }
+                    let passes = matches!(activation, None | Some(Activation::Relu));
+                    let right = found[0].is_nan()
+                        && (if passes {
+                            found[1] == 1.0
+                        } else {
+                            found[1].is_nan()
+                        })
+                        && found[2].is_nan()
+                        && found[3].is_nan();
+                    assert!(right, "{isa:?} {precision:?} {activation:?}: {found:?}");
+                }
+            }
+        }
+    }
 }

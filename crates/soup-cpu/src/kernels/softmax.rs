@@ -103,6 +103,6 @@ unsafe fn weight<S: Simd>(above: S::V, sharpness: f32) -> S::V {
     // SAFETY: no pointers; the instruction set is the caller's promise.
     unsafe {
         let exponent = S::mul(S::splat(sharpness), above);
-        exp::<S, f32>(S::max(exponent, S::splat(LEAST_EXPONENT)))
+        exp::<S, f32>(S::at_least(exponent, LEAST_EXPONENT))
     }
 }

@@ -60,7 +60,7 @@ impl ChunkStatistics {
                 let at = c + n * S::LANES;
                 S::store(self.mean.add(at), S::add(origin[n], offset));
                 let spread = S::sub(square[n], S::mul(sum[n], offset));
-                S::store(self.spread.add(at), S::max(spread, S::splat(0.0)));
+                S::store(self.spread.add(at), S::at_least(spread, 0.0));
             }
         }
     }

@@ -154,7 +154,7 @@ impl Term {
         // SAFETY: as for the kernel.
         unsafe {
             let (scale, shift) = (self.view.norm.row(0), self.view.norm.row(1));
-            let floor = S::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+            let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
             let (raw, to) = (self.view.raw.of::<E>(), self.to.of::<T>());
             for pixel in 0..self.pixels {
                 let mut c = 0;
@@ -169,7 +169,7 @@ impl Term {
                     if !self.before.is_null() {
                         z = S::add(z, S::load(self.before.add(at)));
                     }
-                    T::store::<S>(to.add(at), S::max(z, floor));
+                    T::store::<S>(to.add(at), S::at_least(z, floor));
                     c += S::LANES;
                 }
             }

@@ -7,7 +7,9 @@ use soup_graph::Activation;
 /// The function's value at `x`.
 pub(super) fn value(activation: Activation, x: f64) -> f64 {
     match activation {
-        Activation::Relu => x.max(0.0),
+        // Not `max`, which makes a number of what is none.
+        Activation::Relu if x < 0.0 => 0.0,
+        Activation::Relu => x,
         Activation::Silu => x * sigmoid(x),
         Activation::Gelu => x * normal_cdf(x),
         Activation::Mish => x * softplus(x).tanh(),
@@ -16,11 +18,11 @@ pub(super) fn value(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// The function's derivative at `x`; 0 at the corner of ReLU, as PyTorch has it.
+/// The function's derivative at `x`; as PyTorch has it, 0 at the corner of ReLU and 1 where `x` is no number.
 pub(super) fn slope(activation: Activation, x: f64) -> f64 {
     match activation {
-        Activation::Relu if x > 0.0 => 1.0,
-        Activation::Relu => 0.0,
+        Activation::Relu if x <= 0.0 => 0.0,
+        Activation::Relu => 1.0,
         Activation::Silu => sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
         Activation::Gelu => normal_cdf(x) + x * (-x * x / 2.0).exp() / (2.0 * PI).sqrt(),
         Activation::Mish => {

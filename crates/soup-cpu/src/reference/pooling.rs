@@ -24,10 +24,10 @@ pub(super) fn log_sum_exp(
     sharpness: f64,
 ) -> Vec<f64> {
     let largest = pool(shape, batch, |at| {
-        at.map(|at| input[at]).fold(f64::MIN, f64::max)
+        at.map(|at| input[at]).fold(f64::MIN, larger)
     });
     let smallest = pool(shape, batch, |at| {
-        at.map(|at| input[at]).fold(f64::MAX, f64::min)
+        -at.map(|at| -input[at]).fold(f64::MIN, larger)
     });
     if sharpness == 0.0 {
         return average(input, shape, batch);
@@ -139,7 +139,7 @@ pub(super) fn attention_backward(
 /// Softmax of `temperature * scores` over the places of each picture and channel.
 fn softmax(scores: &[f64], shape: ImageShape, batch: usize, temperature: f64) -> Vec<f64> {
     let peaks = pool(shape, batch, |at| {
-        at.map(|at| scores[at]).fold(f64::MIN, f64::max)
+        at.map(|at| scores[at]).fold(f64::MIN, larger)
     });
     let weight = |at: usize| {
         let below = scores[at] - peaks[pooled(at, shape)];
@@ -155,7 +155,7 @@ fn softmax(scores: &[f64], shape: ImageShape, batch: usize, temperature: f64) ->
 }
 
 /// Place in the input of the largest value of each window (kernel, stride, padding), the first of
-/// equals; padding never wins.
+/// equals and the last of those that are no number; padding never wins.
 pub(super) fn winners(
     input: &[f64],
     (from, to): (ImageShape, ImageShape),
@@ -178,7 +178,8 @@ pub(super) fn winners(
         let mut best = place(rows.start, columns.start);
         for y in rows {
             for x in columns.clone() {
-                if input[place(y, x)] > input[best] {
+                let value = input[place(y, x)];
+                if value > input[best] || value.is_nan() {
                     best = place(y, x);
                 }
             }
@@ -191,6 +192,11 @@ pub(super) fn winners(
 /// Place in the pooled vector of the channel that holds value `at` of the maps.
 fn pooled(at: usize, shape: ImageShape) -> usize {
     at / shape.len() * shape.channels + at % shape.channels
+}
+
+/// No number where either is none, unlike [`f64::max`].
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b || a.is_nan() { a } else { b }
 }
 
 /// `reduce` over the places of each picture's channel.

@@ -189,17 +189,32 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn max(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_max_ps(a, b) }
+        // The instruction gives `b` where either is no number.
+        unsafe {
+            let none = _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a);
+            _mm256_blendv_ps(_mm256_max_ps(a, b), a, none)
+        }
     }
     #[inline(always)]
     unsafe fn min(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_min_ps(a, b) }
+        unsafe {
+            let none = _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a);
+            _mm256_blendv_ps(_mm256_min_ps(a, b), a, none)
+        }
+    }
+    #[inline(always)]
+    unsafe fn at_least(x: __m256, bound: f32) -> __m256 {
+        // The second operand is what stays where it is no number.
+        unsafe { _mm256_max_ps(_mm256_set1_ps(bound), x) }
+    }
+    #[inline(always)]
+    unsafe fn at_most(x: __m256, bound: f32) -> __m256 {
+        unsafe { _mm256_min_ps(_mm256_set1_ps(bound), x) }
     }
     #[inline(always)]
     unsafe fn split(x: __m256) -> (__m256, __m256) {
         unsafe {
-            let x = _mm256_min_ps(x, _mm256_set1_ps(126.0));
-            let x = _mm256_max_ps(x, _mm256_set1_ps(-126.0));
+            let x = Self::at_least(Self::at_most(x, 126.0), -126.0);
             let whole = _mm256_floor_ps(x);
             (whole, _mm256_sub_ps(x, whole))
         }
@@ -222,7 +237,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn where_positive(x: __m256, a: __m256, b: __m256) -> __m256 {
         unsafe {
-            let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps());
+            let positive = _mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps());
             _mm256_blendv_ps(b, a, positive)
         }
     }

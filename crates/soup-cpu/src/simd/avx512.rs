@@ -144,11 +144,21 @@ impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
     }
     #[inline(always)]
     unsafe fn max(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_max_ps(a, b) }
+        // The instruction gives `b` where either is no number; where `a` is none it is left out.
+        unsafe { _mm512_mask_max_ps(a, _mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a), a, b) }
     }
     #[inline(always)]
     unsafe fn min(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_min_ps(a, b) }
+        unsafe { _mm512_mask_min_ps(a, _mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a), a, b) }
+    }
+    #[inline(always)]
+    unsafe fn at_least(x: __m512, bound: f32) -> __m512 {
+        // The second operand is what stays where it is no number.
+        unsafe { _mm512_max_ps(_mm512_set1_ps(bound), x) }
+    }
+    #[inline(always)]
+    unsafe fn at_most(x: __m512, bound: f32) -> __m512 {
+        unsafe { _mm512_min_ps(_mm512_set1_ps(bound), x) }
     }
     #[inline(always)]
     unsafe fn split(x: __m512) -> (__m512, __m512) {
@@ -179,7 +189,7 @@ impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
     #[inline(always)]
     unsafe fn where_positive(x: __m512, a: __m512, b: __m512) -> __m512 {
         unsafe {
-            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps());
+            let positive = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps());
             _mm512_mask_blend_ps(positive, b, a)
         }
     }

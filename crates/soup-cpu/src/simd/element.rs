@@ -305,7 +305,35 @@ mod tests {
                 assert_eq!(pairs[2 * i + 1], negative, "{isa:?} {value}");
             }
         }
-        assert!(Bf16::from_f32(f32::NAN).to_f32().is_nan());
+        // All bits that are no number: rounding must not carry into an infinity or a zero.
+        let none: Vec<f32> = [
+            0x7f80_0001,
+            0x7f80_ffff,
+            0x7fbf_8000,
+            0x7fc0_0000,
+            0x7fff_ffff,
+        ]
+        .into_iter()
+        .flat_map(|bits: u32| [bits, bits | 1 << 31])
+        .map(f32::from_bits)
+        .cycle()
+        .take(32)
+        .collect();
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let mut to = vec![Bf16(0); none.len()];
+            let mut pairs = vec![Bf16(0); 2 * none.len()];
+            let round = Round {
+                from: &none,
+                to: &mut to,
+                pairs: &mut pairs,
+            };
+            // SAFETY: the instruction set is available.
+            unsafe { isa.run_on(Precision::Bf16, round) };
+            let mut found = to.iter().chain(&pairs);
+            assert!(found.all(|half| half.to_f32().is_nan()), "{isa:?}");
+        }
+        let mut scalar = none.iter().map(|&value| Bf16::from_f32(value).to_f32());
+        assert!(scalar.all(f32::is_nan));
         assert_eq!(Bf16::from_f32(f32::from_bits(0x3f80_8000)).to_f32(), 1.0);
     }
 }

@@ -204,6 +204,10 @@ pub(crate) trait Kernel {
 
 /// A vector of `LANES` single-precision values and what kernels do with it.
 ///
+/// What is no number stays none through all of them, as in PyTorch: a network that diverged has to show it. Processors
+/// differ in what their largest and smallest values do (x86 gives the second operand, ARM what is no number, Rust's
+/// `f32::max` the number), so each implementation sees to it, and kernels compare in no other way.
+///
 /// # Safety
 /// All functions need a processor that has the instruction set; `load` and `store` need `LANES`
 /// valid values at the pointer (no alignment).
@@ -237,8 +241,14 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger ones; no number where either is none.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller ones; no number where either is none.
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// `x`, but no less than a bound that is a number: one instruction where [`Simd::max`] may be three.
+    unsafe fn at_least(x: Self::V, bound: f32) -> Self::V;
+    /// `x`, but no more than a bound that is a number.
+    unsafe fn at_most(x: Self::V, bound: f32) -> Self::V;
     /// `x` below it in whole numbers, for [`Simd::scale`], and the rest, from 0 to 1. Whole numbers beyond
     /// -126 and 126 may be cut to these.
     unsafe fn split(x: Self::V) -> (Self::V, Self::V);
@@ -248,7 +258,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn reciprocal(a: Self::V) -> Self::V;
     /// The same to 11 bits or more.
     unsafe fn reciprocal_bf16(a: Self::V) -> Self::V;
-    /// `a` where `x > 0`, else `b`.
+    /// `b` where `x <= 0`, else `a`: also where `x` is no number, as PyTorch's gradient of a rectifier has it.
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.
     unsafe fn sum(a: Self::V) -> f32;
@@ -277,18 +287,5 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    /// The kernel reads the vendor in its own way.
-    #[test]
-    fn the_maker_is_whom_the_system_names() {
-        let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap();
-        let vendor = processors
-            .lines()
-            .find(|line| line.starts_with("vendor_id"))
-            .unwrap();
-        assert_eq!(super::is_intel(), vendor.ends_with("GenuineIntel"));
-    }
-}
+#[cfg(test)]
+mod tests;

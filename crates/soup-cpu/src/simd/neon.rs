@@ -166,18 +166,25 @@ impl<const BF16: bool> Simd for Neon<BF16> {
     }
     #[inline(always)]
     unsafe fn max(a: Pair, b: Pair) -> Pair {
-        // The second one where either is no number, as on other processors; `fmax` gives what is no number.
-        map2(a, b, |a, b| unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) })
+        // The instruction gives what is no number, whichever it is.
+        map2(a, b, |a, b| unsafe { vmaxq_f32(a, b) })
     }
     #[inline(always)]
     unsafe fn min(a: Pair, b: Pair) -> Pair {
-        map2(a, b, |a, b| unsafe { vbslq_f32(vcltq_f32(a, b), a, b) })
+        map2(a, b, |a, b| unsafe { vminq_f32(a, b) })
+    }
+    #[inline(always)]
+    unsafe fn at_least(x: Pair, bound: f32) -> Pair {
+        unsafe { Self::max(x, Self::splat(bound)) }
+    }
+    #[inline(always)]
+    unsafe fn at_most(x: Pair, bound: f32) -> Pair {
+        unsafe { Self::min(x, Self::splat(bound)) }
     }
     #[inline(always)]
     unsafe fn split(x: Pair) -> (Pair, Pair) {
         unsafe {
-            let limit = Self::splat(126.0);
-            let x = Self::max(Self::min(x, limit), Self::splat(-126.0));
+            let x = Self::at_least(Self::at_most(x, 126.0), -126.0);
             let whole = map(x, |x| vrndmq_f32(x));
             (whole, Self::sub(x, whole))
         }
@@ -204,7 +211,7 @@ impl<const BF16: bool> Simd for Neon<BF16> {
     #[inline(always)]
     unsafe fn where_positive(x: Pair, a: Pair, b: Pair) -> Pair {
         unsafe {
-            [0, 1].map(|half| vbslq_f32(vcgtq_f32(x[half], vdupq_n_f32(0.0)), a[half], b[half]))
+            [0, 1].map(|half| vbslq_f32(vcleq_f32(x[half], vdupq_n_f32(0.0)), b[half], a[half]))
         }
     }
     #[inline(always)]

@@ -103,11 +103,19 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
-        map(a, b, |x, y| if x > y { x } else { y })
+        map(a, b, |x, y| if x > y || x.is_nan() { x } else { y })
     }
     #[inline(always)]
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
-        map(a, b, |x, y| if x < y { x } else { y })
+        map(a, b, |x, y| if x < y || x.is_nan() { x } else { y })
+    }
+    #[inline(always)]
+    unsafe fn at_least(x: Self::V, bound: f32) -> Self::V {
+        x.map(|x| if bound > x { bound } else { x })
+    }
+    #[inline(always)]
+    unsafe fn at_most(x: Self::V, bound: f32) -> Self::V {
+        x.map(|x| if bound < x { bound } else { x })
     }
     #[inline(always)]
     unsafe fn split(x: Self::V) -> (Self::V, Self::V) {
@@ -136,7 +144,7 @@ impl Simd for Portable {
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V {
         let mut out = b;
         for lane in 0..LANES {
-            if x[lane] > 0.0 {
+            if x[lane] > 0.0 || x[lane].is_nan() {
                 out[lane] = a[lane];
             }
         }

@@ -185,7 +185,12 @@ impl Step for Elementwise {
                             if i == 0 || !whole {
                                 dropped = stream.as_mut().is_some_and(|s| s.uniform() < rate);
                             }
-                            if dropped { 0.0 } else { x / (1.0 - rate) }
+                            if dropped {
+                                // Not a plain 0: what is no number stays none.
+                                0.0 * x
+                            } else {
+                                x / (1.0 - rate)
+                            }
                         }
                     };
                     let place = to.add(i);

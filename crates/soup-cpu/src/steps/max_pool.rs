@@ -71,7 +71,6 @@ impl Step for MaxPool {
                             self.window.range(ox, input.width).start,
                         );
                         output.fill(f32::NEG_INFINITY);
-                        // Where nothing is larger (not a number), the first place takes the gradient.
                         places.fill((top * input.width + left) as u32);
                         for y in self.window.range(oy, input.height) {
                             for x in self.window.range(ox, input.width) {
@@ -79,7 +78,8 @@ impl Step for MaxPool {
                                 for (c, &value) in
                                     values[pixel * stride..][..stride].iter().enumerate()
                                 {
-                                    if value > output[c] {
+                                    // What is no number is the largest: the last one of a window, as in PyTorch.
+                                    if value > output[c] || value.is_nan() {
                                         output[c] = value;
                                         places[c] = pixel as u32;
                                     }

@@ -197,9 +197,9 @@ impl Shares {
         let sharpness = f64::from(sharpness);
         let values = channel.map(f64::from);
         let peak = if sharpness < 0.0 && sharpness.is_finite() {
-            values.clone().fold(f64::INFINITY, f64::min)
+            values.clone().fold(f64::INFINITY, smaller)
         } else {
-            values.clone().fold(f64::NEG_INFINITY, f64::max)
+            values.clone().fold(f64::NEG_INFINITY, larger)
         };
         let mut shares = Self {
             sharpness,
@@ -244,6 +244,15 @@ impl Shares {
             self.peak + (self.total / count).ln() / self.sharpness
         }
     }
+}
+
+/// No number where either is none, unlike [`f64::max`].
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b || a.is_nan() { a } else { b }
+}
+
+fn smaller(a: f64, b: f64) -> f64 {
+    -larger(-a, -b)
 }
 
 /// One channel of a picture whose pixels are `stride` values apart.

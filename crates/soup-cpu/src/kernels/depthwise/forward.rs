@@ -238,7 +238,7 @@ impl DepthwiseForward {
                 let offset = S::mul(sum, share);
                 let square = S::load(sums.add(BLOCK + c));
                 S::store(self.mean.add(self.first + c), S::add(origin, offset));
-                let spread = S::max(S::sub(square, S::mul(sum, offset)), S::splat(0.0));
+                let spread = S::at_least(S::sub(square, S::mul(sum, offset)), 0.0);
                 S::store(self.spread.add(self.first + c), spread);
                 c += S::LANES;
             }

@@ -247,11 +247,11 @@ impl Gemm<'_> {
                     right = right.add(b_row);
                 }
             }
-            let floor = S::splat(self.floor());
             if F::PLAIN {
+                let floor = self.floor();
                 for m in 0..M {
                     for n in 0..N {
-                        let value = S::max(sums[m][n], floor);
+                        let value = S::at_least(sums[m][n], floor);
                         T::store::<S>(c.add(m * self.c_row + n * S::LANES), value);
                     }
                 }

@@ -107,7 +107,7 @@ impl Gemm<'_> {
                             value = S::add(value, T::load::<S>(place));
                         }
                         value = match F::PLAIN {
-                            true => S::max(value, S::splat(self.floor())),
+                            true => S::at_least(value, self.floor()),
                             false => F::value::<S, E>(value),
                         };
                         T::store::<S>(place, value);
