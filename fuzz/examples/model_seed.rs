@@ -26,7 +26,7 @@ fn main() {
     let spec = Convolution::square(2, 1).with_bias();
     let maps = net.convolution("maps", inner, spec).expect("a layer");
     let peaks = net.log_sum_exp_pool(maps, 2.0).expect("a layer");
-    let graph = net.finish(&[peaks]);
+    let graph = net.finish(&[peaks]).unwrap();
     let member = Member {
         maps: Some(maps),
         weights: Weights::initial(&graph, 1),

@@ -12,9 +12,9 @@
 //! let mut net = Builder::new(ImageShape { channels: 1, height: 2, width: 2 });
 //! let pooled = net.average_pool(net.input())?;
 //! let logits = net.linear("fc", pooled, 1, false)?;
-//! let graph = net.finish(&[logits]);
+//! let graph = net.finish(&[logits])?;
 //! let mut weights = Weights::zeros(&graph);
-//! weights.trainable[0] = 2.0;
+//! weights.trainable_mut()[0] = 2.0;
 //!
 //! let pass = forward(&graph, &weights, &[1.0, 2.0, 3.0, 6.0], 1, Mode::Eval)?;
 //! assert_eq!(pass.values[logits.0], [6.0]);
@@ -140,11 +140,11 @@ pub fn forward(
     let mut pass = Pass {
         batch,
         mode,
-        values: Vec::with_capacity(graph.nodes.len()),
-        buffers: weights.buffers.clone(),
-        statistics: vec![None; graph.nodes.len()],
+        values: Vec::with_capacity(graph.nodes().len()),
+        buffers: weights.buffers().to_vec(),
+        statistics: vec![None; graph.nodes().len()],
     };
-    for (index, node) in graph.nodes.iter().enumerate() {
+    for (index, node) in graph.nodes().iter().enumerate() {
         let input = |which: usize| &pass.values[node.inputs[which].0];
         let of = |parameter: ParameterId| values_of(graph, weights, parameter);
         let value = match &node.op {
@@ -250,10 +250,10 @@ pub fn backward(
     output_gradients: &[Vec<f64>],
 ) -> Result<Gradients, ReferenceError> {
     check_weights(graph, weights)?;
-    check("node values", graph.nodes.len(), pass.values.len())?;
+    check("node values", graph.nodes().len(), pass.values.len())?;
     check(
         "output gradients",
-        graph.outputs.len(),
+        graph.outputs().len(),
         output_gradients.len(),
     )?;
     let batch = pass.batch;
@@ -261,18 +261,18 @@ pub fn backward(
         trainable: vec![0.0; graph.trainable_len()],
         nodes: pass.values.iter().map(|v| vec![0.0; v.len()]).collect(),
     };
-    for (output, gradient) in graph.outputs.iter().zip(output_gradients) {
+    for (output, gradient) in graph.outputs().iter().zip(output_gradients) {
         let target = &mut gradients.nodes[output.0];
         check("gradient of an output", target.len(), gradient.len())?;
         accumulate(target, gradient);
     }
-    for (index, node) in graph.nodes.iter().enumerate().rev() {
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
         // A node's gradient is complete here: all its readers stand after it.
         let given = std::mem::take(&mut gradients.nodes[index]);
         let input = |which: usize| &pass.values[node.inputs[which].0];
         let of = |parameter: ParameterId| values_of(graph, weights, parameter);
         let mut learn = |parameter: ParameterId, gradient: &[f64]| {
-            let range = graph.parameters[parameter.0].range();
+            let range = graph.at(parameter).range();
             accumulate(&mut gradients.trainable[range], gradient);
         };
         let mut to_inputs: Vec<Vec<f64>> = Vec::new();
@@ -434,7 +434,7 @@ fn keep_factors(graph: &Graph, node: NodeId, mode: Mode, batch: usize) -> Vec<f6
 }
 
 fn values_of(graph: &Graph, weights: &Weights, parameter: ParameterId) -> Vec<f64> {
-    let values = weights.of(&graph.parameters[parameter.0]);
+    let values = weights.of(graph.at(parameter));
     values.iter().copied().map(f64::from).collect()
 }
 
@@ -479,11 +479,11 @@ fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), ReferenceError>
     check(
         "trainable weights",
         graph.trainable_len(),
-        weights.trainable.len(),
+        weights.trainable().len(),
     )?;
     check(
         "running statistics",
         graph.buffer_len(),
-        weights.buffers.len(),
+        weights.buffers().len(),
     )
 }

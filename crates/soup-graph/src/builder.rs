@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use crate::{
-    Activation, Convolution, Graph, ImageShape, Initial, Node, NodeId, Op, Parameter, ParameterId,
-    Role, Shape,
+    Activation, Convolution, Graph, ImageShape, Initial, NodeId, Op, Parameter, ParameterId, Role,
+    Shape,
 };
 
 /// Why a node cannot be added.
@@ -21,30 +21,39 @@ pub enum GraphError {
     /// Two parameters would have the same name.
     #[error("two parameters are called '{0}'")]
     DuplicateName(String),
+    /// Values of another number than the graph's.
+    #[error("{got} {kind} values do not fit a network of {expected}")]
+    Length {
+        /// "trained" or "running".
+        kind: &'static str,
+        /// Values of the graph.
+        expected: usize,
+        /// Values given.
+        got: usize,
+    },
     /// The network has no symmetric form.
     #[error("no p4 symmetry: {0}")]
     Symmetry(String),
 }
 
-/// Builds a [`Graph`].
+/// Builds a [`Graph`]. Methods panic on a [`NodeId`] of another graph that stands behind the last node.
 #[derive(Debug)]
 pub struct Builder {
-    nodes: Vec<Node>,
+    input: ImageShape,
+    layers: Vec<(Op, Vec<NodeId>)>,
+    /// Of every node, the input's first.
+    shapes: Vec<Shape>,
     parameters: Vec<Parameter>,
-    arena_len: [usize; 2],
 }
 
 impl Builder {
     /// A graph with one node, its input.
     pub fn new(input: ImageShape) -> Self {
         Self {
-            nodes: vec![Node {
-                op: Op::Input,
-                inputs: Vec::new(),
-                shape: Shape::Map(input),
-            }],
+            input,
+            layers: Vec::new(),
+            shapes: vec![Shape::Map(input)],
             parameters: Vec::new(),
-            arena_len: [0; 2],
         }
     }
 
@@ -55,14 +64,11 @@ impl Builder {
 
     /// Shape of a node's output.
     pub fn shape(&self, node: NodeId) -> Shape {
-        self.nodes[node.0].shape
+        self.shapes[node.0]
     }
 
     /// Adds a parameter to the graph without a node.
-    ///
-    /// # Errors
-    /// [`GraphError::DuplicateName`] where the name is taken.
-    pub fn parameter(
+    fn parameter(
         &mut self,
         name: String,
         shape: Vec<usize>,
@@ -72,41 +78,33 @@ impl Builder {
         if self.parameters.iter().any(|p| p.name == name) {
             return Err(GraphError::DuplicateName(name));
         }
-        let arena = &mut self.arena_len[usize::from(role.is_trainable())];
-        let parameter = Parameter {
-            name,
-            shape,
-            role,
-            initial,
-            offset: *arena,
-        };
-        *arena += parameter.len();
+        let parameter = Parameter::new(name, shape, role, initial)?;
         self.parameters.push(parameter);
         Ok(ParameterId(self.parameters.len() - 1))
     }
 
-    /// Changes how a parameter starts.
-    pub fn set_initial(&mut self, parameter: ParameterId, initial: Initial) {
-        self.parameters[parameter.0].initial = initial;
+    /// Adds a node; `name` is what an error calls it.
+    fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
+        let shapes: Vec<Shape> = inputs.iter().map(|&input| self.shape(input)).collect();
+        let shape = op.output(&shapes, &self.parameters);
+        let shape = shape.map_err(|problem| wrong(name, problem))?;
+        Ok(self.put(op, inputs, shape))
     }
 
-    fn push(&mut self, op: Op, inputs: &[NodeId], shape: Shape) -> NodeId {
-        self.nodes.push(Node {
-            op,
-            inputs: inputs.to_vec(),
-            shape,
-        });
-        NodeId(self.nodes.len() - 1)
+    fn put(&mut self, op: Op, inputs: &[NodeId], shape: Shape) -> NodeId {
+        self.layers.push((op, inputs.to_vec()));
+        self.shapes.push(shape);
+        NodeId(self.layers.len())
     }
 
     fn map(&self, name: &str, node: NodeId) -> Result<ImageShape, GraphError> {
-        match self.shape(node) {
-            Shape::Map(shape) => Ok(shape),
-            Shape::Vector(length) => Err(GraphError::Shape {
-                name: name.to_owned(),
-                problem: format!("needs a feature map, got a vector of {length}"),
-            }),
-        }
+        let shape = self.shape(node).map();
+        shape.map_err(|problem| wrong(name, problem))
+    }
+
+    fn vector(&self, name: &str, node: NodeId) -> Result<usize, GraphError> {
+        let length = self.shape(node).vector();
+        length.map_err(|problem| wrong(name, problem))
     }
 
     /// Convolution named `name` (parameters `name.weight`, `name.bias`), started by timm's rule:
@@ -121,52 +119,15 @@ impl Builder {
         input: NodeId,
         spec: Convolution,
     ) -> Result<NodeId, GraphError> {
-        let shape = self.map(name, input)?;
-        let wrong = |problem: String| GraphError::Shape {
-            name: name.to_owned(),
-            problem,
-        };
-        let depthwise = spec.groups == shape.channels && spec.groups == spec.channels;
-        if spec.groups != 1 && !depthwise {
-            return Err(wrong(format!(
-                "{} groups with {} input and {} output channels: only 1 and depthwise are supported",
-                spec.groups, shape.channels, spec.channels
-            )));
-        }
-        if spec.kernel == 0 || spec.stride == 0 || spec.channels == 0 {
-            return Err(wrong(
-                "kernel, stride and channels must be at least 1".to_owned(),
-            ));
-        }
-        if spec.kernel > shape.height.min(shape.width) + 2 * spec.padding {
-            return Err(wrong(format!(
-                "a kernel of {} does not fit a map of {}x{} padded by {}",
-                spec.kernel, shape.height, shape.width, spec.padding
-            )));
-        }
-        let fan_out = spec.kernel * spec.kernel * spec.channels / spec.groups;
+        let inputs = self.map(name, input)?.channels;
         let weight = self.parameter(
             format!("{name}.weight"),
-            vec![
-                spec.channels,
-                shape.channels / spec.groups,
-                spec.kernel,
-                spec.kernel,
-            ],
+            spec.filters(inputs),
             Role::Weight,
-            Initial::Normal((2.0 / fan_out as f32).sqrt()),
+            spec.initial(),
         )?;
         let bias = self.bias(name, spec.channels, spec.bias, Initial::Constant(0.0))?;
-        let output = ImageShape {
-            channels: spec.channels,
-            height: spec.output_side(shape.height),
-            width: spec.output_side(shape.width),
-        };
-        Ok(self.push(
-            Op::Convolution { spec, weight, bias },
-            &[input],
-            Shape::Map(output),
-        ))
+        self.push(name, Op::Convolution { spec, weight, bias }, &[input])
     }
 
     fn bias(
@@ -211,13 +172,12 @@ impl Builder {
             mean: add("running_mean", Role::RunningMean, 0.0)?,
             variance: add("running_var", Role::RunningVariance, 1.0)?,
         };
-        Ok(self.push(op, &[input], Shape::Map(shape)))
+        self.push(name, op, &[input])
     }
 
     /// Element-wise function.
     pub fn activation(&mut self, input: NodeId, activation: Activation) -> NodeId {
-        let shape = self.shape(input);
-        self.push(Op::Activation(activation), &[input], shape)
+        self.put(Op::Activation(activation), &[input], self.shape(input))
     }
 
     /// Mean over rows and columns.
@@ -225,8 +185,7 @@ impl Builder {
     /// # Errors
     /// Where the input is no map.
     pub fn average_pool(&mut self, input: NodeId) -> Result<NodeId, GraphError> {
-        let shape = self.map("average pool", input)?;
-        Ok(self.push(Op::AveragePool, &[input], Shape::Vector(shape.channels)))
+        self.push("average pool", Op::AveragePool, &[input])
     }
 
     /// Smooth maximum over rows and columns.
@@ -238,12 +197,8 @@ impl Builder {
         input: NodeId,
         sharpness: f32,
     ) -> Result<NodeId, GraphError> {
-        let shape = self.map("log-sum-exp pool", input)?;
-        Ok(self.push(
-            Op::LogSumExpPool { sharpness },
-            &[input],
-            Shape::Vector(shape.channels),
-        ))
+        let op = Op::LogSumExpPool { sharpness };
+        self.push("log-sum-exp pool", op, &[input])
     }
 
     /// Smooth maximum over rows and columns whose sharpness is learned from `start`: parameter
@@ -257,11 +212,9 @@ impl Builder {
         input: NodeId,
         start: f32,
     ) -> Result<NodeId, GraphError> {
-        let shape = self.map("power pool", input)?;
         let start = Initial::Constant(start);
         let power = self.parameter(format!("{name}.power"), vec![1], Role::Bias, start)?;
-        let op = Op::PowerPool { power };
-        Ok(self.push(op, &[input], Shape::Vector(shape.channels)))
+        self.push("power pool", Op::PowerPool { power }, &[input])
     }
 
     /// Attention over rows and columns: `mean * mean(values) + share * sum(softmax(temperature *
@@ -277,20 +230,12 @@ impl Builder {
         share: f32,
         mean: f32,
     ) -> Result<NodeId, GraphError> {
-        let name = "attention pool";
-        let (by, shape) = (self.map(name, scores)?, self.map(name, values)?);
-        if by != shape {
-            return Err(GraphError::Shape {
-                name: name.to_owned(),
-                problem: format!("scores of {by:?} do not fit values of {shape:?}"),
-            });
-        }
         let op = Op::AttentionPool {
             temperature,
             share,
             mean,
         };
-        Ok(self.push(op, &[scores, values], Shape::Vector(shape.channels)))
+        self.push("attention pool", op, &[scores, values])
     }
 
     /// Largest value in a window.
@@ -304,31 +249,12 @@ impl Builder {
         stride: usize,
         padding: usize,
     ) -> Result<NodeId, GraphError> {
-        let shape = self.map("max pool", input)?;
-        if kernel > shape.height.min(shape.width) + 2 * padding || 2 * padding > kernel {
-            return Err(GraphError::Shape {
-                name: "max pool".to_owned(),
-                problem: format!(
-                    "a window of {kernel} padded by {padding} does not fit {}x{}",
-                    shape.height, shape.width
-                ),
-            });
-        }
-        let side = |side: usize| (side + 2 * padding - kernel) / stride + 1;
-        let output = ImageShape {
-            channels: shape.channels,
-            height: side(shape.height),
-            width: side(shape.width),
+        let op = Op::MaxPool {
+            kernel,
+            stride,
+            padding,
         };
-        Ok(self.push(
-            Op::MaxPool {
-                kernel,
-                stride,
-                padding,
-            },
-            &[input],
-            Shape::Map(output),
-        ))
+        self.push("max pool", op, &[input])
     }
 
     /// A map times one factor a channel.
@@ -336,18 +262,7 @@ impl Builder {
     /// # Errors
     /// Where the vector's length is not the map's number of channels.
     pub fn scale(&mut self, map: NodeId, factors: NodeId) -> Result<NodeId, GraphError> {
-        let shape = self.map("scale", map)?;
-        if self.shape(factors) != Shape::Vector(shape.channels) {
-            return Err(GraphError::Shape {
-                name: "scale".to_owned(),
-                problem: format!(
-                    "{} channels need as many factors, got {:?}",
-                    shape.channels,
-                    self.shape(factors)
-                ),
-            });
-        }
-        Ok(self.push(Op::Scale, &[map, factors], Shape::Map(shape)))
+        self.push("scale", Op::Scale, &[map, factors])
     }
 
     /// Sum of nodes of one shape.
@@ -355,14 +270,7 @@ impl Builder {
     /// # Errors
     /// Where there are fewer than two or their shapes differ.
     pub fn add(&mut self, terms: &[NodeId]) -> Result<NodeId, GraphError> {
-        let shapes: Vec<Shape> = terms.iter().map(|&term| self.shape(term)).collect();
-        if shapes.len() < 2 || shapes.iter().any(|shape| *shape != shapes[0]) {
-            return Err(GraphError::Shape {
-                name: "add".to_owned(),
-                problem: format!("needs two or more terms of one shape, got {shapes:?}"),
-            });
-        }
-        Ok(self.push(Op::Add, terms, shapes[0]))
+        self.push("add", Op::Add, terms)
     }
 
     /// Linear layer named `name` on a vector, started as PyTorch's: uniform within
@@ -378,7 +286,14 @@ impl Builder {
         bias: bool,
     ) -> Result<NodeId, GraphError> {
         let inputs = self.vector(name, input)?;
-        self.dense(name, input, vec![outputs, inputs], bias)
+        let bound = Initial::Uniform(1.0 / (inputs as f32).sqrt());
+        self.dense(
+            name,
+            input,
+            vec![outputs, inputs],
+            bias.then_some(bound),
+            bound,
+        )
     }
 
     /// A 1x1 convolution on a vector (as timm's squeeze-excite has it): a linear layer whose weight
@@ -394,24 +309,9 @@ impl Builder {
         bias: bool,
     ) -> Result<NodeId, GraphError> {
         let inputs = self.vector(name, input)?;
-        let node = self.dense(name, input, vec![outputs, inputs, 1, 1], bias)?;
-        if let Op::Linear { weight, bias } = self.nodes[node.0].op {
-            self.set_initial(weight, Initial::Normal((2.0 / outputs as f32).sqrt()));
-            if let Some(bias) = bias {
-                self.set_initial(bias, Initial::Constant(0.0));
-            }
-        }
-        Ok(node)
-    }
-
-    fn vector(&self, name: &str, node: NodeId) -> Result<usize, GraphError> {
-        match self.shape(node) {
-            Shape::Vector(length) => Ok(length),
-            Shape::Map(shape) => Err(GraphError::Shape {
-                name: name.to_owned(),
-                problem: format!("needs a vector, got a map of {shape:?}"),
-            }),
-        }
+        let normal = Initial::Normal((2.0 / outputs as f32).sqrt());
+        let bias = bias.then_some(Initial::Constant(0.0));
+        self.dense(name, input, vec![outputs, inputs, 1, 1], bias, normal)
     }
 
     fn dense(
@@ -419,17 +319,14 @@ impl Builder {
         name: &str,
         input: NodeId,
         shape: Vec<usize>,
-        bias: bool,
+        bias: Option<Initial>,
+        weight: Initial,
     ) -> Result<NodeId, GraphError> {
-        let (outputs, inputs) = (shape[0], shape[1]);
-        let bound = Initial::Uniform(1.0 / (inputs as f32).sqrt());
-        let weight = self.parameter(format!("{name}.weight"), shape, Role::Weight, bound)?;
-        let bias = self.bias(name, outputs, bias, bound)?;
-        Ok(self.push(
-            Op::Linear { weight, bias },
-            &[input],
-            Shape::Vector(outputs),
-        ))
+        let outputs = shape[0];
+        let weight = self.parameter(format!("{name}.weight"), shape, Role::Weight, weight)?;
+        let initial = bias.unwrap_or(Initial::Constant(0.0));
+        let bias = self.bias(name, outputs, bias.is_some(), initial)?;
+        self.push(name, Op::Linear { weight, bias }, &[input])
     }
 
     /// Dropout of values; a rate of 0 adds no node.
@@ -446,16 +343,21 @@ impl Builder {
         if rate == 0.0 {
             return input;
         }
-        let shape = self.shape(input);
-        self.push(op, &[input], shape)
+        self.put(op, &[input], self.shape(input))
     }
 
     /// The finished graph.
-    pub fn finish(self, outputs: &[NodeId]) -> Graph {
-        Graph {
-            nodes: self.nodes,
-            parameters: self.parameters,
-            outputs: outputs.to_vec(),
-        }
+    ///
+    /// # Errors
+    /// [`GraphError`] where there is no output or one is no node of it, or a rate of dropping is out of range.
+    pub fn finish(self, outputs: &[NodeId]) -> Result<Graph, GraphError> {
+        Graph::new(self.input, self.layers, self.parameters, outputs.to_vec())
+    }
+}
+
+fn wrong(name: &str, problem: String) -> GraphError {
+    GraphError::Shape {
+        name: name.to_owned(),
+        problem,
     }
 }

@@ -4,12 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op};
 
-/// Most channels, largest window and most layers that a description may name: far above any real
-/// network, and low enough that no product of counts overflows.
-const MOST_CHANNELS: usize = 1 << 15;
-const MOST_WINDOW: usize = 1 << 8;
-const MOST_LAYERS: usize = 1 << 14;
-
 /// The layers of a network in the order in which they are run. Layer `n`, counted from 1, is node
 /// `n` of the graph; node 0 is the picture.
 ///
@@ -23,12 +17,12 @@ const MOST_LAYERS: usize = 1 << 14;
 /// let mut net = Builder::new(ImageShape { channels: 1, height: 32, width: 32 });
 /// let x = net.convolution("conv", net.input(), Convolution::square(8, 3).with_bias())?;
 /// let x = net.average_pool(x)?;
-/// let graph = net.finish(&[x]);
+/// let graph = net.finish(&[x])?;
 ///
 /// let text = serde_json::to_string(&Description::of(&graph))?;
 /// let read: Description = serde_json::from_str(&text)?;
 /// let larger = read.build(ImageShape { channels: 1, height: 64, width: 48 })?;
-/// assert_eq!(larger.parameters[0].name, "conv.weight");
+/// assert_eq!(larger.parameters()[0].name(), "conv.weight");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,13 +101,13 @@ impl Description {
     /// Writes a graph down. How its parameters start is left out; its parameters must be named as
     /// [`Builder`] names them, which every rewrite keeps.
     pub fn of(graph: &Graph) -> Self {
-        let layers = graph.nodes.iter().skip(1).map(|node| Layer {
+        let layers = graph.nodes().iter().skip(1).map(|node| Layer {
             kind: Kind::of(graph, &node.op),
             from: node.inputs.iter().map(|id| id.0).collect(),
         });
         Self {
             layers: layers.collect(),
-            outputs: graph.outputs.iter().map(|id| id.0).collect(),
+            outputs: graph.outputs().iter().map(|id| id.0).collect(),
         }
     }
 
@@ -123,12 +117,8 @@ impl Description {
     /// [`GraphError`] naming the layer that cannot be: it reads a node that does not stand before
     /// it, or a shape that it has no use for, or has a setting out of range.
     pub fn build(&self, input: ImageShape) -> Result<Graph, GraphError> {
-        if self.layers.len() > MOST_LAYERS {
-            return Err(GraphError::Shape {
-                name: "layers".to_owned(),
-                problem: format!("{} are more than {MOST_LAYERS}", self.layers.len()),
-            });
-        }
+        // Before any work is done for them.
+        crate::check_layers(self.layers.len())?;
         let mut net = Builder::new(input);
         for (index, layer) in self.layers.iter().enumerate() {
             let number = index + 1;
@@ -142,10 +132,9 @@ impl Description {
                 )));
             }
             let from: Vec<NodeId> = layer.from.iter().copied().map(NodeId).collect();
-            layer.kind.check().map_err(wrong)?;
             let node = match (&layer.kind, from.as_slice()) {
-                (Kind::Add, terms) => net.add(terms)?,
-                (Kind::Scale, &[map, factors]) => net.scale(map, factors)?,
+                (Kind::Add, terms) => net.add(terms),
+                (Kind::Scale, &[map, factors]) => net.scale(map, factors),
                 (
                     Kind::AttentionPool {
                         temperature,
@@ -155,29 +144,28 @@ impl Description {
                     &[scores, values],
                 ) => {
                     let temperature = temperature.unwrap_or(f32::INFINITY);
-                    net.attention_pool(scores, values, temperature, *share, *mean)?
+                    net.attention_pool(scores, values, temperature, *share, *mean)
                 }
                 (kind, &[from]) if !matches!(kind, Kind::Scale | Kind::AttentionPool { .. }) => {
-                    kind.add(&mut net, from)?
+                    kind.add(&mut net, from)
                 }
                 _ => {
                     let problem = format!("it cannot read {} nodes", from.len());
                     return Err(wrong(problem));
                 }
             };
+            // Whatever is wrong, say which layer of the file it is.
+            let node = node.map_err(|error| match error {
+                GraphError::Shape { name, problem } => wrong(format!("{name}: {problem}")),
+                other => other,
+            })?;
             if node.0 != number {
                 // The builder leaves out what does nothing.
                 return Err(wrong("a rate of 0 drops nothing".to_owned()));
             }
         }
         let outputs: Vec<NodeId> = self.outputs.iter().copied().map(NodeId).collect();
-        if outputs.is_empty() || outputs.iter().any(|id| id.0 > self.layers.len()) {
-            return Err(GraphError::Shape {
-                name: "outputs".to_owned(),
-                problem: format!("{:?} are not among the layers", self.outputs),
-            });
-        }
-        Ok(net.finish(&outputs))
+        net.finish(&outputs)
     }
 }
 
@@ -193,9 +181,9 @@ impl Graph {
 
 impl Kind {
     fn of(graph: &Graph, op: &Op) -> Self {
-        let parameter = |id: crate::ParameterId| &graph.parameters[id.0];
+        let parameter = |id: crate::ParameterId| graph.at(id);
         let layer = |id| {
-            let name = parameter(id).name.as_str();
+            let name = parameter(id).name();
             name.strip_suffix(".weight").unwrap_or(name).to_owned()
         };
         match *op {
@@ -226,7 +214,7 @@ impl Kind {
                 sharpness: sharpness.is_finite().then_some(sharpness),
             },
             Op::PowerPool { power } => {
-                let name = parameter(power).name.as_str();
+                let name = parameter(power).name();
                 Self::PowerPool {
                     name: name.strip_suffix(".power").unwrap_or(name).to_owned(),
                 }
@@ -253,80 +241,12 @@ impl Kind {
             Op::Add => Self::Add,
             Op::Linear { weight, bias } => Self::Linear {
                 name: layer(weight),
-                outputs: parameter(weight).shape[0],
+                outputs: parameter(weight).shape()[0],
                 bias: bias.is_some(),
-                pointwise: parameter(weight).shape.len() > 2,
+                pointwise: parameter(weight).shape().len() > 2,
             },
             Op::Dropout(rate) => Self::Dropout { rate },
             Op::DropPath(rate) => Self::DropPath { rate },
-        }
-    }
-
-    /// Refuses numbers that the builder takes on trust.
-    fn check(&self) -> Result<(), String> {
-        let within = |what: &str, value: usize, least: usize, most: usize| {
-            (least..=most)
-                .contains(&value)
-                .then_some(())
-                .ok_or_else(|| format!("{what} is {value}; it must lie in {least} to {most}"))
-        };
-        let channels_of = |what: &str, value: usize| within(what, value, 1, MOST_CHANNELS);
-        let window = |kernel: usize, stride: usize, padding: usize| {
-            within("kernel", kernel, 1, MOST_WINDOW)?;
-            within("stride", stride, 1, MOST_WINDOW)?;
-            within("padding", padding, 0, MOST_WINDOW)
-        };
-        let number = |what: &str, value: f32| {
-            (value.is_finite() && value >= 0.0)
-                .then_some(())
-                .ok_or_else(|| format!("{what} is {value}; it must be a number of at least 0"))
-        };
-        match self {
-            Self::Convolution {
-                channels,
-                kernel,
-                stride,
-                padding,
-                groups,
-                ..
-            } => {
-                channels_of("channels", *channels)?;
-                channels_of("groups", *groups)?;
-                window(*kernel, *stride, *padding)
-            }
-            Self::MaxPool {
-                kernel,
-                stride,
-                padding,
-            } => window(*kernel, *stride, *padding),
-            Self::Linear { outputs, .. } => channels_of("outputs", *outputs),
-            Self::BatchNorm {
-                epsilon, momentum, ..
-            } => {
-                number("epsilon", *epsilon)?;
-                number("momentum", *momentum)
-            }
-            Self::LogSumExpPool { sharpness } => number("sharpness", sharpness.unwrap_or(0.0)),
-            Self::AttentionPool {
-                temperature,
-                share,
-                mean,
-            } => {
-                number("temperature", temperature.unwrap_or(0.0))?;
-                number("share", *share)?;
-                number("mean", *mean)
-            }
-            Self::Dropout { rate } | Self::DropPath { rate } => {
-                number("rate", *rate)?;
-                (*rate < 1.0)
-                    .then_some(())
-                    .ok_or_else(|| format!("rate is {rate}; it must be below 1"))
-            }
-            Self::Activation { .. }
-            | Self::AveragePool
-            | Self::PowerPool { .. }
-            | Self::Scale
-            | Self::Add => Ok(()),
         }
     }
 

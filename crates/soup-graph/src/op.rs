@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ParameterId;
+use crate::{Initial, Parameter, ParameterId, Role};
 
 /// Shape of a picture or of a feature map: channels, height, width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +48,20 @@ impl Shape {
     /// Whether there is no value in it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(crate) fn map(self) -> Result<ImageShape, String> {
+        match self {
+            Self::Map(shape) => Ok(shape),
+            Self::Vector(length) => Err(format!("needs a feature map, got a vector of {length}")),
+        }
+    }
+
+    pub(crate) fn vector(self) -> Result<usize, String> {
+        match self {
+            Self::Vector(length) => Ok(length),
+            Self::Map(shape) => Err(format!("needs a vector, got a map of {shape:?}")),
+        }
     }
 
     /// Channels of a map, length of a vector.
@@ -127,7 +141,28 @@ impl Convolution {
 
     /// Output side for an input side.
     pub fn output_side(&self, side: usize) -> usize {
-        (side + 2 * self.padding - self.kernel) / self.stride + 1
+        self.window().output_side(side)
+    }
+
+    fn window(&self) -> Window {
+        Window {
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+
+    /// How its filters start by timm's rule: normal with variance `2 / fan_out`.
+    pub(crate) fn initial(&self) -> Initial {
+        let area = self.kernel as f32 * self.kernel as f32;
+        let fan_out = area * self.channels as f32 / self.groups as f32;
+        Initial::Normal((2.0 / fan_out).sqrt())
+    }
+
+    /// The shape of the filters that read so many channels.
+    pub(crate) fn filters(&self, channels: usize) -> Vec<usize> {
+        let inputs = channels / self.groups.max(1);
+        vec![self.channels, inputs, self.kernel, self.kernel]
     }
 }
 
@@ -211,4 +246,264 @@ pub enum Op {
     Dropout(f32),
     /// In training, a picture's whole branch is zeroed with this probability and the rest scaled up.
     DropPath(f32),
+}
+
+/// Most channels, longest side of a map, largest window: far above any real network, and low enough that engines can
+/// count bytes of padded maps without overflow.
+const MOST_CHANNELS: usize = 1 << 15;
+const MOST_SIDE: usize = 1 << 16;
+const MOST_WINDOW: usize = 1 << 8;
+/// Most values of one map of one picture, of a parameter, and of all parameters together: a tebibyte.
+pub(crate) const MOST_VALUES: usize = 1 << 38;
+
+pub(crate) fn too_many() -> String {
+    format!("more than {MOST_VALUES} values")
+}
+
+/// A shape, refused where it is empty or too large.
+pub(crate) fn bounded(shape: Shape) -> Result<Shape, String> {
+    within("channels", shape.channels(), 1, MOST_CHANNELS)?;
+    if let Shape::Map(map) = shape {
+        within("height", map.height, 1, MOST_SIDE)?;
+        within("width", map.width, 1, MOST_SIDE)?;
+        // The sides are bounded: at most 2^47, which fits 64 bits.
+        let values = [map.channels, map.height, map.width].into_iter();
+        values_within(values).ok_or_else(too_many)?;
+    }
+    Ok(shape)
+}
+
+/// The product of these sides, where it is not too large.
+pub(crate) fn values_within(sides: impl IntoIterator<Item = usize>) -> Option<usize> {
+    let mut sides = sides.into_iter();
+    let product = sides.try_fold(1usize, usize::checked_mul)?;
+    (product <= MOST_VALUES).then_some(product)
+}
+
+fn within(what: &str, value: usize, least: usize, most: usize) -> Result<(), String> {
+    (least..=most)
+        .contains(&value)
+        .then_some(())
+        .ok_or_else(|| format!("{what} is {value}; it must lie in {least} to {most}"))
+}
+
+/// Infinity is allowed where the operation has a limit.
+fn at_least_0(what: &str, value: f32, infinite: bool) -> Result<(), String> {
+    (value >= 0.0 && (infinite || value.is_finite()))
+        .then_some(())
+        .ok_or_else(|| format!("{what} is {value}; it must be a number of at least 0"))
+}
+
+struct Window {
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl Window {
+    fn output_side(&self, side: usize) -> usize {
+        (side + 2 * self.padding - self.kernel) / self.stride + 1
+    }
+
+    /// What it makes of a map.
+    fn over(&self, map: ImageShape, channels: usize) -> Result<Shape, String> {
+        let Self {
+            kernel,
+            stride,
+            padding,
+        } = *self;
+        within("kernel", kernel, 1, MOST_WINDOW)?;
+        within("stride", stride, 1, MOST_WINDOW)?;
+        within("padding", padding, 0, MOST_WINDOW)?;
+        let ImageShape { height, width, .. } = map;
+        if kernel > height.min(width) + 2 * padding {
+            return Err(format!(
+                "a kernel of {kernel} does not fit a map of {height}x{width} padded by {padding}"
+            ));
+        }
+        Ok(Shape::Map(ImageShape {
+            channels,
+            height: self.output_side(height),
+            width: self.output_side(width),
+        }))
+    }
+}
+
+impl Op {
+    /// The rules of the operations, in one place: the shape that this one gives for inputs of these shapes, or why it
+    /// cannot be. Inputs and parameters that it does not have are named too.
+    pub(crate) fn output(
+        &self,
+        inputs: &[Shape],
+        parameters: &[Parameter],
+    ) -> Result<Shape, String> {
+        let needs = |id: ParameterId, role: Role, shape: &[usize]| match parameters.get(id.0) {
+            Some(found) if found.role() == role && found.shape() == shape => Ok(()),
+            Some(found) => Err(format!(
+                "needs a parameter of shape {shape:?} as its {role:?}, got '{}' of shape {:?} ({:?})",
+                found.name(),
+                found.shape(),
+                found.role()
+            )),
+            None => Err(format!("there is no parameter {} for its {role:?}", id.0)),
+        };
+        let shape = match (self, inputs) {
+            (Self::Convolution { spec, weight, bias }, &[input]) => {
+                let map = input.map()?;
+                within("channels", spec.channels, 1, MOST_CHANNELS)?;
+                within("groups", spec.groups, 1, MOST_CHANNELS)?;
+                let depthwise = spec.groups == map.channels && spec.groups == spec.channels;
+                if spec.groups != 1 && !depthwise {
+                    return Err(format!(
+                        "{} groups with {} input and {} output channels: only 1 and depthwise are supported",
+                        spec.groups, map.channels, spec.channels
+                    ));
+                }
+                let output = spec.window().over(map, spec.channels)?;
+                needs(*weight, Role::Weight, &spec.filters(map.channels))?;
+                if spec.bias != bias.is_some() {
+                    return Err("a bias is wanted and missing, or there and not wanted".to_owned());
+                }
+                if let Some(bias) = bias {
+                    needs(*bias, Role::Bias, &[spec.channels])?;
+                }
+                output
+            }
+            (
+                Self::BatchNorm {
+                    epsilon,
+                    momentum,
+                    weight,
+                    bias,
+                    mean,
+                    variance,
+                },
+                &[input],
+            ) => {
+                let channels = [input.map()?.channels];
+                at_least_0("epsilon", *epsilon, false)?;
+                at_least_0("momentum", *momentum, false)?;
+                needs(*weight, Role::NormWeight, &channels)?;
+                needs(*bias, Role::NormBias, &channels)?;
+                needs(*mean, Role::RunningMean, &channels)?;
+                needs(*variance, Role::RunningVariance, &channels)?;
+                input
+            }
+            (Self::Activation(_), &[input]) => input,
+            (Self::AveragePool, &[input]) => Shape::Vector(input.map()?.channels),
+            (Self::LogSumExpPool { sharpness }, &[input]) => {
+                at_least_0("sharpness", *sharpness, true)?;
+                Shape::Vector(input.map()?.channels)
+            }
+            (Self::PowerPool { power }, &[input]) => {
+                needs(*power, Role::Bias, &[1])?;
+                Shape::Vector(input.map()?.channels)
+            }
+            (
+                Self::AttentionPool {
+                    temperature,
+                    share,
+                    mean,
+                },
+                &[scores, values],
+            ) => {
+                at_least_0("temperature", *temperature, true)?;
+                at_least_0("share", *share, false)?;
+                at_least_0("mean", *mean, false)?;
+                let (by, map) = (scores.map()?, values.map()?);
+                if by != map {
+                    return Err(format!("scores of {by:?} do not fit values of {map:?}"));
+                }
+                Shape::Vector(map.channels)
+            }
+            (
+                &Self::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                &[input],
+            ) => {
+                let map = input.map()?;
+                let window = Window {
+                    kernel,
+                    stride,
+                    padding,
+                };
+                let output = window.over(map, map.channels)?;
+                if 2 * padding > kernel {
+                    return Err(format!(
+                        "a window of {kernel} padded by {padding} could lie in the padding alone"
+                    ));
+                }
+                output
+            }
+            (Self::Scale, &[input, factors]) => {
+                let channels = input.map()?.channels;
+                if factors != Shape::Vector(channels) {
+                    return Err(format!(
+                        "{channels} channels need as many factors, got {factors:?}"
+                    ));
+                }
+                input
+            }
+            (Self::Add, terms) => match terms {
+                [first, _, ..] if terms.iter().all(|term| term == first) => *first,
+                _ => {
+                    return Err(format!(
+                        "needs two or more terms of one shape, got {terms:?}"
+                    ));
+                }
+            },
+            (Self::Linear { weight, bias }, &[input]) => {
+                let length = input.vector()?;
+                let given = parameters.get(weight.0).map_or(&[][..], Parameter::shape);
+                let outputs = given.first().copied().unwrap_or(1);
+                // A 1x1 convolution of a vector is written with two more sides.
+                let shape = [outputs, length, 1, 1];
+                needs(*weight, Role::Weight, &shape[..given.len().clamp(2, 4)])?;
+                if let Some(bias) = bias {
+                    needs(*bias, Role::Bias, &[outputs])?;
+                }
+                Shape::Vector(outputs)
+            }
+            (Self::Dropout(rate) | Self::DropPath(rate), &[input]) => {
+                at_least_0("rate", *rate, false)?;
+                if *rate >= 1.0 {
+                    return Err(format!("rate is {rate}; it must be below 1"));
+                }
+                input
+            }
+            (Self::Input, _) => return Err("only node 0 is the picture".to_owned()),
+            _ => return Err(format!("it cannot read {} nodes", inputs.len())),
+        };
+        bounded(shape)
+    }
+
+    /// The parameters that it reads.
+    pub(crate) fn parameters_mut(&mut self) -> Vec<&mut ParameterId> {
+        match self {
+            Self::Convolution { weight, bias, .. } | Self::Linear { weight, bias } => {
+                std::iter::once(weight).chain(bias).collect()
+            }
+            Self::BatchNorm {
+                weight,
+                bias,
+                mean,
+                variance,
+                ..
+            } => vec![weight, bias, mean, variance],
+            Self::PowerPool { power } => vec![power],
+            Self::Input
+            | Self::Activation(_)
+            | Self::AveragePool
+            | Self::LogSumExpPool { .. }
+            | Self::AttentionPool { .. }
+            | Self::MaxPool { .. }
+            | Self::Scale
+            | Self::Add
+            | Self::Dropout(_)
+            | Self::DropPath(_) => Vec::new(),
+        }
+    }
 }

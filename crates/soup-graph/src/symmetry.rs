@@ -79,21 +79,21 @@ impl Symmetry {
     pub fn quarter_turns(graph: &Graph) -> Result<Self, GraphError> {
         let refuse = |what: &str| Err(GraphError::Symmetry(what.to_owned()));
         let (mut trained, mut kept, mut turning) = (Vec::<Tied>::new(), Vec::new(), Vec::new());
-        let mut turns: Vec<bool> = Vec::with_capacity(graph.nodes.len());
-        for (index, node) in graph.nodes.iter().enumerate() {
+        let mut turns: Vec<bool> = Vec::with_capacity(graph.nodes().len());
+        for (index, node) in graph.nodes().iter().enumerate() {
             let input_turns = node.inputs.first().is_some_and(|input| turns[input.0]);
             let mut add = |parameter: crate::ParameterId, outputs_turn, inputs_turn| {
-                let parameter = &graph.parameters[parameter.0];
-                let size = |axis: usize| parameter.shape.get(axis).copied().unwrap_or(1);
+                let parameter = graph.at(parameter);
+                let size = |axis: usize| parameter.shape().get(axis).copied().unwrap_or(1);
                 let filters = Filters {
-                    offset: parameter.offset,
+                    offset: parameter.range().start,
                     outputs: size(0),
                     inputs: size(1),
                     side: size(2),
                     outputs_turn,
                     inputs_turn,
                 };
-                if !parameter.role.is_trainable() {
+                if !parameter.role().is_trainable() {
                     filters.list(&mut kept);
                     return;
                 }
@@ -110,13 +110,13 @@ impl Symmetry {
                     trained.push(Tied { range, orbits });
                 }
                 if outputs_turn {
-                    turning.push(parameter.offset);
+                    turning.push(parameter.range().start);
                 }
             };
             turns.push(match &node.op {
                 Op::Input => false,
                 Op::Convolution { spec, weight, bias } => {
-                    let normalised = graph.nodes.iter().any(|next| {
+                    let normalised = graph.nodes().iter().any(|next| {
                         matches!(next.op, Op::BatchNorm { .. }) && next.inputs[0].0 == index
                     });
                     let depthwise = spec.groups > 1;
@@ -188,8 +188,8 @@ impl Symmetry {
 
     /// Gives every turn of a filter the values of its first one, and every turn of a feature its mean statistics.
     pub fn tie(&self, weights: &mut Weights) {
-        self.parts(&mut weights.trainable).for_each(Turning::tie);
-        self.tie_statistics(&mut weights.buffers);
+        self.parts(weights.trainable_mut()).for_each(Turning::tie);
+        self.tie_statistics(weights.buffers_mut());
     }
 
     /// Gives every turn of a feature its mean statistics.

@@ -3,7 +3,8 @@
 use half::f16;
 use soup_random::{Purpose, Stream};
 
-use crate::Graph;
+use crate::op::{too_many, values_within};
+use crate::{Graph, GraphError};
 
 /// What a parameter is to its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,21 +56,84 @@ pub enum Initial {
 }
 
 /// A named tensor of the network. Its values stand in one of the two arenas of [`Weights`].
+///
+/// ```compile_fail
+/// # fn change(parameter: &mut soup_graph::Parameter) {
+/// parameter.shape = vec![1 << 40];
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// Full name, as timm's `state_dict` has it.
-    pub name: String,
-    /// Shape in PyTorch's order.
-    pub shape: Vec<usize>,
-    /// What it is to its operation; decides the arena.
-    pub role: Role,
-    /// How it starts.
-    pub initial: Initial,
-    /// First value in its arena.
-    pub offset: usize,
+    pub(crate) name: String,
+    shape: Vec<usize>,
+    pub(crate) role: Role,
+    pub(crate) initial: Initial,
+    /// First value in its arena; [`Graph::new`] gives it.
+    pub(crate) offset: usize,
 }
 
 impl Parameter {
+    /// One that belongs to no graph yet.
+    ///
+    /// # Errors
+    /// [`GraphError::Shape`] where it would have no values, or too many to count.
+    pub(crate) fn new(
+        name: String,
+        shape: Vec<usize>,
+        role: Role,
+        initial: Initial,
+    ) -> Result<Self, GraphError> {
+        match values_within(shape.iter().copied()) {
+            Some(1..) => Ok(Self {
+                name,
+                shape,
+                role,
+                initial,
+                offset: 0,
+            }),
+            count => Err(GraphError::Shape {
+                name,
+                problem: format!(
+                    "shape {shape:?} has {}",
+                    count.map_or_else(too_many, |_| "no values".to_owned())
+                ),
+            }),
+        }
+    }
+
+    /// Gives one side another length.
+    pub(crate) fn reshape(&mut self, side: usize, length: usize) -> Result<(), GraphError> {
+        let mut shape = self.shape.clone();
+        shape[side] = length;
+        *self = Self::new(
+            std::mem::take(&mut self.name),
+            shape,
+            self.role,
+            self.initial,
+        )?;
+        Ok(())
+    }
+
+    /// Full name, as timm's `state_dict` has it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Shape in PyTorch's order.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// What it is to its operation; decides the arena.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How it starts.
+    pub fn initial(&self) -> Initial {
+        self.initial
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -87,16 +151,73 @@ impl Parameter {
 }
 
 /// The values of a graph's parameters: trained ones and running statistics, each end to end in the
-/// order of [`Graph::parameters`].
+/// order of [`Graph::parameters`]. Values may be changed, their number cannot.
+///
+/// ```compile_fail
+/// # fn change(weights: &mut soup_graph::Weights) {
+/// weights.trainable = Vec::new();
+/// # }
+/// ```
+///
+/// ```compile_fail
+/// # fn change(weights: &mut soup_graph::Weights) {
+/// weights.buffers_mut().clear();
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// Values that gradients reach.
-    pub trainable: Vec<f32>,
-    /// Running statistics.
-    pub buffers: Vec<f32>,
+    trainable: Vec<f32>,
+    buffers: Vec<f32>,
 }
 
 impl Weights {
+    /// These values for a graph.
+    ///
+    /// # Errors
+    /// [`GraphError::Length`] where they are not as many as the graph's.
+    pub fn new(graph: &Graph, trainable: Vec<f32>, buffers: Vec<f32>) -> Result<Self, GraphError> {
+        let weights = Self { trainable, buffers };
+        weights.check(graph.trainable_len(), graph.buffer_len())?;
+        Ok(weights)
+    }
+
+    /// Refuses weights of another number than these: whoever reads them by a graph's places asks first.
+    ///
+    /// # Errors
+    /// [`GraphError::Length`].
+    pub fn check(&self, trainable: usize, buffers: usize) -> Result<(), GraphError> {
+        let fit = |kind, expected, got| match expected == got {
+            true => Ok(()),
+            false => Err(GraphError::Length {
+                kind,
+                expected,
+                got,
+            }),
+        };
+        fit("trained", trainable, self.trainable.len())?;
+        fit("running", buffers, self.buffers.len())
+    }
+
+    /// Values that gradients reach.
+    pub fn trainable(&self) -> &[f32] {
+        &self.trainable
+    }
+
+    /// Values that gradients reach, to be written.
+    pub fn trainable_mut(&mut self) -> &mut [f32] {
+        &mut self.trainable
+    }
+
+    /// Running statistics.
+    pub fn buffers(&self) -> &[f32] {
+        &self.buffers
+    }
+
+    /// Running statistics, to be written.
+    pub fn buffers_mut(&mut self) -> &mut [f32] {
+        &mut self.buffers
+    }
+
     /// Rounds every value to half precision (IEEE 754 binary16), in which files may then hold it.
     ///
     /// # Errors
@@ -129,7 +250,7 @@ impl Weights {
     /// Fresh weights: every parameter by its [`Initial`], drawn from `seed`.
     pub fn initial(graph: &Graph, seed: u64) -> Self {
         let mut weights = Self::zeros(graph);
-        for (index, parameter) in graph.parameters.iter().enumerate() {
+        for (index, parameter) in graph.parameters().iter().enumerate() {
             let mut stream = Stream::new(seed, Purpose::Init, 0, index as u64);
             let columns: usize = parameter.shape.iter().skip(1).product();
             for (place, value) in weights.of_mut(parameter).iter_mut().enumerate() {
@@ -147,6 +268,9 @@ impl Weights {
     }
 
     /// Values of one parameter.
+    ///
+    /// # Panics
+    /// Where the parameter is one of a larger graph.
     pub fn of(&self, parameter: &Parameter) -> &[f32] {
         let arena = if parameter.role.is_trainable() {
             &self.trainable
@@ -157,6 +281,9 @@ impl Weights {
     }
 
     /// Values of one parameter, to be written.
+    ///
+    /// # Panics
+    /// Where the parameter is one of a larger graph.
     pub fn of_mut(&mut self, parameter: &Parameter) -> &mut [f32] {
         let arena = if parameter.role.is_trainable() {
             &mut self.trainable

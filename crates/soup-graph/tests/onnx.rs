@@ -31,9 +31,10 @@ struct Expected {
 fn weights(graph: &Graph) -> Weights {
     let mut weights = Weights::initial(graph, 9);
     let mut stream = Stream::new(9, Purpose::Init, 1, 0);
-    for value in weights.buffers.iter_mut().chain(&mut weights.trainable) {
-        *value += 0.3 * stream.uniform();
-    }
+    let mut move_up =
+        |values: &mut [f32]| values.iter_mut().for_each(|x| *x += 0.3 * stream.uniform());
+    move_up(weights.buffers_mut());
+    move_up(weights.trainable_mut());
     weights
 }
 
@@ -43,7 +44,7 @@ fn written(graph: &Graph, weights: &Weights) -> Vec<u8> {
     let x = onnx.input("x", Element::Float, &sides, "numbers");
     let outputs = onnx.network("", graph, weights, x);
     onnx.output("logits", &outputs[0], &[2], "");
-    let Shape::Map(map) = graph.node(graph.outputs[1]).shape else {
+    let Shape::Map(map) = graph.node(graph.outputs()[1]).shape else {
         panic!("the second output is a map");
     };
     let sides = [map.channels, map.height, map.width];
@@ -83,12 +84,12 @@ fn the_reference_interpreter_agrees_with_onnx_runtime_on_the_file() {
     let input = transposed(&expected.input, SHAPE.channels, SHAPE.height * SHAPE.width);
     let batch = input.len() / SHAPE.len();
     let pass = forward(&graph, &weights, &input, batch, Mode::Eval).unwrap();
-    let Shape::Map(map) = graph.node(graph.outputs[1]).shape else {
+    let Shape::Map(map) = graph.node(graph.outputs()[1]).shape else {
         panic!("the second output is a map");
     };
     let maps = transposed(&expected.map, map.channels, map.height * map.width);
     for (output, expected) in [(0, expected.logits), (1, maps)] {
-        let got = &pass.values[graph.outputs[output].0];
+        let got = &pass.values[graph.outputs()[output].0];
         assert_eq!(got.len(), expected.len());
         let largest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
         for (got, expected) in got.iter().zip(&expected) {

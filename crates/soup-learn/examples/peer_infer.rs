@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(folder);
     let graph = peer::network(model, side, labels.parse()?)?;
     let weights = safetensors::load(&folder.join("weights.safetensors"), &graph)?;
-    let (graph, weights) = rewrite::for_inference(&graph, &weights);
+    let (graph, weights) = rewrite::for_inference(&graph, &weights)?;
     let pictures = peer::read(
         &folder.join("pictures.f32"),
         batch * side * side * peer::CHANNELS,

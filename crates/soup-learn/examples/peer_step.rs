@@ -51,7 +51,7 @@ impl Trainer {
         self.training
             .backward(&self.weights, &[&self.slope], &mut self.gradients);
         self.training.update_statistics(&mut self.weights);
-        let parameters = &mut self.weights.trainable;
+        let parameters = self.weights.trainable_mut();
         let pieces = self.adam.pieces(RATE, parameters, &self.gradients, PIECE);
         self.pool.each(pieces, Piece::run);
         loss

@@ -146,8 +146,8 @@ impl Average {
         if weight == 0.0 {
             return;
         }
-        blend(&mut average.trainable, &weights.trainable, weight);
-        blend(&mut average.buffers, &weights.buffers, weight);
+        blend(average.trainable_mut(), weights.trainable(), weight);
+        blend(average.buffers_mut(), weights.buffers(), weight);
     }
 }
 
@@ -174,6 +174,8 @@ fn blend(average: &mut [f32], values: &[f32], weight: f32) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+    use soup_graph::{Builder, Convolution, Graph, ImageShape};
+
     use super::*;
 
     #[derive(Deserialize)]
@@ -186,13 +188,25 @@ mod tests {
         buffers: Vec<Vec<f32>>,
     }
 
+    /// 12 trained values and 4 running statistics.
+    fn network() -> Graph {
+        let mut net = Builder::new(ImageShape {
+            channels: 1,
+            height: 2,
+            width: 2,
+        });
+        let x = net.input();
+        let x = net.convolution("a", x, Convolution::square(2, 2)).unwrap();
+        let x = net.batch_norm("b", x, 1e-5, 0.1).unwrap();
+        net.finish(&[x]).unwrap()
+    }
+
     /// The weights of step `step`, as the script makes them.
     fn weights(step: u64) -> Weights {
         let value = |index: u64, scale: f32| ((step * 37 + index * 11) % 64) as f32 * scale - 1.5;
-        Weights {
-            trainable: (0..12).map(|index| value(index, 0.0625)).collect(),
-            buffers: (0..4).map(|index| value(index, 0.5)).collect(),
-        }
+        let trainable = (0..12).map(|index| value(index, 0.0625)).collect();
+        let buffers = (0..4).map(|index| value(index, 0.5)).collect();
+        Weights::new(&network(), trainable, buffers).unwrap()
     }
 
     #[test]
@@ -216,8 +230,8 @@ mod tests {
                     .update(&mut average, &weights(step), step, length);
                 let at = step as usize - 1;
                 for (ours, theirs) in [
-                    (&average.trainable, &case.trainable[at]),
-                    (&average.buffers, &case.buffers[at]),
+                    (average.trainable(), &case.trainable[at]),
+                    (average.buffers(), &case.buffers[at]),
                 ] {
                     for (ours, theirs) in ours.iter().zip(theirs) {
                         let difference = (ours - theirs).abs() / theirs.abs().max(0.1);

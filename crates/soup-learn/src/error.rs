@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use soup_graph::GraphError;
+use soup_graph::rewrite::RewriteError;
 use soup_graph::safetensors::SafetensorsError;
 use thiserror::Error;
 
@@ -54,6 +56,12 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The network cannot be changed as is needed.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The network cannot be rewritten as is needed.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
     /// The loss is no longer a number.
     #[error(
         "fold {fold}, epoch {epoch}, step {step}: the loss is {loss}; lower train.rate, or limit the gradient with train.clip_norm=1"
@@ -101,9 +109,12 @@ impl Error {
             Self::Weights(SafetensorsError::Io { .. }) => ErrorKind::Failed,
             Self::Data(_) | Self::Weights(_) | Self::Format { .. } => ErrorKind::Data,
             Self::Stopped | Self::Interrupted { .. } => ErrorKind::Interrupted,
-            Self::File { .. } | Self::Busy(_) | Self::Model { .. } | Self::Diverged { .. } => {
-                ErrorKind::Failed
-            }
+            Self::File { .. }
+            | Self::Busy(_)
+            | Self::Model { .. }
+            | Self::Graph(_)
+            | Self::Rewrite(_)
+            | Self::Diverged { .. } => ErrorKind::Failed,
         }
     }
 

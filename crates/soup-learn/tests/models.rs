@@ -66,7 +66,7 @@ fn network(channels: usize) -> Graph {
         .convolution("label_map", x, Convolution::square(2, 1).with_bias())
         .unwrap();
     let x = net.log_sum_exp_pool(x, 4.0).unwrap();
-    net.finish(&[x])
+    net.finish(&[x]).unwrap()
 }
 
 fn member(seed: u64, calibration: Option<Calibration>) -> Member {
@@ -485,8 +485,8 @@ fn onnx_runtime_agrees_on_transforms_calibration_mean_and_maps() {
 
     let mut maps = vec![0.0f64; expected.maps.len()];
     for member in &model.members {
-        let mut graph = member.graph.clone();
-        graph.outputs.push(member.maps.unwrap());
+        let graph = member.graph.clone();
+        let graph = graph.with_outputs(member.maps).unwrap();
         let options = soup_cpu::Options::default();
         let mut inference = soup_cpu::Inference::new(&graph, 1, &options).unwrap();
         inference.load(member.weights.clone());

@@ -40,14 +40,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         safetensors::load(input, &graph)?
     };
     if flags.contains(&"--merge".to_owned()) {
-        (graph, weights) = rewrite::merge_branches(&graph, &weights);
+        (graph, weights) = rewrite::merge_branches(&graph, &weights)?;
     }
     let bytes = fs::read(images)?;
     let (chunks, _) = bytes.as_chunks::<4>();
     let images: Vec<f32> = chunks.iter().map(|b| f32::from_le_bytes(*b)).collect();
     let batch = images.len() / graph.input().len();
     let pass = forward(&graph, &weights, &images, batch, Mode::Eval)?;
-    let values = pass.values[graph.outputs[0].0].iter();
+    let values = pass.values[graph.outputs()[0].0].iter();
     fs::write(
         logits,
         values.flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>(),

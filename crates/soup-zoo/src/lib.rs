@@ -15,7 +15,7 @@
 //!     head: Head::Linear,
 //!     ..ModelConfig::default()
 //! })?;
-//! assert_eq!(graph.parameter("classifier.weight").unwrap().shape, [26, 1280]);
+//! assert_eq!(graph.parameter("classifier.weight").unwrap().shape(), [26, 1280]);
 //! # Ok::<(), soup_zoo::ZooError>(())
 //! ```
 

@@ -103,7 +103,7 @@ fn network(config: &ModelConfig, backbone: &dyn Backbone) -> Result<Graph, Graph
         Head::ResidualAttention => heads::residual_attention::add(&mut net, map, config)?,
         Head::LabelQuery => heads::label_query::add(&mut net, map, config)?,
     };
-    let mut graph = net.finish(&[logits]);
+    let mut graph = net.finish(&[logits])?;
     backbone.set_initials(&mut graph);
     match config.head {
         Head::Linear => heads::linear::set_initials(&mut graph, classifier, config.labels),

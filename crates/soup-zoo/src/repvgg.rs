@@ -88,18 +88,14 @@ impl Backbone for Variant {
     }
 
     fn set_initials(&self, graph: &mut Graph) {
-        for parameter in &mut graph.parameters {
-            match parameter.role {
-                Role::NormWeight => {
-                    parameter.initial = Initial::NormalAbout {
-                        mean: 0.1,
-                        deviation: 0.1,
-                    };
-                }
-                Role::NormBias => parameter.initial = Initial::Normal(0.1),
-                _ => {}
-            }
-        }
+        graph.start(|parameter| match parameter.role() {
+            Role::NormWeight => Some(Initial::NormalAbout {
+                mean: 0.1,
+                deviation: 0.1,
+            }),
+            Role::NormBias => Some(Initial::Normal(0.1)),
+            _ => None,
+        });
     }
 }
 

@@ -103,11 +103,11 @@ impl Backbone for Variant {
     /// The last scale of each branch starts at 0, so that every block starts as its shortcut.
     fn set_initials(&self, graph: &mut Graph) {
         let ending = format!(".bn{}.weight", self.layers().len());
-        for parameter in &mut graph.parameters {
-            if parameter.name.starts_with("layer") && parameter.name.ends_with(&ending) {
-                parameter.initial = Initial::Constant(0.0);
-            }
-        }
+        graph.start(|parameter| {
+            let is_last =
+                parameter.name().starts_with("layer") && parameter.name().ends_with(&ending);
+            is_last.then_some(Initial::Constant(0.0))
+        });
     }
 }
 

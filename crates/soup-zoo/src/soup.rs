@@ -108,18 +108,16 @@ impl Backbone for Variant {
     /// The last scale of a branch beside a plain shortcut starts at 0, so that the block starts as its shortcut.
     fn set_initials(&self, graph: &mut Graph) {
         let with_shortcut: Vec<String> = graph
-            .parameters
+            .parameters()
             .iter()
-            .filter_map(|p| p.name.strip_suffix(".shortcut.norm.weight"))
+            .filter_map(|p| p.name().strip_suffix(".shortcut.norm.weight"))
             .map(str::to_owned)
             .collect();
-        for parameter in &mut graph.parameters {
-            if let Some(block) = parameter.name.strip_suffix(".2.norm.weight")
-                && !with_shortcut.iter().any(|name| name == block)
-            {
-                parameter.initial = Initial::Constant(0.0);
-            }
-        }
+        graph.start(|parameter| {
+            let block = parameter.name().strip_suffix(".2.norm.weight")?;
+            let has_shortcut = with_shortcut.iter().any(|name| name == block);
+            (!has_shortcut).then_some(Initial::Constant(0.0))
+        });
     }
 }
 

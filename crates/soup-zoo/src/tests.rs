@@ -38,8 +38,8 @@ fn every_model_builds_for_any_size_channels_labels_and_head() {
                 })
                 .unwrap();
                 assert_eq!(graph.input().channels, channels);
-                assert_eq!(graph.outputs.len(), 1);
-                assert_eq!(graph.node(graph.outputs[0]).shape, Shape::Vector(labels));
+                assert_eq!(graph.outputs().len(), 1);
+                assert_eq!(graph.node(graph.outputs()[0]).shape, Shape::Vector(labels));
             }
         }
     }
@@ -192,7 +192,7 @@ fn the_activation_is_replaced_everywhere_but_in_the_gates() {
     .unwrap();
     let count = |wanted| {
         let is = |op: &Op| matches!(op, Op::Activation(found) if *found == wanted);
-        graph.nodes.iter().filter(|node| is(&node.op)).count()
+        graph.nodes().iter().filter(|node| is(&node.op)).count()
     };
     // 16 blocks: 16 gates; a stem, a head, 15 expansions, 16 depthwise and 16 squeezes.
     assert_eq!(count(Activation::Sigmoid), 16);
@@ -204,7 +204,7 @@ fn the_activation_is_replaced_everywhere_but_in_the_gates() {
 fn parameters_start_as_timm_starts_them() {
     let initial = |name: &str, parameter: &str| {
         let graph = build(&config(name)).unwrap();
-        graph.parameter(parameter).unwrap().initial
+        graph.parameter(parameter).unwrap().initial()
     };
     let b0 = "efficientnet_b0";
     let normal = |fan_out: f32| Initial::Normal((2.0 / fan_out).sqrt());
@@ -275,7 +275,7 @@ fn paths_drop_where_and_as_often_as_timm_drops_them() {
             ..config(name)
         })
         .unwrap();
-        let nodes = graph.nodes.iter();
+        let nodes = graph.nodes().iter();
         nodes
             .filter_map(|node| match node.op {
                 Op::DropPath(rate) => Some(rate),
@@ -326,11 +326,11 @@ fn heads_have_their_layers() {
     })
     .unwrap();
     assert_eq!(
-        founders.parameter("classifier.weight").unwrap().shape,
+        founders.parameter("classifier.weight").unwrap().shape(),
         [1000, 1536]
     );
     assert_eq!(
-        founders.parameter("labels.weight").unwrap().shape,
+        founders.parameter("labels.weight").unwrap().shape(),
         [26, 1000]
     );
     assert_eq!(heads::label_map::maps(&founders), None);
@@ -341,7 +341,7 @@ fn heads_have_their_layers() {
     })
     .unwrap();
     assert_eq!(
-        map.parameter("label_map.weight").unwrap().shape,
+        map.parameter("label_map.weight").unwrap().shape(),
         [26, 512, 1, 1]
     );
     assert!(map.parameter("fc.weight").is_none());
@@ -375,7 +375,7 @@ fn heads_have_their_layers() {
         })
         .unwrap();
         let bound = Initial::Uniform(1.0 / 512f32.sqrt());
-        assert_eq!(graph.parameter(first).unwrap().initial, bound, "{first}");
+        assert_eq!(graph.parameter(first).unwrap().initial(), bound, "{first}");
         assert_eq!(heads::label_map::maps(&graph).is_some(), shows, "{first}");
     }
 }

@@ -22,7 +22,7 @@ fn brightness() -> Networks {
         .convolution("conv", x, Convolution::square(2, 1).with_bias())
         .unwrap();
     let x = net.average_pool(x).unwrap();
-    let graph = net.finish(&[x]);
+    let graph = net.finish(&[x]).unwrap();
     let mut weights = Weights::zeros(&graph);
     let filters = graph.parameter("conv.weight").unwrap();
     weights.of_mut(filters).copy_from_slice(&[8.0, -8.0]);

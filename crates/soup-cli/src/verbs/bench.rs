@@ -230,7 +230,7 @@ impl Engine {
         let batch = arguments.batch as usize;
         let weights = Weights::initial(&graph, 1);
         let mut engine = if arguments.infer {
-            let (graph, weights) = rewrite::for_inference(&graph, &weights);
+            let (graph, weights) = rewrite::for_inference(&graph, &weights)?;
             let mut engine = Inference::new(&graph, batch, options).map_err(wrong)?;
             engine.load(weights);
             Self::Inference(Box::new(engine))

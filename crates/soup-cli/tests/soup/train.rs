@@ -120,17 +120,17 @@ fn a_run_begins_with_the_weights_of_another() {
     };
     let (graph, first) = weights("first", Head::LabelMap, true);
     let (other, second) = weights("second", Head::Linear, false);
-    let filters = graph.parameters.iter();
-    let filters = filters.filter(|parameter| parameter.name.ends_with(".conv.weight"));
+    let filters = graph.parameters().iter();
+    let filters = filters.filter(|parameter| parameter.name().ends_with(".conv.weight"));
     assert!(filters.clone().count() > 5);
     for filter in filters {
-        let there = second.of(other.parameter(&filter.name).unwrap());
+        let there = second.of(other.parameter(filter.name()).unwrap());
         let apart = first
             .of(filter)
             .iter()
             .zip(there)
             .map(|(a, b)| (a - b).abs());
-        assert!(apart.fold(0.0, f32::max) < 1e-4, "{}", filter.name);
+        assert!(apart.fold(0.0, f32::max) < 1e-4, "{}", filter.name());
     }
 
     // A run goes on without the file, and a wrong one is refused before anything is written.

@@ -37,7 +37,7 @@ impl Statistics {
         let count = values.len() / channels;
         if count < 2 {
             return Err(ReferenceError::OneValue {
-                name: graph.parameters[norm.weight.0].name.clone(),
+                name: graph.at(norm.weight).name().to_owned(),
             });
         }
         let mean_of = |values: &[f64]| -> Vec<f64> {
@@ -66,7 +66,7 @@ impl Statistics {
             (norm.mean, &self.mean, 1.0),
             (norm.variance, &self.variance, unbiased),
         ] {
-            let running = &mut buffers[graph.parameters[id.0].range()];
+            let running = &mut buffers[graph.at(id).range()];
             for (running, value) in running.iter_mut().zip(values) {
                 let old = f64::from(*running);
                 *running = (old + norm.momentum * (value * factor - old)) as f32;

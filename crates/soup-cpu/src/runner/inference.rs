@@ -18,7 +18,7 @@ use crate::plan::{Mode, PlanError};
 /// let mut net = Builder::new(ImageShape { channels: 3, height: 8, width: 8 });
 /// let x = net.convolution("conv", net.input(), Convolution::square(4, 3))?;
 /// let pooled = net.average_pool(x)?;
-/// let graph = net.finish(&[pooled]);
+/// let graph = net.finish(&[pooled])?;
 ///
 /// let mut inference = Inference::new(&graph, 2, &Options::default())?;
 /// inference.load(Weights::initial(&graph, 1));

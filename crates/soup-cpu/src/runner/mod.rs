@@ -137,17 +137,11 @@ impl Runner {
         })
     }
 
+    /// Steps read weights by the places that the graph gave them.
     fn check(&self, weights: &Weights) {
-        assert_eq!(
-            weights.trainable.len(),
-            self.trainable,
-            "weights of another graph"
-        );
-        assert_eq!(
-            weights.buffers.len(),
-            self.buffers,
-            "weights of another graph"
-        );
+        if let Err(error) = weights.check(self.trainable, self.buffers) {
+            panic!("weights of another network: {error}");
+        }
     }
 
     fn run(

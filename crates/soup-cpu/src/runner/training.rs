@@ -100,7 +100,7 @@ impl Training {
             for (row, at) in [(2, norm.mean), (7, norm.variance)] {
                 let start = offset + row * norm.rows.stride;
                 let batch = runner.memory.slice(start, norm.channels);
-                for (running, value) in weights.buffers[at..at + norm.channels]
+                for (running, value) in weights.buffers_mut()[at..at + norm.channels]
                     .iter_mut()
                     .zip(batch)
                 {

@@ -33,7 +33,7 @@ impl Linear {
 
 impl Step for Linear {
     fn run(&self, context: &Context<'_>) {
-        let weights = &context.weights.trainable;
+        let weights = &context.weights.trainable();
         self.each(context, &|first, last| {
             // SAFETY: tasks write other outputs; sizes are those of the layer.
             unsafe {
@@ -104,7 +104,7 @@ impl Step for LinearBackward {
                     context.isa.run(LinearInput {
                         gradient: self.gradient.at(context, picture),
                         outputs: layer.outputs,
-                        weights: context.weights.trainable[layer.weight..].as_ptr(),
+                        weights: context.weights.trainable()[layer.weight..].as_ptr(),
                         to: to.at(context, picture),
                         inputs: layer.inputs,
                         accumulate,

@@ -77,7 +77,7 @@ impl Step for BatchCoefficients {
                 row(context, self.norm, 7, stride),
             )
         };
-        let weights = &context.weights.trainable;
+        let weights = &context.weights.trainable();
         for c in 0..stride {
             let (weight, bias) = if c < p.channels {
                 (weights[p.weight + c], weights[p.bias + c])
@@ -123,7 +123,7 @@ impl Step for RunningCoefficients {
         };
         scale.fill(0.0);
         shift.fill(0.0);
-        let (weights, buffers) = (&context.weights.trainable, &context.weights.buffers);
+        let (weights, buffers) = (&context.weights.trainable(), &context.weights.buffers());
         for c in 0..p.channels {
             let inverse = 1.0 / (buffers[p.variance + c] + p.epsilon).sqrt();
             scale[c] = weights[p.weight + c] * inverse;
@@ -231,7 +231,7 @@ impl Step for NormGradient {
                 *context.gradients.add(p.weight + c) += product[c] as f32;
                 *context.gradients.add(p.bias + c) += plain[c] as f32;
                 let inverse = f64::from(inverses[c]);
-                let factor = f64::from(context.weights.trainable[p.weight + c]) * inverse;
+                let factor = f64::from(context.weights.trainable()[p.weight + c]) * inverse;
                 let slope = factor * inverse * product[c] / count;
                 dense[c] = factor as f32;
                 raw[c] = -slope as f32;

@@ -97,7 +97,7 @@ impl Sharpness {
     fn now(self, context: &Context<'_>) -> f32 {
         match self {
             Self::Fixed(sharpness) => sharpness,
-            Self::Learned(offset) => context.weights.trainable[offset],
+            Self::Learned(offset) => context.weights.trainable()[offset],
         }
     }
 }

@@ -116,7 +116,7 @@ impl Packed {
     /// Packs one column block.
     fn pack(&self, context: &Context<'_>, to: &mut [f32], block: (usize, usize)) {
         let taps = self.kernel * self.kernel;
-        let source = &context.weights.trainable[self.offset..];
+        let source = &context.weights.trainable()[self.offset..];
         to.fill(0.0);
         match self.layout {
             Layout::Bias => to[..self.outputs].copy_from_slice(&source[..self.outputs]),

@@ -14,7 +14,7 @@
 //! let x = net.convolution("conv", net.input(), Convolution::square(4, 3))?;
 //! let x = net.average_pool(x)?;
 //! let logits = net.linear("fc", x, 2, true)?;
-//! let graph = net.finish(&[logits]);
+//! let graph = net.finish(&[logits])?;
 //!
 //! let mut onnx = Writer::new("example");
 //! let x = onnx.input("x", Element::Float, &[1, 8, 8], "one picture: grey, 0 to 1");

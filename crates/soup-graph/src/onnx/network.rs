@@ -22,7 +22,7 @@ impl Writer {
             weights,
         };
         let mut values = vec![input];
-        for (index, node) in graph.nodes.iter().enumerate().skip(1) {
+        for (index, node) in graph.nodes().iter().enumerate().skip(1) {
             let inputs: Vec<Value> = node.inputs.iter().map(|id| values[id.0].clone()).collect();
             values.push(walk.node(index, &node.op, &inputs));
         }
@@ -43,22 +43,25 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn parameter(&self, id: ParameterId) -> &Parameter {
-        &self.graph.parameters[id.0]
+        self.graph.at(id)
     }
 
     /// A parameter as a constant, its shape cut to `sides` sides.
     fn weights(&mut self, id: ParameterId, sides: usize) -> Value {
         let graph = self.graph;
-        let parameter = &graph.parameters[id.0];
-        let name = format!("{}{}", self.prefix, parameter.name);
-        let sides = sides.min(parameter.shape.len());
-        self.writer
-            .floats(&name, &parameter.shape[..sides], self.weights.of(parameter))
+        let parameter = graph.at(id);
+        let name = format!("{}{}", self.prefix, parameter.name());
+        let sides = sides.min(parameter.shape().len());
+        self.writer.floats(
+            &name,
+            &parameter.shape()[..sides],
+            self.weights.of(parameter),
+        )
     }
 
     /// The name of the layer that owns a weight.
     fn layer(&self, weight: ParameterId) -> String {
-        let name = &self.parameter(weight).name;
+        let name = self.parameter(weight).name();
         let layer = name.strip_suffix(".weight").unwrap_or(name);
         format!("{}{layer}", self.prefix)
     }

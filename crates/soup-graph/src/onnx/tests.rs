@@ -22,7 +22,7 @@ fn network() -> (Graph, Weights) {
     let x = net.dropout(x, 0.5);
     let x = net.log_sum_exp_pool(x, 3.0).unwrap();
     let x = net.pointwise("fc", x, 2, true).unwrap();
-    let graph = net.finish(&[x]);
+    let graph = net.finish(&[x]).unwrap();
     let weights = Weights::initial(&graph, 1);
     (graph, weights)
 }

@@ -1,19 +1,22 @@
 //! A convolution followed by a batch norm is a convolution with bias, once the running statistics
 //! stand still.
 
+use super::RewriteError;
 use super::draft::Draft;
 use crate::{Graph, NodeId, Op, Weights};
 
 /// Folds each batch norm into the convolution before it, where nothing else reads that convolution.
-/// The convolution keeps its name and gets a bias. Holds for inference only. Weights must fit the
-/// graph.
-pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
-    let mut draft = Draft::new(graph, weights);
-    apply(&mut draft);
+/// The convolution keeps its name and gets a bias. Holds for inference only.
+///
+/// # Errors
+/// As [`super::for_inference`].
+pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> Result<(Graph, Weights), RewriteError> {
+    let mut draft = Draft::new(graph, weights)?;
+    apply(&mut draft)?;
     draft.finish()
 }
 
-pub(super) fn apply(draft: &mut Draft) {
+pub(super) fn apply(draft: &mut Draft) -> Result<(), RewriteError> {
     let readers = draft.readers();
     for id in (0..draft.nodes.len()).map(NodeId) {
         let Some(affine) = Affine::of(draft, id) else {
@@ -30,8 +33,9 @@ pub(super) fn apply(draft: &mut Draft) {
         let mut shift = bias.map_or(vec![0.0; spec.channels], |bias| draft.values(bias));
         affine.apply(&mut filters, &mut shift);
         let layer = draft.layer(weight).to_owned();
-        draft.replace_by_convolution(id, draft.input(before), spec, &layer, &filters, &shift);
+        draft.replace_by_convolution(id, draft.input(before), spec, &layer, &filters, &shift)?;
     }
+    Ok(())
 }
 
 /// What a batch norm does outside training: a scale and a shift a channel.

@@ -1,6 +1,7 @@
 //! A sum of convolutions of one map is one convolution (Ding et al., "RepVGG: making VGG-style
 //! ConvNets great again", CVPR 2021).
 
+use super::RewriteError;
 use super::batch_norm::Affine;
 use super::draft::Draft;
 use crate::{Convolution, Graph, NodeId, Op, Weights};
@@ -8,15 +9,18 @@ use crate::{Convolution, Graph, NodeId, Op, Weights};
 /// Merges each sum whose terms are all a convolution of one map, a batch norm of it, both, or the
 /// map itself, into one convolution with bias, and removes dropping. A RepVGG block becomes its
 /// plain form under timm's name for it (`...reparam_conv`); any other sum takes the name of its
-/// largest kernel. Holds for inference only. Weights must fit the graph.
-pub fn merge_branches(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
-    let mut draft = Draft::new(graph, weights);
+/// largest kernel. Holds for inference only.
+///
+/// # Errors
+/// As [`super::for_inference`].
+pub fn merge_branches(graph: &Graph, weights: &Weights) -> Result<(Graph, Weights), RewriteError> {
+    let mut draft = Draft::new(graph, weights)?;
     super::dropping::apply(&mut draft);
-    apply(&mut draft);
+    apply(&mut draft)?;
     draft.finish()
 }
 
-pub(super) fn apply(draft: &mut Draft) {
+pub(super) fn apply(draft: &mut Draft) -> Result<(), RewriteError> {
     flatten_sums(draft);
     let readers = draft.readers();
     for id in (0..draft.nodes.len()).map(NodeId) {
@@ -31,9 +35,10 @@ pub(super) fn apply(draft: &mut Draft) {
                 None => merged.layer,
             };
             let (input, spec) = (branches[0].input, merged.spec);
-            draft.replace_by_convolution(id, input, spec, &layer, &merged.filters, &merged.bias);
+            draft.replace_by_convolution(id, input, spec, &layer, &merged.filters, &merged.bias)?;
         }
     }
+    Ok(())
 }
 
 /// Lets a sum read the terms of a sum that only it reads.

@@ -2,15 +2,14 @@
 
 use super::RewriteError;
 use super::draft::Draft;
-use crate::{Graph, NodeId, Op, Shape, Weights};
+use crate::{Graph, NodeId, Op, Weights};
 
 /// The network for pictures of another number of channels: filters that read the picture are summed
 /// for one channel, else repeated and scaled so that equal channels give what they gave before.
-/// Weights must fit the graph.
 ///
 /// # Errors
 /// [`RewriteError::InputReader`] where something else than a plain convolution reads the picture,
-/// [`RewriteError::None`] for 0 channels.
+/// [`RewriteError::None`] for 0 channels, [`RewriteError::Graph`] where the weights are not the graph's.
 pub fn change_input_channels(
     graph: &Graph,
     weights: &Weights,
@@ -19,11 +18,11 @@ pub fn change_input_channels(
     if channels == 0 {
         return Err(RewriteError::None("input channel"));
     }
-    let mut draft = Draft::new(graph, weights);
+    let mut draft = Draft::new(graph, weights)?;
     if channels == graph.input().channels {
-        return Ok(draft.finish());
+        return draft.finish();
     }
-    for node in &graph.nodes {
+    for node in graph.nodes() {
         if !node.inputs.contains(&NodeId(0)) {
             continue;
         }
@@ -32,20 +31,17 @@ pub fn change_input_channels(
                 reader: format!("{:?}", node.op),
             });
         };
-        let shape = &mut draft.parameters[weight.0].shape;
         if spec.groups != 1 {
             return Err(RewriteError::InputReader {
                 reader: format!("a depthwise convolution ('{}')", draft.layer(*weight)),
             });
         }
         let values = &mut draft.values[weight.0];
-        *values = adapt_filters(values, shape, channels);
-        shape[1] = channels;
+        *values = adapt_filters(values, draft.parameters[weight.0].shape(), channels);
+        draft.parameters[weight.0].reshape(1, channels)?;
     }
-    if let Shape::Map(shape) = &mut draft.nodes[0].shape {
-        shape.channels = channels;
-    }
-    Ok(draft.finish())
+    draft.input.channels = channels;
+    draft.finish()
 }
 
 /// Filters of shape (out, in, rows, columns) for another number of inputs.

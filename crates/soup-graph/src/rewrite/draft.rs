@@ -1,25 +1,45 @@
 //! A graph under work.
 
-use crate::{Convolution, Graph, Initial, Node, NodeId, Op, Parameter, ParameterId, Role, Weights};
+use super::RewriteError;
+use crate::{
+    Convolution, Graph, ImageShape, Initial, NodeId, Op, Parameter, ParameterId, Role, Weights,
+};
+
+/// An operation and what it reads; its shape follows when the graph is finished.
+#[derive(Clone)]
+pub(super) struct Layer {
+    pub op: Op,
+    pub inputs: Vec<NodeId>,
+}
 
 /// A graph whose nodes may be replaced and whose parameters hold their own values. Nodes and
-/// parameters are only added or left unused; [`Draft::finish`] drops what nothing needs.
+/// parameters are only added or left unused; [`Draft::finish`] drops what nothing needs and checks the rest.
 pub(super) struct Draft {
-    pub nodes: Vec<Node>,
+    pub input: ImageShape,
+    /// Node 0, the input, among them.
+    pub nodes: Vec<Layer>,
     pub parameters: Vec<Parameter>,
     pub values: Vec<Vec<f32>>,
     pub outputs: Vec<NodeId>,
 }
 
 impl Draft {
-    pub fn new(graph: &Graph, weights: &Weights) -> Self {
-        let values = graph.parameters.iter().map(|p| weights.of(p).to_vec());
-        Self {
-            nodes: graph.nodes.clone(),
-            parameters: graph.parameters.clone(),
+    /// # Errors
+    /// [`RewriteError::Graph`] where the weights are not the graph's.
+    pub fn new(graph: &Graph, weights: &Weights) -> Result<Self, RewriteError> {
+        weights.check(graph.trainable_len(), graph.buffer_len())?;
+        let values = graph.parameters().iter().map(|p| weights.of(p).to_vec());
+        let nodes = graph.nodes().iter().map(|node| Layer {
+            op: node.op.clone(),
+            inputs: node.inputs.clone(),
+        });
+        Ok(Self {
+            input: graph.input(),
+            nodes: nodes.collect(),
+            parameters: graph.parameters().to_vec(),
             values: values.collect(),
-            outputs: graph.outputs.clone(),
-        }
+            outputs: graph.outputs().to_vec(),
+        })
     }
 
     pub fn op(&self, node: NodeId) -> &Op {
@@ -63,11 +83,14 @@ impl Draft {
 
     /// The name of the layer that owns a weight.
     pub fn layer(&self, weight: ParameterId) -> &str {
-        let name = self.parameters[weight.0].name.as_str();
+        let name = self.parameters[weight.0].name();
         name.strip_suffix(".weight").unwrap_or(name)
     }
 
     /// Puts a convolution with bias in the place of a node.
+    ///
+    /// # Errors
+    /// [`RewriteError::Graph`] where there are no filters, or too many.
     pub fn replace_by_convolution(
         &mut self,
         node: NodeId,
@@ -76,112 +99,66 @@ impl Draft {
         layer: &str,
         weight: &[f64],
         bias: &[f64],
-    ) {
+    ) -> Result<(), RewriteError> {
         let inputs = weight.len() / (spec.channels * spec.kernel * spec.kernel);
-        let shape = vec![spec.channels, inputs, spec.kernel, spec.kernel];
-        let fan_out = spec.kernel * spec.kernel * spec.channels / spec.groups;
-        let normal = Initial::Normal((2.0 / fan_out as f32).sqrt());
+        let shape = spec.filters(inputs * spec.groups);
+        let name = format!("{layer}.weight");
         let weight = self.add(
-            format!("{layer}.weight"),
-            shape,
-            Role::Weight,
-            normal,
+            Parameter::new(name, shape, Role::Weight, spec.initial())?,
             weight,
         );
-        let shape = vec![spec.channels];
+        let (name, shape) = (format!("{layer}.bias"), vec![spec.channels]);
         let zero = Initial::Constant(0.0);
-        let bias = self.add(format!("{layer}.bias"), shape, Role::Bias, zero, bias);
-        let node = &mut self.nodes[node.0];
-        node.inputs = vec![input];
-        node.op = Op::Convolution {
-            spec: spec.with_bias(),
-            weight,
-            bias: Some(bias),
+        let bias = self.add(Parameter::new(name, shape, Role::Bias, zero)?, bias);
+        self.nodes[node.0] = Layer {
+            inputs: vec![input],
+            op: Op::Convolution {
+                spec: spec.with_bias(),
+                weight,
+                bias: Some(bias),
+            },
         };
+        Ok(())
     }
 
-    fn add(
-        &mut self,
-        name: String,
-        shape: Vec<usize>,
-        role: Role,
-        initial: Initial,
-        values: &[f64],
-    ) -> ParameterId {
-        self.parameters.push(Parameter {
-            name,
-            shape,
-            role,
-            initial,
-            offset: 0,
-        });
+    fn add(&mut self, parameter: Parameter, values: &[f64]) -> ParameterId {
+        self.parameters.push(parameter);
         self.values.push(values.iter().map(|&x| x as f32).collect());
         ParameterId(self.parameters.len() - 1)
     }
 
     /// The graph of the nodes that lead to the outputs (and the input), its parameters in the order
     /// in which nodes use them.
-    pub fn finish(self) -> (Graph, Weights) {
+    ///
+    /// # Errors
+    /// [`RewriteError::Graph`] where the rewritten list is no graph: two layers came to have one name.
+    pub fn finish(self) -> Result<(Graph, Weights), RewriteError> {
         let readers = self.readers();
         let mut places = vec![NodeId(0); self.nodes.len()];
-        let mut graph = Graph {
-            nodes: Vec::new(),
-            parameters: Vec::new(),
-            outputs: Vec::new(),
-        };
-        let mut weights = Weights {
-            trainable: Vec::new(),
-            buffers: Vec::new(),
-        };
-        for (index, mut node) in self.nodes.into_iter().enumerate() {
-            if index > 0 && readers[index] == 0 {
+        let (mut layers, mut parameters) = (Vec::new(), Vec::new());
+        let (mut trainable, mut buffers) = (Vec::new(), Vec::new());
+        for (index, mut node) in self.nodes.into_iter().enumerate().skip(1) {
+            if readers[index] == 0 {
                 continue;
             }
-            places[index] = NodeId(graph.nodes.len());
             for input in &mut node.inputs {
                 *input = places[input.0];
             }
-            for id in parameters_mut(&mut node.op) {
-                let mut parameter = self.parameters[id.0].clone();
-                let arena = match parameter.role.is_trainable() {
-                    true => &mut weights.trainable,
-                    false => &mut weights.buffers,
-                };
-                parameter.offset = arena.len();
-                arena.extend(&self.values[id.0]);
-                *id = ParameterId(graph.parameters.len());
-                graph.parameters.push(parameter);
+            for id in node.op.parameters_mut() {
+                let parameter = self.parameters[id.0].clone();
+                match parameter.role().is_trainable() {
+                    true => trainable.extend(&self.values[id.0]),
+                    false => buffers.extend(&self.values[id.0]),
+                }
+                *id = ParameterId(parameters.len());
+                parameters.push(parameter);
             }
-            graph.nodes.push(node);
+            layers.push((node.op, node.inputs));
+            places[index] = NodeId(layers.len());
         }
-        graph.outputs = self.outputs.iter().map(|id| places[id.0]).collect();
-        (graph, weights)
-    }
-}
-
-/// The parameters that an operation reads.
-fn parameters_mut(op: &mut Op) -> Vec<&mut ParameterId> {
-    match op {
-        Op::Convolution { weight, bias, .. } | Op::Linear { weight, bias } => {
-            std::iter::once(weight).chain(bias).collect()
-        }
-        Op::BatchNorm {
-            weight,
-            bias,
-            mean,
-            variance,
-            ..
-        } => vec![weight, bias, mean, variance],
-        Op::PowerPool { power } => vec![power],
-        Op::Input
-        | Op::Activation(_)
-        | Op::AveragePool
-        | Op::LogSumExpPool { .. }
-        | Op::AttentionPool { .. }
-        | Op::MaxPool { .. }
-        | Op::Scale
-        | Op::Add
-        | Op::Dropout(_)
-        | Op::DropPath(_) => Vec::new(),
+        let outputs = self.outputs.iter().map(|id| places[id.0]).collect();
+        let graph = Graph::new(self.input, layers, parameters, outputs)?;
+        let weights = Weights::new(&graph, trainable, buffers)?;
+        Ok((graph, weights))
     }
 }

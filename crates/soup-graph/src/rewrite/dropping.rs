@@ -1,11 +1,15 @@
 //! Dropout and dropped paths do nothing outside training.
 
+use super::RewriteError;
 use super::draft::Draft;
 use crate::{Graph, NodeId, Op, Weights};
 
-/// The graph without [`Op::Dropout`] and [`Op::DropPath`]. Weights must fit the graph.
-pub fn remove_dropping(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
-    let mut draft = Draft::new(graph, weights);
+/// The graph without [`Op::Dropout`] and [`Op::DropPath`].
+///
+/// # Errors
+/// As [`super::for_inference`].
+pub fn remove_dropping(graph: &Graph, weights: &Weights) -> Result<(Graph, Weights), RewriteError> {
+    let mut draft = Draft::new(graph, weights)?;
     apply(&mut draft);
     draft.finish()
 }

@@ -5,13 +5,12 @@ use super::draft::Draft;
 use crate::{Graph, Initial, NodeId, Op, Shape, Weights};
 
 /// The network with fresh last layers for another number of labels, started as timm's
-/// `reset_classifier` starts them: uniform within `1 / sqrt(inputs)`, drawn from `seed`. Weights
-/// must fit the graph.
+/// `reset_classifier` starts them: uniform within `1 / sqrt(inputs)`, drawn from `seed`.
 ///
 /// # Errors
 /// [`RewriteError::NoHead`] where an output does not come straight from a linear layer or a
 /// convolution,
-/// [`RewriteError::None`] for 0 labels.
+/// [`RewriteError::None`] for 0 labels, [`RewriteError::Graph`] where the weights are not the graph's.
 pub fn swap_head(
     graph: &Graph,
     weights: &Weights,
@@ -22,7 +21,7 @@ pub fn swap_head(
         return Err(RewriteError::None("label"));
     }
     let heads = layers(graph)?;
-    let mut draft = Draft::new(graph, weights);
+    let mut draft = Draft::new(graph, weights)?;
     let mut fresh = Vec::new();
     for &head in &heads {
         match &mut draft.nodes[head.0].op {
@@ -38,32 +37,25 @@ pub fn swap_head(
     for id in fresh.iter().flatten() {
         let parameter = &mut draft.parameters[id.0];
         // Each weight stands before its bias, which takes the same bound.
-        if parameter.shape.len() > 1 {
-            let inputs: usize = parameter.shape[1..].iter().product();
+        if parameter.shape().len() > 1 {
+            let inputs: usize = parameter.shape()[1..].iter().product();
             bound = 1.0 / (inputs as f32).sqrt();
         }
         parameter.initial = Initial::Uniform(bound);
-        parameter.shape[0] = labels;
+        parameter.reshape(0, labels)?;
         draft.values[id.0] = vec![0.0; parameter.len()];
-    }
-    let mut open = graph.outputs.clone();
-    while let Some(id) = open.pop() {
-        match &mut draft.nodes[id.0].shape {
-            Shape::Map(shape) => shape.channels = labels,
-            Shape::Vector(length) => *length = labels,
-        }
-        if !heads.contains(&id) {
-            open.extend(&graph.node(id).inputs);
-        }
     }
     let fresh: Vec<String> = fresh
         .iter()
         .flatten()
-        .map(|id| draft.parameters[id.0].name.clone())
+        .map(|id| draft.parameters[id.0].name().to_owned())
         .collect();
-    let (graph, mut weights) = draft.finish();
+    let (graph, mut weights) = draft.finish()?;
     let drawn = Weights::initial(&graph, seed);
-    for parameter in graph.parameters.iter().filter(|p| fresh.contains(&p.name)) {
+    for parameter in graph.parameters() {
+        if !fresh.iter().any(|name| name == parameter.name()) {
+            continue;
+        }
         let values = drawn.of(parameter).to_vec();
         weights.of_mut(parameter).copy_from_slice(&values);
     }
@@ -74,7 +66,7 @@ pub fn swap_head(
 /// labels apart.
 pub(crate) fn layers(graph: &Graph) -> Result<Vec<NodeId>, RewriteError> {
     let mut heads = Vec::new();
-    for (output, &start) in graph.outputs.iter().enumerate() {
+    for (output, &start) in graph.outputs().iter().enumerate() {
         let mut open = vec![start];
         while let Some(id) = open.pop() {
             let node = graph.node(id);
@@ -112,16 +104,16 @@ pub(crate) fn layers(graph: &Graph) -> Result<Vec<NodeId>, RewriteError> {
 /// nothing is normalised, as after folding, the last layers alone.
 pub(crate) fn head(graph: &Graph) -> Vec<NodeId> {
     let is_norm = |op: &Op| matches!(op, Op::BatchNorm { .. });
-    if !graph.nodes.iter().any(|node| is_norm(&node.op)) {
+    if !graph.nodes().iter().any(|node| is_norm(&node.op)) {
         return layers(graph).unwrap_or_default();
     }
-    let mut is_normalised = vec![false; graph.nodes.len()];
-    for (index, node) in graph.nodes.iter().enumerate().rev() {
+    let mut is_normalised = vec![false; graph.nodes().len()];
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
         for input in &node.inputs {
             is_normalised[input.0] |= is_normalised[index] || is_norm(&node.op);
         }
     }
-    let nodes = graph.nodes.iter().enumerate();
+    let nodes = graph.nodes().iter().enumerate();
     nodes
         .filter(|(index, node)| !is_normalised[*index] && !is_norm(&node.op))
         .map(|(index, _)| NodeId(index))

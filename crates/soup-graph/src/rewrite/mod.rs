@@ -8,13 +8,13 @@
 //! let x = net.batch_norm("bn", x, 1e-5, 0.1)?;
 //! let x = net.average_pool(x)?;
 //! let logits = net.linear("fc", x, 2, true)?;
-//! let graph = net.finish(&[logits]);
+//! let graph = net.finish(&[logits])?;
 //! let weights = Weights::initial(&graph, 1);
 //!
-//! let (graph, _weights) = rewrite::for_inference(&graph, &weights);
-//! let names: Vec<_> = graph.parameters.iter().map(|p| p.name.as_str()).collect();
+//! let (graph, _weights) = rewrite::for_inference(&graph, &weights)?;
+//! let names: Vec<_> = graph.parameters().iter().map(|p| p.name()).collect();
 //! assert_eq!(names, ["conv.weight", "conv.bias", "fc.weight", "fc.bias"]);
-//! # Ok::<(), soup_graph::GraphError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod batch_norm;
@@ -36,7 +36,7 @@ pub use head::swap_head;
 use draft::Draft;
 use thiserror::Error;
 
-use crate::{Graph, Weights};
+use crate::{Graph, GraphError, Weights};
 
 /// Why a graph cannot be rewritten as asked.
 #[derive(Debug, Error, PartialEq)]
@@ -59,6 +59,9 @@ pub enum RewriteError {
         /// The operation in the way.
         operation: String,
     },
+    /// The weights are not the graph's, or what came out would be no graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// A count is 0.
     #[error("a network needs at least one {0}")]
     None(&'static str),
@@ -66,11 +69,12 @@ pub enum RewriteError {
 
 /// Everything that makes inference cheaper: no dropping, branches merged, batch norms folded.
 ///
-/// Weights must fit the graph.
-pub fn for_inference(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
-    let mut draft = Draft::new(graph, weights);
+/// # Errors
+/// [`RewriteError::Graph`] where the weights are not the graph's, or merging gives a layer the name of another one.
+pub fn for_inference(graph: &Graph, weights: &Weights) -> Result<(Graph, Weights), RewriteError> {
+    let mut draft = Draft::new(graph, weights)?;
     dropping::apply(&mut draft);
-    branches::apply(&mut draft);
-    batch_norm::apply(&mut draft);
+    branches::apply(&mut draft)?;
+    batch_norm::apply(&mut draft)?;
     draft.finish()
 }

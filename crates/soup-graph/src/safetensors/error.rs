@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::GraphError;
+
 /// Why weights cannot be read or written. Every message names the file.
 #[derive(Debug, Error)]
 pub enum SafetensorsError {
@@ -74,16 +76,21 @@ pub enum SafetensorsError {
         /// Its place in the tensor.
         index: usize,
     },
-    /// The weights given to be saved are not the graph's.
-    #[error("{file}: {got} values to save where the graph has {expected}")]
+    /// The weights are not the graph's.
+    #[error("{file}: {problem}")]
     Length {
         /// The file.
         file: String,
-        /// Values of the graph.
-        expected: usize,
-        /// Values given.
-        got: usize,
+        /// Both numbers.
+        problem: String,
     },
+}
+
+pub(super) fn length(file: &str, error: &GraphError) -> SafetensorsError {
+    SafetensorsError::Length {
+        file: file.to_owned(),
+        problem: error.to_string(),
+    }
 }
 
 /// Counts and the first few of both lists, and what to do where that is known.

@@ -9,8 +9,9 @@ use ::safetensors::tensor::TensorView;
 use ::safetensors::{Dtype, SafeTensors};
 use half::{bf16, f16};
 
-use super::{COUNTER, SafetensorsError, error::first_few};
-use crate::{Graph, NodeId, Op, Parameter, ParameterId, Weights, rewrite};
+use super::error::{first_few, length};
+use super::{COUNTER, SafetensorsError};
+use crate::{Graph, NodeId, Op, ParameterId, Weights, rewrite};
 
 /// Weights that were made to fit, and what it took.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,29 +150,25 @@ pub fn from_bytes_adapted(
     let readers = picture_filters(graph);
     let fresh = fresh_layers(graph, &source);
     let (missing, unused) = source.differences(&[(String::new(), graph)]);
-    let is_fresh = |name: &String| fresh.iter().any(|id| graph.parameters[id.0].name == *name);
+    let is_fresh = |name: &String| fresh.iter().any(|id| graph.at(*id).name() == name);
     let missing: Vec<String> = missing.into_iter().filter(|n| !is_fresh(n)).collect();
     if !missing.is_empty() {
         return Err(source.names(missing, unused));
     }
     loaded.unused = unused;
-    for (index, parameter) in graph.parameters.iter().enumerate() {
+    for (index, parameter) in graph.parameters().iter().enumerate() {
         let id = ParameterId(index);
         if fresh.contains(&id) {
-            loaded.kept_initial.push(parameter.name.clone());
+            loaded.kept_initial.push(parameter.name().to_owned());
             continue;
         }
-        let values = match source.shape(&parameter.name) {
-            Some(shape) if readers.contains(&id) && differs_in_inputs(shape, &parameter.shape) => {
-                loaded.adapted.push(parameter.name.clone());
-                let held = Parameter {
-                    shape: shape.to_vec(),
-                    ..parameter.clone()
-                };
-                let values = source.values(&held.name, &held)?;
-                rewrite::adapt_filters(&values, shape, parameter.shape[1])
+        let values = match source.shape(parameter.name()) {
+            Some(shape) if readers.contains(&id) && differs_in_inputs(shape, parameter.shape()) => {
+                loaded.adapted.push(parameter.name().to_owned());
+                let values = source.values(parameter.name(), shape)?;
+                rewrite::adapt_filters(&values, shape, parameter.shape()[1])
             }
-            _ => source.values(&parameter.name, parameter)?,
+            _ => source.values(parameter.name(), parameter.shape())?,
         };
         loaded.weights.of_mut(parameter).copy_from_slice(&values);
     }
@@ -206,7 +203,10 @@ fn read(path: &Path) -> Result<Vec<u8>, SafetensorsError> {
 
 /// Weights of plain convolutions that read the picture.
 fn picture_filters(graph: &Graph) -> Vec<ParameterId> {
-    let readers = graph.nodes.iter().filter(|n| n.inputs.contains(&NodeId(0)));
+    let readers = graph
+        .nodes()
+        .iter()
+        .filter(|n| n.inputs.contains(&NodeId(0)));
     readers
         .filter_map(|node| match &node.op {
             Op::Convolution { spec, weight, .. } if spec.groups == 1 => Some(*weight),
@@ -236,8 +236,8 @@ fn fresh_layers(graph: &Graph, source: &Source) -> Vec<ParameterId> {
     });
     let differs = |layer: &Vec<ParameterId>| {
         layer.iter().any(|id| {
-            let parameter = &graph.parameters[id.0];
-            source.shape(&parameter.name) != Some(parameter.shape.as_slice())
+            let parameter = graph.at(*id);
+            source.shape(parameter.name()) != Some(parameter.shape())
         })
     };
     layers.filter(differs).flatten().collect()
@@ -270,8 +270,8 @@ impl<'a> Source<'a> {
     /// Names that only the graphs have and names that only the file has, both sorted.
     fn differences(&self, parts: &[(String, &Graph)]) -> (Vec<String>, Vec<String>) {
         let names = parts.iter().flat_map(|(prefix, graph)| {
-            let parameters = graph.parameters.iter();
-            parameters.map(move |p| format!("{prefix}{}", p.name))
+            let parameters = graph.parameters().iter();
+            parameters.map(move |p| format!("{prefix}{}", p.name()))
         });
         let needed: BTreeSet<String> = names.collect();
         let unexpected = self.tensors.keys().filter(|n| !needed.contains(*n));
@@ -293,20 +293,17 @@ impl<'a> Source<'a> {
     /// The weights of a graph whose tensors carry a prefix. No more is allocated than the file
     /// holds.
     fn weights(&self, prefix: &str, graph: &Graph) -> Result<Weights, SafetensorsError> {
-        let mut weights = Weights {
-            trainable: Vec::new(),
-            buffers: Vec::new(),
-        };
-        for parameter in &graph.parameters {
-            let values = self.values(&format!("{prefix}{}", parameter.name), parameter)?;
-            let arena = match parameter.role.is_trainable() {
-                true => &mut weights.trainable,
-                false => &mut weights.buffers,
-            };
+        let (mut trainable, mut buffers) = (Vec::new(), Vec::new());
+        for parameter in graph.parameters() {
+            let name = format!("{prefix}{}", parameter.name());
+            let values = self.values(&name, parameter.shape())?;
             // Parameters stand end to end in the graph's order.
-            arena.extend(values);
+            match parameter.role().is_trainable() {
+                true => trainable.extend(values),
+                false => buffers.extend(values),
+            }
         }
-        Ok(weights)
+        Weights::new(graph, trainable, buffers).map_err(|error| length(self.file, &error))
     }
 
     fn names(&self, missing: Vec<String>, unexpected: Vec<String>) -> SafetensorsError {
@@ -317,16 +314,16 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The values that the file holds under a name, in the parameter's shape.
-    fn values(&self, name: &str, parameter: &Parameter) -> Result<Vec<f32>, SafetensorsError> {
+    /// The values that the file holds under a name, in the shape that is needed.
+    fn values(&self, name: &str, needed: &[usize]) -> Result<Vec<f32>, SafetensorsError> {
         let Some(tensor) = self.tensors.get(name) else {
             return Err(self.names(vec![name.to_owned()], Vec::new()));
         };
-        if tensor.shape() != parameter.shape {
+        if tensor.shape() != needed {
             return Err(SafetensorsError::Shape {
                 file: self.file.to_owned(),
                 name: name.to_owned(),
-                expected: parameter.shape.clone(),
+                expected: needed.to_vec(),
                 got: tensor.shape().to_vec(),
             });
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 use half::f16;
 use serde_json::json;
 
+use super::error::length;
 use super::{COUNTER, SafetensorsError};
 use crate::{Graph, Role, Weights};
 
@@ -78,9 +79,9 @@ pub fn to_bytes(
     let mut tensors = Vec::new();
     for part in parts {
         check_length(file, part.graph, part.weights)?;
-        for parameter in &part.graph.parameters {
-            let name = format!("{}{}", part.prefix, parameter.name);
-            if parameter.role == Role::RunningMean {
+        for parameter in part.graph.parameters() {
+            let name = format!("{}{}", part.prefix, parameter.name());
+            if parameter.role() == Role::RunningMean {
                 let layer = name.strip_suffix(".running_mean");
                 counters.push(Tensor {
                     name: format!("{}{COUNTER}", layer.unwrap_or(&name)),
@@ -105,7 +106,7 @@ pub fn to_bytes(
             tensors.push(Tensor {
                 name,
                 kind,
-                shape: &parameter.shape,
+                shape: parameter.shape(),
                 data,
             });
         }
@@ -156,16 +157,6 @@ pub(super) fn check_length(
     graph: &Graph,
     weights: &Weights,
 ) -> Result<(), SafetensorsError> {
-    let lengths = [
-        (graph.trainable_len(), weights.trainable.len()),
-        (graph.buffer_len(), weights.buffers.len()),
-    ];
-    match lengths.into_iter().find(|(expected, got)| expected != got) {
-        None => Ok(()),
-        Some((expected, got)) => Err(SafetensorsError::Length {
-            file: file.to_owned(),
-            expected,
-            got,
-        }),
-    }
+    let fit = weights.check(graph.trainable_len(), graph.buffer_len());
+    fit.map_err(|error| length(file, &error))
 }

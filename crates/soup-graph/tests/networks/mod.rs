@@ -47,5 +47,5 @@ pub fn everything() -> Graph {
     let pools = [soft, mean, hard, power, residual, attended, queried];
     let sum = net.add(&pools).unwrap();
     let logits = net.linear("fc", sum, 2, false).unwrap();
-    net.finish(&[logits, x])
+    net.finish(&[logits, x]).unwrap()
 }

@@ -33,7 +33,10 @@ fn the_founding_recipe_is_the_founding_recipe() {
     let input = config.transforms.output_shape(shape).unwrap();
     let graph = config.model.build(input, 26).unwrap();
     assert_eq!(graph.input().len(), 331 * 331 * 3);
-    assert_eq!(graph.parameter("classifier.weight").unwrap().shape[0], 1000);
+    assert_eq!(
+        graph.parameter("classifier.weight").unwrap().shape()[0],
+        1000
+    );
 }
 
 #[test]

@@ -223,7 +223,7 @@ impl Entry {
         let shape = shape.map_err(|error| error.to_string())?;
         let graph = self.graph.build(image(shape));
         let graph = graph.map_err(|error| error.to_string())?;
-        match graph.outputs[..] {
+        match graph.outputs()[..] {
             [logits] if graph.node(logits).shape == Shape::Vector(labels) => {}
             _ => {
                 return Err(format!(
@@ -232,7 +232,7 @@ impl Entry {
             }
         }
         if let Some(maps) = self.maps {
-            let node = graph.nodes.get(maps);
+            let node = graph.nodes().get(maps);
             match node.map(|node| node.shape) {
                 Some(Shape::Map(shape)) if shape.channels == labels => {}
                 _ => {

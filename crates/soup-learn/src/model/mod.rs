@@ -109,7 +109,7 @@ impl Member {
                 problem: error.to_string(),
             })?;
         let weights = safetensors::load(path, &graph)?;
-        let (graph, weights) = rewrite::for_inference(&graph, &weights);
+        let (graph, weights) = rewrite::for_inference(&graph, &weights)?;
         Ok(Self {
             maps: label_map::maps(&graph),
             graph,

@@ -65,8 +65,8 @@ impl Model {
                     input
                 }
             };
-            let mut graph = member.graph.clone();
-            graph.outputs.extend(member.maps.filter(|_| maps));
+            let shown = member.maps.filter(|_| maps);
+            let graph = member.graph.clone().with_outputs(shown)?;
             let outputs = onnx.network(&prefix, &graph, &member.weights, input);
             let logits = match &member.calibration {
                 Some(calibration) => calibrated(&mut onnx, &prefix, calibration, &outputs[0]),

@@ -85,14 +85,14 @@ impl Optimizer {
             return Vec::new();
         };
         let mixing = graph
-            .parameters
+            .parameters()
             .iter()
-            .filter(|p| p.role == Role::Weight && p.shape.len() == 4 && p.shape[1] > 1);
+            .filter(|p| p.role() == Role::Weight && p.shape().len() == 4 && p.shape()[1] > 1);
         mixing
             .map(|p| Matrix {
                 range: p.range(),
-                rows: p.shape[0],
-                turns: symmetry.map_or(1, |symmetry| symmetry.output_turns(p.offset)),
+                rows: p.shape()[0],
+                turns: symmetry.map_or(1, |symmetry| symmetry.output_turns(p.range().start)),
             })
             .collect()
     }
@@ -102,9 +102,9 @@ impl Optimizer {
     pub fn decays(&self, graph: &Graph) -> Vec<Range<usize>> {
         let (_, everywhere) = self.weight_decay();
         graph
-            .parameters
+            .parameters()
             .iter()
-            .filter(|p| p.role.is_trainable() && (everywhere || p.role.decays()))
+            .filter(|p| p.role().is_trainable() && (everywhere || p.role().decays()))
             .map(|p| p.range())
             .collect()
     }

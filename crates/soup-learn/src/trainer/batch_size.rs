@@ -172,7 +172,7 @@ fn try_size(
         0 => batch,
         own => own,
     };
-    let (deployed, _) = rewrite::for_inference(graph, &Weights::zeros(graph));
+    let (deployed, _) = rewrite::for_inference(graph, &Weights::zeros(graph))?;
     let inference = Inference::new(&deployed, evaluation, options).map_err(wrong)?;
     // Weights, their gradients, two moments of the optimiser and an average.
     let parameters = 5 * graph.trainable_len() * size_of::<f32>();
@@ -188,7 +188,7 @@ fn try_size(
     }
     let mut draws = Stream::new(config.train.seed, Purpose::Noise, 0, 0);
     training.input_mut().fill_with(|| draws.normal());
-    let logits = graph.node(graph.outputs[0]).shape.len();
+    let logits = graph.node(graph.outputs()[0]).shape.len();
     let slopes = vec![1e-3; batch * logits];
     let mut gradients = vec![0.0; graph.trainable_len()];
     let mut step = || {
@@ -217,7 +217,7 @@ fn try_size(
         engines::step(
             &mut optimizer,
             0.0,
-            &mut weights.trainable,
+            weights.trainable_mut(),
             &gradients,
             pool,
         );

@@ -54,11 +54,7 @@ impl Engines {
         // Boxes teach the maps under the logits, so training has them as a second output.
         let maps = label_map::maps(fold.graph).filter(|_| fold.config.boxes.is_on());
         let taught = match maps {
-            Some(maps) => {
-                let mut graph = fold.graph.clone();
-                graph.outputs.push(maps);
-                Cow::Owned(graph)
-            }
+            Some(maps) => Cow::Owned(fold.graph.clone().with_outputs([maps])?),
             None => Cow::Borrowed(fold.graph),
         };
         let map_size = maps.and_then(|maps| match taught.node(maps).shape {
@@ -67,7 +63,7 @@ impl Engines {
         });
         let map_len = map_size.map_or(0, |size| size.iter().product());
         // The shape of the rewritten network does not depend on the weights.
-        let (deployed, _) = rewrite::for_inference(fold.graph, &Weights::zeros(fold.graph));
+        let (deployed, _) = rewrite::for_inference(fold.graph, &Weights::zeros(fold.graph))?;
         Ok(Self {
             training: Training::new(&taught, train.batch, &options).map_err(wrong)?,
             inference: Inference::new(&deployed, train.evaluation_batch(), &options)
@@ -172,15 +168,15 @@ impl Engines {
         step(
             optimizer,
             rate,
-            &mut weights.trainable,
+            weights.trainable_mut(),
             gradients,
             fold.pool,
         );
         if let Some(symmetry) = fold.symmetry {
             // An optimiser that multiplies matrices rounds the turns of a filter differently.
-            let parts = symmetry.parts(&mut weights.trainable);
+            let parts = symmetry.parts(weights.trainable_mut());
             fold.pool.each(parts, Turning::tie);
-            symmetry.tie_statistics(&mut weights.buffers);
+            symmetry.tie_statistics(weights.buffers_mut());
         }
     }
 }

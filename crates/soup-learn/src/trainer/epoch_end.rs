@@ -25,7 +25,7 @@ impl Work<'_> {
     pub fn judge(&mut self) -> Result<Scores, Error> {
         let fold = self.fold;
         let slots = fold.data.held_out_slots(fold.fold);
-        let (_, weights) = rewrite::for_inference(fold.graph, self.state.judged());
+        let (_, weights) = rewrite::for_inference(fold.graph, self.state.judged())?;
         self.engines.inference.load(weights);
         let (progress, images) = (&mut self.progress, slots.len() as u64);
         let scores = score(&mut self.engines.inference, &self.judge, &slots, |done| {

@@ -167,12 +167,12 @@ impl State {
     /// Writes the fold's checkpoint; the one before it is kept beside it.
     pub fn save(&self, fold: &FoldDirectory) -> Result<(), Error> {
         let mut arrays: Vec<(&str, &[f32])> = vec![
-            ("weights", &self.weights.trainable),
-            ("statistics", &self.weights.buffers),
+            ("weights", self.weights.trainable()),
+            ("statistics", self.weights.buffers()),
         ];
         if let Some(average) = &self.average {
-            arrays.push(("average.weights", &average.trainable));
-            arrays.push(("average.statistics", &average.buffers));
+            arrays.push(("average.weights", average.trainable()));
+            arrays.push(("average.statistics", average.buffers()));
         }
         arrays.extend(self.optimizer.tensors());
         let (last, next) = (fold.file(LAST), fold.file(NEXT));
@@ -247,12 +247,17 @@ impl State {
     }
 
     fn restore(&mut self, mut found: Checkpoint<Cursor>) -> Result<(), String> {
-        let (trainable, buffers) = (self.weights.trainable.len(), self.weights.buffers.len());
-        self.weights.trainable = found.take("weights", trainable)?;
-        self.weights.buffers = found.take("statistics", buffers)?;
+        let (trainable, buffers) = (self.weights.trainable().len(), self.weights.buffers().len());
+        let mut restore = |weights: &mut Weights, names: [&str; 2]| {
+            let values = found.take(names[0], trainable)?;
+            weights.trainable_mut().copy_from_slice(&values);
+            let values = found.take(names[1], buffers)?;
+            weights.buffers_mut().copy_from_slice(&values);
+            Ok::<(), String>(())
+        };
+        restore(&mut self.weights, ["weights", "statistics"])?;
         if let Some(average) = &mut self.average {
-            average.trainable = found.take("average.weights", trainable)?;
-            average.buffers = found.take("average.statistics", buffers)?;
+            restore(average, ["average.weights", "average.statistics"])?;
         }
         let names: Vec<&'static str> = self.optimizer.tensors().iter().map(|(n, _)| *n).collect();
         let tensors = names
@@ -319,8 +324,8 @@ pub(super) fn keep(path: &Path, kept: &Kept, weights: &Weights) -> Result<(), Er
         path,
         kept,
         &[
-            ("weights", &weights.trainable),
-            ("statistics", &weights.buffers),
+            ("weights", weights.trainable()),
+            ("statistics", weights.buffers()),
         ],
     )
 }

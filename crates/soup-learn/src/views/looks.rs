@@ -73,8 +73,8 @@ impl Planned {
             let known = plans.iter().position(|plan| plan.0 == seen);
             plan_of.push(known.unwrap_or(plans.len()));
             if known.is_none() {
-                let mut graph = member.graph_reading(seen)?;
-                graph.outputs.extend_from_slice(outputs);
+                let graph = member.graph_reading(seen)?;
+                let graph = graph.with_outputs(outputs.iter().copied())?;
                 plans.push((seen, member.inference(&graph, batch, pool)?));
             }
         }

@@ -108,7 +108,7 @@ pub fn network() -> Graph {
     let x = net.average_pool(x).unwrap();
     let x = net.dropout(x, 0.1);
     let x = net.linear("classifier", x, 26, true).unwrap();
-    net.finish(&[x])
+    net.finish(&[x]).unwrap()
 }
 
 /// Every part that has a state or draws at random is on.

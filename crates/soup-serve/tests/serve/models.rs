@@ -36,7 +36,7 @@ pub fn model(shape: PictureShape, layers: usize, width: usize, seed: u32) -> Mod
     let spec = Convolution::square(3, 1).with_bias();
     let maps = net.convolution("maps", x, spec).unwrap();
     let peaks = net.log_sum_exp_pool(maps, 2.0).unwrap();
-    let graph = net.finish(&[peaks]);
+    let graph = net.finish(&[peaks]).unwrap();
     let weights = Weights::initial(&graph, seed.into());
     Model {
         label_names: ["cat", "dog", "owl"].map(str::to_owned).to_vec(),

@@ -51,7 +51,7 @@ pub fn set_prior(graph: &mut Graph, probability: f32) {
 /// The node that holds one map a label, where the graph has this head or one branch of residual
 /// attention, whose maps say the same. Put it among the graph's outputs to see the maps.
 pub fn maps(graph: &Graph) -> Option<NodeId> {
-    let mut pools = graph.nodes.iter().filter(|node| {
+    let mut pools = graph.nodes().iter().filter(|node| {
         let says_where = match node.op {
             Op::AttentionPool { .. } => node.inputs[0] == node.inputs[1],
             _ => false,

@@ -25,8 +25,8 @@ pub(crate) fn add(
 }
 
 pub(crate) fn set_initials(graph: &mut Graph) {
-    let queries = graph.parameters.iter().filter_map(|parameter| {
-        let name = parameter.name.strip_suffix(".weight")?;
+    let queries = graph.parameters().iter().filter_map(|parameter| {
+        let name = parameter.name().strip_suffix(".weight")?;
         (name.starts_with("query.") || name.starts_with("value.")).then(|| name.to_owned())
     });
     for name in queries.collect::<Vec<_>>() {

@@ -22,7 +22,7 @@ fn label_maps(
 /// number of outputs, which for few labels is far too wide.
 fn start_label_maps(graph: &mut Graph, name: &str) {
     let weight = format!("{name}.weight");
-    if let Some(inputs) = graph.parameter(&weight).map(|p| p.shape[1]) {
+    if let Some(inputs) = graph.parameter(&weight).map(|p| p.shape()[1]) {
         let bound = 1.0 / (inputs as f32).sqrt();
         start(graph, &weight, Initial::Uniform(bound));
     }
@@ -38,7 +38,5 @@ fn sum(net: &mut Builder, branches: &[NodeId]) -> Result<NodeId, GraphError> {
 
 /// Changes how the parameter of this name starts.
 fn start(graph: &mut Graph, name: &str, initial: Initial) {
-    for parameter in graph.parameters.iter_mut().filter(|p| p.name == name) {
-        parameter.initial = initial;
-    }
+    graph.start(|parameter| (parameter.name() == name).then_some(initial));
 }

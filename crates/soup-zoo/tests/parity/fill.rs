@@ -26,17 +26,17 @@ pub fn uniform(name: &str, length: usize) -> Vec<f32> {
 /// Filters with variance `gain / fan_in`, everything else far from its start.
 pub fn weights(graph: &Graph, gain: f64) -> Weights {
     let mut weights = Weights::zeros(graph);
-    for parameter in &graph.parameters {
-        let fan_in: usize = parameter.shape[1..].iter().product();
+    for parameter in graph.parameters() {
+        let fan_in: usize = parameter.shape()[1..].iter().product();
         let bound = (3.0 * gain / fan_in as f64).sqrt() as f32;
-        let (shift, scale) = match parameter.role {
-            _ if parameter.name.ends_with(".power") => (0.5, 1.0),
+        let (shift, scale) = match parameter.role() {
+            _ if parameter.name().ends_with(".power") => (0.5, 1.0),
             Role::RunningMean => (-0.5, 0.4),
             Role::RunningVariance | Role::NormWeight => (0.5, 1.0),
             Role::Bias | Role::NormBias => (-0.5, 0.6),
             Role::Weight => (-0.5, 2.0 * bound),
         };
-        let values = uniform(&parameter.name, parameter.len());
+        let values = uniform(&parameter.name(), parameter.len());
         for (target, u) in weights.of_mut(parameter).iter_mut().zip(values) {
             *target = (u + shift) * scale;
         }

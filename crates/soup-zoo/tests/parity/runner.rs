@@ -55,7 +55,7 @@ impl Runner for Reference {
 
     fn logits(&self, graph: &Graph, weights: &Weights, images: &[f32], batch: usize) -> Vec<f64> {
         let mut pass = forward(graph, weights, images, batch, Mode::Eval).unwrap();
-        pass.values.swap_remove(graph.outputs[0].0)
+        pass.values.swap_remove(graph.outputs()[0].0)
     }
 
     fn step(
@@ -71,7 +71,7 @@ impl Runner for Reference {
         let given = [logits_gradient.to_vec()];
         let gradients = backward(graph, weights, &pass, &given).unwrap();
         Step {
-            logits: pass.values.swap_remove(graph.outputs[0].0),
+            logits: pass.values.swap_remove(graph.outputs()[0].0),
             gradients: gradients.trainable,
             running: pass.buffers,
         }
@@ -134,7 +134,7 @@ impl Runner for Engine {
         Step {
             logits,
             gradients: widen(&gradients),
-            running: moved.buffers,
+            running: moved.buffers().to_vec(),
         }
     }
 }

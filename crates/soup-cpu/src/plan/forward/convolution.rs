@@ -138,10 +138,10 @@ impl Lowering<'_> {
         let node = NodeId(self.values.len());
         // Its activation, where that is stored with it, is the node that the pool reads.
         let is_read = |id: NodeId| {
-            let mut nodes = self.graph.nodes.iter();
+            let mut nodes = self.graph.nodes().iter();
             nodes.any(|node| node.op == Op::AveragePool && node.inputs == [id])
         };
-        let nodes = self.graph.nodes.iter().enumerate();
+        let nodes = self.graph.nodes().iter().enumerate();
         let pooled = is_read(node)
             || self.activated.contains(&node)
                 && nodes
@@ -171,17 +171,17 @@ impl Lowering<'_> {
     /// The frame that a prediction's convolution stores its output with: the padding of the convolutions that alone read it.
     fn frame(&self, shape: MapShape) -> usize {
         let node = NodeId(self.values.len());
-        let mut nodes = self.graph.nodes.iter();
+        let mut nodes = self.graph.nodes().iter();
         let read = match self.activated.contains(&node) {
             true => nodes.position(|reader| reader.inputs == [node]).map(NodeId),
             false => Some(node),
         };
-        let Some(read) = read.filter(|read| !self.graph.outputs.contains(read)) else {
+        let Some(read) = read.filter(|read| !self.graph.outputs().contains(read)) else {
             return 0;
         };
         let readers = self
             .graph
-            .nodes
+            .nodes()
             .iter()
             .filter(|reader| reader.inputs.contains(&read));
         let mut frames = readers.map(|reader| match &reader.op {

@@ -41,7 +41,7 @@ impl Lowering<'_> {
 
     /// The sum of a node's maps, with the rectifier that alone reads it.
     pub(super) fn map_sum(&mut self, index: usize) -> Lazy {
-        let terms = self.graph.nodes[index]
+        let terms = self.graph.nodes()[index]
             .inputs
             .iter()
             .filter_map(|id| match self.values[id.0] {

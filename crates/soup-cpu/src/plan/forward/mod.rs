@@ -98,7 +98,7 @@ pub(crate) fn lower(
         return Err(PlanError::EmptyBatch);
     }
     let widest = graph
-        .nodes
+        .nodes()
         .iter()
         .map(|node| padded(node.shape.channels()))
         .max()
@@ -107,11 +107,11 @@ pub(crate) fn lower(
     let ones = memory.pinned(widest);
     let zeros = memory.pinned(widest);
     let identity = memory.pinned(NORM_ROWS * widest);
-    let mut uses = vec![0; graph.nodes.len()];
-    for id in graph.nodes.iter().flat_map(|node| &node.inputs) {
+    let mut uses = vec![0; graph.nodes().len()];
+    for id in graph.nodes().iter().flat_map(|node| &node.inputs) {
         uses[id.0] += 1;
     }
-    for id in &graph.outputs {
+    for id in graph.outputs() {
         uses[id.0] += 1;
     }
     let mut lowering = Lowering {
@@ -146,7 +146,7 @@ pub(crate) fn lower(
         values: Vec::new(),
         uses,
     };
-    for index in 0..graph.nodes.len() {
+    for index in 0..graph.nodes().len() {
         let value = lowering.node(index)?;
         lowering.values.push(value);
     }
@@ -157,7 +157,7 @@ impl Lowering<'_> {
     fn finish(mut self) -> Plan {
         let outputs: Vec<Value> = self
             .graph
-            .outputs
+            .outputs()
             .iter()
             .map(|id| self.values[id.0])
             .collect();
@@ -261,7 +261,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn offset(&self, id: ParameterId) -> usize {
-        self.graph.parameters[id.0].offset
+        self.graph.at(id).range().start
     }
 
     /// Room for a map, or for the gradient of one.
@@ -336,7 +336,7 @@ impl Lowering<'_> {
     }
 
     fn node(&mut self, index: usize) -> Result<Value, PlanError> {
-        let node = &self.graph.nodes[index];
+        let node = &self.graph.nodes()[index];
         let input = |lowering: &Self, place: usize| lowering.values[node.inputs[place].0];
         let dense = node.inputs.first().map(|_| input(self, 0));
         if let (Some(Value::Map(lazy)), false) = (dense, matches!(node.op, Op::Convolution { .. }))

@@ -97,7 +97,7 @@ impl Lowering<'_> {
     /// Whether a batch norm reads this node.
     pub(super) fn is_read_by_norm(&self, id: NodeId) -> bool {
         self.graph
-            .nodes
+            .nodes()
             .iter()
             .any(|node| matches!(node.op, Op::BatchNorm { .. }) && node.inputs == [id])
     }
@@ -108,13 +108,13 @@ impl Lowering<'_> {
         let id = NodeId(self.values.len());
         let asks = self
             .graph
-            .nodes
+            .nodes()
             .get(id.0)
             .is_some_and(|node| matches!(node.op, Op::BatchNorm { .. }));
         let through_rectifier = relu
             && self
                 .graph
-                .nodes
+                .nodes()
                 .iter()
                 .enumerate()
                 .any(|(reader, node)| node.inputs == [id] && self.is_read_by_norm(NodeId(reader)));

@@ -23,7 +23,7 @@ impl Lowering<'_> {
 
     /// The activation that alone reads a node.
     pub(super) fn only_activation(&self, index: usize) -> Option<Activation> {
-        let mut readers = self.graph.nodes.iter();
+        let mut readers = self.graph.nodes().iter();
         let reader = readers.find(|reader| reader.inputs.contains(&NodeId(index)))?;
         match reader.op {
             Op::Activation(activation) if self.uses[index] == 1 => Some(activation),
@@ -44,7 +44,7 @@ impl Lowering<'_> {
     pub(super) fn alone(&mut self, node: NodeId, lazy: Lazy) -> Lazy {
         let dense_readers = self
             .graph
-            .nodes
+            .nodes()
             .iter()
             .filter(|reader| reader.op != Op::AveragePool && reader.inputs.contains(&node))
             .count();
@@ -66,7 +66,7 @@ impl Lowering<'_> {
 
     /// A value with a factor a channel pending.
     pub(super) fn gated(&mut self, index: usize, lazy: Lazy, gate: Gate) -> Lazy {
-        let lazy = self.alone(self.graph.nodes[index].inputs[0], lazy);
+        let lazy = self.alone(self.graph.nodes()[index].inputs[0], lazy);
         let gated = Lazy {
             gate: Some(gate),
             ..lazy
@@ -76,7 +76,7 @@ impl Lowering<'_> {
 
     /// Drops the branch of a picture in training: a factor that is drawn.
     pub(super) fn drop_path(&mut self, index: usize, lazy: Lazy, rate: f32) -> Lazy {
-        let factors = self.temporary(self.graph.nodes[index].shape.channels());
+        let factors = self.temporary(self.graph.nodes()[index].shape.channels());
         self.steps.push(Box::new(DropPath {
             rate,
             node: index,
