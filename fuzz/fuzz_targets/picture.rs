@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use soup_data::dataset::{Channels, decode, picture_size};
+use soup_data::dataset::{Channels, Reading, decode, picture_shape};
 
 /// As many pixels as a server decodes unless told otherwise.
 const PIXELS: usize = 1 << 22;
@@ -12,17 +12,24 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     if !bytes.starts_with(b"\x89PNG") && !bytes.starts_with(&[0xff, 0xd8]) {
         return Corpus::Reject;
     }
-    let Ok((height, width)) = picture_size(bytes) else {
+    let Ok(claimed) = picture_shape(bytes) else {
         return Corpus::Keep;
     };
-    if height.saturating_mul(width) > PIXELS {
+    if claimed.height.saturating_mul(claimed.width) > PIXELS {
         return Corpus::Keep;
     }
     for channels in [Channels::AsStored, Channels::Grey, Channels::Rgb] {
         if let Ok((shape, pixels)) = decode(bytes, channels) {
-            assert_eq!((shape.height, shape.width), (height, width));
+            assert_eq!((shape.height, shape.width), (claimed.height, claimed.width));
             assert_eq!(pixels.len(), shape.len());
         }
+    }
+    let scaled = Reading {
+        channels: Channels::AsStored,
+        max_value: Some(4095),
+    };
+    if let Ok((shape, _)) = decode(bytes, scaled) {
+        assert_eq!(shape, claimed);
     }
     Corpus::Keep
 });

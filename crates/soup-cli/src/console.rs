@@ -53,6 +53,12 @@ impl Console {
         }
     }
 
+    /// A line on stderr about what a person should know in any case.
+    pub fn warn(self, line: &str) {
+        let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+        let _ = writeln!(anstream::stderr(), "{yellow}warning{yellow:#}: {line}");
+    }
+
     /// The end of a verb that did its work.
     pub fn report(self, report: &Report) -> ExitCode {
         let text = if self.json {

@@ -1,46 +1,179 @@
 //! Pictures to be answered for, with their ids and labels.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
-use soup_data::Examples;
-use soup_data::dataset::{Channels, Columns, Dataset, LabelTable};
+use soup_data::dataset::{Columns, Dataset, LabelTable, Reading, SampleRange};
 use soup_data::pack::Pack;
+use soup_data::problems::Problems;
+use soup_data::{Error, Examples, PictureShape};
 
-/// Pictures of one shape, the id of each, and the labels where there are any.
-pub struct Pictures {
-    examples: Box<dyn Examples>,
-    table: LabelTable,
+use crate::console::Console;
+
+/// An error that may come from a picture.
+pub trait Faulty: Sized {
+    /// What is wrong with the data, or the error as it is.
+    fn fault(self) -> Result<Error, Self>;
+}
+
+impl Faulty for soup_learn::Error {
+    fn fault(self) -> Result<Error, Self> {
+        match self {
+            Self::Data(fault) => Ok(fault),
+            other => Err(other),
+        }
+    }
+}
+
+/// Where a picture is at fault: all that are, so that one round of repair is enough.
+pub fn all_faults(dataset: &Dataset, reading: Reading, fault: Error, stop: &AtomicBool) -> Error {
+    if !fault.is_bad_data() {
+        return fault;
+    }
+    let mut problems = Problems::default();
+    match dataset.faults(reading, stop) {
+        Ok(faults) => problems.extend(faults.into_iter().map(|(_, fault)| fault)),
+        Err(error) => return error,
+    }
+    // The fault was of another kind, or is gone.
+    problems.check().err().unwrap_or(fault)
+}
+
+/// Says how a table was read and what was left out; an error where that may be pictures and `strict`
+/// was asked for.
+pub fn say_what_was_found(
+    dataset: &Dataset,
+    is_strict: bool,
+    console: Console,
+) -> Result<(), Error> {
+    for note in dataset.notes() {
+        console.note(note);
+    }
+    let left = dataset.left_out();
+    if is_strict {
+        let hint = "convert, unpack, move or remove them, or do without --strict";
+        if let Some(error) = left.problem(dataset.pictures_path(), dataset.len(), hint) {
+            return Err(error);
+        }
+    }
+    if !left.is_empty() {
+        console.warn(&left.sentence(dataset.len()));
+    }
+    Ok(())
+}
+
+/// Pictures, the id of each, and the labels where there are any.
+pub enum Pictures {
+    /// All of one shape.
+    Pack(Pack),
+    /// Each as it is stored.
+    Folder(Dataset),
 }
 
 impl Pictures {
-    /// The pictures of a pack, a folder or a zip file.
+    /// The pictures of a pack, a folder or a zip file, with the labels of the table beside them.
     pub fn open(path: &Path) -> soup_data::Result<Self> {
         if Pack::is_pack(path) {
-            let pack = Pack::open(path)?;
-            let table = pack.table().clone();
-            let examples = Box::new(pack);
-            return Ok(Self { examples, table });
+            return Ok(Self::Pack(Pack::open(path)?));
         }
-        let dataset = Dataset::open(path, &Columns::default())?;
-        let table = dataset.table().clone();
-        Ok(Self {
-            examples: Box::new(dataset.examples(Channels::default())?),
-            table,
-        })
+        Ok(Self::Folder(Dataset::open(path, &Columns::default())?))
     }
 
-    /// The pictures.
-    pub fn examples(&self) -> &dyn Examples {
-        &*self.examples
+    /// The pictures of a pack, a folder or a zip file, whatever tables lie beside them.
+    pub fn without_labels(path: &Path) -> soup_data::Result<Self> {
+        if Pack::is_pack(path) {
+            return Ok(Self::Pack(Pack::open(path)?));
+        }
+        Ok(Self::Folder(Dataset::open_pictures(path)?))
+    }
+
+    /// Without the pictures of a folder or zip that cannot be decoded.
+    pub fn without_damaged(self, reading: Reading, stop: &AtomicBool) -> soup_data::Result<Self> {
+        match self {
+            Self::Pack(pack) => Ok(Self::Pack(pack)),
+            Self::Folder(dataset) => Ok(Self::Folder(dataset.without_damaged(reading, stop)?)),
+        }
+    }
+
+    /// The folder or archive, where it is none of our packs.
+    pub fn folder(&self) -> Option<&Dataset> {
+        match self {
+            Self::Pack(_) => None,
+            Self::Folder(dataset) => Some(dataset),
+        }
+    }
+
+    /// Calls `work` with the pictures of each shape, and the places that these have among all. Gives what
+    /// a person should know of pictures with 16 bits a channel.
+    ///
+    /// # Errors
+    /// All pictures that cannot be read, and those of `work`.
+    pub fn by_shape<E: From<Error> + Faulty>(
+        &self,
+        reading: Reading,
+        stop: &AtomicBool,
+        mut work: impl FnMut(&dyn Examples, &[u64]) -> Result<(), E>,
+    ) -> Result<Option<String>, E> {
+        let dataset = match self {
+            Self::Pack(pack) => {
+                work(pack, &(0..pack.len() as u64).collect::<Vec<u64>>())?;
+                let (own, wanted) = (pack.max_value(), reading.max_value);
+                let differs = pack.samples().is_some() && own != wanted;
+                return Ok(differs.then(|| {
+                    let said = |most: Option<u16>| most.map_or("none".to_owned(), |most| most.to_string());
+                    format!(
+                        "the pack read its 16-bit pictures with another largest value ({}) than the model \
+                         learned from ({}); make it again with the model's --max-value",
+                        said(own),
+                        said(wanted)
+                    )
+                }));
+            }
+            Self::Folder(dataset) => dataset,
+        };
+        let mut groups: BTreeMap<[usize; 3], Vec<u64>> = BTreeMap::new();
+        for (index, shape) in (0..).zip(dataset.shapes(stop)?) {
+            let PictureShape {
+                height,
+                width,
+                channels,
+            } = shape.map_err(|fault| all_faults(dataset, reading, fault, stop))?;
+            groups
+                .entry([height, width, channels])
+                .or_default()
+                .push(index);
+        }
+        let mut samples: Option<SampleRange> = None;
+        for ([height, width, channels], indices) in groups {
+            let shape = PictureShape {
+                height,
+                width,
+                channels,
+            };
+            let examples = dataset.examples_of(shape, reading);
+            work(&examples, &indices).map_err(|error| match error.fault() {
+                Ok(fault) => all_faults(dataset, reading, fault, stop).into(),
+                Err(error) => error,
+            })?;
+            samples = samples
+                .into_iter()
+                .chain(examples.samples())
+                .reduce(SampleRange::joined);
+        }
+        Ok(samples.and_then(|samples| samples.warning(reading.max_value)))
     }
 
     /// The id of each picture, in their order.
     pub fn ids(&self) -> &[String] {
-        self.table.ids()
+        self.table().ids()
     }
 
     /// Ids, label names and labels.
     pub fn table(&self) -> &LabelTable {
-        &self.table
+        match self {
+            Self::Pack(pack) => pack.table(),
+            Self::Folder(dataset) => dataset.table(),
+        }
     }
 }

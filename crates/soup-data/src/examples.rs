@@ -63,6 +63,12 @@ pub trait Examples: Sync {
     /// pictures carry no labels (a test set).
     fn label_names(&self) -> &[String];
 
+    /// The sample of pictures with 16 bits a channel that was made 255, where one was named: whoever
+    /// reads more pictures for the same network must do the same.
+    fn max_value(&self) -> Option<u16> {
+        None
+    }
+
     /// Writes example `index`: its picture into `pixels` (`shape().len()` bytes, row by row, the
     /// channels of a pixel beside each other) and its labels into `labels` (`label_names().len()`
     /// values, each 0.0 or 1.0).

@@ -333,6 +333,10 @@ impl Examples for SubsetExamples {
         self.whole.label_names()
     }
 
+    fn max_value(&self) -> Option<u16> {
+        self.whole.max_value()
+    }
+
     fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<()> {
         self.whole.load(self.row(index)?, pixels, labels)
     }

@@ -162,6 +162,7 @@ fn without_pictures<'a>(table: &'a LabelTable, folds: Option<&'a Folds>) -> Vec<
         file_names: None,
         fingerprints: None,
         folds,
+        samples: None,
         sources: None,
     })
 }
@@ -276,6 +277,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
             file_names: None,
             fingerprints: Some(&fingerprints),
             folds,
+            samples: None,
             sources: None,
         })
     };
@@ -318,6 +320,7 @@ fn sources_on_both_sides_are_a_problem() {
             file_names: None,
             fingerprints: None,
             folds: Some(folds),
+            samples: None,
             sources: Some(&sources),
         });
         found(&findings, "shared sources").clone()
@@ -344,6 +347,7 @@ fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
             file_names: None,
             fingerprints: Some(&fingerprints),
             folds: None,
+            samples: None,
             sources: None,
         });
         found(&findings, "grey levels").clone()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use soup_cpu::Pool;
-use soup_data::{Examples, PictureShape};
+use soup_data::{Examples, PictureShape, dataset::InChannels};
 use soup_graph::safetensors::Archive;
 
 use crate::{
@@ -41,6 +41,8 @@ struct Network {
     file: PathBuf,
     /// The pictures that it was made for, where the file says.
     picture: Option<PictureShape>,
+    /// As [`Examples::max_value`] of these.
+    max_value: Option<u16>,
     source: Source,
 }
 
@@ -146,6 +148,7 @@ impl Predictor {
             let networks = model.members.into_iter().map(|member| Network {
                 file: file.clone(),
                 picture: Some(model.picture),
+                max_value: model.max_value,
                 source: Source::Exported(Box::new(member)),
             });
             self.networks.extend(networks);
@@ -161,6 +164,7 @@ impl Predictor {
             self.networks.push(Network {
                 file: file.clone(),
                 picture: notes.picture,
+                max_value: notes.max_value,
                 source: Source::Trained(Box::new(notes)),
             });
             (label_names, Answering::default())
@@ -220,11 +224,35 @@ impl Predictor {
         Ok(Model {
             members: members.collect::<Result<_, Error>>()?,
             picture,
+            max_value: self.max_value()?,
             views,
             decision,
             thresholds: thresholds.unwrap_or_else(|| vec![0.5; self.label_names.len()]),
             label_names: self.label_names.clone(),
         })
+    }
+
+    /// The sample of pictures with 16 bits a channel that is to be 255, where the networks learned from
+    /// pictures read so.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where they learned from pictures read differently.
+    pub fn max_value(&self) -> Result<Option<u16>, Error> {
+        let said = |most: Option<u16>| most.map_or("no".to_owned(), |most| most.to_string());
+        let first = self.networks.first();
+        let other =
+            |network: &&Network| Some(network.max_value) != first.map(|first| first.max_value);
+        match (first, self.networks.iter().find(other)) {
+            (Some(first), Some(other)) => Err(Error::Mismatch(format!(
+                "{} was trained on 16-bit pictures with {} largest value (--max-value), {} with {}; \
+                 predict with each alone and join the answers with soup ensemble",
+                first.file.display(),
+                said(first.max_value),
+                other.file.display(),
+                said(other.max_value)
+            ))),
+            _ => Ok(first.and_then(|first| first.max_value)),
+        }
     }
 
     /// The bytes of the one file of weights that was opened, under timm's names as training left
@@ -281,7 +309,8 @@ impl Predictor {
         }
     }
 
-    /// Probabilities of the examples with these indices: a row an index, a column a label.
+    /// Probabilities of the examples with these indices: a row an index, a column a label. Pictures in
+    /// other channels than a network learned from are converted to those.
     ///
     /// `note` hears how many looks are done, of how many; a picture counts once a model and view.
     ///
@@ -334,7 +363,16 @@ impl Predictor {
         note: &mut dyn FnMut(u64),
         stop: &AtomicBool,
     ) -> Result<Looks, Error> {
-        let member = self.networks[model].member(examples.shape())?;
+        let network = &self.networks[model];
+        let converted;
+        let examples = match network.picture {
+            Some(learned) if learned.channels != examples.shape().channels => {
+                converted = InChannels::new(examples, learned.channels);
+                &converted
+            }
+            _ => examples,
+        };
+        let member = network.member(examples.shape())?;
         look(
             &member,
             options.views.views(),

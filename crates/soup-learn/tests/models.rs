@@ -95,6 +95,7 @@ fn model(members: Vec<Member>) -> Model {
     Model {
         label_names: vec!["a".to_owned(), "b".to_owned()],
         picture: PICTURE,
+        max_value: None,
         thresholds: vec![0.5, 0.25],
         views: Views::plain(),
         decision: None,

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use multer::Multipart;
-use soup_data::dataset::picture_size;
+use soup_data::{PictureShape, dataset::picture_shape};
 
 use crate::{Limits, Refusal};
 
@@ -74,7 +74,7 @@ fn check(upload: &Upload, limits: &Limits) -> Result<(), Refusal> {
         };
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem));
     }
-    let (height, width) = picture_size(bytes).map_err(Refusal::request)?;
+    let PictureShape { height, width, .. } = picture_shape(bytes).map_err(Refusal::request)?;
     if height.saturating_mul(width) > limits.pixels {
         return Err(Refusal::too_large(format!(
             "the picture has {width} x {height} pixels, and this server decodes at most {}; scale it \

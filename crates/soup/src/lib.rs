@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use soup_cpu::Pool;
 use soup_data::{
     PictureShape,
-    dataset::{Channels, decode},
+    dataset::{Channels, decode, is_sixteen_bit},
 };
 use soup_decide::Decision;
 use soup_learn::model::{Model as Networks, Session};
@@ -42,11 +42,13 @@ pub enum Error {
     Decision(#[from] soup_decide::DecideError),
 }
 
-/// A decoded picture of 8 bits a channel.
+/// A decoded picture of 8 bits a channel, upright as its EXIF data say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     shape: PictureShape,
     pixels: Vec<u8>,
+    /// The file, where it has 16 bits a channel: a model may want other 8 of them.
+    deep: Option<Vec<u8>>,
 }
 
 impl Image {
@@ -61,9 +63,7 @@ impl Image {
             problem,
         };
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let decoded = decode(&bytes, Channels::AsStored).map_err(wrong)?;
-        let (shape, pixels) = decoded;
-        Ok(Self { shape, pixels })
+        Self::of_file(bytes).map_err(wrong)
     }
 
     /// Decodes the bytes of a PNG or JPEG file.
@@ -71,12 +71,19 @@ impl Image {
     /// # Errors
     /// [`Error::Image`] where they cannot be decoded.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let decoded = decode(bytes, Channels::AsStored).map_err(|problem| Error::Image {
+        Self::of_file(bytes.to_vec()).map_err(|problem| Error::Image {
             name: "the picture".to_owned(),
             problem,
-        });
-        let (shape, pixels) = decoded?;
-        Ok(Self { shape, pixels })
+        })
+    }
+
+    fn of_file(bytes: Vec<u8>) -> Result<Self, String> {
+        let (shape, pixels) = decode(&bytes, Channels::AsStored)?;
+        Ok(Self {
+            shape,
+            pixels,
+            deep: is_sixteen_bit(&bytes).then_some(bytes),
+        })
     }
 
     /// A picture of raw bytes: row by row, the channels of a pixel (1 grey, 3 RGB, 4 RGB and alpha)
@@ -107,7 +114,11 @@ impl Image {
             width,
             channels,
         };
-        Ok(Self { shape, pixels })
+        Ok(Self {
+            shape,
+            pixels,
+            deep: None,
+        })
     }
 }
 
@@ -165,20 +176,31 @@ impl Model {
         &self.networks.label_names
     }
 
-    /// One answer a label. The first picture of a shape takes longer: the networks are planned for
-    /// it.
+    /// One answer a label. A picture in other channels than the model learned from is converted to
+    /// those; alpha is dropped. The first picture of a shape takes longer: the networks are planned
+    /// for it.
     ///
     /// # Errors
     /// [`Error::Model`] where the model cannot read pictures of this shape.
     pub fn predict(&self, image: &Image) -> Result<Vec<Answer<'_>>, Error> {
         // A session left by a panic is one that every run overwrites.
         let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let (shape, pixels) = match (&image.deep, self.networks.max_value) {
+            (Some(file), Some(_)) => {
+                let pixels = self.networks.pixels(file);
+                pixels.map_err(|problem| Error::Image {
+                    name: "the picture".to_owned(),
+                    problem,
+                })?
+            }
+            _ => (self.networks).in_channels(image.shape, image.pixels.clone()),
+        };
         let session = match kept.take() {
-            Some(session) if session.picture() == image.shape => session,
-            _ => Session::new(&self.networks, image.shape, &self.pool)?,
+            Some(session) if session.picture() == shape => session,
+            _ => Session::new(&self.networks, shape, &self.pool)?,
         };
         let session = kept.insert(session);
-        let mut probabilities = session.run(&self.networks, &image.pixels)?;
+        let mut probabilities = session.run(&self.networks, &pixels)?;
         if let Some(decision) = &self.decision {
             decision.decide(&mut probabilities)?;
         }

@@ -36,6 +36,7 @@ fn brightness() -> Networks {
             channels: 1,
         },
         thresholds: vec![0.5, 0.99],
+        max_value: None,
         views: Views::plain(),
         decision: None,
         members: vec![Member {
@@ -83,12 +84,40 @@ fn a_picture_is_answered_in_five_lines() {
     }
 }
 
+/// Sixteen bits of which twelve are used: the model says what is white.
+#[test]
+fn values_are_scaled_as_the_model_learned_them() {
+    // A grey PNG of 4 x 4 pixels, each 4095.
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, 4, 4);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[0x0f, 0xff].repeat(16)).unwrap();
+    writer.finish().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.soup");
+    for (max_value, is_bright) in [(None, false), (Some(4095), true)] {
+        let network = Networks {
+            max_value,
+            ..brightness()
+        };
+        network.write(&path).unwrap();
+        let model = Model::load(&path).unwrap();
+        let image = Image::decode(&bytes).unwrap();
+        assert_eq!(model.predict(&image).unwrap()[0].found, is_bright);
+    }
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     let error = Image::new(2, 2, 1, vec![0; 5]).unwrap_err().to_string();
     assert!(error.contains("5 bytes for 2 rows of 2 pixels"), "{error}");
     let error = Image::decode(b"GIF89a").unwrap_err().to_string();
-    assert_eq!(error, "the picture: neither a PNG nor a JPEG file");
+    assert_eq!(
+        error,
+        "the picture: a GIF file, neither a PNG nor a JPEG file"
+    );
     let error = Image::open("nowhere.png").unwrap_err().to_string();
     assert!(error.starts_with("nowhere.png: "), "{error}");
     assert!(Model::load("nowhere.soup").is_err());

@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_data::Examples;
-use soup_data::dataset::{Channels, Columns, Dataset, LabelTable};
+use soup_data::dataset::{
+    Channels, Columns, Dataset, FolderExamples, LabelTable, LeftOut, Reading, SampleRange,
+};
 use soup_data::doctor::{
     Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, read_sources,
 };
@@ -19,6 +21,7 @@ use soup_learn::{doctor, runs::RunDirectory};
 use crate::console::{Console, Report};
 use crate::failure::Usage;
 use crate::interrupt;
+use crate::pictures::{all_faults, say_what_was_found};
 use crate::progress::Bar;
 
 /// Look for leaks in a data set, and for a validation of a run that will not hold
@@ -59,6 +62,10 @@ pub struct Arguments {
     /// Writes id and group of every picture: those that are equal or look alike share one
     #[arg(long, value_name = "CSV")]
     groups: Option<PathBuf>,
+
+    /// Fails where files were left out that may be pictures
+    #[arg(long)]
+    strict: bool,
 }
 
 #[derive(Serialize)]
@@ -66,6 +73,9 @@ struct Facts {
     patient: PathBuf,
     data: Option<PathBuf>,
     pictures: usize,
+    /// What lay beside the pictures and was not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOut>,
     problems: usize,
     warnings: usize,
     findings: Vec<Finding>,
@@ -73,12 +83,36 @@ struct Facts {
     groups: Option<PathBuf>,
 }
 
+enum Source {
+    Pack(Pack),
+    Folder(FolderExamples<'static>),
+}
+
+impl Source {
+    fn examples(&self) -> &dyn Examples {
+        match self {
+            Self::Pack(pack) => pack,
+            Self::Folder(folder) => folder,
+        }
+    }
+
+    /// The samples of pictures with 16 bits a channel, once all are read.
+    fn samples(&self) -> Option<(SampleRange, Option<u16>)> {
+        let samples = match self {
+            Self::Pack(pack) => pack.samples(),
+            Self::Folder(folder) => folder.samples(),
+        };
+        Some((samples?, self.examples().max_value()))
+    }
+}
+
 /// Pictures with their names, as they lie there.
 struct Data {
     path: PathBuf,
     table: LabelTable,
-    examples: Box<dyn Examples>,
+    pictures: Source,
     file_names: Vec<String>,
+    left_out: Option<LeftOut>,
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
@@ -86,8 +120,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let patient = &arguments.patient;
     let run = patient.join("config.toml").is_file().then_some(patient);
     let data = match run {
-        Some(run) => of_run(run)?,
-        None => Some(open(patient)?),
+        Some(run) => of_run(run, arguments.strict, console)?,
+        None => Some(open(patient, arguments.strict, console)?),
     };
     let Some(data) = data else {
         // Every picture of the run is composed: held-out glyphs are never trained on.
@@ -104,7 +138,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         )];
         findings.extend(doctor::examine(patient, found.as_ref(), false)?);
         let pictures = found.map_or(0, |found| found.ids.len());
-        return report(arguments, None, pictures, findings);
+        return report(arguments, (None, None), pictures, findings);
     };
 
     let fold_file = match (&arguments.folds, run) {
@@ -117,15 +151,20 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         .transpose()?;
     let sources = sources(arguments, &data)?;
 
-    let bar = Bar::new(console, "looking", data.examples.len(), "pictures");
-    let fingerprints = Fingerprints::take(&*data.examples, &|done| bar.set(done), &stop);
+    let examples = data.pictures.examples();
+    let bar = Bar::new(console, "looking", examples.len(), "pictures");
+    let fingerprints = Fingerprints::take(examples, &|done| bar.set(done), &stop);
     bar.finish();
-    let fingerprints = fingerprints?;
+    let fingerprints = fingerprints.map_err(|fault| match &data.pictures {
+        Source::Pack(_) => fault,
+        Source::Folder(folder) => all_faults(folder.dataset(), Reading::default(), fault, &stop),
+    })?;
     let mut findings = examine(&Patient {
         table: &data.table,
         file_names: Some(&data.file_names),
         fingerprints: Some(&fingerprints),
         folds: folds.as_ref(),
+        samples: data.pictures.samples(),
         sources: sources.as_ref(),
     });
     if let Some(run) = run {
@@ -148,38 +187,43 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         }
         write_atomically(path, text.as_bytes())?;
     }
-    report(arguments, Some(data.path), data.table.len(), findings)
+    let count = data.table.len();
+    report(arguments, (Some(data.path), data.left_out), count, findings)
 }
 
 /// The data that a run's settings name; none where every picture is composed.
-fn of_run(run: &Path) -> Result<Option<Data>> {
+fn of_run(run: &Path, is_strict: bool, console: Console) -> Result<Option<Data>> {
     let config = RunDirectory::at(run).config()?;
     if config.data.only_composed() {
         return Ok(None);
     }
     let own = run.join("pictures.pack");
     let path = PathBuf::from(&config.data.path);
-    Ok(Some(open(if Pack::is_pack(&own) { &own } else { &path })?))
+    let path = if Pack::is_pack(&own) { &own } else { &path };
+    Ok(Some(open(path, is_strict, console)?))
 }
 
-fn open(path: &Path) -> Result<Data> {
+fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
     if Pack::is_pack(path) {
         let pack = Pack::open(path)?;
         return Ok(Data {
             path: path.to_path_buf(),
             table: pack.table().clone(),
             file_names: pack.file_names().to_vec(),
-            examples: Box::new(pack),
+            pictures: Source::Pack(pack),
+            left_out: None,
         });
     }
     let dataset = Dataset::open(path, &Columns::default())?;
+    say_what_was_found(&dataset, is_strict, console)?;
     Ok(Data {
+        left_out: Some(dataset.left_out().clone()),
         path: path.to_path_buf(),
         table: dataset.table().clone(),
         file_names: (0..dataset.len())
             .filter_map(|index| dataset.file_name(index).map(str::to_owned))
             .collect(),
-        examples: Box::new(dataset.examples(Channels::default())?),
+        pictures: Source::Folder(dataset.examples(Channels::default())?),
     })
 }
 
@@ -208,7 +252,7 @@ fn quoted(text: &str) -> String {
 
 fn report(
     arguments: &Arguments,
-    data: Option<PathBuf>,
+    (data, left_out): (Option<PathBuf>, Option<LeftOut>),
     pictures: usize,
     findings: Vec<Finding>,
 ) -> Result<Report> {
@@ -222,6 +266,7 @@ fn report(
         patient: arguments.patient.clone(),
         data,
         pictures,
+        left_out,
         problems: count(Verdict::Problem),
         warnings: count(Verdict::Warning),
         findings,

@@ -19,7 +19,7 @@ use crate::console::{Console, Report};
 use crate::deciding::Deciding;
 use crate::failure::Usage;
 use crate::interrupt;
-use crate::pictures::Pictures;
+use crate::pictures::{Pictures, say_what_was_found};
 
 /// Score a run, or predictions, against the true labels
 ///
@@ -146,6 +146,9 @@ fn of_pictures(
 ) -> Result<(Predictions, Predictions)> {
     let predictor = Predictor::open(&[run.to_path_buf()], folds.0.as_deref())?;
     let pictures = Pictures::open(data)?;
+    if let Some(folder) = pictures.folder() {
+        say_what_was_found(folder, false, console)?;
+    }
     let table = pictures.table();
     if table.label_names().is_empty() {
         let hint = "give a pack or folder with a table of labels; soup predict answers for pictures \

@@ -7,12 +7,13 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::dataset::{Channels, Columns, Dataset};
+use soup_data::dataset::{Channels, Columns, Dataset, LeftOut, Reading, SampleRange};
 use soup_data::pack::{Pack, PackOptions, PackReport, write_pack};
 
 use crate::console::{Console, Report};
 use crate::failure::Usage;
 use crate::interrupt;
+use crate::pictures::say_what_was_found;
 use crate::progress::Bar;
 
 /// Decode pictures once into a memory-mapped array, and check every one and every label
@@ -51,9 +52,14 @@ pub struct Arguments {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     ignore: Vec<String>,
 
-    /// Channels of the pack: as-stored, grey or rgb
-    #[arg(long, value_name = "CHANNELS", default_value = "as-stored")]
+    /// Channels of the pack: grey, rgb, or auto: as the files have them, and of files that differ RGB
+    /// where any is coloured, else grey, without alpha
+    #[arg(long, value_name = "CHANNELS", default_value = "auto")]
     channels: Channels,
+
+    /// The largest value of 16-bit pictures that use fewer bits, such as 4095 for 12; it becomes white
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_value: Option<u16>,
 
     /// Folder of the pack
     #[arg(long, value_name = "DIR")]
@@ -62,6 +68,14 @@ pub struct Arguments {
     /// Threads [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+
+    /// Fails where files were left out that may be pictures
+    #[arg(long)]
+    strict: bool,
+
+    /// Leaves out pictures that cannot be decoded, and says which; else they are an error
+    #[arg(long, conflicts_with = "strict")]
+    skip_damaged: bool,
 }
 
 #[derive(Serialize)]
@@ -72,9 +86,16 @@ struct Facts<'a> {
     decoded: u64,
     /// Pictures that no row of the table names.
     unlisted: u64,
+    /// What lay beside the pictures and was not taken.
+    left_out: &'a LeftOut,
     shape: [usize; 3],
     labels: usize,
     hash: String,
+    /// Of pictures with 16 bits a channel: the least and greatest value, and the one that became 255.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<SampleRange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_value: Option<u16>,
     seconds: f64,
 }
 
@@ -85,19 +106,24 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         labels: arguments.label_columns.clone(),
         ignored: arguments.ignore.clone(),
     };
-    let dataset = match (&arguments.data, &arguments.images) {
+    let mut dataset = match (&arguments.data, &arguments.images) {
         (Some(data), _) => Dataset::open(data, &columns)?,
         (None, Some(images)) => Dataset::from_parts(images, arguments.labels.as_deref(), &columns)?,
         (None, None) => {
             return Err(Usage("name the pictures with --data or --images".into()).into());
         }
     };
-    for note in dataset.notes() {
-        console.note(note);
-    }
     let stop = interrupt::watch()?;
-    let options = PackOptions {
+    let reading = Reading {
         channels: arguments.channels,
+        max_value: arguments.max_value,
+    };
+    if arguments.skip_damaged {
+        dataset = dataset.without_damaged(reading, &stop)?;
+    }
+    say_what_was_found(&dataset, arguments.strict, console)?;
+    let options = PackOptions {
+        reading,
         threads: arguments.threads,
         progress: None,
         stop: Some(&stop),
@@ -105,14 +131,26 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let written = write(&dataset, &arguments.out, options, console)?;
     let pack = Pack::open(&arguments.out)?;
     let shape = pack.shape();
+    if let Some(channels) = written.joined {
+        console.warn(&format!(
+            "the pictures are stored in different channels; all are packed as {channels} (--channels)"
+        ));
+    }
+    let samples = pack.samples();
+    if let Some(warning) = samples.and_then(|samples| samples.warning(arguments.max_value)) {
+        console.warn(&warning);
+    }
     let facts = Facts {
         pack: &arguments.out,
         pictures: written.pictures,
         decoded: written.decoded,
         unlisted: written.unlisted,
+        left_out: dataset.left_out(),
         shape: [shape.height, shape.width, shape.channels],
         labels: pack.label_names().len(),
         hash: pack.hash().to_owned(),
+        samples,
+        max_value: arguments.max_value,
         seconds: started.elapsed().as_secs_f64(),
     };
     let mut text = format!(

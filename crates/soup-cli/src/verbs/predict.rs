@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
+use soup_data::dataset::{Dataset, LeftOut, Reading};
 use soup_decide::{Decision, Predictions};
 use soup_learn::predictor::{PredictOptions, Predictor};
 use soup_learn::views::Views;
@@ -15,14 +16,16 @@ use super::Folds;
 use crate::console::{Console, Report};
 use crate::deciding::{Merge, ViewsArgument};
 use crate::interrupt;
-use crate::pictures::Pictures;
+use crate::pictures::{Pictures, say_what_was_found};
 use crate::progress::Bar;
 
 /// Predict the probability of every label for every picture
 ///
 /// Several runs, folds and model files answer together: the mean of their probabilities. The result
-/// has a row a picture in the order of the folder, zip or pack. Pictures of another size than the
-/// networks learned from are looked at as they are, unless the transforms resize them.
+/// has a row a picture in the order of the folder, zip or pack; tables that lie there are not read.
+/// Pictures of another size than the networks learned from are looked at as they are, unless the
+/// transforms resize them; those in other channels are converted (alpha is dropped), and those that
+/// EXIF says were taken sideways are turned.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -77,6 +80,14 @@ pub struct Arguments {
     /// Threads; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
+
+    /// Fails where files were left out that may be pictures
+    #[arg(long)]
+    strict: bool,
+
+    /// Leaves out pictures that cannot be decoded, and says which; else they are an error
+    #[arg(long, conflicts_with = "strict")]
+    skip_damaged: bool,
 }
 
 #[derive(Serialize)]
@@ -85,6 +96,8 @@ struct Facts<'a> {
     pictures: usize,
     labels: usize,
     label_names: &'a [String],
+    /// What lay beside the pictures and was not taken.
+    left_out: Option<&'a LeftOut>,
     /// Looks at a picture by each model.
     views: &'a Views,
     /// Whether the probabilities are those of the decision in the model.
@@ -108,7 +121,18 @@ struct Row<'a> {
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let predictor = Predictor::open(&arguments.models, arguments.fold.0.as_deref())?;
-    let pictures = Pictures::open(&arguments.images)?;
+    let stop = interrupt::watch()?;
+    let mut pictures = Pictures::without_labels(&arguments.images)?;
+    if arguments.skip_damaged {
+        let reading = Reading {
+            max_value: predictor.max_value()?,
+            ..Reading::default()
+        };
+        pictures = pictures.without_damaged(reading, &stop)?;
+    }
+    if let Some(folder) = pictures.folder() {
+        say_what_was_found(folder, arguments.strict, console)?;
+    }
     // Where nobody says how to look, a model that carries a decision answers as that was fitted.
     let decided = arguments.decision.is_none() && arguments.tta.is_none();
     let decision = match predictor.decision().filter(|_| decided) {
@@ -123,7 +147,6 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
             None => arguments.views()?,
         },
     };
-    let stop = interrupt::watch()?;
     let started = Instant::now();
     let out = arguments.out.as_deref();
     let source = out.unwrap_or(Path::new("stdout"));
@@ -140,6 +163,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         pictures: predictions.len(),
         labels: predictions.labels().len(),
         label_names: predictions.labels(),
+        left_out: pictures.folder().map(Dataset::left_out),
         views: &options.views,
         decided: decision.is_some(),
         seconds,
@@ -194,19 +218,36 @@ pub fn predict(
     console: Console,
     stop: &AtomicBool,
 ) -> Result<Predictions> {
-    let indices: Vec<u64> = (0..pictures.ids().len() as u64).collect();
     let views = options.views.views().len();
-    let looks = (indices.len() * predictor.files().count() * views) as u64;
+    let count = pictures.ids().len();
+    let looks = (count * predictor.files().count() * views) as u64;
     let unit = if views == 1 { "pictures" } else { "looks" };
     let bar = Bar::new(console, "predicting", looks, unit);
-    let mut note = |done, _| bar.set(done);
-    let values = predictor.predict(pictures.examples(), &indices, options, &mut note, stop);
-    bar.finish();
     let labels = predictor.label_names().to_vec();
+    let mut values = vec![0.0; count * labels.len()];
+    let mut before = 0;
+    let reading = Reading {
+        max_value: predictor.max_value()?,
+        ..Reading::default()
+    };
+    let predicted = pictures.by_shape(reading, stop, |examples, indices| {
+        let mut note = |done, _| bar.set(before + done);
+        let found = predictor.predict(examples, indices, options, &mut note, stop)?;
+        before += (indices.len() * predictor.files().count() * views) as u64;
+        for (&index, row) in indices.iter().zip(found.chunks_exact(labels.len())) {
+            let at = index as usize * labels.len();
+            values[at..at + labels.len()].copy_from_slice(row);
+        }
+        Ok::<_, soup_learn::Error>(())
+    });
+    bar.finish();
+    if let Some(warning) = predicted? {
+        console.warn(&warning);
+    }
     Ok(Predictions::new(
         source,
         pictures.ids().to_vec(),
         labels,
-        values?,
+        values,
     )?)
 }

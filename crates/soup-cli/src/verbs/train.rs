@@ -7,6 +7,9 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
+use soup_data::Examples;
+use soup_data::dataset::{Columns, Dataset};
+use soup_data::pack::Pack;
 use soup_learn::config::{CheckedConfig, Config};
 use soup_learn::runs::RunDirectory;
 use soup_learn::trainer::{BatchTrial, TrainRequest, TrainSummary, search_batch_size, train};
@@ -14,6 +17,7 @@ use soup_learn::trainer::{BatchTrial, TrainRequest, TrainSummary, search_batch_s
 use super::{Folds, path_setting};
 use crate::console::{Console, Report};
 use crate::interrupt;
+use crate::pictures::say_what_was_found;
 use crate::progress::TrainingProgress;
 
 /// Train a network on the folds of a data set
@@ -98,6 +102,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         settings.push(format!("train.batch={batch}"));
     }
     let config = Config::load(arguments.preset.as_deref(), &settings)?.check()?;
+    say_what_is_trained_on(&config, console)?;
     let request = TrainRequest {
         config,
         run: &arguments.out,
@@ -105,9 +110,29 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         folds: arguments.fold.0.clone(),
     };
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
+    let own = arguments.out.join("pictures.pack");
+    let warning = Pack::open(&own)
+        .ok()
+        .and_then(|pack| pack.samples()?.warning(pack.max_value()));
+    if let Some(warning) = warning {
+        console.warn(&warning.replace("--max-value ", "data.max_value="));
+    }
     let facts = Facts::new(&arguments.out, &summary, started);
     let text = facts.text(&summary);
     Report::new(facts, text)
+}
+
+/// Says what was found in a folder or archive of pictures, and what was left out.
+fn say_what_is_trained_on(config: &CheckedConfig, console: Console) -> Result<()> {
+    let given = Path::new(&config.data.path);
+    // What is wrong with it is said where it is packed.
+    if !config.data.only_composed()
+        && !Pack::is_pack(given)
+        && let Ok(dataset) = Dataset::open(given, &Columns::default())
+    {
+        say_what_was_found(&dataset, false, console)?;
+    }
+    Ok(())
 }
 
 /// The batch size of the run that is there, or the fastest one that fits here, its search told.

@@ -10,6 +10,7 @@ mod evaluate;
 mod export;
 mod folds;
 mod help;
+mod images;
 mod models;
 mod place;
 mod predict;

@@ -1,14 +1,14 @@
-//! Finds pictures and labels in a folder that the user points at.
+//! Finds pictures and labels in a folder or archive that the user points at.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::labels::{Columns, read_table_file};
-use super::pictures::{FileReader, Place, ReadFault, has_extension};
-use super::{Dataset, EXTENSIONS};
+use super::labels::read_table_file;
+use super::left_out::{LeftOut, Reason};
+use super::listing::Listing;
+use super::pictures::{FileReader, PictureFile, Place, ReadFault, has_extension};
 use crate::{Error, Result};
 
-/// Names of label tables, the likeliest first.
+/// Names of label tables.
 const TABLES: [&str; 3] = ["answer.csv", "dirty_mnist_2nd_answer.csv", "labels.csv"];
 /// Names of tables that hold no labels.
 const NO_LABELS: [&str; 3] = ["boxes.csv", "sample_submission.csv", "submission.csv"];
@@ -19,129 +19,284 @@ const PICTURES: [&str; 4] = [
     "images.zip",
     "dirty_mnist_2nd.zip",
 ];
+/// Folders that a person keeps apart; pictures of several are not one set.
+const PARTS: [&str; 8] = [
+    "train",
+    "training",
+    "test",
+    "testing",
+    "val",
+    "valid",
+    "validation",
+    "eval",
+];
 
-pub(super) fn open(path: &Path, columns: &Columns) -> Result<Dataset> {
-    match Place::new(path)? {
-        Place::Folder(folder) => open_folder(&folder, columns),
-        place @ Place::Zip(_) => {
-            let tables = place.files(&["csv"])?;
-            let names: Vec<PathBuf> = tables.iter().map(|file| place.display(file)).collect();
-            let Some(chosen) = choose_table(path, &names)? else {
-                return Dataset::join(place, None, columns);
+/// Pictures and what lies around them.
+pub(super) struct Found {
+    pub(super) place: Place,
+    /// In the order of their names; of their numbers, where every name is one.
+    pub(super) files: Vec<PictureFile>,
+    /// Path, for messages, and text of the label table.
+    pub(super) table: Option<(PathBuf, Vec<u8>)>,
+    pub(super) left: LeftOut,
+}
+
+/// Which table a data set has.
+pub(super) enum Labels<'a> {
+    /// The one that lies with the pictures, if there is any.
+    Beside,
+    /// This one; pictures are those of all folders below.
+    Given(&'a Path),
+    /// None, whatever lies there.
+    None,
+}
+
+pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
+    let place = Place::new(path)?;
+    let Listing {
+        pictures,
+        tables,
+        archives,
+        mut left,
+    } = place.list()?;
+    let table = match labels {
+        Labels::Given(path) => Some((path.to_path_buf(), read_table_file(path)?)),
+        Labels::None => None,
+        Labels::Beside => {
+            // In a folder only those at the top are meant.
+            let is_candidate = |file: &&PictureFile| match place {
+                Place::Folder(_) => !file.name.contains('/'),
+                Place::Zip(_) => has_extension(Path::new(&file.name), &["csv", "tsv"]),
             };
-            let mut reader = FileReader::new(&place);
-            let bytes = match reader.read(&tables[chosen]) {
-                Ok(bytes) => bytes.to_vec(),
-                Err(ReadFault::Damaged(problem)) => {
-                    return Err(Error::format(
-                        &names[chosen],
-                        problem,
-                        "restore the archive from its source",
-                    ));
-                }
-                Err(ReadFault::Io(source)) => return Err(Error::io("read", path)(source)),
-                Err(ReadFault::Missing) => {
-                    return Err(Error::NotFound {
-                        path: path.into(),
-                        hint: "it was there a moment ago; restore it".into(),
-                    });
-                }
-            };
-            Dataset::join(place, Some((names[chosen].clone(), bytes)), columns)
+            let candidates: Vec<&PictureFile> = tables.iter().filter(is_candidate).collect();
+            choose_table(path, &candidates)?
+                .map(|file| Ok::<_, Error>((place.display(file), read_table(&place, file)?)))
+                .transpose()?
         }
+    };
+    let is_taken = |path: &Path| {
+        let same = |(taken, _): &(PathBuf, Vec<u8>)| {
+            taken == path
+                || taken
+                    .canonicalize()
+                    .is_ok_and(|taken| path.canonicalize().is_ok_and(|path| path == taken))
+        };
+        table.as_ref().is_some_and(same)
+    };
+    for file in &tables {
+        let is_known = NO_LABELS.contains(&plain_name(&file.name).as_str());
+        if !is_taken(&place.display(file)) && !is_known {
+            left.add(Reason::Table, &file.name);
+        }
+    }
+    let (place, mut files) = match labels {
+        Labels::Given(_) => {
+            leave(&mut left, Reason::Archive, &archives);
+            (place, pictures)
+        }
+        _ => {
+            let is_set = matches!(labels, Labels::Beside);
+            let has_table = table.is_some();
+            choose_pictures(place, pictures, &archives, (is_set, has_table), &mut left)?
+        }
+    };
+    if files.is_empty() {
+        return Err(nothing(path, &left));
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let number = |file: &PictureFile| file.stem().parse::<u64>().ok();
+    if files.iter().all(|file| number(file).is_some()) {
+        files.sort_by_key(number);
+    }
+    Ok(Found {
+        place,
+        files,
+        table,
+        left,
+    })
+}
+
+fn nothing(path: &Path, left: &LeftOut) -> Error {
+    let hint = "PNG and JPEG files are looked for, in all folders below and in a zip archive";
+    Error::Empty {
+        path: path.into(),
+        what: "pictures",
+        hint: match left.is_empty() {
+            true => hint.into(),
+            false => format!("{hint}; {} left out: {left}", left.count()),
+        },
     }
 }
 
-fn open_folder(folder: &Path, columns: &Columns) -> Result<Dataset> {
-    let mut entries = fs::read_dir(folder)
-        .map_err(Error::io("list", folder))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<std::io::Result<Vec<PathBuf>>>()
-        .map_err(Error::io("list", folder))?;
-    entries.sort();
-
-    let tables: Vec<PathBuf> = entries
-        .iter()
-        .filter(|path| {
-            let gzipped = path.to_string_lossy().to_lowercase().ends_with(".csv.gz");
-            path.is_file() && (has_extension(path, &["csv"]) || gzipped)
-        })
-        .cloned()
-        .collect();
-    let table = choose_table(folder, &tables)?.map(|at| tables[at].clone());
-    let place = find_pictures(folder, &entries)?;
-    let labels = match table {
-        Some(path) => {
-            let bytes = read_table_file(&path)?;
-            Some((path, bytes))
-        }
-        None => None,
-    };
-    Dataset::join(place, labels, columns)
+fn leave(left: &mut LeftOut, reason: Reason, files: &[PictureFile]) {
+    for file in files {
+        left.add(reason.clone(), &file.name);
+    }
 }
 
-/// The label table among `tables`: one of the known names, else the only one.
-fn choose_table(folder: &Path, tables: &[PathBuf]) -> Result<Option<usize>> {
-    let plain = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.to_lowercase().trim_end_matches(".gz").to_owned()
+/// The name without folders, in lower case, as if it were not gzipped.
+fn plain_name(name: &str) -> String {
+    let base = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    base.trim_end_matches(".gz").to_owned()
+}
+
+/// The label table: one of the known names, else the only one.
+fn choose_table<'a>(path: &Path, tables: &[&'a PictureFile]) -> Result<Option<&'a PictureFile>> {
+    let with = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&'a PictureFile> {
+        let tables = tables.iter().copied();
+        tables
+            .filter(|file| is_wanted(&plain_name(&file.name)))
+            .collect()
     };
-    for known in TABLES {
-        if let Some(at) = tables.iter().position(|path| plain(path) == known) {
-            return Ok(Some(at));
-        }
+    let mut candidates = with(&|name| TABLES.contains(&name));
+    if candidates.is_empty() {
+        candidates = with(&|name| !NO_LABELS.contains(&name));
     }
-    let others: Vec<usize> = (0..tables.len())
-        .filter(|&at| !NO_LABELS.contains(&plain(&tables[at]).as_str()))
-        .collect();
-    match others[..] {
+    match candidates[..] {
         [] => Ok(None),
         [only] => Ok(Some(only)),
         _ => Err(Error::NotADataset {
-            path: folder.into(),
-            problem: format!("{} tables could hold the labels", others.len()),
+            path: path.into(),
+            problem: format!(
+                "{} tables could hold the labels: {}",
+                candidates.len(),
+                listed(candidates.iter().map(|file| file.name.as_str()))
+            ),
             hint: "name the right one with --labels and the pictures with --images".into(),
         }),
     }
 }
 
-fn find_pictures(folder: &Path, entries: &[PathBuf]) -> Result<Place> {
-    for known in PICTURES {
-        let path = folder.join(known);
-        if path.is_dir() || path.is_file() {
-            return Place::new(&path);
+/// Up to ten names, then a count of the rest.
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 10;
+    let more = names.len().saturating_sub(SHOWN);
+    let mut text = names.take(SHOWN).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+fn read_table(place: &Place, file: &PictureFile) -> Result<Vec<u8>> {
+    let path = place.display(file);
+    if let Place::Folder(_) = place {
+        return read_table_file(&place.path_of(file));
+    }
+    let mut reader = FileReader::new(place);
+    match reader.read(file) {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(ReadFault::Damaged(problem)) => Err(Error::format(
+            path,
+            problem,
+            "restore the archive from its source",
+        )),
+        Err(ReadFault::Io(source)) => Err(Error::io("read", place.path())(source)),
+        Err(ReadFault::Missing) => Err(Error::NotFound {
+            path: place.path().into(),
+            hint: "it was there a moment ago; restore it".into(),
+        }),
+    }
+}
+
+/// Which of the pictures are meant, and where they lie: those of a folder or archive with a known name
+/// beside a table; else all (of a whole set from the folder that holds them); else those of the only archive.
+fn choose_pictures(
+    place: Place,
+    pictures: Vec<PictureFile>,
+    archives: &[PictureFile],
+    (is_set, has_table): (bool, bool),
+    left: &mut LeftOut,
+) -> Result<(Place, Vec<PictureFile>)> {
+    let Place::Folder(root) = &place else {
+        leave(left, Reason::Archive, archives);
+        refuse_parts(place.path(), &pictures)?;
+        return Ok((place, pictures));
+    };
+    let at_top = |file: &&PictureFile| !file.name.contains('/');
+    let known = PICTURES.iter().find(|known| {
+        let inside = format!("{known}/");
+        pictures.iter().any(|file| file.name.starts_with(&inside))
+            || archives.iter().any(|file| file.name == **known)
+    });
+    let archive = match known {
+        Some(known) if has_table || pictures.is_empty() => {
+            archives.iter().find(|file| file.name == *known)
+        }
+        _ if pictures.is_empty() => match archives.iter().filter(at_top).collect::<Vec<_>>()[..] {
+            [] => None,
+            [only] => Some(only),
+            ref several => {
+                return Err(Error::NotADataset {
+                    path: root.clone(),
+                    problem: format!(
+                        "{} archives could hold the pictures: {}",
+                        several.len(),
+                        listed(several.iter().map(|file| file.name.as_str()))
+                    ),
+                    hint: "name the right one with --images, and the labels with --labels".into(),
+                });
+            }
+        },
+        _ => None,
+    };
+    for other in archives.iter().filter(|other| archive != Some(*other)) {
+        left.add(Reason::Archive, &other.name);
+    }
+    if let Some(archive) = archive {
+        leave(left, Reason::Beside, &pictures);
+        let place = Place::Zip(place.path_of(archive));
+        let inside = place.list()?;
+        left.append(inside.left);
+        leave(left, Reason::Archive, &inside.archives);
+        leave(left, Reason::Table, &inside.tables);
+        refuse_parts(place.path(), &inside.pictures)?;
+        return Ok((place, inside.pictures));
+    }
+    let (mut pictures, mut folder) = (pictures, None);
+    if let (Some(known), true) = (known, has_table) {
+        let inside = format!("{known}/");
+        let (taken, others): (Vec<_>, Vec<_>) =
+            (pictures.into_iter()).partition(|file| file.name.starts_with(&inside));
+        leave(left, Reason::Beside, &others);
+        (pictures, folder) = (taken, Some((*known).to_owned()));
+    } else if is_set
+        && let Some((first, _)) = pictures.first().and_then(|file| file.name.split_once('/'))
+    {
+        let inside = format!("{first}/");
+        if pictures.iter().all(|file| file.name.starts_with(&inside)) {
+            folder = Some(first.to_owned());
         }
     }
-    if entries.iter().any(|path| has_extension(path, &EXTENSIONS)) {
-        return Ok(Place::Folder(folder.into()));
+    refuse_parts(root, &pictures)?;
+    let Some(folder) = folder else {
+        return Ok((place, pictures));
+    };
+    for file in &mut pictures {
+        file.name.drain(..=folder.len());
     }
-    let archives: Vec<&PathBuf> = entries
+    Ok((Place::Folder(root.join(folder)), pictures))
+}
+
+/// Pictures to train on and pictures to be tested by are not one set.
+fn refuse_parts(path: &Path, pictures: &[PictureFile]) -> Result<()> {
+    let mut parts: Vec<&str> = pictures
         .iter()
-        .filter(|path| path.is_file() && has_extension(path, &["zip"]))
+        .filter_map(|file| Some(file.name.split_once('/')?.0))
+        .filter(|folder| PARTS.contains(&folder.to_lowercase().as_str()))
         .collect();
-    let mut folders = vec![];
-    for path in entries.iter().filter(|path| path.is_dir()) {
-        if !Place::Folder(path.clone()).files(&EXTENSIONS)?.is_empty() {
-            folders.push(path);
-        }
+    parts.sort_unstable();
+    parts.dedup();
+    if parts.len() < 2 {
+        return Ok(());
     }
-    match (&folders[..], &archives[..]) {
-        ([only], _) => Ok(Place::Folder((*only).clone())),
-        ([], [only]) => Ok(Place::Zip((*only).clone())),
-        ([], []) => Err(Error::Empty {
-            path: folder.into(),
-            what: "pictures",
-            hint: "PNG and JPEG files are looked for, in all folders below and in a zip archive"
-                .into(),
-        }),
-        _ => Err(Error::NotADataset {
-            path: folder.into(),
-            problem: format!(
-                "{} folders and {} archives could hold the pictures",
-                folders.len(),
-                archives.len()
-            ),
-            hint: "name the right one with --images, and the labels with --labels".into(),
-        }),
-    }
+    Err(Error::NotADataset {
+        path: path.into(),
+        problem: format!(
+            "{} folders could hold the pictures: {}",
+            parts.len(),
+            listed(parts.iter().copied())
+        ),
+        hint: "name the right one with --images, and the labels with --labels".into(),
+    })
 }

@@ -1,38 +1,83 @@
 //! Pictures read and decoded each time they are asked for; a pack is faster.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Channels, Dataset, Decoder, FileReader};
+use super::{Channels, Dataset, Decoder, FileReader, Reading, SampleRange};
+use crate::problems::Problems;
 use crate::{Error, Examples, PictureShape, Result};
 
 /// A [`Dataset`] as [`Examples`].
-pub struct FolderExamples {
-    dataset: Dataset,
-    channels: Channels,
+pub struct FolderExamples<'a> {
+    dataset: Cow<'a, Dataset>,
+    reading: Reading,
     shape: PictureShape,
+    /// Of the pictures loaded so far that have 16 bits a channel.
+    samples: Mutex<Option<SampleRange>>,
     /// Idle readers: one a thread that loads.
     idle: Mutex<Vec<(FileReader, Decoder)>>,
 }
 
-impl FolderExamples {
-    pub(super) fn new(dataset: Dataset, channels: Channels) -> Result<Self> {
-        let mut examples = Self {
-            dataset,
-            channels,
-            shape: PictureShape {
-                height: 0,
-                width: 0,
-                channels: 0,
-            },
-            idle: Mutex::default(),
+impl<'a> FolderExamples<'a> {
+    pub(super) fn new(dataset: Dataset, mut reading: Reading) -> Result<Self> {
+        let stop = AtomicBool::new(false);
+        let shapes = dataset.shapes(&stop)?;
+        let stored: BTreeSet<usize> = (shapes.iter().flatten())
+            .map(|shape| shape.channels)
+            .collect();
+        if reading.channels == Channels::AsStored && stored.len() > 1 {
+            reading.channels = Channels::common(stored);
+        }
+        let with_channels = |shape: PictureShape| PictureShape {
+            channels: reading.channels.count(shape.channels),
+            ..shape
         };
-        examples.shape = examples.with_picture(0, |shape, _| Ok(shape))?;
-        Ok(examples)
+        let first = shapes.iter().flatten().next().copied().map(with_channels);
+        let mut problems = BTreeMap::new();
+        for (index, shape) in shapes.into_iter().enumerate() {
+            let checked = shape.and_then(|shape| match first {
+                Some(first) => dataset.check_shape(index, with_channels(shape), first),
+                None => Ok(()),
+            });
+            problems.extend(checked.err().map(|error| (index, error)));
+        }
+        if !problems.is_empty() {
+            // Then what the headers do not tell is looked for too.
+            problems.extend(dataset.faults(reading, &stop)?);
+        }
+        let mut all = Problems::default();
+        all.extend(problems.into_values());
+        all.check()?;
+        match first {
+            Some(shape) => Ok(Self::of(Cow::Owned(dataset), reading, shape)),
+            None => Err(Error::Empty {
+                path: dataset.pictures_path().into(),
+                what: "pictures",
+                hint: "PNG and JPEG files are looked for".into(),
+            }),
+        }
+    }
+
+    pub(super) fn of(dataset: Cow<'a, Dataset>, reading: Reading, shape: PictureShape) -> Self {
+        Self {
+            dataset,
+            reading,
+            shape,
+            samples: Mutex::default(),
+            idle: Mutex::default(),
+        }
     }
 
     /// The data set that is read.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
+    }
+
+    /// The samples of those pictures loaded so far that have 16 bits a channel.
+    pub fn samples(&self) -> Option<SampleRange> {
+        *self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_picture<T>(
@@ -48,15 +93,19 @@ impl FolderExamples {
             .read(&self.dataset.files()[index])
             .map_err(|fault| self.dataset.read_fault(index, fault))?;
         let (shape, pixels) = decoder
-            .decode(bytes, self.channels)
+            .decode(bytes, self.reading)
             .map_err(|problem| self.dataset.damaged(index, problem))?;
         let result = then(shape, pixels)?;
+        if let Some(samples) = decoder.samples() {
+            let mut all = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+            *all = Some(all.map_or(samples, |all| all.joined(samples)));
+        }
         lock().push((reader, decoder));
         Ok(result)
     }
 }
 
-impl Examples for FolderExamples {
+impl Examples for FolderExamples<'_> {
     fn len(&self) -> u64 {
         self.dataset.len() as u64
     }
@@ -67,6 +116,10 @@ impl Examples for FolderExamples {
 
     fn label_names(&self) -> &[String] {
         self.dataset.table().label_names()
+    }
+
+    fn max_value(&self) -> Option<u16> {
+        self.reading.max_value
     }
 
     fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<(), Error> {

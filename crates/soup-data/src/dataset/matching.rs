@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::labels::Labels;
+use super::left_out::{LeftOut, Reason};
 use super::pictures::{PictureFile, Place};
 use crate::ids::{Fault, Index};
 use crate::problems::Problems;
@@ -20,12 +21,15 @@ pub(super) fn ids_of(files: &[PictureFile]) -> Vec<String> {
     }
 }
 
-/// The file of every row, in the order of the table, and what was overlooked to find them.
+/// The file of every row, in the order of the table, and what was overlooked to find them. Files of no
+/// row are left out. Files of no
+/// row are left out.
 pub(super) fn files_of(
     labels_path: &Path,
     labels: &Labels,
     files: Vec<PictureFile>,
     place: &Place,
+    left: &mut LeftOut,
 ) -> Result<(Vec<PictureFile>, Option<String>)> {
     let met = Index::of_files(files.iter().map(|file| &*file.name)).meet(&labels.ids);
     let at = |file: usize| place.display(&files[file]);
@@ -60,10 +64,24 @@ pub(super) fn files_of(
             ),
         ),
     }));
+    if !problems.is_empty() {
+        // What is missing may lie there and have been left out.
+        let hint = "convert, unpack or move what the rows mean";
+        problems.extend(left.problem(place.path(), files.len(), hint));
+    }
+    if !problems.is_empty() {
+        // What is missing may lie there and have been left out.
+        let hint = "convert, unpack or move what the rows mean";
+        problems.extend(left.problem(place.path(), files.len(), hint));
+    }
     problems.check()?;
     let name = labels_path.file_name().unwrap_or_default();
     let note = met.note(&name.to_string_lossy());
     let mut files: Vec<Option<PictureFile>> = files.into_iter().map(Some).collect();
     let chosen = met.rows.into_iter().flatten();
-    Ok((chosen.filter_map(|at| files[at].take()).collect(), note))
+    let chosen = chosen.filter_map(|at| files[at].take()).collect();
+    for file in files.into_iter().flatten() {
+        left.add(Reason::Unlisted, file.name);
+    }
+    Ok((chosen, note))
 }

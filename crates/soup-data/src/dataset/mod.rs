@@ -1,19 +1,29 @@
 //! Data sets as people have them: a folder or zip of pictures, and a table of 0/1 labels.
 
 mod decode;
+mod each;
 mod find;
 mod folder;
 mod labels;
+mod left_out;
+mod listing;
 mod matching;
+mod names;
 mod pictures;
 mod table;
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-pub use decode::{Channels, EXTENSIONS, decode, picture_size};
+pub use decode::{
+    Channels, EXTENSIONS, InChannels, Reading, SampleRange, convert, decode, is_sixteen_bit,
+    picture_shape,
+};
 pub use folder::FolderExamples;
 pub(crate) use labels::read_pairs;
 pub use labels::{Columns, read_column, read_label_table};
+pub use left_out::{LeftOut, Reason};
 pub use table::LabelTable;
 pub(crate) use table::content_hash;
 
@@ -30,8 +40,8 @@ pub struct Dataset {
     files: Vec<PictureFile>,
     table: LabelTable,
     labels: Option<LabelSource>,
-    unlisted: usize,
     notes: Vec<String>,
+    left: LeftOut,
 }
 
 /// The label file, and in which of its lines each picture stands.
@@ -46,14 +56,22 @@ struct LabelSource {
 impl Dataset {
     /// Finds pictures and labels below `path`: the contest's layout (a folder or zip archive of
     /// pictures beside `answer.csv` or `dirty_mnist_2nd_answer.csv`, gzipped or not), what
-    /// `soup compose` writes (`images/` beside `answer.csv`), or any folder or zip with pictures and
-    /// at most one table. Without a table the pictures have no labels, and their ids are their file
-    /// names without extension.
+    /// `soup compose` writes (`images/` beside `answer.csv`), or any folder or zip with pictures, in
+    /// all folders below, and at most one table. Without a table the pictures have no labels, and
+    /// their ids are their file names without extension.
     ///
     /// # Errors
     /// What is missing or ambiguous, and everything that [`Dataset::from_parts`] reports.
     pub fn open(path: &Path, columns: &Columns) -> Result<Self> {
-        find::open(path, columns)
+        Self::join(find::find(path, &find::Labels::Beside)?, columns)
+    }
+
+    /// The pictures below `path` alone, whatever tables lie beside them.
+    ///
+    /// # Errors
+    /// What is missing or ambiguous.
+    pub fn open_pictures(path: &Path) -> Result<Self> {
+        Self::join(find::find(path, &find::Labels::None)?, &Columns::default())
     }
 
     /// The pictures in `images` (folder or zip) that the table `labels` (CSV, gzipped or not)
@@ -65,40 +83,43 @@ impl Dataset {
     /// Named with file and row, all at once: a table that cannot be read, a label that is not 0 or 1,
     /// an id twice, a picture that is not there; and no pictures at all.
     pub fn from_parts(images: &Path, labels: Option<&Path>, columns: &Columns) -> Result<Self> {
-        let labels = match labels {
-            Some(path) if !path.exists() => {
-                return Err(Error::NotFound {
-                    path: path.into(),
-                    hint: "give the CSV file with the labels".into(),
-                });
-            }
-            Some(path) => Some((path.to_path_buf(), labels::read_table_file(path)?)),
-            None => None,
+        let Some(labels) = labels else {
+            return Self::open_pictures(images);
         };
-        Self::join(Place::new(images)?, labels, columns)
+        if !labels.exists() {
+            return Err(Error::NotFound {
+                path: labels.into(),
+                hint: "give the CSV file with the labels".into(),
+            });
+        }
+        Self::join(find::find(images, &find::Labels::Given(labels))?, columns)
     }
 
-    /// Matches pictures with the table in `labels` (its path for messages, and its text).
-    fn join(place: Place, labels: Option<(PathBuf, Vec<u8>)>, columns: &Columns) -> Result<Self> {
-        let files = place.pictures()?;
-        let Some((path, bytes)) = labels else {
+    /// Matches pictures with the table.
+    fn join(found: find::Found, columns: &Columns) -> Result<Self> {
+        let find::Found {
+            place,
+            files,
+            table,
+            mut left,
+        } = found;
+        let Some((path, bytes)) = table else {
             let ids = matching::ids_of(&files);
             return Ok(Self {
                 place,
                 files,
                 table: LabelTable::new(ids, vec![], vec![]),
                 labels: None,
-                unlisted: 0,
                 notes: vec![],
+                left,
             });
         };
         let read = labels::read_labels(&path, &bytes, columns)?;
-        let found = files.len();
-        let (files, note) = matching::files_of(&path, &read, files, &place)?;
+        let (files, note) = matching::files_of(&path, &read, files, &place, &mut left)?;
         Ok(Self {
             place,
             notes: note.into_iter().collect(),
-            unlisted: found - files.len(),
+            left,
             files,
             table: LabelTable::new(read.ids, read.names, read.labels),
             labels: Some(LabelSource {
@@ -136,7 +157,12 @@ impl Dataset {
 
     /// Number of pictures that lie there, but that no row of the label table names.
     pub fn unlisted(&self) -> usize {
-        self.unlisted
+        self.left.of(&Reason::Unlisted)
+    }
+
+    /// What lay there and was not taken.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left
     }
 
     /// What a person should know of how the table was read and its ids were matched, a line each.
@@ -154,12 +180,48 @@ impl Dataset {
         self.files.get(index).map(|file| file.name.as_str())
     }
 
-    /// The pictures as examples, each read and decoded when it is asked for.
+    /// The pictures as examples, each read and decoded when it is asked for. Headers are read now.
     ///
     /// # Errors
-    /// Where the first picture, which sets the shape, cannot be read.
-    pub fn examples(self, channels: Channels) -> Result<FolderExamples> {
-        FolderExamples::new(self, channels)
+    /// All pictures that are of another size than the first one or whose headers are damaged.
+    pub fn examples(self, reading: impl Into<Reading>) -> Result<FolderExamples<'static>> {
+        FolderExamples::new(self, reading.into())
+    }
+
+    /// Those of the pictures that have this shape as examples, by their places in the whole set; to
+    /// load another one is an error.
+    pub fn examples_of(&self, shape: PictureShape, reading: Reading) -> FolderExamples<'_> {
+        FolderExamples::of(Cow::Borrowed(self), reading, shape)
+    }
+
+    /// The set without some of its pictures, which are left out as damaged.
+    fn without(mut self, damaged: &HashSet<usize>) -> Self {
+        let kept: Vec<usize> = (0..self.len())
+            .filter(|index| !damaged.contains(index))
+            .collect();
+        for (index, file) in self.files.iter().enumerate() {
+            if damaged.contains(&index) {
+                self.left.add(Reason::Damaged, &file.name);
+            }
+        }
+        self.files = kept
+            .iter()
+            .map(|&index| self.files[index].clone())
+            .collect();
+        if let Some(source) = &mut self.labels {
+            source.rows = kept.iter().map(|&index| source.rows[index]).collect();
+        }
+        self.table = LabelTable::new(
+            kept.iter()
+                .map(|&index| self.table.ids()[index].clone())
+                .collect(),
+            self.table.label_names().to_vec(),
+            (kept.iter().filter_map(|&index| self.table.labels(index)))
+                .flatten()
+                .copied()
+                .collect(),
+        );
+        self
     }
 
     /// Name and hash of the label file.

@@ -1,12 +1,11 @@
 //! Where the files of pictures lie: a folder with all that is below it, or a zip archive.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::decode::EXTENSIONS;
 use crate::{Error, Result};
 
 /// A folder or an archive.
@@ -20,8 +19,18 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PictureFile {
     pub(crate) name: String,
-    /// Where its bytes are, if the place is an archive.
-    pub(crate) span: Option<Span>,
+    pub(crate) source: Source,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// In the folder, under its name.
+    Name,
+    /// In the folder, but its name there is not UTF-8.
+    Path(PathBuf),
+    /// In the archive.
+    Span(Span),
 }
 
 /// A file in a zip archive, so that threads can read it without sharing the archive.
@@ -34,7 +43,27 @@ pub(crate) struct Span {
     deflated: bool,
 }
 
+impl Span {
+    pub(super) fn new(start: u64, stored: u64, size: u64, crc32: u32, deflated: bool) -> Self {
+        Self {
+            start,
+            stored,
+            size,
+            crc32,
+            deflated,
+        }
+    }
+}
+
 impl PictureFile {
+    /// Where it is in the archive.
+    pub(crate) fn span(&self) -> Option<Span> {
+        match self.source {
+            Source::Span(span) => Some(span),
+            _ => None,
+        }
+    }
+
     /// The name without folders and without its extension.
     pub(crate) fn stem(&self) -> &str {
         let name = self.name.rsplit('/').next().unwrap_or(&self.name);
@@ -68,35 +97,12 @@ impl Place {
         }
     }
 
-    /// All PNG and JPEG files, sorted: by number where every name is a plain number, else by name.
-    pub(crate) fn pictures(&self) -> Result<Vec<PictureFile>> {
-        let mut files = self.files(&EXTENSIONS)?;
-        if files.is_empty() {
-            return Err(Error::Empty {
-                path: self.path().into(),
-                what: "pictures",
-                hint: "PNG and JPEG files are looked for, in all folders below".into(),
-            });
+    /// Where a file of a folder is.
+    pub(crate) fn path_of(&self, file: &PictureFile) -> PathBuf {
+        match &file.source {
+            Source::Path(path) => path.clone(),
+            _ => self.display(file),
         }
-        let number = |file: &PictureFile| file.stem().parse::<u64>().ok();
-        if files.iter().all(|file| number(file).is_some()) {
-            files.sort_by_key(number);
-        }
-        Ok(files)
-    }
-
-    /// All files with one of `extensions` (in lower case), sorted by name. Hidden ones are skipped.
-    pub(crate) fn files(&self, extensions: &[&str]) -> Result<Vec<PictureFile>> {
-        let mut files = match self {
-            Self::Folder(path) => {
-                let mut files = vec![];
-                walk(path, "", extensions, &mut files)?;
-                files
-            }
-            Self::Zip(path) => list_zip(path, extensions)?,
-        };
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(files)
     }
 
     /// The path of a file, for people: inside an archive as if that were a folder.
@@ -114,102 +120,6 @@ pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
                 .iter()
                 .any(|known| known.eq_ignore_ascii_case(extension))
         })
-}
-
-fn is_hidden(name: &str) -> bool {
-    name.split('/')
-        .any(|part| part.starts_with('.') || part == "__MACOSX")
-}
-
-fn walk(
-    folder: &Path,
-    prefix: &str,
-    extensions: &[&str],
-    files: &mut Vec<PictureFile>,
-) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let entry = entry.map_err(Error::io("list", folder))?;
-        let path = entry.path();
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else {
-            if has_extension(&path, extensions) {
-                return Err(Error::NotADataset {
-                    path,
-                    problem: "the file name is not UTF-8".into(),
-                    hint: "rename the file".into(),
-                });
-            }
-            continue;
-        };
-        if is_hidden(name) {
-            continue;
-        }
-        let mut kind = entry.file_type().map_err(Error::io("look at", &path))?;
-        let linked = kind.is_symlink();
-        if linked {
-            kind = fs::metadata(&path)
-                .map_err(Error::io("follow the link", &path))?
-                .file_type();
-        }
-        let name = format!("{prefix}{name}");
-        // A linked folder could lead back to one above it: only the top may be a link.
-        if kind.is_dir() && !linked {
-            walk(&path, &format!("{name}/"), extensions, files)?;
-        } else if kind.is_file() && has_extension(&path, extensions) {
-            files.push(PictureFile { name, span: None });
-        }
-    }
-    Ok(())
-}
-
-fn list_zip(path: &Path, extensions: &[&str]) -> Result<Vec<PictureFile>> {
-    let damaged = |problem: String| {
-        Error::format(
-            path,
-            problem,
-            "restore the archive from its source, or unpack it yourself",
-        )
-    };
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file))
-        .map_err(|error| damaged(format!("not a whole zip archive ({error})")))?;
-    let mut files = vec![];
-    for index in 0..archive.len() {
-        let entry = archive
-            .by_index_raw(index)
-            .map_err(|error| damaged(format!("entry {} is damaged ({error})", index + 1)))?;
-        let name = entry
-            .name()
-            .map_err(|error| damaged(format!("entry {} has no name ({error})", index + 1)))?
-            .into_owned();
-        if !entry.is_file() || is_hidden(&name) || !has_extension(Path::new(&name), extensions) {
-            continue;
-        }
-        let deflated = match entry.compression() {
-            _ if entry.encrypted() => return Err(damaged(format!("`{name}` is encrypted"))),
-            zip::CompressionMethod::Stored => false,
-            zip::CompressionMethod::Deflated => true,
-            other => {
-                return Err(damaged(format!(
-                    "`{name}` is packed with {other}, not deflate"
-                )));
-            }
-        };
-        let start = entry
-            .data_start()
-            .ok_or_else(|| damaged(format!("the data of `{name}` is not where it should be")))?;
-        files.push(PictureFile {
-            span: Some(Span {
-                start,
-                stored: entry.compressed_size(),
-                size: entry.size(),
-                crc32: entry.crc32(),
-                deflated,
-            }),
-            name,
-        });
-    }
-    Ok(files)
 }
 
 /// Reads the bytes of one file after the other; each thread has its own.
@@ -246,15 +156,36 @@ impl FileReader {
             _ => ReadFault::Io(error),
         };
         self.bytes.clear();
-        match file.span {
+        match file.span() {
             None => {
-                File::open(self.place.path().join(&file.name))
+                File::open(self.place.path_of(file))
                     .and_then(|mut opened| opened.read_to_end(&mut self.bytes))
                     .map_err(fault)?;
             }
             Some(span) => self.read_span(span, fault)?,
         }
         Ok(&self.bytes)
+    }
+
+    /// The first bytes of a file in the archive, up to `most`; unchecked.
+    pub(super) fn start(&mut self, file: &PictureFile, most: usize) -> std::io::Result<Vec<u8>> {
+        let Some(span) = file.span() else {
+            return Ok(vec![]);
+        };
+        let archive = match &mut self.archive {
+            Some(archive) => archive,
+            closed => closed.insert(File::open(self.place.path())?),
+        };
+        archive.seek(SeekFrom::Start(span.start))?;
+        let mut start = Vec::with_capacity(most);
+        let stored = archive.take(span.stored);
+        match span.deflated {
+            true => flate2::read::DeflateDecoder::new(stored)
+                .take(most as u64)
+                .read_to_end(&mut start)?,
+            false => stored.take(most as u64).read_to_end(&mut start)?,
+        };
+        Ok(start)
     }
 
     fn read_span(

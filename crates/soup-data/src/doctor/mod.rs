@@ -4,6 +4,7 @@
 //! doctor looks for pictures that are there twice, that look alike or come from the same source, for
 //! labels that the file names or the order give away, and for folds that are not alike.
 
+mod depth;
 mod file_names;
 mod fingerprints;
 mod folds;
@@ -14,7 +15,7 @@ mod sources;
 
 use serde::Serialize;
 
-use crate::dataset::LabelTable;
+use crate::dataset::{LabelTable, SampleRange};
 use crate::folds::Folds;
 
 pub use fingerprints::Fingerprints;
@@ -102,6 +103,8 @@ pub struct Patient<'a> {
     pub fingerprints: Option<&'a Fingerprints>,
     /// Which pictures are held out together.
     pub folds: Option<&'a Folds>,
+    /// Of pictures with 16 bits a channel: their samples, and the one that became 255 where it was named.
+    pub samples: Option<(SampleRange, Option<u16>)>,
     /// What each picture was made of.
     pub sources: Option<&'a Sources>,
 }
@@ -114,6 +117,7 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings.extend(file_names::findings(patient));
     findings.push(sources::finding(patient));
     findings.push(folds::balance(patient));
+    findings.extend(depth::finding(patient));
     findings.push(levels::finding(patient));
     findings
 }

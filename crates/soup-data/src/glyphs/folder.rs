@@ -1,51 +1,55 @@
-//! A folder of pictures per label: `PATH/<label>/*.png`.
+//! A folder of pictures per label: `PATH/<label>/*.png`, or JPEG.
 //!
 //! A picture may be dark on light, light on dark, or drawn on a transparent ground; what its rim
 //! looks like is paper. Folders named by one letter are merged without regard to case.
 
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Ink;
 use super::scans::Scans;
+use crate::dataset::{Channels, Place, decode};
+use crate::problems::Problems;
 use crate::{Error, Result};
 
 /// Glyphs are held no larger than this; no composed letter is.
 const GREATEST_SIDE: usize = 128;
 
-/// Reads every PNG in every sub-folder, in the order of their names.
+/// Reads every picture in every sub-folder, in the order of their names.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Io`]; [`Error::DamagedPicture`] for a picture that cannot be
-/// decoded or is all of one colour; [`Error::Empty`] where there is no picture.
+/// [`Error::NotFound`], [`Error::Io`]; all pictures that cannot be decoded or are all of one colour
+/// ([`Error::DamagedPicture`]); [`Error::Empty`] where there is no picture.
 pub fn read(path: &Path) -> Result<Scans> {
     if !path.is_dir() {
         return Err(Error::NotFound {
             path: path.into(),
-            hint: "name a folder that holds a folder of PNG pictures for each label".into(),
+            hint: "name a folder that holds a folder of pictures for each label".into(),
         });
     }
+    let place = Place::Folder(path.into());
     let mut found: Vec<(String, PathBuf)> = Vec::new();
-    for folder in entries(path)?.into_iter().filter(|entry| entry.is_dir()) {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    for file in place.list()?.pictures {
+        // Pictures beside the folders have no label, and those further below are of other things.
+        let Some((name, _)) = file
+            .name
+            .split_once('/')
+            .filter(|(_, rest)| !rest.contains('/'))
+        else {
+            continue;
+        };
         let name = if name.len() == 1 {
             name.to_lowercase()
         } else {
-            name.into_owned()
+            name.to_owned()
         };
-        for file in entries(&folder)? {
-            let extension = file.extension().unwrap_or_default();
-            if extension.eq_ignore_ascii_case("png") {
-                found.push((name.clone(), file));
-            }
-        }
+        found.push((name, place.path_of(&file)));
     }
     if found.is_empty() {
         return Err(Error::Empty {
             path: path.into(),
             what: "glyphs",
-            hint: "put PNG pictures into a folder for each label, such as a/1.png".into(),
+            hint: "put PNG or JPEG pictures into a folder for each label, such as a/1.png".into(),
         });
     }
     let mut names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
@@ -55,47 +59,28 @@ pub fn read(path: &Path) -> Result<Scans> {
         .iter()
         .map(|(name, _)| names.partition_point(|other| other < name))
         .collect();
-    let inks = found
-        .iter()
-        .map(|(name, file)| {
-            scan(file).map_err(|problem| Error::DamagedPicture {
+    let mut problems = Problems::default();
+    let mut inks = Vec::with_capacity(found.len());
+    for (name, file) in &found {
+        match scan(file) {
+            Ok(ink) => inks.push(ink),
+            Err(problem) => problems.push(Error::DamagedPicture {
                 path: file.clone(),
                 row: None,
                 id: name.clone(),
                 problem,
-            })
-        })
-        .collect::<Result<Vec<Ink>>>()?;
+            }),
+        }
+    }
+    problems.check()?;
     Ok(Scans::from_inks(names, labels, inks))
-}
-
-/// The entries of a folder, by name.
-fn entries(path: &Path) -> Result<Vec<PathBuf>> {
-    let mut entries = fs::read_dir(path)
-        .map_err(Error::io("read", path))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Error::io("read", path))?;
-    entries.sort_unstable();
-    Ok(entries)
 }
 
 /// The ink of one picture, or what is wrong with it.
 fn scan(path: &Path) -> std::result::Result<Ink, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut decoder = png::Decoder::new(BufReader::new(file));
-    decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
-    let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
-    let size = reader
-        .output_buffer_size()
-        .ok_or("the picture is too large")?;
-    let mut bytes = vec![0; size];
-    let info = reader
-        .next_frame(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    bytes.truncate(info.buffer_size());
-    let (width, height) = (info.width as usize, info.height as usize);
-    let channels = info.color_type.samples();
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let (shape, bytes) = decode(&bytes, Channels::AsStored)?;
+    let (width, height, channels) = (shape.width, shape.height, shape.channels);
     let has_alpha = channels % 2 == 0;
     let pixels = || bytes.chunks_exact(channels);
     let strength: Vec<u8> = if has_alpha && pixels().any(|pixel| pixel[channels - 1] < 255) {
@@ -158,6 +143,8 @@ fn shrink(strength: &[u8], width: usize, height: usize) -> Ink {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::fs::File;
 
     use super::*;
     use crate::glyphs::{GlyphSource, Shape};

@@ -4,20 +4,21 @@
 //! goes on: blocks that the journal names are kept where the pixels still have the hash noted and
 //! the picture's file is unchanged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use super::manifest::{self, Hashes, Manifest};
 use super::progress::{Done, Journal};
 use super::{PICTURES, Pack, npy};
-use crate::dataset::{Channels, Dataset, Decoder, FileReader, content_hash};
+use crate::dataset::{Channels, Dataset, Decoder, FileReader, Reading, content_hash};
 use crate::files::{sync_parent, write_whole};
+use crate::problems::Problems;
 use crate::{Error, PictureShape, Result};
 
 /// A block of pictures is at most this large, so that memory does not grow with their number.
@@ -27,8 +28,8 @@ const BLOCK_PICTURES: usize = 64;
 /// How to make a pack.
 #[derive(Clone, Copy, Default)]
 pub struct PackOptions<'a> {
-    /// What becomes of the channels.
-    pub channels: Channels,
+    /// What becomes of channels and of 16 bits.
+    pub reading: Reading,
     /// Number of threads; one a core where nothing is given.
     pub threads: Option<NonZeroUsize>,
     /// Called now and then, from any thread, with the pictures done and their number.
@@ -48,6 +49,8 @@ pub struct PackReport {
     pub kept: u64,
     /// Pictures that lie beside the others but that no row of the label table names.
     pub unlisted: u64,
+    /// The channels that all pictures were brought to, where this run found them to differ.
+    pub joined: Option<Channels>,
 }
 
 /// Decodes every picture of `dataset` into the pack `out` (a folder, `X.pack` by custom). Where a
@@ -55,10 +58,10 @@ pub struct PackReport {
 /// unchanged, it only verifies the inputs.
 ///
 /// # Errors
-/// The first picture, in the order of the rows, that is missing, damaged or of another size; what
-/// the system refuses; [`Error::OtherData`] where `out` is there already and holds something else.
+/// All pictures that are missing, damaged or of another size, in the order of the rows; what the
+/// system refuses; [`Error::OtherData`] where `out` is there already and holds something else.
 pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Result<PackReport> {
-    let plan = plan(dataset, options.channels);
+    let plan = plan(dataset, options.reading);
     if out.exists() {
         return keep_existing(dataset, out, &plan, options);
     }
@@ -72,25 +75,40 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         return keep_existing(dataset, out, &plan, options);
     }
 
-    let shape = first_shape(dataset, options.channels)?;
-    let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_PICTURES);
     let journal_path = folder.join("progress.jsonl");
-    let (journal, done) = Journal::open(&journal_path, &plan, shape, block)?;
     let array = folder.join(PICTURES);
-    let header = npy::header(dataset.len(), shape);
-    prepare_array(&array, &header, dataset.len() * shape.len())?;
-
-    let work = Work {
-        dataset,
-        options,
-        shape,
-        block,
-        journal: &journal,
-        done: &done,
-        array: &array,
-        start: header.len() as u64,
+    // Most sets are alike, and each picture is read once. Where channels differ, that shows when all
+    // are read, and they are read again; a run that was killed then knows from its journal.
+    let mut reading = options.reading;
+    let joined = Journal::joined(&journal_path, &plan);
+    let mut joined = joined.inspect(|channels| reading.channels = *channels);
+    let (journal, shape, done, decoded) = loop {
+        let shape = first_shape(dataset, reading)?;
+        let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_PICTURES);
+        let (journal, done) = Journal::open(&journal_path, &plan, (shape, joined), block)?;
+        let header = npy::header(dataset.len(), shape);
+        prepare_array(&array, &header, dataset.len() * shape.len())?;
+        let work = Work {
+            dataset,
+            options,
+            reading,
+            shape,
+            block,
+            journal: &journal,
+            done: &done,
+            array: &array,
+            start: header.len() as u64,
+            problems: Mutex::default(),
+            channels: Mutex::default(),
+        };
+        match work.run()? {
+            Outcome::Done(done, decoded) => break (journal, shape, done, decoded),
+            Outcome::Differ(channels) => {
+                reading.channels = channels;
+                joined = Some(channels);
+            }
+        }
     };
-    let (hashes, decoded) = work.run()?;
 
     File::open(&array)
         .and_then(|file| file.sync_all())
@@ -101,7 +119,7 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         dataset.table(),
         dataset.labels_file(),
         dataset.files().iter().map(|file| file.name.as_str()),
-        hashes,
+        (done, reading.max_value),
     );
     let manifest_path = folder.join(manifest::FILE);
     write_whole(&manifest_path, &manifest.to_json(&manifest_path)?)?;
@@ -119,14 +137,19 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         decoded,
         kept: pictures - decoded,
         unlisted: dataset.unlisted() as u64,
+        joined,
     })
 }
 
 /// Hash of what is asked for, before any picture is read.
-fn plan(dataset: &Dataset, channels: Channels) -> String {
+fn plan(dataset: &Dataset, reading: Reading) -> String {
+    let channels = reading.channels;
     let mut text = format!("soup-pack 1\n{channels:?}\n{}\n", dataset.table().hash());
+    if let Some(most) = reading.max_value {
+        text.push_str(&format!("max_value {most}\n"));
+    }
     for file in dataset.files() {
-        let span = file.span.map(|span| (span.size, span.crc32));
+        let span = file.span().map(|span| (span.size, span.crc32));
         text.push_str(&format!("{} {span:?}\n", file.name));
     }
     content_hash(text.as_bytes())
@@ -150,16 +173,30 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
-/// The first picture sets the shape.
-fn first_shape(dataset: &Dataset, channels: Channels) -> Result<PictureShape> {
+/// The shape of the first picture that can be decoded.
+fn first_shape(dataset: &Dataset, reading: Reading) -> Result<PictureShape> {
     let mut reader = FileReader::new(dataset.place());
-    let bytes = reader
-        .read(&dataset.files()[0])
-        .map_err(|fault| dataset.read_fault(0, fault))?;
-    Decoder::default()
-        .decode(bytes, channels)
-        .map(|(shape, _)| shape)
-        .map_err(|problem| dataset.damaged(0, problem))
+    let mut decoder = Decoder::default();
+    let mut problems = Problems::default();
+    for index in 0..dataset.len() {
+        let decoded = match reader.read(&dataset.files()[index]) {
+            Ok(bytes) => decoder.decode(bytes, reading),
+            Err(fault) => {
+                problems.push(dataset.read_fault(index, fault));
+                continue;
+            }
+        };
+        match decoded {
+            Ok((shape, _)) => return Ok(shape),
+            Err(problem) => problems.push(dataset.damaged(index, problem)),
+        }
+    }
+    problems.check()?;
+    Err(Error::Empty {
+        path: dataset.pictures_path().into(),
+        what: "pictures",
+        hint: "PNG and JPEG files are looked for".into(),
+    })
 }
 
 /// Sets header and length; pixels that are there already stay.
@@ -200,21 +237,22 @@ fn keep_existing(
     }
     let done = AtomicU64::new(0);
     let total = dataset.len();
+    let problems = Mutex::new(BTreeMap::new());
     for_each_block(
         total,
         options,
         |first, readers| {
             let (reader, _, _) = readers;
             for index in first..(first + BLOCK_PICTURES).min(total) {
-                let bytes = reader
-                    .read(&dataset.files()[index])
-                    .map_err(|fault| dataset.read_fault(index, fault))?;
-                if content_hash(bytes) != pack.inputs[index] {
-                    return Err(other(format!(
+                let problem = match reader.read(&dataset.files()[index]) {
+                    Err(fault) => dataset.read_fault(index, fault),
+                    Ok(bytes) if content_hash(bytes) == pack.inputs[index] => continue,
+                    Ok(_) => other(format!(
                         "picture `{}` has changed since the pack was made",
                         pack.table.ids()[index]
-                    )));
-                }
+                    )),
+                };
+                held(&problems).insert(index, problem);
             }
             report(options, &done, BLOCK_PICTURES.min(total - first), total);
             Ok(())
@@ -222,11 +260,15 @@ fn keep_existing(
         dataset,
         BLOCK_PICTURES,
     )?;
+    let mut all = Problems::default();
+    all.extend(std::mem::take(&mut *held(&problems)).into_values());
+    all.check()?;
     Ok(PackReport {
         pictures: total as u64,
         decoded: 0,
         kept: total as u64,
         unlisted: dataset.unlisted() as u64,
+        joined: None,
     })
 }
 
@@ -289,9 +331,23 @@ fn for_each_block(
     failed.map_or(Ok(()), |(_, error)| Err(error))
 }
 
+/// How a pass over all pictures ended.
+enum Outcome {
+    /// All are in the array; this many of them only now.
+    Done(Vec<Done>, u64),
+    /// They are stored in different channels; these are to be tried.
+    Differ(Channels),
+}
+
+/// What a lock holds; a thread that panicked ends the run in any case.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Work<'a> {
     dataset: &'a Dataset,
     options: &'a PackOptions<'a>,
+    reading: Reading,
     shape: PictureShape,
     block: usize,
     journal: &'a Journal,
@@ -299,11 +355,14 @@ struct Work<'a> {
     array: &'a Path,
     /// Offset of the first pixel.
     start: u64,
+    /// What is wrong with which picture.
+    problems: Mutex<BTreeMap<usize, Error>>,
+    /// Numbers of channels that pictures were found to have.
+    channels: Mutex<BTreeSet<usize>>,
 }
 
 impl Work<'_> {
-    /// Hashes of all pictures, and how many this run decoded.
-    fn run(&self) -> Result<(Vec<Hashes>, u64)> {
+    fn run(&self) -> Result<Outcome> {
         let total = self.dataset.len();
         let finished = Mutex::new(BTreeMap::new());
         let (decoded, reported) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -315,30 +374,35 @@ impl Work<'_> {
                 _ => None,
             };
             let pictures = match kept {
-                Some(pictures) => pictures,
-                None => {
-                    let pictures = self.decode_block(first, count, tools)?;
-                    self.journal.note(number, pictures.clone())?;
-                    decoded.fetch_add(count as u64, Ordering::Relaxed);
-                    pictures
-                }
+                Some(pictures) => Some(pictures),
+                None => self
+                    .decode_block(first, count, tools)?
+                    .map(|pictures| {
+                        self.journal.note(number, pictures.clone())?;
+                        decoded.fetch_add(count as u64, Ordering::Relaxed);
+                        Ok::<_, Error>(pictures)
+                    })
+                    .transpose()?,
             };
-            finished
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(number, pictures);
+            if let Some(pictures) = pictures {
+                held(&finished).insert(number, pictures);
+            }
             report(self.options, &reported, count, total);
             Ok(())
         };
         for_each_block(total, self.options, block, self.dataset, self.block)?;
-        let hashes = finished
+        let mut problems = Problems::default();
+        problems.extend(std::mem::take(&mut *held(&self.problems)).into_values());
+        problems.check()?;
+        let found = std::mem::take(&mut *held(&self.channels));
+        if found.len() > 1 {
+            return Ok(Outcome::Differ(Channels::common(found)));
+        }
+        let finished = finished
             .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .into_values()
-            .flatten()
-            .map(|done| done.hashes)
-            .collect();
-        Ok((hashes, decoded.into_inner()))
+            .unwrap_or_else(PoisonError::into_inner);
+        let done = finished.into_values().flatten().collect();
+        Ok(Outcome::Done(done, decoded.into_inner()))
     }
 
     fn offset(&self, first: usize) -> SeekFrom {
@@ -357,9 +421,11 @@ impl Work<'_> {
             return Ok(false);
         }
         for (index, picture) in (first..).zip(done) {
-            if self.stamp(index)? != picture.stamp {
+            // One that is gone is read again, and that is where it is missed.
+            if self.stamp(index).ok() != Some(picture.stamp) {
                 return Ok(false);
             }
+            held(&self.channels).insert(self.shape.channels);
         }
         pixels.resize(count * self.shape.len(), 0);
         File::open(self.array)
@@ -372,28 +438,26 @@ impl Work<'_> {
         Ok(pictures.all(|(pixels, done)| content_hash(pixels) == done.hashes.pixels))
     }
 
-    fn decode_block(&self, first: usize, count: usize, tools: &mut Tools) -> Result<Vec<Done>> {
+    /// Decodes a block into the array; nothing where any of its pictures does not fit.
+    fn decode_block(
+        &self,
+        first: usize,
+        count: usize,
+        tools: &mut Tools,
+    ) -> Result<Option<Vec<Done>>> {
         let (reader, decoder, pixels) = tools;
         pixels.resize(count * self.shape.len(), 0);
         let mut done = Vec::with_capacity(count);
         for (index, target) in (first..).zip(pixels.chunks_exact_mut(self.shape.len())) {
-            // Before it is read: a change during the reading then shows at the next run.
-            let stamp = self.stamp(index)?;
-            let bytes = reader
-                .read(&self.dataset.files()[index])
-                .map_err(|fault| self.dataset.read_fault(index, fault))?;
-            let (shape, decoded) = decoder
-                .decode(bytes, self.options.channels)
-                .map_err(|problem| self.dataset.damaged(index, problem))?;
-            self.dataset.check_shape(index, shape, self.shape)?;
-            target.copy_from_slice(decoded);
-            done.push(Done {
-                stamp,
-                hashes: Hashes {
-                    input: content_hash(bytes),
-                    pixels: content_hash(decoded),
-                },
-            });
+            match self.decode_one(index, target, reader, decoder) {
+                Ok(picture) => done.extend(picture),
+                Err(error) => {
+                    held(&self.problems).insert(index, error);
+                }
+            }
+        }
+        if done.len() < count {
+            return Ok(None);
         }
         // A handle of its own a block: no position is shared between threads.
         OpenOptions::new()
@@ -404,16 +468,51 @@ impl Work<'_> {
                 file.write_all(pixels)
             })
             .map_err(Error::io("write", self.array))?;
-        Ok(done)
+        Ok(Some(done))
+    }
+
+    /// Decodes a picture; nothing where it has other channels than the first one.
+    fn decode_one(
+        &self,
+        index: usize,
+        target: &mut [u8],
+        reader: &mut FileReader,
+        decoder: &mut Decoder,
+    ) -> Result<Option<Done>> {
+        // Before it is read: a change during the reading then shows at the next run.
+        let stamp = self.stamp(index)?;
+        let bytes = reader
+            .read(&self.dataset.files()[index])
+            .map_err(|fault| self.dataset.read_fault(index, fault))?;
+        let (shape, decoded) = decoder
+            .decode(bytes, self.reading)
+            .map_err(|problem| self.dataset.damaged(index, problem))?;
+        let channels = self.shape.channels;
+        self.dataset
+            .check_shape(index, PictureShape { channels, ..shape }, self.shape)?;
+        held(&self.channels).insert(shape.channels);
+        if shape != self.shape {
+            return Ok(None);
+        }
+        target.copy_from_slice(decoded);
+        let hashes = Hashes {
+            input: content_hash(bytes),
+            pixels: content_hash(decoded),
+        };
+        Ok(Some(Done {
+            stamp,
+            hashes,
+            samples: decoder.samples(),
+        }))
     }
 
     /// Size and time of change of a picture's file. Archives are bound by the checksums in the plan.
     fn stamp(&self, index: usize) -> Result<(u64, u64)> {
         let file = &self.dataset.files()[index];
-        if file.span.is_some() {
+        if file.span().is_some() {
             return Ok((0, 0));
         }
-        let path = self.dataset.place().display(file);
+        let path = self.dataset.place().path_of(file);
         let fault = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::NotFound => crate::dataset::ReadFault::Missing,
             _ => crate::dataset::ReadFault::Io(source),

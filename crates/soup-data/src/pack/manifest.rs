@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{LabelTable, content_hash};
+use super::progress::Done;
+use crate::dataset::{LabelTable, SampleRange, content_hash};
 use crate::{Error, PictureShape, Result};
 
 pub(super) const FILE: &str = "manifest.json";
@@ -27,6 +28,12 @@ pub(super) struct Manifest {
     pub(super) plan: String,
     pub(super) shape: PictureShape,
     pub(super) label_names: Vec<String>,
+    /// The sample of 16 bits that became 255, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_value: Option<u16>,
+    /// The samples of the pictures with 16 bits a channel, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) samples: Option<SampleRange>,
     /// Name and hash of the label file.
     labels_file: Option<LabelsFile>,
     pub(super) pictures: Vec<Picture>,
@@ -61,19 +68,21 @@ pub(super) struct Hashes {
 }
 
 impl Manifest {
-    /// `files` and `hashes`: one a row of `table`.
+    /// `files` and `done`: one a row of `table`.
     pub(super) fn new<'a>(
         plan: String,
         shape: PictureShape,
         table: &LabelTable,
         labels_file: Option<(String, &str)>,
         files: impl Iterator<Item = &'a str>,
-        hashes: Vec<Hashes>,
+        (done, max_value): (Vec<Done>, Option<u16>),
     ) -> Self {
+        let samples = done.iter().filter_map(|done| done.samples);
+        let samples = samples.reduce(SampleRange::joined);
         let pictures: Vec<Picture> = files
-            .zip(hashes)
+            .zip(done)
             .enumerate()
-            .map(|(row, (file, hashes))| Picture {
+            .map(|(row, (file, done))| Picture {
                 id: table.ids()[row].clone(),
                 labels: table
                     .labels(row)
@@ -82,7 +91,7 @@ impl Manifest {
                     .map(|&label| if label == 1 { '1' } else { '0' })
                     .collect(),
                 file: file.into(),
-                hashes,
+                hashes: done.hashes,
             })
             .collect();
         Self {
@@ -92,6 +101,8 @@ impl Manifest {
             plan,
             shape,
             label_names: table.label_names().to_vec(),
+            max_value,
+            samples,
             labels_file: labels_file.map(|(name, hash)| LabelsFile {
                 name,
                 hash: hash.into(),

@@ -15,7 +15,7 @@ use memmap2::Mmap;
 
 pub use build::{PackOptions, PackReport, write_pack};
 
-use crate::dataset::{LabelTable, content_hash};
+use crate::dataset::{LabelTable, SampleRange, content_hash};
 use crate::{Error, Examples, PictureShape, Result};
 use manifest::Manifest;
 
@@ -31,6 +31,8 @@ pub struct Pack {
     table: LabelTable,
     hash: String,
     plan: String,
+    max_value: Option<u16>,
+    samples: Option<SampleRange>,
     /// Name of each picture's file.
     files: Vec<String>,
     /// Hash of each picture's file, and of its pixels.
@@ -90,6 +92,8 @@ impl Pack {
             table,
             hash: manifest.hash,
             plan: manifest.plan,
+            max_value: manifest.max_value,
+            samples: manifest.samples,
             files,
             inputs,
             pixels,
@@ -170,6 +174,12 @@ impl Pack {
         self.table.labels(index)
     }
 
+    /// The samples of those of its pictures that had 16 bits a channel; packs of earlier versions do not
+    /// say.
+    pub fn samples(&self) -> Option<SampleRange> {
+        self.samples
+    }
+
     /// Hash of pictures, ids and labels.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -187,6 +197,10 @@ impl Examples for Pack {
 
     fn label_names(&self) -> &[String] {
         self.table.label_names()
+    }
+
+    fn max_value(&self) -> Option<u16> {
+        self.max_value
     }
 
     fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Hashes;
+use crate::dataset::{Channels, SampleRange};
 use crate::{Error, PictureShape, Result};
 
 /// First line: what the blocks are blocks of.
@@ -18,6 +19,9 @@ struct Head {
     plan: String,
     shape: PictureShape,
     block: usize,
+    /// The channels that pictures are brought to which were found to differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    joined: Option<Channels>,
 }
 
 /// Every other line: one block.
@@ -34,6 +38,9 @@ pub(super) struct Done {
     pub(super) stamp: (u64, u64),
     #[serde(flatten)]
     pub(super) hashes: Hashes,
+    /// Of a picture with 16 bits a channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) samples: Option<SampleRange>,
 }
 
 pub(super) struct Journal {
@@ -42,18 +49,26 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    /// The channels that an earlier run of this plan began to bring its pictures to.
+    pub(super) fn joined(path: &Path, plan: &str) -> Option<Channels> {
+        let text = fs::read_to_string(path).ok()?;
+        let head: Head = serde_json::from_str(text.lines().next()?).ok()?;
+        head.joined.filter(|_| head.plan == plan)
+    }
+
     /// Opens the journal for one plan, with the blocks that an earlier run of it wrote; a journal of
     /// another plan, or none, is begun anew. A last line cut short by a kill is dropped.
     pub(super) fn open(
         path: &Path,
         plan: &str,
-        shape: PictureShape,
+        (shape, joined): (PictureShape, Option<Channels>),
         block: usize,
     ) -> Result<(Self, BTreeMap<usize, Vec<Done>>)> {
         let head = Head {
             plan: plan.into(),
             shape,
             block,
+            joined,
         };
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut lines = text

@@ -15,6 +15,10 @@ pub struct DataConfig {
     /// held out; none takes all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subset: Option<String>,
+    /// The largest value of 16-bit pictures in a folder or zip, such as 4095 where they use 12 bits; none
+    /// takes the upper 8 bits. A pack has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_value: Option<u16>,
     /// Share of composed pictures in an epoch, from 0 (none) to 1 (no pack needed). Each packed
     /// picture of the fold is still seen once an epoch.
     pub compose_share: f64,
@@ -43,6 +47,7 @@ impl Default for DataConfig {
         Self {
             path: String::new(),
             subset: None,
+            max_value: None,
             compose_share: 0.0,
             crowd_share: 0.0,
             crowd: [22, 26],
@@ -79,6 +84,12 @@ impl DataConfig {
             "data.subset",
             self.subset.as_deref().unwrap_or_default(),
             "it names pictures of a pack, and with data.compose_share=1 all are composed",
+        )?;
+        require(
+            self.max_value != Some(0),
+            "data.max_value",
+            0,
+            "must be at least 1",
         )?;
         require(
             self.composed >= 1,

@@ -30,6 +30,9 @@ struct Header {
     version: u32,
     labels: Vec<String>,
     picture: PictureShape,
+    /// Missing: of pictures with 16 bits a channel the upper 8 are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_value: Option<u16>,
     /// Missing: 0.5 for every label.
     #[serde(default)]
     thresholds: Option<Vec<f32>>,
@@ -94,6 +97,7 @@ impl Model {
             version: VERSION,
             labels: self.label_names.clone(),
             picture: self.picture,
+            max_value: self.max_value,
             thresholds: Some(self.thresholds.clone()),
             views: self.views.clone(),
             decision: self.decision.clone(),
@@ -183,6 +187,7 @@ impl Model {
         Ok(Self {
             members: members.collect(),
             picture: header.picture,
+            max_value: header.max_value,
             views: header.views,
             decision: header.decision,
             thresholds: header.thresholds.unwrap_or(vec![THRESHOLD; count]),

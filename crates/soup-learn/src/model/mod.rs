@@ -16,7 +16,11 @@ pub use session::{LabelMaps, Question, Reply, Session};
 
 use serde::{Deserialize, Serialize};
 use soup_cpu::{Inference, Options, Pool};
-use soup_data::{PictureShape, transforms::Pipeline};
+use soup_data::{
+    PictureShape,
+    dataset::{Channels, Reading, convert, decode},
+    transforms::Pipeline,
+};
 use soup_graph::{Graph, ImageShape, NodeId, Shape, Weights, rewrite, safetensors};
 use soup_zoo::heads::label_map;
 use std::{path::Path, sync::Arc};
@@ -31,6 +35,8 @@ pub struct Model {
     /// The pictures that it was made for. Others are answered too where the transforms and the
     /// networks can take them.
     pub picture: PictureShape,
+    /// The sample of pictures with 16 bits a channel that is to be 255, where it learned from such.
+    pub max_value: Option<u16>,
     /// A probability above the label's threshold is a yes; one a label, each in 0 to 1.
     pub thresholds: Vec<f32>,
     /// How pictures are looked at.
@@ -203,6 +209,33 @@ impl Member {
             Shape::Map(shape) => Some(shape),
             Shape::Vector(_) => None,
         }
+    }
+}
+
+impl Model {
+    /// Shape and pixels of a PNG or JPEG file as the model reads it: upright, in the channels and the
+    /// range of values that it learned from.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, in a few words.
+    pub fn pixels(&self, bytes: &[u8]) -> Result<(PictureShape, Vec<u8>), String> {
+        let reading = Reading {
+            channels: Channels::AsStored,
+            max_value: self.max_value,
+        };
+        let (shape, pixels) = decode(bytes, reading)?;
+        Ok(self.in_channels(shape, pixels))
+    }
+
+    /// A decoded picture in the channels that the model learned from.
+    pub fn in_channels(&self, shape: PictureShape, pixels: Vec<u8>) -> (PictureShape, Vec<u8>) {
+        let channels = self.picture.channels;
+        if channels == shape.channels {
+            return (shape, pixels);
+        }
+        let mut converted = Vec::new();
+        convert(&pixels, shape.channels, channels, &mut converted);
+        (PictureShape { channels, ..shape }, converted)
     }
 }
 

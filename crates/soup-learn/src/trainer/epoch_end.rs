@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use soup_data::Examples;
 use soup_graph::{rewrite, safetensors};
 
 use super::{
@@ -60,8 +59,8 @@ impl Work<'_> {
             let kept = kept(record.clone());
             state::keep(&self.directory.file("best.ckpt"), &kept, judged)?;
             let data = self.fold.data;
-            let picture = data.packed.or(data.composed).map(Examples::shape);
-            let notes = Notes::new(self.fold.config, data.label_names, &record, picture);
+            let source = data.packed.or(data.composed);
+            let notes = Notes::new(self.fold.config, data.label_names, &record, source);
             safetensors::save(
                 &self.directory.file("model.safetensors"),
                 self.fold.graph,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use soup_data::{PictureShape, transforms::Pipeline};
+use soup_data::{Examples, PictureShape, transforms::Pipeline};
 use soup_graph::safetensors;
 use toml::{Table, Value};
 
@@ -25,17 +25,19 @@ pub struct Notes {
     pub origin: [usize; 2],
     /// The pictures that it was trained on; files of earlier versions do not say.
     pub picture: Option<PictureShape>,
+    /// The sample of pictures with 16 bits a channel that was made 255, where one was named.
+    pub max_value: Option<u16>,
     /// Share of right cells on the fold's held-out pictures at threshold 0.5, where it is a number.
     pub valid_accuracy: Option<f64>,
 }
 
 impl Notes {
-    /// The notes of weights that a run trained.
+    /// The notes of weights that a run trained on pictures of `source`.
     pub(super) fn new(
         config: &Config,
         label_names: &[String],
         record: &EpochRecord,
-        picture: Option<PictureShape>,
+        source: Option<&dyn Examples>,
     ) -> Self {
         Self {
             model: ModelConfig {
@@ -45,7 +47,8 @@ impl Notes {
             transforms: config.transforms.clone(),
             label_names: label_names.to_vec(),
             origin: [record.fold, record.epoch],
-            picture,
+            picture: source.map(Examples::shape),
+            max_value: source.and_then(Examples::max_value),
             valid_accuracy: Some(record.valid_accuracy).filter(|value| value.is_finite()),
         }
     }
@@ -77,6 +80,9 @@ impl Notes {
         {
             let sides = format!("{height} {width} {channels}");
             metadata.insert("picture".to_owned(), sides);
+        }
+        if let Some(most) = self.max_value {
+            metadata.insert("max_value".to_owned(), most.to_string());
         }
         metadata
     }
@@ -126,6 +132,7 @@ impl Notes {
             label_names,
             origin: [number("fold"), number("epoch")],
             picture: metadata.get("picture").and_then(|text| picture(text)),
+            max_value: metadata.get("max_value").and_then(|text| text.parse().ok()),
             valid_accuracy: metadata
                 .get("valid_accuracy")
                 .and_then(|text| text.parse().ok()),

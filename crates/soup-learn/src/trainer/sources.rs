@@ -8,7 +8,7 @@ use std::{
 use soup_data::{
     Examples,
     compose::{ComposeConfig, ComposedExamples, Composer},
-    dataset::{Columns, Dataset, LabelTable},
+    dataset::{Columns, Dataset, LabelTable, Reading},
     folds::Folds,
     glyphs::GlyphPool,
     pack::{Pack, PackOptions, write_pack},
@@ -265,7 +265,7 @@ pub(super) fn open_pack(
     if Pack::is_pack(path) {
         Ok(Pack::open(path)?)
     } else {
-        pack_into(run, path, stop)
+        pack_into(config, run, path, stop)
     }
 }
 
@@ -294,11 +294,20 @@ pub(super) fn fold_count(config: &CheckedConfig, run: &RunDirectory) -> Result<u
 
 /// The pictures of a folder or zip as a pack in the run's folder. One process at a time makes it; it
 /// goes on where a killed one stopped, and where the pack is whole the others only open it.
-fn pack_into(run: &RunDirectory, path: &Path, stop: &AtomicBool) -> Result<Pack, Error> {
+fn pack_into(
+    config: &CheckedConfig,
+    run: &RunDirectory,
+    path: &Path,
+    stop: &AtomicBool,
+) -> Result<Pack, Error> {
     let dataset = Dataset::open(path, &Columns::default())?;
     let _lock = run.lock()?;
     let out = run.file(PACKED);
     let options = PackOptions {
+        reading: Reading {
+            max_value: config.data.max_value,
+            ..Reading::default()
+        },
         stop: Some(stop),
         ..PackOptions::default()
     };

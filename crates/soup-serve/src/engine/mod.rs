@@ -14,10 +14,7 @@ use std::{
 use axum::http::StatusCode;
 use bytes::Bytes;
 use soup_cpu::Pool;
-use soup_data::{
-    PictureShape,
-    dataset::{Channels, decode},
-};
+use soup_data::PictureShape;
 use soup_learn::model::Question;
 
 pub use queue::{Answer, Job, Picture, Queue};
@@ -120,26 +117,15 @@ fn pixels_of(picture: &Picture, served: &Served) -> Pixels {
     }
 }
 
-/// Pixels as the file stores them where the model reads such, else in the model's channels.
 fn decoded(bytes: &[u8], served: &Served) -> Pixels {
-    let read = |channels| decode(bytes, channels).map_err(Refusal::request);
-    let (shape, pixels) = read(Channels::AsStored)?;
-    let Err(problem) = served.check(shape) else {
-        return Ok((shape, pixels.into()));
-    };
-    let channels = match served.model.picture.channels {
-        1 => Channels::Grey,
-        3 => Channels::Rgb,
-        _ => Channels::AsStored,
-    };
-    let (other, pixels) = read(channels)?;
-    if other != shape && served.check(other).is_ok() {
-        return Ok((other, pixels.into()));
+    let (shape, pixels) = served.model.pixels(bytes).map_err(Refusal::request)?;
+    match served.check(shape) {
+        Ok(()) => Ok((shape, pixels.into())),
+        Err(problem) => Err(Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("the model cannot read a picture of {shape}: {problem}"),
+        )),
     }
-    Err(Refusal::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        format!("the model cannot read a picture of {shape}: {problem}"),
-    ))
 }
 
 /// Runs pictures of one shape and answers each as soon as its reply is there.

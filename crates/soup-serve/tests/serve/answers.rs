@@ -86,6 +86,24 @@ fn every_address_is_in_the_description() {
     }
 }
 
+/// A picture that was taken sideways has the size and the maps that a browser shows it with.
+#[test]
+fn pictures_stand_upright() {
+    let server = toy();
+    let fixtures = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../soup-data/tests/fixtures/orientations"
+    );
+    for (number, sides) in [(1, [24, 40]), (3, [24, 40]), (6, [40, 24]), (8, [40, 24])] {
+        let file = std::fs::read(format!("{fixtures}/jpeg_{number}.jpg")).unwrap();
+        let answer = server.client.post("/predict?maps=true", &file).good();
+        let picture = &answer["pictures"][0];
+        assert_eq!([&picture["height"], &picture["width"]], sides);
+        let maps = &picture["maps"];
+        assert_eq!([&maps["rows"], &maps["columns"]], sides);
+    }
+}
+
 #[test]
 fn answers_are_those_of_predict_alone_and_together() {
     let network = model(SHAPE, 3, 20, 5);

@@ -41,6 +41,7 @@ pub fn model(shape: PictureShape, layers: usize, width: usize, seed: u32) -> Mod
     Model {
         label_names: ["cat", "dog", "owl"].map(str::to_owned).to_vec(),
         picture: shape,
+        max_value: None,
         thresholds: vec![0.5, 0.25, 0.75],
         views: Views::plain(),
         decision: None,

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 use soup_data::compose::{Composer, WriteOptions};
-use soup_data::dataset::{Channels, Columns, Dataset};
+use soup_data::dataset::{Columns, Dataset};
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::glyphs::GlyphSpec;
 use soup_data::pack::{Pack, PackOptions};
@@ -265,7 +265,6 @@ fn pack_pictures(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -
     if !Pack::is_pack(out) {
         let dataset = Dataset::open(data, &Columns::default())?;
         let options = PackOptions {
-            channels: Channels::default(),
             stop: Some(stop),
             ..PackOptions::default()
         };

@@ -1,72 +1,197 @@
 //! From the bytes of a PNG or JPEG file to pixels of 8 bits.
 
+mod channels;
 mod jpeg;
+mod orientation;
 mod png;
 
-use serde::{Deserialize, Serialize};
+pub use channels::{Channels, InChannels, convert};
+pub use png::is_sixteen_bit;
 
-use crate::{Error, PictureShape, Result};
+use orientation::Orientation;
+
+use crate::PictureShape;
 
 /// File name extensions, in lower case, of the pictures that can be decoded.
-pub const EXTENSIONS: [&str; 3] = ["jpeg", "jpg", "png"];
+pub const EXTENSIONS: [&str; 5] = ["jfif", "jpe", "jpeg", "jpg", "png"];
 
 /// No picture that a network sees is larger; a damaged header may claim anything.
 const MOST_BYTES: usize = 1 << 30;
 
-/// What becomes of the channels of a picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Channels {
-    /// As the file has them.
-    #[default]
-    AsStored,
-    /// One: luma by the weights of ITU-R BT.601, in OpenCV's integer arithmetic.
-    Grey,
-    /// Three: red, green, blue. An alpha channel is dropped.
-    Rgb,
+/// How pictures are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What becomes of the channels.
+    pub channels: Channels,
+    /// The sample of a picture with 16 bits a channel that becomes 255; whatever is above it does
+    /// too. Without one the upper 8 bits of each sample are taken.
+    pub max_value: Option<u16>,
 }
 
-impl std::str::FromStr for Channels {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "as-stored" => Ok(Self::AsStored),
-            "grey" => Ok(Self::Grey),
-            "rgb" => Ok(Self::Rgb),
-            other => Err(Error::setting(
-                "channels",
-                format!("`{other}` is not one of as-stored, grey, rgb"),
-            )),
+impl From<Channels> for Reading {
+    fn from(channels: Channels) -> Self {
+        Self {
+            channels,
+            max_value: None,
         }
     }
 }
 
 /// Decodes one PNG or JPEG file: its shape and its pixels, row by row, the channels of a pixel
-/// beside each other.
+/// beside each other, upright as its EXIF data say.
 ///
 /// # Errors
 /// What is wrong with the bytes, in a few words.
-pub fn decode(bytes: &[u8], channels: Channels) -> Result<(PictureShape, Vec<u8>), String> {
+pub fn decode(
+    bytes: &[u8],
+    reading: impl Into<Reading>,
+) -> Result<(PictureShape, Vec<u8>), String> {
     let mut decoder = Decoder::default();
-    let (shape, _) = decoder.decode(bytes, channels)?;
+    let (shape, _) = decoder.decode(bytes, reading.into())?;
     Ok((shape, decoder.pixels))
 }
 
-/// Rows and columns that the header of a PNG or JPEG file claims, without decoding a pixel: what a
-/// program that takes files from strangers looks at first.
+/// The shape that a PNG or JPEG file will be decoded to as it is stored, by its header, without
+/// decoding a pixel: what a program that takes files from strangers looks at first.
 ///
 /// # Errors
 /// What is wrong with the bytes, in a few words.
-pub fn picture_size(bytes: &[u8]) -> Result<(usize, usize), String> {
-    if bytes.starts_with(png::SIGNATURE) {
-        png::size(bytes)
-    } else if bytes.starts_with(&[0xff, 0xd8]) {
-        jpeg::size(bytes)
-    } else if bytes.is_empty() {
-        Err("the file is empty".into())
+pub fn picture_shape(bytes: &[u8]) -> Result<PictureShape, String> {
+    let (shape, orientation) = match Format::of(bytes) {
+        Some(Format::Png) => png::shape(bytes)?,
+        Some(Format::Jpeg) => jpeg::shape(bytes)?,
+        None => return Err(no_picture(bytes)),
+    };
+    Ok(orientation.of_shape(shape))
+}
+
+/// The formats that can be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Png,
+    Jpeg,
+}
+
+impl Format {
+    /// By the first bytes of a file; its name says nothing.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(png::SIGNATURE) {
+            Some(Self::Png)
+        } else if bytes.starts_with(&[0xff, 0xd8]) {
+            Some(Self::Jpeg)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether a file that begins with these bytes is a PNG or JPEG file.
+pub(crate) fn is_picture(start: &[u8]) -> bool {
+    Format::of(start).is_some()
+}
+
+/// Why a file is no picture, by its first bytes.
+fn no_picture(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "the file is empty".into();
+    }
+    match foreign_format(bytes) {
+        Some(format) => format!("a {format} file, neither a PNG nor a JPEG file"),
+        None => "neither a PNG nor a JPEG file".into(),
+    }
+}
+
+/// The picture format that a file has which we do not decode, by its first bytes (132 are enough).
+pub(crate) fn foreign_format(start: &[u8]) -> Option<&'static str> {
+    let at = |from: usize, mark: &[u8]| start.get(from..from + mark.len()) == Some(mark);
+    let begins = |mark: &[u8]| at(0, mark);
+    if begins(b"GIF87a") || begins(b"GIF89a") {
+        Some("GIF")
+    } else if begins(b"RIFF") && at(8, b"WEBP") {
+        Some("WebP")
+    } else if begins(b"II*\0") || begins(b"MM\0*") || begins(b"II+\0") || begins(b"MM\0+") {
+        Some("TIFF")
+    } else if begins(b"BM") && at(6, &[0; 4]) {
+        Some("BMP")
+    } else if at(4, b"ftyp") {
+        let brand = |mark: &[u8]| {
+            start
+                .get(8..)
+                .is_some_and(|from| from.windows(4).any(|four| four == mark))
+        };
+        if brand(b"avif") || brand(b"avis") {
+            Some("AVIF")
+        } else if [b"heic", b"heix", b"hevc", b"mif1", b"msf1"]
+            .iter()
+            .any(|mark| brand(*mark))
+        {
+            Some("HEIF")
+        } else {
+            None
+        }
+    } else if begins(&[0xff, 0x0a]) || begins(b"\0\0\0\x0cJXL ") {
+        Some("JPEG XL")
+    } else if begins(b"\0\0\0\x0cjP  ") || begins(&[0xff, 0x4f, 0xff, 0x51]) {
+        Some("JPEG 2000")
+    } else if at(128, b"DICM") {
+        Some("DICOM")
+    } else if begins(b"8BPS") {
+        Some("Photoshop")
+    } else if begins(b"\0\0\x01\0") && start.get(5) == Some(&0) {
+        Some("icon")
+    } else if begins(b"qoif") {
+        Some("QOI")
+    } else if begins(b"v/1\x01") {
+        Some("OpenEXR")
+    } else if start.len() > 2
+        && start[0] == b'P'
+        && (b'1'..=b'7').contains(&start[1])
+        && start[2].is_ascii_whitespace()
+    {
+        Some("Netpbm")
     } else {
-        Err("neither a PNG nor a JPEG file".into())
+        None
+    }
+}
+
+/// The least and greatest sample of a picture with 16 bits a channel, alpha left aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SampleRange {
+    /// The least.
+    pub least: u16,
+    /// The greatest.
+    pub greatest: u16,
+}
+
+impl SampleRange {
+    /// What a person should know of how these samples become 8 bits.
+    pub fn warning(self, max_value: Option<u16>) -> Option<String> {
+        let Self { least, greatest } = self;
+        match max_value {
+            Some(most) if greatest > most => Some(format!(
+                "pictures of 16 bits a channel use values from {least} to {greatest}; those above {most} \
+                 become white"
+            )),
+            None if greatest < 1 << 15 => {
+                let levels = (greatest >> 8) - (least >> 8) + 1;
+                let most = (greatest + 1).next_power_of_two() - 1;
+                Some(format!(
+                    "pictures of 16 bits a channel use only values from {least} to {greatest}: at most \
+                     {levels} levels of them are left in 8 bits; with {most} as the largest value \
+                     (--max-value {most}) up to 256 are"
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// Of both.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        Self {
+            least: self.least.min(other.least),
+            greatest: self.greatest.max(other.greatest),
+        }
     }
 }
 
@@ -75,6 +200,8 @@ pub fn picture_size(bytes: &[u8]) -> Result<(usize, usize), String> {
 pub(crate) struct Decoder {
     png: png::PngDecoder,
     pixels: Vec<u8>,
+    converted: Vec<u8>,
+    samples: Option<SampleRange>,
 }
 
 impl Decoder {
@@ -85,19 +212,33 @@ impl Decoder {
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
-        channels: Channels,
+        reading: Reading,
     ) -> Result<(PictureShape, &[u8]), String> {
-        let shape = if bytes.starts_with(png::SIGNATURE) {
-            self.png.decode(bytes, &mut self.pixels)?
-        } else if bytes.starts_with(&[0xff, 0xd8]) {
-            jpeg::decode(bytes, &mut self.pixels)?
-        } else if bytes.is_empty() {
-            return Err("the file is empty".into());
-        } else {
-            return Err("neither a PNG nor a JPEG file".into());
+        self.samples = None;
+        let (shape, orientation) = match Format::of(bytes) {
+            Some(Format::Png) => {
+                let decoded = self
+                    .png
+                    .decode(bytes, reading.max_value, &mut self.pixels)?;
+                self.samples = decoded.samples;
+                (decoded.shape, decoded.orientation)
+            }
+            Some(Format::Jpeg) => jpeg::decode(bytes, &mut self.pixels)?,
+            None => return Err(no_picture(bytes)),
         };
-        let shape = convert(shape, channels, &mut self.pixels);
+        let channels = reading.channels.count(shape.channels);
+        if channels != shape.channels {
+            self.converted.clear();
+            convert(&self.pixels, shape.channels, channels, &mut self.converted);
+            std::mem::swap(&mut self.pixels, &mut self.converted);
+        }
+        let shape = orientation.apply(PictureShape { channels, ..shape }, &mut self.pixels);
         Ok((shape, &self.pixels))
+    }
+
+    /// The samples of the picture decoded last, if it had 16 bits a channel.
+    pub(crate) fn samples(&self) -> Option<SampleRange> {
+        self.samples
     }
 }
 
@@ -114,35 +255,4 @@ fn checked_size(shape: PictureShape) -> Result<usize, String> {
                 shape.width, shape.height
             )
         })
-}
-
-/// Changes the channels in place.
-fn convert(shape: PictureShape, wanted: Channels, pixels: &mut Vec<u8>) -> PictureShape {
-    let from = shape.channels;
-    let to = match wanted {
-        Channels::AsStored => from,
-        Channels::Grey => 1,
-        Channels::Rgb => 3,
-    };
-    if from == to {
-        return shape;
-    }
-    let mut converted = Vec::with_capacity(shape.height * shape.width * to);
-    for pixel in pixels.chunks_exact(from) {
-        match (from, to) {
-            (1 | 2, 1) => converted.push(pixel[0]),
-            (1 | 2, _) => converted.extend([pixel[0]; 3]),
-            (_, 1) => {
-                let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
-                let luma = red * 4899 + green * 9617 + blue * 1868;
-                converted.push(((luma + 8192) >> 14) as u8);
-            }
-            _ => converted.extend(&pixel[..3]),
-        }
-    }
-    *pixels = converted;
-    PictureShape {
-        channels: to,
-        ..shape
-    }
 }

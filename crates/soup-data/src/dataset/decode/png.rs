@@ -7,13 +7,21 @@ use std::io::Cursor;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::checked_size;
+use super::{Orientation, SampleRange, checked_size};
 use crate::PictureShape;
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
+/// What a file was decoded to.
+pub(super) struct Decoded {
+    pub(super) shape: PictureShape,
+    pub(super) orientation: Orientation,
+    pub(super) samples: Option<SampleRange>,
+}
+
 /// Buffers of the plain path.
 pub(super) struct PngDecoder {
+    orientation: Orientation,
     inflate: Decompress,
     compressed: Vec<u8>,
     filtered: Vec<u8>,
@@ -22,6 +30,7 @@ pub(super) struct PngDecoder {
 impl Default for PngDecoder {
     fn default() -> Self {
         Self {
+            orientation: Orientation::Upright,
             inflate: Decompress::new(true),
             compressed: Vec::new(),
             filtered: Vec::new(),
@@ -33,25 +42,26 @@ impl PngDecoder {
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
+        max_value: Option<u16>,
         pixels: &mut Vec<u8>,
-    ) -> Result<PictureShape, String> {
-        match self
-            .gather(bytes)
-            .map_err(|fault| format!("damaged PNG: {fault}"))?
-        {
-            Some(shape) => {
-                self.inflate(shape, pixels)
-                    .map_err(|fault| format!("damaged PNG: {fault}"))?;
-                Ok(shape)
-            }
-            None => general(bytes, pixels),
-        }
+    ) -> Result<Decoded, String> {
+        let fault = |fault: String| format!("damaged PNG: {fault}");
+        let Some(shape) = self.gather(bytes).map_err(fault)? else {
+            return general(bytes, max_value, pixels);
+        };
+        self.inflate(shape, pixels).map_err(fault)?;
+        Ok(Decoded {
+            shape,
+            orientation: self.orientation,
+            samples: None,
+        })
     }
 
     /// Checks every chunk and joins the compressed data; `None` where the picture is not plain.
     fn gather(&mut self, bytes: &[u8]) -> Result<Option<PictureShape>, String> {
         const CUT: &str = "the file is cut short";
         self.compressed.clear();
+        self.orientation = Orientation::Upright;
         let mut rest = &bytes[SIGNATURE.len()..];
         let mut shape = None;
         loop {
@@ -78,6 +88,7 @@ impl PngDecoder {
                 (_, None) => return Err("it does not begin with a header".into()),
                 (b"IHDR", _) => return Err("it has two headers".into()),
                 (b"IDAT", _) => self.compressed.extend_from_slice(data),
+                (b"eXIf", _) => self.orientation = Orientation::of_exif(data),
                 // Transparency by colour needs a look at every pixel; animations are not pictures.
                 (b"tRNS" | b"acTL", _) => return Ok(None),
                 (b"IEND", Some(shape)) => return Ok(Some(shape)),
@@ -141,17 +152,58 @@ fn header(data: &[u8]) -> Result<Option<PictureShape>, String> {
     Ok((data[8] == 8 && data[10..] == [0, 0, 0]).then_some(shape))
 }
 
-/// Rows and columns by the header.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), String> {
-    // After the signature: length and name of the first chunk, then width and height.
-    let sides = bytes.get(SIGNATURE.len()..SIGNATURE.len() + 16);
-    match sides.and_then(<[u8]>::split_first_chunk::<8>) {
-        Some((b"\0\0\0\x0dIHDR", &[w0, w1, w2, w3, h0, h1, h2, h3])) => {
-            let side = |bytes| u32::from_be_bytes(bytes) as usize;
-            Ok((side([h0, h1, h2, h3]), side([w0, w1, w2, w3])))
+/// What the header and the chunks say: the stored shape, and which way up it is.
+pub(super) fn shape(bytes: &[u8]) -> Result<(PictureShape, Orientation), String> {
+    // After the signature: length and name of the first chunk, then width, height, depth and colour.
+    let head = bytes.get(SIGNATURE.len()..SIGNATURE.len() + 18);
+    let head = head.ok_or("damaged PNG: the file is cut short")?;
+    let Some((b"\0\0\0\x0dIHDR", &[w0, w1, w2, w3, h0, h1, h2, h3, _, color])) =
+        head.split_first_chunk::<8>()
+    else {
+        return Err("damaged PNG: it does not begin with a header".into());
+    };
+    let side = |bytes| u32::from_be_bytes(bytes) as usize;
+    let (mut orientation, mut is_transparent) = (Orientation::Upright, false);
+    let mut has_begun = false;
+    for (kind, data) in Chunks(&bytes[SIGNATURE.len()..]) {
+        match kind {
+            b"eXIf" => orientation = Orientation::of_exif(data),
+            b"tRNS" => is_transparent |= !has_begun,
+            b"IDAT" => has_begun = true,
+            b"IEND" => break,
+            _ => {}
         }
-        Some(_) => Err("damaged PNG: it does not begin with a header".into()),
-        None => Err("damaged PNG: the file is cut short".into()),
+    }
+    let channels = match color {
+        0 | 4 => 1,
+        2 | 3 | 6 => 3,
+        _ => return Err("damaged PNG: its header names an unknown kind of colour".into()),
+    };
+    let shape = PictureShape {
+        height: side([h0, h1, h2, h3]),
+        width: side([w0, w1, w2, w3]),
+        channels: channels + usize::from(is_transparent || color == 4 || color == 6),
+    };
+    Ok((shape, orientation))
+}
+
+/// Whether a file is a PNG with 16 bits a channel.
+pub fn is_sixteen_bit(bytes: &[u8]) -> bool {
+    bytes.starts_with(SIGNATURE) && bytes.get(SIGNATURE.len() + 16) == Some(&16)
+}
+
+/// Kind and data of each whole chunk, unchecked.
+struct Chunks<'a>(&'a [u8]);
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = (&'a [u8; 4], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (length, rest) = self.0.split_first_chunk::<4>()?;
+        let (kind, rest) = rest.split_first_chunk::<4>()?;
+        let (data, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        self.0 = rest.get(4..)?;
+        Some((kind, data))
     }
 }
 
@@ -240,22 +292,55 @@ fn paeth(left: u8, up: u8, corner: u8) -> u8 {
 }
 
 /// Palettes, 1, 2, 4 and 16 bits, interlacing, transparency.
-fn general(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<PictureShape, String> {
+fn general(bytes: &[u8], max_value: Option<u16>, pixels: &mut Vec<u8>) -> Result<Decoded, String> {
     let fault = |error: png::DecodingError| format!("damaged PNG: {error}");
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(fault)?;
-    let (color, _) = reader.output_color_type();
+    let (color, depth) = reader.output_color_type();
     let shape = PictureShape {
         height: reader.info().height as usize,
         width: reader.info().width as usize,
         channels: color.samples(),
     };
+    let size = checked_size(shape)?;
+    // As above: what is packed is at most 1032 times as large when it is unpacked.
+    let packed = reader.info().raw_row_length().saturating_mul(shape.height);
+    if packed / 1100 > bytes.len() {
+        return Err("damaged PNG: it has too little data for its size".into());
+    }
+    let is_deep = depth == png::BitDepth::Sixteen;
     pixels.clear();
-    pixels.resize(checked_size(shape)?, 0);
+    pixels.resize(if is_deep { 2 * size } else { size }, 0);
     reader.next_frame(pixels).map_err(fault)?;
     reader.finish().map_err(fault)?;
-    Ok(shape)
+    Ok(Decoded {
+        shape,
+        orientation: self::shape(bytes)?.1,
+        samples: is_deep.then(|| to_eight_bits(shape.channels, max_value, pixels)),
+    })
+}
+
+/// Big-endian samples of 16 bits become bytes in place. Alpha is never scaled.
+fn to_eight_bits(channels: usize, max_value: Option<u16>, pixels: &mut Vec<u8>) -> SampleRange {
+    let (mut least, mut greatest) = (u16::MAX, 0);
+    let size = pixels.len() / 2;
+    for at in 0..size {
+        let sample = u16::from_be_bytes([pixels[2 * at], pixels[2 * at + 1]]);
+        let is_alpha = channels.is_multiple_of(2) && at % channels == channels - 1;
+        if !is_alpha {
+            (least, greatest) = (least.min(sample), greatest.max(sample));
+        }
+        pixels[at] = match max_value {
+            Some(most) if !is_alpha => {
+                let most = u32::from(most.max(1));
+                ((u32::from(sample).min(most) * 255 + most / 2) / most) as u8
+            }
+            _ => (sample >> 8) as u8,
+        };
+    }
+    pixels.truncate(size);
+    SampleRange { least, greatest }
 }
 
 #[cfg(test)]

@@ -1,0 +1,23 @@
+//! Whether 8 bits hold what pictures of 16 bits tell.
+
+use super::{Finding, Patient, Verdict};
+
+pub(super) fn finding(patient: &Patient<'_>) -> Option<Finding> {
+    const CHECK: &str = "16 bits a channel";
+    let (samples, max_value) = patient.samples?;
+    let (least, greatest) = (samples.least, samples.greatest);
+    Some(match samples.warning(max_value) {
+        None => Finding::fine(
+            CHECK,
+            format!("values from {least} to {greatest} are told apart"),
+        ),
+        Some(warning) => Finding::bad(
+            CHECK,
+            Verdict::Warning,
+            warning,
+            "pack with --max-value, or train a folder with data.max_value; predict and serve then read \
+             pictures in the same way",
+            [],
+        ),
+    })
+}
