@@ -182,6 +182,7 @@ fn check(options: &Options) -> Result<(), ServeError> {
         ("pictures", limits.pictures),
         ("pixels", limits.pixels),
         ("connections", limits.connections),
+        ("answers", limits.answers),
     ];
     if let Some((name, _)) = least.iter().find(|(_, value)| *value == 0) {
         return wrong(format!("the limit `{name}` must be at least 1"));

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use crate::connections::Closed;
+
 /// Upper ends of the buckets of requests, in seconds.
 const SECONDS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -83,7 +85,7 @@ pub struct Totals {
 }
 
 /// What is measured at the moment of asking.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Gauges {
     /// Pictures that wait.
     pub waiting: usize,
@@ -91,6 +93,10 @@ pub struct Gauges {
     pub running: usize,
     /// Open connections.
     pub connections: usize,
+    /// Bytes of answers that wait for their clients.
+    pub answer_bytes: usize,
+    /// Connections that the server closed, and why.
+    pub closed: BTreeMap<Closed, u64>,
 }
 
 impl Metrics {
@@ -160,6 +166,15 @@ impl Metrics {
         family(name, "counter", "Time that the engine worked.", &|text| {
             let _ = writeln!(text, "{name} {}", counts.busy);
         });
+        let name = "soup_connections_closed_total";
+        let help = "Connections that the server closed: silent (no request in time), unread (answer not taken in \
+                    time), displaced (made room for another).";
+        family(name, "counter", help, &|text| {
+            for why in [Closed::Silent, Closed::Unread, Closed::Displaced] {
+                let count = gauges.closed.get(&why).copied().unwrap_or(0);
+                let _ = writeln!(text, "{name}{{reason=\"{}\"}} {count}", why.word());
+            }
+        });
         let values = [
             (
                 "soup_waiting_pictures",
@@ -172,6 +187,11 @@ impl Metrics {
                 gauges.running,
             ),
             ("soup_connections", "Open connections.", gauges.connections),
+            (
+                "soup_answer_bytes",
+                "Bytes of answers that wait for their clients.",
+                gauges.answer_bytes,
+            ),
         ];
         for (name, help, value) in values {
             family(name, "gauge", help, &|text| {

@@ -33,12 +33,19 @@ pub struct Limits {
     pub pictures: usize,
     /// Pixels (rows x columns) of a picture.
     pub pixels: usize,
-    /// Open connections; more wait until one closes.
+    /// Bytes of all answers together that wait for their clients to take them.
+    pub answers: usize,
+    /// Connections that ask for more than health. Where there are more, the one that waits for its client longest
+    /// ends; where none does, the next request is told to come back.
     pub connections: usize,
     /// For the head of a request, and for the next one on an open connection.
     pub head_time: Duration,
     /// For the body of a request.
     pub body_time: Duration,
+    /// For a client to take something of its answer.
+    pub write_time: Duration,
+    /// For a request to wait until there is a place for its connection, or room for its answer.
+    pub room_time: Duration,
     /// For what was taken in, once the server is told to stop.
     pub stop_time: Duration,
 }
@@ -63,9 +70,12 @@ impl Default for Limits {
             bodies: 256 << 20,
             pictures: 32,
             pixels: 1 << 22,
+            answers: 256 << 20,
             connections: 1024,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
+            room_time: Duration::from_secs(5),
             stop_time: Duration::from_secs(30),
         }
     }

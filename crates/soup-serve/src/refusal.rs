@@ -39,6 +39,11 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, problem)
     }
 
+    /// 503: no place for another connection.
+    pub fn full(problem: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
+    }
+
     /// 503: about to end.
     pub fn stopping() -> Self {
         let problem = "the server is stopping; ask again in a moment";

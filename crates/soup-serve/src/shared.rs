@@ -34,7 +34,9 @@ impl Shared {
         Gauges {
             waiting: self.queue.len(),
             running: self.traffic.running.load(Ordering::Relaxed),
-            connections: self.traffic.connections.load(Ordering::Relaxed),
+            connections: self.traffic.lines.len(),
+            answer_bytes: self.traffic.lines.answer_bytes(),
+            closed: self.traffic.lines.closed(),
         }
     }
 }

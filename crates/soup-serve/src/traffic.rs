@@ -1,10 +1,13 @@
 //! What is inside of a server, and whether it is to end.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::sync::watch;
 
-use crate::Limits;
+use crate::{Limits, connections::Lines};
 
 /// Requests and connections of a server.
 #[derive(Debug)]
@@ -13,8 +16,8 @@ pub struct Traffic {
     pub limits: Limits,
     /// Requests that are being answered.
     pub running: AtomicUsize,
-    /// Open connections.
-    pub connections: AtomicUsize,
+    /// Open connections, and what waits for room.
+    pub lines: Arc<Lines>,
     /// Whether the server was told to stop.
     pub stop: watch::Sender<bool>,
 }
@@ -25,7 +28,7 @@ impl Traffic {
         Self {
             limits,
             running: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
+            lines: Arc::new(Lines::new(limits)),
             stop: watch::Sender::new(false),
         }
     }

@@ -3,15 +3,20 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{Extension, MatchedPath, Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use crate::{Refusal, shared::Shared, traffic::Counted};
+use crate::{
+    Refusal,
+    connections::{Line, Lines},
+    shared::Shared,
+    traffic::Counted,
+};
 
-/// Routes that machines ask all the time.
+/// Routes that machines ask all the time; they are answered even where there is no room for others.
 const QUIET: [&str; 4] = [
     "/metrics",
     "/v2/health/live",
@@ -20,7 +25,12 @@ const QUIET: [&str; 4] = [
 ];
 
 /// Counts, times and logs; says to clients of a server that stops that this was the last answer.
-pub async fn watch(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub async fn watch(
+    State(shared): State<Arc<Shared>>,
+    Extension(line): Extension<Arc<Line>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
     let _running = Counted::new(&shared.traffic.running);
     let route = request.extensions().get::<MatchedPath>();
@@ -30,13 +40,20 @@ pub async fn watch(State(shared): State<Arc<Shared>>, request: Request, next: Ne
         route.as_str(),
         "none" | "/v2/health/live" | "/v2/health/ready"
     );
+    let lines = &shared.traffic.lines;
+    let is_quiet = QUIET.contains(&route.as_str());
+    let is_seated = is_quiet || lines.seat(&line).await;
     let mut response = if shared.traffic.is_stopping() && !is_open {
         Refusal::stopping().into_response()
+    } else if !is_seated {
+        lines.no_place().into_response()
+    } else if !is_quiet && !lines.has_answer_room() {
+        Lines::no_answer_room().into_response()
     } else {
-        next.run(request).await
+        lines.hold(next.run(request).await).await
     };
     let headers = response.headers_mut();
-    if shared.traffic.is_stopping() {
+    if shared.traffic.is_stopping() || !is_seated {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert(
@@ -50,7 +67,7 @@ pub async fn watch(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     let code = status.as_u16();
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(%method, route, status = code, ms, "request");
-    } else if QUIET.contains(&route.as_str()) {
+    } else if is_quiet {
         tracing::debug!(%method, route, status = code, ms, "request");
     } else {
         tracing::info!(%method, route, status = code, ms, "request");

@@ -30,6 +30,8 @@ use crate::{
     shared::Shared,
 };
 
+/// Bytes of a value of a map in an answer, about: the digits of a number in JSON.
+const VALUE: usize = 12;
 /// The only version of a model there is: the file as it is now.
 const VERSION: &str = "1";
 
@@ -132,6 +134,24 @@ async fn ask(
     pictures: Vec<Picture>,
     maps: bool,
 ) -> Result<Vec<Answer>, (usize, Refusal)> {
+    // Maps are the one thing that makes an answer larger than its request.
+    let (rows, columns) = served.map_size.filter(|_| maps).unwrap_or_default();
+    let sizes = [
+        pictures.len(),
+        served.model.label_names.len(),
+        rows,
+        columns,
+        VALUE,
+    ];
+    let bytes = sizes.into_iter().fold(1, usize::saturating_mul);
+    if bytes > shared.options.limits.answers {
+        let problem = format!(
+            "the maps of {} pictures would take {} MB; ask for fewer at once",
+            pictures.len(),
+            bytes >> 20
+        );
+        return Err((0, Refusal::too_large(problem)));
+    }
     let (mut jobs, mut answers) = (Vec::new(), Vec::new());
     for picture in pictures {
         let (sender, receiver) = oneshot::channel();

@@ -8,13 +8,17 @@ mod routes;
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
 use soup_report::live::{Live, Look, Looked, PARTS, Part};
 use soup_report::words::{ENGLISH, KOREAN, Words};
-use tokio::{net, sync::watch, time::sleep};
+use tokio::{
+    net,
+    sync::{Mutex, watch},
+    time::sleep,
+};
 
 use crate::{Limits, ServeError, connections, traffic::Traffic};
 
@@ -45,7 +49,7 @@ struct Watched {
     /// What the folder said last.
     drawn: watch::Sender<Arc<Drawn>>,
     /// What was looked at last; whoever looks holds it, so that there is one look at a time.
-    looked: Mutex<Option<(Look, Looked)>>,
+    looked: Arc<Mutex<Option<(Look, Looked)>>>,
 }
 
 /// A run's folder as pieces of HTML, in both languages.
@@ -120,7 +124,7 @@ impl Watcher {
             path: path.to_owned(),
             traffic: Arc::new(Traffic::new(limits)),
             drawn: watch::Sender::new(Arc::new(Drawn::of(path))),
-            looked: Mutex::new(None),
+            looked: Arc::default(),
         };
         Ok(Self {
             listener,

@@ -1,11 +1,11 @@
 //! What can be asked of a watcher.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use axum::{
     Router,
     body::Body,
-    extract::{Query, Request, State, rejection::QueryRejection},
+    extract::{Extension, Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -18,6 +18,7 @@ use soup_report::{live::Look, pages::PARTS};
 use super::{Language, Watched, events::Events, page};
 use crate::{
     Refusal,
+    connections::Line,
     routes::page::{css, guarded, icon},
     traffic::Counted,
 };
@@ -56,14 +57,24 @@ pub fn router(watched: &Arc<Watched>) -> Router {
 }
 
 /// Counts what is inside; says to clients of a watcher that stops that this was the last answer.
-async fn gate(State(watched): App, request: Request, next: Next) -> Response {
+async fn gate(
+    State(watched): App,
+    Extension(line): Extension<Arc<Line>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let _running = Counted::new(&watched.traffic.running);
-    let mut response = match watched.traffic.is_stopping() {
-        true => Refusal::stopping().into_response(),
-        false => next.run(request).await,
+    let lines = &watched.traffic.lines;
+    let is_seated = lines.seat(&line).await;
+    let mut response = if watched.traffic.is_stopping() {
+        Refusal::stopping().into_response()
+    } else if is_seated {
+        lines.hold(next.run(request).await).await
+    } else {
+        lines.no_place().into_response()
     };
     let headers = response.headers_mut();
-    if watched.traffic.is_stopping() {
+    if watched.traffic.is_stopping() || !is_seated {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let nosniff = HeaderValue::from_static("nosniff");
@@ -150,15 +161,14 @@ fn read(
 
 /// Looks at pictures, or remembers what was seen. What cannot be looked at is said in the place of pictures.
 async fn look(watched: &Arc<Watched>, set: u32, language: Language) -> Result<Markup, Refusal> {
+    // One look at a time; who waits for it takes no thread.
+    let mut looked = Arc::clone(&watched.looked).lock_owned().await;
     let watched = Arc::clone(watched);
     let looking = tokio::task::spawn_blocking(move || {
         let words = language.words();
         let Some(look) = Look::newest(&watched.path, set as usize) else {
             return html! { p { (words.live.no_weights) } };
         };
-        // What a panic left there is replaced.
-        let looked = watched.looked.lock();
-        let mut looked = looked.unwrap_or_else(PoisonError::into_inner);
         if let Some((known, seen)) = &*looked
             && *known == look
         {

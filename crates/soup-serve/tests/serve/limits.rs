@@ -1,13 +1,14 @@
 //! More than the server takes: too large, too slow, too much at once.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use soup_data::PictureShape;
 use soup_serve::{Limits, Options};
 
-use crate::client::Response;
+use crate::client::{Response, form, request};
 use crate::models::{Running, SHAPE, model, options, png, toy};
 
 /// Slow enough that others have to wait.
@@ -119,15 +120,204 @@ fn clients_that_dawdle_are_let_go() {
     }
 }
 
+/// Asks for an answer with maps that does not fit into the system's buffers, and reads nothing.
+fn lazy(server: &Running, body: &(String, Vec<u8>)) -> TcpStream {
+    let mut stream = server.client.connect();
+    let kind = [("content-type", body.0.as_str())];
+    let bytes = request("POST", "/predict?maps=true", &kind, &body.1);
+    stream.write_all(&bytes).unwrap();
+    stream
+}
+
+/// A form whose answer with maps has megabytes.
+fn large_question() -> (String, Vec<u8>) {
+    let file = png(LARGE, 1);
+    let pictures: Vec<(&str, Vec<u8>)> = (0..32).map(|_| ("a.png", file.clone())).collect();
+    form("image", &pictures)
+}
+
+#[track_caller]
+fn assert_healthy(server: &Running) {
+    let began = Instant::now();
+    assert_eq!(server.client.get("/v2/health/live").status, 200);
+    let time = began.elapsed();
+    assert!(time < Duration::from_secs(1), "health took {time:?}");
+}
+
+/// Waits for a line of the metrics.
+#[track_caller]
+fn wait_for(server: &Running, what: impl Fn(&str) -> bool) {
+    let began = Instant::now();
+    let mut text = String::new();
+    while began.elapsed() < Duration::from_secs(30) {
+        text = String::from_utf8(server.client.get("/metrics").body).unwrap();
+        if text.lines().any(&what) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{text}");
+}
+
+fn counts(line: &str, reason: &str, least: u64) -> bool {
+    let start = format!("soup_connections_closed_total{{reason=\"{reason}\"}} ");
+    let count = line.strip_prefix(&start);
+    count.is_some_and(|count| count.parse::<u64>().unwrap() >= least)
+}
+
+fn holds_answers(line: &str) -> bool {
+    let bytes = line.strip_prefix("soup_answer_bytes ");
+    bytes.is_some_and(|bytes| bytes.parse::<u64>().unwrap() > 0)
+}
+
 #[test]
-fn connections_beyond_the_limit_wait_for_room() {
+fn clients_that_read_nothing_keep_nobody_out() {
     let mut options = options();
     options.limits.connections = 2;
-    options.limits.head_time = Duration::from_millis(500);
+    let server = Running::new(&model(LARGE, 1, 4, 1), options);
+    let question = large_question();
+    let mut lazies = Vec::new();
+    for _ in 0..2 {
+        lazies.push(lazy(&server, &question));
+        wait_for(&server, holds_answers);
+    }
+    assert_healthy(&server);
+    // The one that waits for its client longest makes room for who asks.
+    let answer = server.client.post("/predict", &png(LARGE, 1));
+    assert_eq!(answer.status, 200);
+    wait_for(&server, |line| counts(line, "displaced", 1));
+    assert_healthy(&server);
+}
+
+#[test]
+fn an_answer_that_nobody_takes_is_given_up() {
+    let mut options = options();
+    options.limits.write_time = Duration::from_millis(500);
+    let server = Running::new(&model(LARGE, 1, 4, 1), options);
+    let _lazy = lazy(&server, &large_question());
+    wait_for(&server, holds_answers);
+    wait_for(&server, |line| counts(line, "unread", 1));
+    wait_for(&server, |line| line == "soup_answer_bytes 0");
+}
+
+#[test]
+fn a_slow_reader_that_goes_on_gets_all_of_its_answer() {
+    let mut options = options();
+    options.limits.write_time = Duration::from_millis(1500);
+    let head_time = Duration::from_millis(500);
+    options.limits.head_time = head_time;
+    let server = Running::new(&model(LARGE, 1, 4, 1), options);
+    let mut slow = lazy(&server, &large_question());
+    let (mut taken, mut piece) = (Vec::new(), vec![0; 1 << 17]);
+    let began = Instant::now();
+    let whole = loop {
+        thread::sleep(Duration::from_millis(20));
+        let count = slow.read(&mut piece).unwrap();
+        taken.extend_from_slice(&piece[..count]);
+        let text = String::from_utf8_lossy(&taken[..taken.len().min(1000)]);
+        let length = text.split("content-length: ").nth(1);
+        let length = length.and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
+        if count == 0 || length.is_some_and(|length| taken.len() > length) {
+            break length.unwrap();
+        }
+    };
+    assert!(taken.len() > whole && whole > 1 << 21, "{whole}");
+    // Longer than a head may take: the next one is not waited for while an answer is taken.
+    assert!(began.elapsed() > head_time, "{:?}", began.elapsed());
+}
+
+#[test]
+fn answers_that_wait_have_a_limit_together() {
+    let mut options = options();
+    options.limits.answers = 40 << 20;
+    let server = Running::new(&model(LARGE, 1, 4, 1), options.clone());
+    let question = large_question();
+    let mut lazies = Vec::new();
+    for number in 1..=4 {
+        lazies.push(lazy(&server, &question));
+        // One after the other, as the queue does not take the pictures of all.
+        let taken = format!("soup_pictures_total{{model=\"toy\"}} {}", 32 * number);
+        wait_for(&server, |line| line == taken);
+    }
+    // None is held for ever: those that read nothing are displaced once others want the room.
+    wait_for(&server, |line| counts(line, "displaced", 1));
+    let text = String::from_utf8(server.client.get("/metrics").body).unwrap();
+    let bytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("soup_answer_bytes "));
+    assert!(
+        bytes.unwrap().parse::<usize>().unwrap() <= 40 << 20,
+        "{text}"
+    );
+    assert_healthy(&server);
+    // What could never fit is refused before it is calculated.
+    options.limits.answers = 1 << 20;
+    let server = Running::new(&model(LARGE, 1, 4, 1), options);
+    let kind = [("content-type", question.0.as_str())];
+    let refused = server
+        .client
+        .send("POST", "/predict?maps=true", &kind, &question.1);
+    assert_eq!(refused.status, 413);
+    assert!(
+        refused.problem().contains("ask for fewer at once"),
+        "{}",
+        refused.problem()
+    );
+}
+
+#[test]
+fn connections_that_ask_nothing_take_no_place() {
+    let mut options = options();
+    options.limits.connections = 2;
     let server = Running::new(&model(SHAPE, 1, 4, 1), options);
-    let _idle = [server.client.connect(), server.client.connect()];
-    // Answered once an idle one was let go.
+    // More than the places and what is spare: the ones that wait longest make room.
+    let _idle: Vec<TcpStream> = (0..200).map(|_| server.client.connect()).collect();
+    assert_healthy(&server);
     assert_eq!(server.client.post("/predict", &png(SHAPE, 1)).status, 200);
+    wait_for(&server, |line| counts(line, "displaced", 100));
+}
+
+#[test]
+fn bodies_that_never_end_make_room() {
+    let mut options = options();
+    options.limits.connections = 2;
+    let server = Running::new(&model(SHAPE, 1, 4, 1), options);
+    let _halves: Vec<TcpStream> = (0..2)
+        .map(|_| {
+            let mut half = server.client.connect();
+            half.write_all(b"POST /predict HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\r\n123")
+                .unwrap();
+            half
+        })
+        .collect();
+    wait_for(&server, |line| line == "soup_running_requests 3");
+    assert_healthy(&server);
+    assert_eq!(server.client.post("/predict", &png(SHAPE, 1)).status, 200);
+    wait_for(&server, |line| counts(line, "displaced", 1));
+}
+
+#[test]
+fn where_all_are_busy_the_next_one_is_told_to_come_back() {
+    let mut options = options();
+    (options.limits.connections, options.batch) = (1, 1);
+    options.limits.room_time = Duration::from_millis(50);
+    let server = Running::new(&model(LARGE, 24, 64, 1), options);
+    let mut busy = server.client.connect();
+    let (kind, body) = large_question();
+    let bytes = request("POST", "/predict", &[("content-type", &kind)], &body);
+    busy.write_all(&bytes).unwrap();
+    wait_for(&server, |line| line == "soup_running_requests 2");
+    let refused = server.client.post("/predict", &png(LARGE, 1));
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("connection"), Some("close"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(
+        refused.problem().contains("all 1 connections"),
+        "{}",
+        refused.problem()
+    );
+    assert_healthy(&server);
+    assert_eq!(Response::read(&mut busy).status, 200);
 }
 
 #[test]
