@@ -1,6 +1,10 @@
 //! The engine's memory: zeroed pages that never move.
 
+use std::sync::atomic::Ordering;
+
 use memmap2::MmapMut;
+
+use crate::memory::{PLANNED, Shortage, free_bytes, room_for};
 
 /// Zeroed values, aligned to a page. Large pages are asked for where the system has them: a training
 /// step walks over hundreds of megabytes, more than the processor can keep small pages' addresses of.
@@ -21,14 +25,19 @@ const LARGE_PAGE: usize = 2 << 20;
 
 impl Aligned {
     /// This many zeros.
-    #[expect(
-        clippy::expect_used,
-        reason = "without memory the process cannot go on"
-    )]
-    pub(crate) fn new(values: usize) -> Self {
-        let bytes = values.max(1) * size_of::<f32>();
+    ///
+    /// # Errors
+    /// [`Shortage`] where the system has less, or gives none.
+    pub(crate) fn new(values: usize) -> Result<Self, Shortage> {
+        let bytes = values.max(1).saturating_mul(size_of::<f32>());
         let slack = if bytes >= LARGE_PAGE { LARGE_PAGE } else { 0 };
-        let mut map = MmapMut::map_anon(bytes + slack).expect("memory of a plan can be allocated");
+        let bytes = bytes.saturating_add(slack);
+        room_for(bytes as u64)?;
+        let mut map = MmapMut::map_anon(bytes).map_err(|_| Shortage {
+            needs: bytes as u64,
+            free: free_bytes(),
+        })?;
+        PLANNED.fetch_add(bytes, Ordering::Relaxed);
         #[cfg(target_os = "linux")]
         // A refusal costs speed only.
         let _ = map.advise(memmap2::Advice::HugePage);
@@ -38,12 +47,12 @@ impl Aligned {
         } else {
             0
         };
-        Self {
+        Ok(Self {
             // SAFETY: the offset is below the slack.
             start: unsafe { base.add(offset.min(slack)) }.cast(),
             values,
             map,
-        }
+        })
     }
 
     /// The first value.
@@ -68,5 +77,11 @@ impl Aligned {
     /// Bytes taken from the system.
     pub(crate) fn bytes(&self) -> usize {
         self.map.len()
+    }
+}
+
+impl Drop for Aligned {
+    fn drop(&mut self) {
+        PLANNED.fetch_sub(self.map.len(), Ordering::Relaxed);
     }
 }

@@ -16,6 +16,7 @@
 
 mod aligned;
 mod kernels;
+pub mod memory;
 mod peak;
 mod plan;
 mod pool;

@@ -17,6 +17,9 @@ const GENERATION: u64 = 1 << 32;
 /// How often a worker looks for the next region before it sleeps (some tens of microseconds).
 const SPINS: u32 = 4000;
 
+/// No machine that this runs on has more.
+const MOST_THREADS: usize = 1024;
+
 /// Values that a task sets to zero.
 const ZEROED: usize = 256 * 1024;
 
@@ -55,11 +58,11 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// A pool of this many threads, the caller's own among them; 0 takes one a core.
+    /// A pool of this many threads, 1,024 at most, the caller's own among them; 0 takes one a core.
     pub fn new(threads: usize) -> Self {
         let threads = match threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
+            n => n.min(MOST_THREADS),
         };
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),

@@ -7,7 +7,6 @@ pub mod config;
 pub mod doctor;
 mod error;
 pub mod losses;
-mod memory;
 pub mod metrics;
 pub mod mixing;
 pub mod model;

@@ -131,6 +131,7 @@ impl Predictor {
                 vec![path.clone()]
             };
             for file in files {
+                model::room_for_file(&file)?;
                 let archive = Archive::open(&file)?;
                 all.add(file, &archive)?;
             }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use soup_graph::{Graph, Weights};
 
 use crate::aligned::Aligned;
+use crate::memory::room_for;
 use crate::plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, Step, lower};
 use crate::pool::Pool;
 use crate::simd::{Bf16, Element, Isa, Precision};
@@ -113,7 +114,12 @@ impl Runner {
             threads: pool.threads(),
         };
         let plan = lower(graph, batch, mode, options.precision, machine)?;
-        let mut memory = Aligned::new(plan.memory.total);
+        let short = |shortage| PlanError::Memory { batch, shortage };
+        let scratch = plan.scratch.next_multiple_of(16) * pool.threads();
+        // All of it at once: a plan that does not fit takes nothing.
+        let words = plan.memory.total.saturating_add(scratch);
+        room_for((words as u64).saturating_mul(size_of::<f32>() as u64)).map_err(short)?;
+        let mut memory = Aligned::new(plan.memory.total).map_err(short)?;
         // Constants: a factor of one, and a norm that changes nothing.
         let length = plan.identity.stride;
         let at = |buffer: Buffer| plan.memory.offsets[buffer.0];
@@ -124,7 +130,7 @@ impl Runner {
                 .fill(1.0);
         }
         Ok(Self {
-            scratch: Aligned::new(plan.scratch.next_multiple_of(16) * pool.threads()),
+            scratch: Aligned::new(scratch).map_err(short)?,
             memory,
             pool,
             isa,

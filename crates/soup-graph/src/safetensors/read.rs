@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
 use std::path::Path;
 use std::{fmt, fs};
 
@@ -193,8 +194,24 @@ fn notes(file: &str, bytes: &[u8]) -> Result<BTreeMap<String, String>, Safetenso
     }
 }
 
+/// No more than the file has now: a device has no end, and what grows is no file of weights.
 fn read(path: &Path) -> Result<Vec<u8>, SafetensorsError> {
-    fs::read(path).map_err(|source| SafetensorsError::Io {
+    let bytes = || -> io::Result<Vec<u8>> {
+        // A FIFO would be waited for as soon as it is opened.
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            let problem = "it is not a regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        let mut bytes = Vec::new();
+        let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(length)?;
+        fs::File::open(path)?
+            .take(metadata.len())
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    bytes().map_err(|source| SafetensorsError::Io {
         file: path.display().to_string(),
         action: "read it",
         source,

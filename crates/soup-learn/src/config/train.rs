@@ -42,6 +42,9 @@ pub struct TrainConfig {
     pub keep_epochs: usize,
 }
 
+/// A batch has no more pictures, and a step no more batches: far above what memory holds, and low enough to multiply.
+const MOST_PICTURES: usize = 1 << 20;
+
 /// How the rate follows the pictures of a step, `batch` x `accumulate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,24 +115,17 @@ impl TrainConfig {
             self.epochs,
             "must be at least 1",
         )?;
-        require(
-            self.batch >= 1,
-            "train.batch",
-            self.batch,
-            "must be at least 1",
-        )?;
-        require(
-            self.rate_batch >= 1,
-            "train.rate_batch",
-            self.rate_batch,
-            "must be at least 1",
-        )?;
-        require(
-            self.accumulate >= 1,
-            "train.accumulate",
-            self.accumulate,
-            "must be at least 1",
-        )?;
+        for (key, value, least) in [
+            ("train.batch", self.batch, 1),
+            ("train.rate_batch", self.rate_batch, 1),
+            ("train.accumulate", self.accumulate, 1),
+            ("train.evaluation_batch", self.evaluation_batch, 0),
+        ] {
+            let rule = format_args!("must be at least {least}");
+            require(value >= least, key, value, rule)?;
+            let rule = format_args!("must be at most {MOST_PICTURES}");
+            require(value <= MOST_PICTURES, key, value, rule)?;
+        }
         require(
             self.rate > 0.0 && self.rate.is_finite(),
             "train.rate",

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use soup_cpu::memory;
 use soup_data::{PictureShape, files::write_whole, transforms::Pipeline};
 use soup_graph::{
     Description, NodeId, Shape,
@@ -73,6 +74,21 @@ pub fn is_model(metadata: &BTreeMap<String, String>) -> bool {
     metadata.contains_key(KEY)
 }
 
+/// Whether a file of weights, and what is made of it, can be had in memory: half precision doubles when it is read,
+/// and networks are rewritten for inference.
+///
+/// # Errors
+/// [`Error::Format`] with what it needs and what there is. A file that is not there is found by whoever reads it.
+pub(crate) fn room_for_file(path: &Path) -> Result<(), Error> {
+    let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    memory::room_for(length.saturating_mul(4)).map_err(|shortage| {
+        Error::format(
+            path,
+            format!("to read a file of {} {shortage}", memory::Amount(length)),
+        )
+    })
+}
+
 fn prefix(member: usize) -> String {
     format!("members.{member}.")
 }
@@ -134,6 +150,7 @@ impl Model {
     /// [`Error::Weights`] where the file cannot be read or its tensors are not the networks',
     /// [`Error::Format`] where its header says nothing that can be true.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        room_for_file(path)?;
         let archive = Archive::open(path)?;
         Self::of(path, &archive, &archive.metadata()?)
     }

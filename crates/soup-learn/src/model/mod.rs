@@ -10,6 +10,7 @@ mod file;
 mod onnx;
 mod session;
 
+pub(crate) use file::room_for_file;
 pub use file::{VERSION, is_model};
 pub use onnx::{MAPS, PICTURES, PROBABILITIES};
 pub use session::{LabelMaps, Question, Reply, Session};

@@ -12,13 +12,13 @@ use std::{
     time::Instant,
 };
 
-use soup_cpu::{Inference, Options, Pool, Training};
+use soup_cpu::{Inference, Options, PlanError, Pool, Training, memory};
 use soup_data::pack::Pack;
 use soup_graph::{Graph, Weights, rewrite};
 use soup_random::{Purpose, Stream};
 
 use super::{OwnedData, TrainData, engines, graph, state};
-use crate::{Error, config::CheckedConfig, memory};
+use crate::{Error, config::CheckedConfig};
 
 /// A batch size and what it comes to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,19 +161,31 @@ fn try_size(
     options: &Options,
     pool: &Pool,
 ) -> Result<BatchTrial, Error> {
-    let wrong = |error: soup_cpu::PlanError| Error::Model {
-        model: config.model.name.clone(),
-        problem: error.to_string(),
-    };
-    // Planned memory is only taken as it is first written.
-    let mut training = Training::new(graph, batch, options).map_err(wrong)?;
-    let mut weights = Weights::initial(graph, config.train.seed);
     let evaluation = match config.train.evaluation_batch {
         0 => batch,
         own => own,
     };
     let (deployed, _) = rewrite::for_inference(graph, &Weights::zeros(graph))?;
-    let inference = Inference::new(&deployed, evaluation, options).map_err(wrong)?;
+    // Planned memory is only taken as it is first written.
+    let planned = Training::new(graph, batch, options)
+        .and_then(|training| Ok((training, Inference::new(&deployed, evaluation, options)?)));
+    let (mut training, inference) = match planned {
+        Ok(planned) => planned,
+        Err(PlanError::Memory { shortage, .. }) => {
+            return Ok(BatchTrial {
+                batch,
+                bytes: shortage.needs,
+                images_per_second: None,
+            });
+        }
+        Err(error) => {
+            return Err(Error::Model {
+                model: config.model.name.clone(),
+                problem: error.to_string(),
+            });
+        }
+    };
+    let mut weights = Weights::initial(graph, config.train.seed);
     // Weights, their gradients, two moments of the optimiser and an average.
     let parameters = 5 * graph.trainable_len() * size_of::<f32>();
     let planned = training.memory_bytes() + inference.memory_bytes();

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use soup_cpu::memory;
 use soup_graph::{rewrite, safetensors};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    Error, memory,
+    Error,
     metrics::Table,
     npy,
     progress::Event,

@@ -21,6 +21,7 @@ use crate::{
     Error,
     batches::{Loader, Sampler},
     config::CheckedConfig,
+    model,
     progress::{Event, Progress},
     runs::{EpochRecord, FoldDirectory, Log, RunDirectory},
 };
@@ -121,6 +122,7 @@ impl Fold<'_> {
         let (mut weights, mut told) = (Weights::initial(self.graph, seed), None);
         let file = &self.config.model.weights;
         if !file.is_empty() {
+            model::room_for_file(Path::new(file))?;
             let loaded = safetensors::load_adapted(Path::new(file), self.graph, weights)?;
             told = Some(format!("{file}: {loaded}"));
             weights = loaded.weights;

@@ -30,7 +30,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use soup_cpu::Pool;
+use soup_cpu::{Pool, memory};
 use soup_graph::{Graph, Symmetry, safetensors};
 use soup_zoo::heads::label_map;
 
@@ -38,6 +38,7 @@ use crate::{
     Error,
     config::{self, CheckedConfig, ConfigError},
     metrics::Evaluation,
+    model,
     progress::Progress,
     runs::RunDirectory,
 };
@@ -89,6 +90,7 @@ pub fn train(
     wanted(request.folds.as_deref(), fold_count)?;
     let weights = &request.config.model.weights;
     if !weights.is_empty() && !run.file("config.toml").exists() {
+        model::room_for_file(Path::new(weights))?;
         safetensors::read_metadata(Path::new(weights))?;
     }
     run.begin(&request.config)?;
@@ -172,6 +174,11 @@ fn graph(config: &CheckedConfig, data: &TrainData<'_>) -> Result<Graph, Error> {
             model: config.model.name.clone(),
             problem: error.to_string(),
         })?;
+    // Weights, their gradients, two moments of the optimiser and an average.
+    memory::room_for_weights(&graph, 5).map_err(|shortage| Error::Model {
+        model: config.model.name.clone(),
+        problem: format!("training it {shortage}; take a smaller network or fewer labels"),
+    })?;
     if config.boxes.is_on() {
         label_map::set_prior(&mut graph, config.boxes.prior);
     }

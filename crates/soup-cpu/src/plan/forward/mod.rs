@@ -6,6 +6,7 @@
 //! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use soup_graph::{Graph, Node, NodeId, Op, ParameterId, Shape};
 use thiserror::Error;
@@ -25,6 +26,7 @@ use super::backward::Backward;
 use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View};
 use crate::kernels::filters::LONGEST_SIDE;
 use crate::kernels::view::NORM_ROWS;
+use crate::memory::{Shortage, room_for};
 use crate::simd::{Isa, Precision, padded};
 use crate::steps::attention::Attention;
 use crate::steps::max_pool::Window;
@@ -43,9 +45,50 @@ pub enum PlanError {
     /// `SOUP_CPU` names no instruction set, or one that this processor lacks.
     #[error("SOUP_CPU={0}: {1}")]
     InstructionSet(String, String),
+    /// The memory of the plan is more than there is.
+    #[error(
+        "a batch of {batch} {shortage}; take a smaller batch, smaller pictures or a smaller network",
+        batch = Pictures(*.batch)
+    )]
+    Memory {
+        /// Pictures in the batch.
+        batch: usize,
+        /// What it needs, at least, and what there is.
+        shortage: Shortage,
+    },
     /// A pattern that this engine has no steps for.
     #[error("the CPU engine cannot run {0}")]
     Unsupported(String),
+}
+
+struct Pictures(usize);
+
+impl fmt::Display for Pictures {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(formatter, "{} picture{plural}", self.0)
+    }
+}
+
+/// Refuses what needs more memory than there is before it is planned, and what could not be counted in words: no
+/// product of sizes in a plan is more than [`FACTOR`] times the values of the batch and of the parameters.
+fn check_size(graph: &Graph, batch: usize) -> Result<(), PlanError> {
+    /// Winograd's tiles and padded channels make the most of a value.
+    const FACTOR: u128 = 1 << 12;
+    let length = |node: &Node| node.shape.len() as u128;
+    let parameters = graph.trainable_len() + graph.buffer_len();
+    let values = graph.nodes().iter().map(length).sum::<u128>();
+    let all = values
+        .saturating_mul(batch as u128)
+        .saturating_add(parameters as u128);
+    let pictures = graph.input().len() as u128 * batch as u128;
+    let least = pictures * size_of::<f32>() as u128;
+    let least = u64::try_from(least).unwrap_or(u64::MAX);
+    let needs = match all.checked_mul(FACTOR) {
+        Some(all) if all < isize::MAX as u128 => least,
+        _ => u64::MAX,
+    };
+    room_for(needs).map_err(|shortage| PlanError::Memory { batch, shortage })
 }
 
 /// A graph on its way to a plan.
@@ -97,6 +140,7 @@ pub(crate) fn lower(
     if batch == 0 {
         return Err(PlanError::EmptyBatch);
     }
+    check_size(graph, batch)?;
     let widest = graph
         .nodes()
         .iter()
