@@ -87,6 +87,7 @@ fn check_on(
         threads,
         isa: Some(isa),
         precision,
+        poison: true,
         ..Options::default()
     };
     let context = format!("{name}, {isa:?}, {precision:?}, {threads} threads");

@@ -1,5 +1,7 @@
 //! Where each tensor stands: one arena, places shared by tensors that never live at once.
 
+use std::ops::Range;
+
 use super::Step;
 
 /// A tensor in the arena.
@@ -11,6 +13,8 @@ pub(crate) struct Buffer(pub usize);
 pub(crate) struct Memory {
     sizes: Vec<usize>,
     pinned: Vec<bool>,
+    /// First and last step of each buffer, where a step names it.
+    lives: Vec<Option<(usize, usize)>>,
     pub offsets: Vec<usize>,
     /// Words of four bytes in the arena.
     pub total: usize,
@@ -61,6 +65,8 @@ impl Memory {
         {
             *life = Some((0, usize::MAX));
         }
+        self.lives = lives;
+        let lives = &self.lives;
         let mut order: Vec<usize> = (0..self.sizes.len()).collect();
         order.sort_by_key(|&index| (std::cmp::Reverse(self.sizes[index]), index));
         self.offsets = vec![0; self.sizes.len()];
@@ -88,5 +94,46 @@ impl Memory {
             self.total = self.total.max(offset + self.sizes[index]);
             placed.push(index);
         }
+    }
+
+    /// The places of the buffers of which `picked` says yes, told that nothing else may use one, and its first and last
+    /// step.
+    fn places(&self, picked: impl Fn(bool, (usize, usize)) -> bool) -> Vec<Range<usize>> {
+        (0..self.sizes.len())
+            .filter(|&index| self.lives[index].is_some_and(|life| picked(self.pinned[index], life)))
+            .map(|index| self.offsets[index]..self.offsets[index] + self.sizes[index])
+            .collect()
+    }
+
+    /// Where buffers begin with this step.
+    pub(crate) fn beginning(&self, step: usize) -> Vec<Range<usize>> {
+        self.places(|pinned, (first, _)| !pinned && first == step)
+    }
+
+    /// Where buffers end with this step.
+    pub(crate) fn ending(&self, step: usize) -> Vec<Range<usize>> {
+        self.places(|pinned, (_, last)| !pinned && last == step)
+    }
+
+    /// Words that hold nothing from before this step.
+    pub(crate) fn empty(&self, step: usize) -> Vec<Range<usize>> {
+        let mut taken = self.places(|pinned, (first, last)| pinned || first < step && step <= last);
+        taken.sort_unstable_by_key(|range| range.start);
+        taken.push(self.total..self.total);
+        let mut end = 0;
+        let mut empty = Vec::new();
+        for range in taken {
+            if end < range.start {
+                empty.push(end..range.start);
+            }
+            end = end.max(range.end);
+        }
+        empty
+    }
+
+    /// First and last step of a buffer that no more than these name.
+    #[cfg(test)]
+    pub(crate) fn life(&self, buffer: Buffer) -> Option<(usize, usize)> {
+        self.lives[buffer.0].filter(|_| !self.pinned[buffer.0])
     }
 }

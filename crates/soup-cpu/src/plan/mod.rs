@@ -41,9 +41,13 @@ pub(crate) struct Plan {
     pub norms: Vec<NormPlan>,
     /// Values of scratch that one worker needs.
     pub scratch: usize,
-    /// Constants to be written once: a vector of ones, and a norm that changes nothing.
+    /// Constants to be written once: vectors of ones and of zeros, and a norm that changes nothing.
     pub ones: Vector,
+    pub zeros: Vector,
     pub identity: Norm,
+    /// Where every map is stored, with how wide a frame of zeros.
+    #[cfg(test)]
+    pub maps: Vec<(Buffer, MapShape, usize)>,
 }
 
 /// An output, and where its gradient is put before the backward half. Both are rows: one a picture for a

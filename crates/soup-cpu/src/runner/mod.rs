@@ -1,6 +1,8 @@
 //! Running a plan: [`Training`] and [`Inference`].
 
 mod inference;
+#[cfg(test)]
+mod tests;
 mod training;
 
 pub use inference::Inference;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use soup_graph::{Graph, Weights};
 
 use crate::aligned::Aligned;
+use crate::kernels::view::NORM_ROWS;
 use crate::memory::room_for;
 use crate::plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, Step, lower};
 use crate::pool::Pool;
@@ -29,6 +32,9 @@ pub struct Options {
     pub precision: Precision,
     /// Threads shared with others; takes precedence over `threads`.
     pub pool: Option<Arc<Pool>>,
+    /// For tests: memory that holds nothing is no number before each step, so that what was forgotten there shows, and a
+    /// step that writes where no tensor of its is panics. Slow.
+    pub poison: bool,
 }
 
 impl Options {
@@ -103,7 +109,11 @@ struct Runner {
     trainable: usize,
     buffers: usize,
     profile: Option<Vec<Duration>>,
+    poison: bool,
 }
+
+/// No number, as one value and as two of bfloat16.
+const POISON: f32 = f32::from_bits(0x7fc1_7fc1);
 
 impl Runner {
     fn new(graph: &Graph, batch: usize, mode: Mode, options: &Options) -> Result<Self, PlanError> {
@@ -120,14 +130,19 @@ impl Runner {
         let words = plan.memory.total.saturating_add(scratch);
         room_for((words as u64).saturating_mul(size_of::<f32>() as u64)).map_err(short)?;
         let mut memory = Aligned::new(plan.memory.total).map_err(short)?;
-        // Constants: a factor of one, and a norm that changes nothing.
+        if options.poison {
+            memory.slice_mut(0, plan.memory.total).fill(POISON);
+        }
+        // Constants: a factor of one, none, and a norm that changes nothing.
         let length = plan.identity.stride;
         let at = |buffer: Buffer| plan.memory.offsets[buffer.0];
         memory.slice_mut(at(plan.ones.buffer), length).fill(1.0);
-        for row in [0, 3, 4] {
+        memory.slice_mut(at(plan.zeros.buffer), length).fill(0.0);
+        for row in 0..NORM_ROWS {
+            let value = if [0, 3, 4].contains(&row) { 1.0 } else { 0.0 };
             memory
                 .slice_mut(at(plan.identity.buffer) + row * length, length)
-                .fill(1.0);
+                .fill(value);
         }
         Ok(Self {
             scratch: Aligned::new(scratch).map_err(short)?,
@@ -139,6 +154,7 @@ impl Runner {
             trainable: graph.trainable_len(),
             buffers: graph.buffer_len(),
             profile: None,
+            poison: options.poison,
             plan,
         })
     }
@@ -172,9 +188,33 @@ impl Runner {
             seed,
             step,
         };
+        if self.poison {
+            // What a run that did not go on to the end left.
+            for range in self.plan.memory.empty(steps.start) {
+                self.memory.slice_mut(range.start, range.len()).fill(POISON);
+            }
+        }
         for index in steps {
+            if self.poison {
+                let scratch = context.scratch_stride * self.pool.threads();
+                self.scratch.slice_mut(0, scratch).fill(POISON);
+                let name = self.plan.steps[index].name();
+                for range in self.plan.memory.beginning(index) {
+                    let values = self.memory.slice(range.start, range.len());
+                    let was_empty = values.iter().all(|v| v.to_bits() == POISON.to_bits());
+                    assert!(
+                        was_empty,
+                        "a step before {index} ({name}) wrote where it has no buffer"
+                    );
+                }
+            }
             let start = self.profile.is_some().then(Instant::now);
             self.plan.steps[index].run(&context);
+            if self.poison {
+                for range in self.plan.memory.ending(index) {
+                    self.memory.slice_mut(range.start, range.len()).fill(POISON);
+                }
+            }
             if let (Some(times), Some(start)) = (&mut self.profile, start) {
                 times[index] += start.elapsed();
             }

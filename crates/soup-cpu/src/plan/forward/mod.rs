@@ -257,7 +257,12 @@ impl Lowering<'_> {
             steps: self.steps,
             memory: self.memory,
             ones: self.ones,
+            zeros: self.zeros,
             identity: self.identity,
+            #[cfg(test)]
+            maps: (self.maps.iter())
+                .map(|map| (map.buffer, map.shape, map.frame))
+                .collect(),
         }
     }
 
