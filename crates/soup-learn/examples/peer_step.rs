@@ -22,7 +22,7 @@ use serde_json::json;
 use soup_cpu::{Pool, Training};
 use soup_graph::{Weights, safetensors};
 use soup_learn::losses::Loss;
-use soup_learn::optimizers::{Adam, Optimizer, OptimizerState, Piece};
+use soup_learn::optimizers::{Adam, Optimizer, OptimizerState};
 
 const CHECKED: usize = 3;
 const RATE: f32 = 1e-3;
@@ -53,7 +53,9 @@ impl Trainer {
         self.training.update_statistics(&mut self.weights);
         let parameters = self.weights.trainable_mut();
         let pieces = self.adam.pieces(RATE, parameters, &self.gradients, PIECE);
-        self.pool.each(pieces, Piece::run);
+        self.pool.each(pieces, |piece| {
+            piece.run();
+        });
         loss
     }
 }

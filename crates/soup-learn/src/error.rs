@@ -10,7 +10,7 @@ use soup_graph::rewrite::RewriteError;
 use soup_graph::safetensors::SafetensorsError;
 use thiserror::Error;
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, trainer::Divergence};
 
 /// Why a run, a checkpoint or a prediction failed.
 #[derive(Debug, Error)]
@@ -62,19 +62,19 @@ pub enum Error {
     /// The network cannot be rewritten as is needed.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
-    /// The loss is no longer a number.
+    /// Training no longer makes numbers.
+    #[error("{0}")]
+    Diverged(Box<Divergence>),
+    /// What a network says of a picture is no number.
     #[error(
-        "fold {fold}, epoch {epoch}, step {step}: the loss is {loss}; lower train.rate, or limit the gradient with train.clip_norm=1"
+        "{model}: what it says of picture {picture} is no number or infinite: its weights are too large, or damaged; take \
+         another model, or train again with a lower train.rate"
     )]
-    Diverged {
-        /// Fold, counted from 0.
-        fold: usize,
-        /// Epoch, counted from 1.
-        epoch: usize,
-        /// Step within the epoch, counted from 1.
-        step: usize,
-        /// The loss.
-        loss: f64,
+    NoAnswer {
+        /// The network.
+        model: String,
+        /// Which of the pictures that it was asked about, counted from 1.
+        picture: u64,
     },
     /// The stop flag was raised and there was nothing to keep.
     #[error("stopped")]
@@ -114,7 +114,8 @@ impl Error {
             | Self::Model { .. }
             | Self::Graph(_)
             | Self::Rewrite(_)
-            | Self::Diverged { .. } => ErrorKind::Failed,
+            | Self::Diverged(_)
+            | Self::NoAnswer { .. } => ErrorKind::Failed,
         }
     }
 

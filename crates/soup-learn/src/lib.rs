@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod doctor;
 mod error;
+mod finite;
 pub mod losses;
 pub mod metrics;
 pub mod mixing;

@@ -519,3 +519,45 @@ fn onnx_runtime_agrees_on_transforms_calibration_mean_and_maps() {
         );
     }
 }
+
+/// Bright pictures overflow this network, dark ones do not: those that have an answer get it, whatever stands beside them.
+#[test]
+fn what_is_no_number_is_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.soup");
+    let mut member = member(1, None);
+    let graph = member.graph.clone();
+    for parameter in graph.parameters() {
+        let value = match parameter.name() {
+            "stem.weight" => 1e37,
+            "label_map.weight" => 1.0,
+            _ => 0.0,
+        };
+        member.weights.of_mut(parameter).fill(value);
+    }
+    let model = model(vec![member]);
+    model.write(&path).unwrap();
+    let error = predict(&path, PICTURE).unwrap_err();
+    assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("of this test: what it says of picture 2 "),
+        "{error}"
+    );
+
+    let (dark, bright) = (vec![0; PICTURE.len()], vec![255; PICTURE.len()]);
+    let pictures = [&dark, &bright, &dark, &dark, &bright];
+    let questions = pictures.map(|pixels| Question { pixels, maps: true });
+    let mut session = Session::with_batch(&model, PICTURE, 2, &Arc::new(Pool::new(2))).unwrap();
+    let mut answered = Vec::new();
+    let mut note = |place, _| answered.push(place);
+    let error = session.run_all(&model, &questions, &mut note).unwrap_err();
+    assert!(
+        matches!(error, Error::NoAnswer { picture: 2, .. }),
+        "{error}"
+    );
+    assert_eq!(answered, [0, 2, 3]);
+    assert!(session.run(&model, &bright).is_err());
+    assert!(session.run(&model, &dark).is_ok());
+}

@@ -20,7 +20,7 @@ use soup_data::{
     pack::{PackOptions, write_pack},
 };
 use soup_learn::{
-    Error, ErrorKind,
+    Error, ErrorKind, checkpoint,
     config::{CheckedConfig, Config},
     metrics::Table,
     npy,
@@ -373,15 +373,115 @@ fn a_full_disk_is_named_and_the_checkpoint_before_it_goes_on() {
 fn a_loss_that_is_no_number_ends_the_run_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::new();
+    let path = folder.path().join("run");
     let overrides = [
         "optimizer.kind=sgd",
         "train.rate=1e30",
         "train.clip_norm=0",
         "schedule.kind=constant",
     ];
-    let error = run(&folder.path().join("run"), &overrides, &data.borrow()).unwrap_err();
-    assert!(matches!(error, Error::Diverged { .. }), "{error}");
-    assert!(error.to_string().contains("lower train.rate"), "{error}");
+    let error = run(&path, &overrides, &data.borrow()).unwrap_err();
+    assert!(matches!(error, Error::Diverged(_)), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("fold 0, epoch 1, step "), "{text}");
+    assert!(text.contains("no epoch was finished before"), "{text}");
+    assert!(text.contains("lower train.rate"), "{text}");
+    assert!(!path.join("fold0/model.safetensors").exists());
+}
+
+/// Rectifiers do not hide it, nothing that is no number comes to disk, and what was best before stays and answers.
+#[test]
+fn a_run_that_diverges_says_where_and_keeps_the_last_good_weights() {
+    let data = Data::new();
+    for precision in ["f32", "bf16"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let precision = format!("model.precision={precision}");
+        let overrides = [
+            "model.name=repvgg_nano",
+            &precision,
+            "schedule.kind=step",
+            "schedule.step_size=1",
+            "schedule.gamma=1e20",
+            "train.checkpoint_steps=1",
+        ];
+        let train = || {
+            let asked = TrainRequest {
+                network: None,
+                ..request(&path, &overrides)
+            };
+            let error = train_on(&asked, &data.borrow(), &mut (), &NEVER).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Failed);
+            match error {
+                Error::Diverged(found) => *found,
+                error => panic!("{precision}: {error}"),
+            }
+        };
+        let found = train();
+        assert_eq!((found.fold, found.epoch, found.best_epoch), (0, 2, Some(1)));
+        let text = found.to_string();
+        assert!(
+            text.contains("the best weights, of epoch 1, are kept"),
+            "{text}"
+        );
+        assert_eq!(text.contains("model.precision=f32"), found.in_bf16);
+
+        let predictor = Predictor::open(std::slice::from_ref(&path), None).unwrap();
+        let options = PredictOptions::default();
+        let (examples, rows) = (data.borrow().packed.unwrap(), [0, 1, 2]);
+        let answers = predictor.predict(examples, &rows, &options, &mut |_, _| {}, &NEVER);
+        assert_eq!(answers.unwrap().len(), 3 * 26);
+
+        // The same command says so at once, and where it is told to try all the same it ends the same.
+        let again = train();
+        assert!(again.to_string().contains("stopped there"), "{again}");
+        let written = again.written.unwrap();
+        assert!(text != again.what && again.what == found.what);
+        fs::remove_file(written).unwrap();
+        assert_eq!(train(), found);
+    }
+}
+
+/// As a version wrote it that did not look.
+#[test]
+fn a_checkpoint_of_what_is_no_number_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Data::new();
+    let path = folder.path().join("run");
+    let overrides = ["train.epochs=1"];
+    run(&path, &overrides, &data.borrow()).unwrap();
+    let last = path.join("fold0/last.ckpt");
+    let graph = support::network();
+    let (weights, statistics) = (graph.trainable_len(), graph.buffer_len());
+    for spoilt in 0..6 {
+        let mut found = checkpoint::read::<serde_json::Value>(&last)
+            .unwrap()
+            .unwrap();
+        let mut arrays = [
+            ("weights", weights),
+            ("statistics", statistics),
+            ("average.weights", weights),
+            ("average.statistics", statistics),
+            ("exp_avg", weights),
+            ("exp_avg_sq", weights),
+        ]
+        .map(|(name, len)| (name, found.take(name, len).unwrap()));
+        let good = arrays.clone();
+        arrays[spoilt].1[0] = [f32::NAN, f32::INFINITY][spoilt % 2];
+        let write = |arrays: &[(&str, Vec<f32>); 6]| {
+            let arrays = arrays
+                .each_ref()
+                .map(|(name, values)| (*name, values.as_slice()));
+            checkpoint::write(&last, &found.state, &arrays).unwrap();
+        };
+        write(&arrays);
+        let error = run(&path, &overrides, &data.borrow()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("last.ckpt: a value of "), "{text}");
+        assert!(text.contains("this run diverged"), "{text}");
+        write(&good);
+    }
+    run(&path, &overrides, &data.borrow()).unwrap();
 }
 
 #[test]

@@ -139,6 +139,27 @@ fn far_logits_give_finite_losses_that_still_teach() {
     }
 }
 
+/// Whatever the target; of the two-way loss where a label of the picture is there.
+#[test]
+fn a_logit_that_is_no_number_makes_the_loss_none() {
+    for case in &fixture().cases {
+        let loss = match &case.config {
+            Loss::Bce(_) => Loss::default(),
+            other => other.clone(),
+        };
+        for place in 0..4 {
+            let mut logits = [0.5, -1.0, 2.0, 0.1];
+            logits[place] = f32::NAN;
+            let mut gradient = [0.0; 4];
+            let value = loss.evaluate(&logits, &[1.0, 0.0, 0.0, 1.0], 2, &mut gradient);
+            assert!(
+                value.is_nan() && gradient[place].is_nan(),
+                "{loss:?} {place}: {value} {gradient:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn bad_parameters_are_named() {
     for (text, message) in [

@@ -26,7 +26,10 @@ use soup_graph::{Graph, ImageShape, NodeId, Shape, Weights, rewrite, safetensors
 use soup_zoo::heads::label_map;
 use std::{path::Path, sync::Arc};
 
-use crate::{Error, config::Precision, score::sigmoid, trainer::notes::Notes, views::Views};
+use crate::{
+    Error, config::Precision, finite::all_finite, score::sigmoid, trainer::notes::Notes,
+    views::Views,
+};
 
 /// Networks that answer together (the mean of their probabilities), and how their answers are read.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,6 +192,26 @@ impl Member {
             })?;
         inference.load(self.weights.clone());
         Ok(inference)
+    }
+
+    /// Checks that what the network says of pictures, a row of logits each, is numbers; so many pictures were asked about
+    /// before these.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] with the first picture of which it is not so.
+    pub(crate) fn check_logits(
+        &self,
+        logits: &[f32],
+        labels: usize,
+        before: u64,
+    ) -> Result<(), Error> {
+        match logits.chunks(labels).position(|row| !all_finite(row)) {
+            None => Ok(()),
+            Some(row) => Err(Error::NoAnswer {
+                model: self.origin.network.clone(),
+                picture: before + row as u64 + 1,
+            }),
+        }
     }
 
     /// The probability that a logit of this label stands for.

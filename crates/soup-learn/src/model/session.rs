@@ -113,7 +113,8 @@ impl Session {
     /// rows x columns x channels bytes.
     ///
     /// # Errors
-    /// [`Error::Data`] where `pixels` has another length than the pictures.
+    /// [`Error::Data`] where `pixels` has another length than the pictures, [`Error::NoAnswer`] where what a network says
+    /// is no number.
     pub fn run(&mut self, model: &Model, pixels: &[u8]) -> Result<Vec<f32>, Error> {
         let maps = false;
         let mut probabilities = Vec::new();
@@ -127,7 +128,7 @@ impl Session {
     /// rest one by one; `each` hears the place of a picture and the reply as soon as it is there.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// As [`run`](Self::run). After [`Error::NoAnswer`] `each` has heard of all pictures of which there is an answer.
     pub fn run_all(
         &mut self,
         model: &Model,
@@ -135,18 +136,30 @@ impl Session {
         each: &mut dyn FnMut(usize, Reply),
     ) -> Result<(), Error> {
         let mut done = 0;
+        let mut unanswered = Ok(());
         for plan in 0..self.plans.len() {
             let batch = self.plans[plan].batch;
             while questions.len() - done >= batch {
                 let together = &questions[done..done + batch];
-                let replies = self.run_batch(plan, model, together)?;
+                let replies = match self.run_batch(plan, model, together) {
+                    Ok(replies) => replies,
+                    // A picture without an answer does not take its neighbours with it: they are asked one by one.
+                    Err(Error::NoAnswer { .. }) if batch > 1 => break,
+                    Err(Error::NoAnswer { model, .. }) => {
+                        let picture = done as u64 + 1;
+                        unanswered = unanswered.and(Err(Error::NoAnswer { model, picture }));
+                        done += 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
                 for (place, reply) in (done..).zip(replies) {
                     each(place, reply);
                 }
                 done += batch;
             }
         }
-        Ok(())
+        unanswered
     }
 
     fn run_batch(
@@ -174,6 +187,7 @@ impl Session {
             };
             // One vector of logits a view, pictures x labels.
             let mut seen: Vec<Vec<f32>> = Vec::with_capacity(views);
+            let logits = questions.len() * labels;
             let mut take = |inference: &Inference, is_plain: bool| {
                 seen.push(inference.output(0).to_vec());
                 for (number, heats) in heats.iter_mut().enumerate() {
@@ -200,6 +214,9 @@ impl Session {
                     let scratch = &mut held(&self.scratch[0]);
                     take(planned.see(place, &pictures, scratch), view.is_plain());
                 }
+            }
+            for seen in &seen {
+                member.check_logits(&seen[..logits], labels, 0)?;
             }
             for (number, sums) in sums.iter_mut().enumerate() {
                 for (label, sum) in sums.iter_mut().enumerate() {

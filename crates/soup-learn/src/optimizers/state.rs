@@ -6,7 +6,7 @@ use super::adam::AdamStep;
 use super::muon::MuonStep;
 use super::sgd::SgdStep;
 use super::{Matrix, Optimizer, Sgd};
-use crate::setting::InvalidSetting;
+use crate::{finite::all_finite, setting::InvalidSetting};
 
 /// An optimiser at work on one arena of parameters.
 ///
@@ -275,8 +275,8 @@ pub struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Moves the parameters of this piece.
-    pub fn run(self) {
+    /// Moves the parameters of this piece; says whether all of them are numbers still, while they are near.
+    pub fn run(self) -> bool {
         let end = self.start + self.parameters.len();
         let mut at = self.start;
         let next = self.decays.partition_point(|range| range.end <= at);
@@ -310,6 +310,7 @@ impl Piece<'_> {
             }
             at = stop;
         }
+        all_finite(self.parameters)
     }
 }
 

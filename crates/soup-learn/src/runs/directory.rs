@@ -198,6 +198,7 @@ pub fn refuse_other_settings(source: &Path, old: &Table, config: &Config) -> Res
 /// | `best.ckpt` | weights of the best epoch, with its figures |
 /// | `model.safetensors` | the same weights by timm's names |
 /// | `epochNNN.ckpt` | weights of the last epochs, as many as `train.keep_epochs` asks |
+/// | `diverged.json` | where and how training diverged, if it did |
 /// | `plan.json` | the number of steps that a time budget came to at first; `last.ckpt` knows what became of it |
 /// | `valid.npy` | probabilities of the held-out pictures, at the end |
 /// | `metrics.jsonl`, `metrics.csv`, `log.txt` | its part of the run's |

@@ -1,6 +1,12 @@
 //! One training step: pictures in, gradients out, weights moved.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use soup_cpu::{Inference, Options, Pool, Training};
 use soup_graph::{Shape, Turning, Weights, rewrite};
@@ -13,6 +19,7 @@ use super::{
 use crate::{
     Error,
     batches::{Loader, Slot},
+    finite::{all_finite, not_finite},
     mixing::Batch,
     optimizers::{OptimizerState, Piece, clip::clip_gradient_norm},
 };
@@ -116,6 +123,10 @@ impl Engines {
         let mut loss = config
             .loss
             .evaluate(logits, &self.targets, labels, &mut self.slope);
+        if !all_finite(logits) {
+            // Some losses leave cells out.
+            loss = f64::NAN;
+        }
         if !config.data.crowd_labels {
             let rows = slots.iter().zip(self.slope.chunks_exact_mut(labels));
             rows.filter(|(slot, _)| matches!(slot, Slot::Crowded(_)))
@@ -150,22 +161,28 @@ impl Engines {
     }
 
     /// Moves the weights by the gradients.
+    ///
+    /// # Errors
+    /// What is no number any more: the gradients, and then the weights are as they were, or the weights or statistics.
     pub fn update(
         &mut self,
         fold: &Fold<'_>,
         weights: &mut Weights,
         optimizer: &mut OptimizerState,
         rate: f32,
-    ) {
+    ) -> Result<(), String> {
         let gradients = &mut self.gradients;
         if let Some(symmetry) = fold.symmetry {
             fold.pool.each(symmetry.parts(gradients), Turning::average);
         }
         let clip_norm = fold.config.train.clip_norm;
         if clip_norm > 0.0 {
-            clip_gradient_norm(gradients, clip_norm);
+            let norm = clip_gradient_norm(gradients, clip_norm);
+            if !norm.is_finite() {
+                return Err(format!("the norm of the gradient is {norm}"));
+            }
         }
-        step(
+        let moved_well = step(
             optimizer,
             rate,
             weights.trainable_mut(),
@@ -178,17 +195,27 @@ impl Engines {
             fold.pool.each(parts, Turning::tie);
             symmetry.tie_statistics(weights.buffers_mut());
         }
+        if moved_well && all_finite(weights.buffers()) {
+            return Ok(());
+        }
+        not_finite(fold.graph, weights).map_or(Ok(()), Err)
     }
 }
 
-/// Moves parameters by their gradients, on all threads.
+/// Moves parameters by their gradients, on all threads; says whether all of them are numbers still.
 pub(super) fn step(
     optimizer: &mut OptimizerState,
     rate: f32,
     parameters: &mut [f32],
     gradients: &[f32],
     pool: &Pool,
-) {
+) -> bool {
     let pieces = optimizer.pieces(rate, parameters, gradients, PIECE);
-    pool.each(pieces, Piece::run);
+    let all_well = AtomicBool::new(true);
+    pool.each(pieces, |piece: Piece<'_>| {
+        if !piece.run() {
+            all_well.store(false, Ordering::Relaxed);
+        }
+    });
+    all_well.into_inner()
 }

@@ -114,22 +114,18 @@ impl Work<'_> {
                 .loss
                 .evaluate(&scores.logits, &scores.targets, labels.len(), &mut slope);
         let epoch = cursor.epoch as usize + 1;
+        let diverged = |what: String| self.diverged(cursor.epoch_step, what);
+        if let Some(what) = self.state.not_finite(fold.graph) {
+            return Err(diverged(what));
+        }
         if !valid_loss.is_finite() {
-            return Err(Error::Diverged {
-                fold: fold.fold,
-                epoch,
-                step: cursor.epoch_step as usize,
-                loss: valid_loss,
-            });
+            return Err(diverged(format!(
+                "the loss of the held-out pictures is {valid_loss}"
+            )));
         }
         let probabilities = scores.probabilities();
         let evaluation = Table::new(&probabilities, &scores.targets, labels, &[0.5])
-            .map_err(|_| Error::Diverged {
-                fold: fold.fold,
-                epoch,
-                step: cursor.epoch_step as usize,
-                loss: valid_loss,
-            })?
+            .map_err(|error| diverged(format!("of the held-out pictures, {error}")))?
             .evaluate();
         let step = cursor.step.saturating_sub(1);
         Ok(EpochRecord {

@@ -12,6 +12,7 @@ use soup_graph::{Graph, Symmetry, Weights, safetensors};
 
 use super::{
     TrainData,
+    divergence::Divergence,
     engines::Engines,
     plan::{Plan, measure},
     state::{self, Best, State},
@@ -58,6 +59,9 @@ impl Fold<'_> {
     pub fn train(&self, progress: &mut dyn Progress) -> Result<FoldSummary, Error> {
         let directory = self.run.fold(self.fold);
         let _lock = directory.take()?;
+        if let Some(found) = Divergence::read(&directory)? {
+            return Err(Error::Diverged(Box::new(found)));
+        }
         let mut state = State::begin(
             self.config,
             state::optimizer(self.config, self.graph, self.symmetry)?,
@@ -66,6 +70,15 @@ impl Fold<'_> {
             self.fold,
         )?;
         let resumed = state.resume(&directory, self.config)?;
+        if resumed && let Some(what) = state.not_finite(self.graph) {
+            return Err(Error::format(
+                &directory.file(state::LAST),
+                format!(
+                    "{what}: this run diverged and its checkpoint cannot be gone on with; begin a new run (--out) with a \
+                     lower train.rate, or with train.clip_norm=1"
+                ),
+            ));
+        }
         let mut loaded = None;
         if !resumed {
             let weights;
@@ -210,7 +223,8 @@ impl Fold<'_> {
                 let part = &slots[micro * train.batch..][..train.batch];
                 engines.micro_batch(self, loader, &mut weights, part, 0, 0)?;
             }
-            engines.update(self, &mut weights, &mut optimizer, 0.0);
+            // What is no number shows again in the first step that counts.
+            let _ = engines.update(self, &mut weights, &mut optimizer, 0.0);
             Ok(())
         })?;
         let image_seconds = step_seconds / images as f64;

@@ -5,6 +5,7 @@
 //! any moment is followed by one that ends with the same bytes.
 
 mod batch_size;
+mod divergence;
 mod engines;
 mod epoch_end;
 mod fold;
@@ -18,6 +19,7 @@ mod state;
 mod work;
 
 pub use batch_size::{BatchSearch, BatchTrial, search as search_batch_size};
+pub use divergence::Divergence;
 pub use fold::FoldSummary;
 pub use out_of_fold::OutOfFold;
 pub(crate) use out_of_fold::{VIEWS_FILE, WITH_VIEWS, write_named};

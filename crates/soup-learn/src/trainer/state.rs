@@ -10,6 +10,7 @@ use crate::{
     average::{Average, Length},
     checkpoint::{self, Checkpoint},
     config::CheckedConfig,
+    finite::{all_finite, not_finite},
     optimizers::OptimizerState,
     runs::{EpochRecord, FoldDirectory, files, refuse_other_settings},
 };
@@ -151,6 +152,25 @@ impl State {
     /// The weights to be judged and kept: the average where there is one.
     pub fn judged(&self) -> &Weights {
         self.average.as_ref().unwrap_or(&self.weights)
+    }
+
+    /// What of all that a checkpoint holds is no number or infinite.
+    pub fn not_finite(&self, graph: &Graph) -> Option<String> {
+        let of_average = || {
+            let found = not_finite(graph, self.average.as_ref()?)?;
+            Some(format!("{found} in their average"))
+        };
+        let of_optimizer = || {
+            let tensors = self.optimizer.tensors().into_iter();
+            let mut wrong = tensors.filter(|(_, values)| !all_finite(values));
+            let (name, _) = wrong.next()?;
+            Some(format!(
+                "a value of the optimiser's {name} is no number or infinite"
+            ))
+        };
+        not_finite(graph, &self.weights)
+            .or_else(of_average)
+            .or_else(of_optimizer)
     }
 
     /// Takes the weights after a step into the average.

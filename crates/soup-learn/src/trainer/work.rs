@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    divergence::Divergence,
     engines::Engines,
     fold::{Fold, FoldSummary},
     pace::{Pace, Part},
@@ -219,12 +220,8 @@ impl Work<'_> {
             let (loss, right) =
                 engines.micro_batch(fold, &self.loader, &mut state.weights, part, epoch, draw)?;
             if !loss.is_finite() {
-                return Err(Error::Diverged {
-                    fold: fold.fold,
-                    epoch: epoch as usize + 1,
-                    step: state.cursor.epoch_step as usize + 1,
-                    loss,
-                });
+                let step = state.cursor.epoch_step + 1;
+                return Err(self.diverged(step, format!("the loss is {loss}")));
             }
             sum += loss;
             let sums = &mut state.cursor.sums;
@@ -239,7 +236,11 @@ impl Work<'_> {
             self.plan.epoch_steps,
             self.plan.steps as f64 / self.plan.epoch_steps as f64,
         );
-        engines.update(fold, &mut state.weights, &mut state.optimizer, rate);
+        let moved = engines.update(fold, &mut state.weights, &mut state.optimizer, rate);
+        if let Err(what) = moved {
+            let step = state.cursor.epoch_step + 1;
+            return Err(self.diverged(step, what));
+        }
         state.cursor.step += 1;
         state.cursor.epoch_step += 1;
         state.update_average(fold.config.average.as_ref(), &self.plan);
@@ -273,7 +274,17 @@ impl Work<'_> {
         }
     }
 
+    /// Ends the training where there is no number any more: nothing of it comes to disk.
+    pub fn diverged(&self, step: u64, what: String) -> Error {
+        let cursor = &self.state.cursor;
+        let best = cursor.best.as_ref().map(|best| best.epoch);
+        Divergence::new(self.fold, cursor.epoch, step, what, best).end(&self.directory)
+    }
+
     pub fn save(&mut self) -> Result<PathBuf, Error> {
+        if let Some(what) = self.state.not_finite(self.fold.graph) {
+            return Err(self.diverged(self.state.cursor.epoch_step, what));
+        }
         self.state.cursor.log_length = self.log.sync()?;
         self.state.save(&self.directory)?;
         self.saved = Instant::now();

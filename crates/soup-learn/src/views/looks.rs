@@ -164,7 +164,7 @@ pub fn look(
     let mut pictures = vec![0.0; batch * input_len];
     let mut targets = vec![0.0; batch * labels];
     let (mut scratch, mut done) = (Scratch::new(), 0);
-    for part in indices.chunks(batch) {
+    for (number, part) in indices.chunks(batch).enumerate() {
         let slots: Vec<Slot> = part.iter().copied().map(Slot::Packed).collect();
         loader.fill(
             &slots,
@@ -178,7 +178,9 @@ pub fn look(
             }
             let outputs = planned.see(view, &pictures, &mut scratch).output(0);
             let columns = outputs.len() / batch;
-            let cells = outputs[..part.len() * columns].iter().enumerate();
+            let outputs = &outputs[..part.len() * columns];
+            member.check_logits(outputs, columns, (number * batch) as u64)?;
+            let cells = outputs.iter().enumerate();
             logits.extend(cells.map(|(cell, &logit)| member.calibrated(cell % columns, logit)));
             done += part.len() as u64;
             note(done);

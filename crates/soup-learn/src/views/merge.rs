@@ -36,7 +36,11 @@ impl Merge {
                 mean(&mut wide.map(log)).exp()
             }
             Self::LogitMean => f64::from(sigmoid(mean(&mut { wide }) as f32)),
-            Self::Max => f64::from(sigmoid(wide.fold(f64::NEG_INFINITY, f64::max) as f32)),
+            Self::Max => {
+                // Not `f64::max`, which makes a number of what is none.
+                let larger = |a: f64, b: f64| if a > b || a.is_nan() { a } else { b };
+                f64::from(sigmoid(wide.fold(f64::NEG_INFINITY, larger) as f32))
+            }
         }
     }
 }

@@ -46,6 +46,11 @@ fn merges_have_numpys_numbers() {
         assert!((ours - expected).abs() < 1e-6, "{merge:?}: {ours}");
     }
     for merge in Merge::ALL {
+        for place in 0..3 {
+            let mut logits = logits;
+            logits[place] = f32::NAN;
+            assert!(merge.probability(logits.into_iter()).is_nan(), "{merge:?}");
+        }
         for (logit, expected) in [(500.0f32, 1.0), (-500.0, 0.0), (0.0, 0.5)] {
             let ours = merge.probability([logit; 3].into_iter());
             assert!((ours - expected).abs() < 1e-7, "{merge:?} {logit}: {ours}");
