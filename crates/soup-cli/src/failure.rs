@@ -1,5 +1,7 @@
 //! From an error to an exit code, a message and a hint.
 
+use std::io::ErrorKind;
+
 use anyhow::Error;
 use soup_decide::{DecideError, ThresholdError};
 use soup_report::track::mlflow::TrackError;
@@ -110,6 +112,9 @@ pub fn message(error: &Error) -> String {
 
 /// What to try, where the command line knows more than the library that failed.
 pub fn hint(error: &Error) -> Option<String> {
+    if let Some(hint) = (error.chain()).find_map(|cause| of_the_disk(cause.downcast_ref()?)) {
+        return Some(hint.to_owned());
+    }
     let hint = match error.downcast_ref::<DecideError>()? {
         DecideError::MissingIds { .. } => {
             "soup predict RUN --images FOLDER --out FILE predicts every picture of a folder"
@@ -118,4 +123,17 @@ pub fn hint(error: &Error) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// What to try where the disk is the reason.
+fn of_the_disk(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
+            "the disk is full: make room and give the same command again; what was written before is whole",
+        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            Some("this disk is read-only: name a place elsewhere with --out")
+        }
+        _ => None,
+    }
 }

@@ -78,6 +78,14 @@ pub trait Examples: Sync {
     /// length, and whatever reading or composing the picture reports.
     fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<(), Error>;
 
+    /// Writes the labels of example `index` alone; quick where they lie apart from the pictures.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    fn load_labels(&self, index: u64, labels: &mut [f32]) -> Result<(), Error> {
+        self.load(index, &mut vec![0; self.shape().len()], labels)
+    }
+
     /// As [`load`](Self::load), and says where the labels are, for sources that know it.
     ///
     /// # Errors

@@ -341,6 +341,10 @@ impl Examples for SubsetExamples {
         self.whole.load(self.row(index)?, pixels, labels)
     }
 
+    fn load_labels(&self, index: u64, labels: &mut [f32]) -> Result<()> {
+        self.whole.load_labels(self.row(index)?, labels)
+    }
+
     fn load_with_boxes(
         &self,
         index: u64,

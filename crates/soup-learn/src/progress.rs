@@ -24,6 +24,13 @@ pub enum Event<'a> {
         /// Optimiser steps done by an earlier process.
         steps_done: u64,
     },
+    /// Where the pictures came from is nothing any more; the run goes on with those that it packed.
+    OwnPictures {
+        /// What the settings name.
+        given: &'a str,
+        /// The run's pack.
+        pack: &'a Path,
+    },
     /// A fold begins with the weights of a file.
     WeightsLoaded {
         /// Fold, counted from 0.
@@ -62,6 +69,15 @@ pub enum Event<'a> {
     },
     /// An epoch is over.
     EpochFinished(&'a EpochRecord),
+    /// The time budget is spent before the schedule is at its end.
+    CutShort {
+        /// Fold, counted from 0.
+        fold: usize,
+        /// Optimiser steps that were done.
+        steps: u64,
+        /// Optimiser steps that the schedule was laid out for.
+        planned: u64,
+    },
     /// A checkpoint was written.
     Checkpoint(&'a Path),
     /// A fold is over (or was, before this process began).

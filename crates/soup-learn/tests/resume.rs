@@ -17,18 +17,25 @@ use std::{
 use soup_learn::{
     Error, ErrorKind, checkpoint,
     progress::Event,
-    trainer::{TrainSummary, train_on},
+    trainer::{TrainRequest, TrainSummary, train_on},
 };
 use soup_random::{Purpose, Stream};
 use support::{Data, request};
 
-/// Names the run's folder to the process that [`train_in_a_process_of_its_own`] is in.
+/// Names the run's folder to the process that [`train_in_a_process_of_its_own`] is in, and its settings.
 const RUN: &str = "SOUP_TEST_RUN";
+const SETTINGS: &str = "SOUP_TEST_SETTINGS";
+/// A training by the clock, of a second or so.
+const MINUTES: &str = "train.minutes=0.01";
 
-fn train(run: &Path) -> Result<TrainSummary, Error> {
+fn train(run: &Path, settings: &[&str], plans_of: Option<&Path>) -> Result<TrainSummary, Error> {
     let data = Data::new();
     let stop = AtomicBool::new(false);
-    train_on(&request(run, &[]), &data.borrow(), &mut (), &stop)
+    let request = TrainRequest {
+        plans_of: plans_of.map(Path::to_owned),
+        ..request(run, settings)
+    };
+    train_on(&request, &data.borrow(), &mut (), &stop)
 }
 
 /// Not a test by itself: what the others start and kill.
@@ -36,15 +43,18 @@ fn train(run: &Path) -> Result<TrainSummary, Error> {
 #[ignore = "started by the other tests"]
 fn train_in_a_process_of_its_own() {
     let Some(run) = std::env::var_os(RUN) else {
+        println!("skipped: {RUN} names no run");
         return;
     };
-    train(Path::new(&run)).unwrap();
+    let settings = std::env::var(SETTINGS).unwrap();
+    train(Path::new(&run), &settings.lines().collect::<Vec<_>>(), None).unwrap();
 }
 
-fn start(run: &Path) -> Child {
+fn start(run: &Path, settings: &[&str]) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "train_in_a_process_of_its_own"])
         .env(RUN, run)
+        .env(SETTINGS, settings.join("\n"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -137,21 +147,22 @@ fn assert_same(killed: &Path, reference: &BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-fn kill_until_done(kills_wanted: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let undisturbed = folder.path().join("undisturbed");
-    let begun = Instant::now();
-    assert!(start(&undisturbed).wait().unwrap().success());
-    let length = begun.elapsed();
-    let reference = remains(&undisturbed);
-    assert!(reference.contains_key(Path::new("fold1/model.safetensors")));
+/// How often a test kills; SOUP_KILLS=20 kills that often.
+fn kills_wanted() -> usize {
+    let wanted = std::env::var("SOUP_KILLS");
+    wanted.map_or(3, |wanted| wanted.parse().expect("SOUP_KILLS is a number"))
+}
 
-    let mut moments = Stream::new(std::process::id().into(), Purpose::Bootstrap, 0, 0);
+/// Kills runs at drawn moments, as often as is wanted, each until it ends; `look` sees each after every kill and, told
+/// so, at its end.
+fn kill_until_done(settings: &[&str], length: Duration, look: &mut dyn FnMut(&Path, bool)) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut moments = Stream::new(26, Purpose::Bootstrap, 0, 0);
     let (mut kills, mut runs) = (0, 0);
-    while kills < kills_wanted {
+    while kills < kills_wanted() {
         let run = folder.path().join(format!("killed{runs}"));
         loop {
-            let mut child = start(&run);
+            let mut child = start(&run, settings);
             let delay = length.mul_f32(moments.range(0.02, 0.7));
             thread::sleep(delay.max(Duration::from_millis(1)));
             if let Some(status) = child.try_wait().unwrap() {
@@ -161,22 +172,68 @@ fn kill_until_done(kills_wanted: usize) {
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
+            look(&run, false);
         }
-        assert_same(&run, &reference);
+        look(&run, true);
         runs += 1;
     }
     println!("{kills} kills in {runs} runs, every file equal");
 }
 
 #[test]
-fn killed_runs_end_with_the_same_bytes() {
-    kill_until_done(3);
+fn runs_by_epochs_that_were_killed_end_with_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let undisturbed = folder.path().join("undisturbed");
+    let begun = Instant::now();
+    assert!(start(&undisturbed, &[]).wait().unwrap().success());
+    let length = begun.elapsed();
+    let reference = remains(&undisturbed);
+    assert!(reference.contains_key(Path::new("fold1/model.safetensors")));
+    kill_until_done(&[], length, &mut |run, ended| {
+        if ended {
+            assert_same(run, &reference);
+        }
+    });
 }
 
+/// The text of each fold's plans but its end, which grows.
+fn plans(run: &Path) -> [String; 2] {
+    [0, 1].map(|fold| {
+        let text = fs::read_to_string(run.join(format!("fold{fold}/plan.json")));
+        let text = text.unwrap_or_default();
+        text.trim_end_matches("]}").to_owned()
+    })
+}
+
+/// What the clock decided is decided for good, and with it the run ends with the same bytes however often it is killed.
 #[test]
-#[ignore = "takes a minute"]
-fn runs_killed_many_times_end_with_the_same_bytes() {
-    kill_until_done(40);
+fn runs_by_minutes_that_were_killed_end_with_the_bytes_of_their_plans() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [MINUTES, "train.checkpoint_steps=5"];
+    let begun = Instant::now();
+    let whole = folder.path().join("whole");
+    assert!(start(&whole, &settings).wait().unwrap().success());
+    let length = begun.elapsed();
+    let replay = |run: &Path| {
+        let again = folder.path().join("again");
+        train(&again, &settings, Some(run)).unwrap();
+        assert_same(run, &remains(&again));
+        assert_ne!(plans(run), [const { String::new() }; 2]);
+        fs::remove_dir_all(again).unwrap();
+    };
+    replay(&whole);
+    let mut before = plans(&folder.path().join("none"));
+    kill_until_done(&settings, length, &mut |run, ended| {
+        let now = plans(run);
+        for (now, before) in now.iter().zip(&before) {
+            assert!(now.starts_with(before), "{before} became {now}");
+        }
+        before = now;
+        if ended {
+            replay(run);
+            before.fill(String::new());
+        }
+    });
 }
 
 /// Ctrl-C after every step there is, and not one file differs.
@@ -184,7 +241,7 @@ fn runs_killed_many_times_end_with_the_same_bytes() {
 fn a_run_interrupted_after_every_step_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let undisturbed = folder.path().join("undisturbed");
-    train(&undisturbed).unwrap();
+    train(&undisturbed, &[], None).unwrap();
     let run = folder.path().join("interrupted");
     let data = Data::new();
     let mut interruptions = 0;

@@ -67,6 +67,7 @@ fn a_run_from_settings_alone_learns_and_its_model_file_predicts_the_same() {
         run: &path,
         network: None,
         folds: None,
+        plans_of: None,
     };
     let mut losses = Vec::new();
     let mut progress = |event: &Event<'_>| {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use soup_cpu::Pool;
 use soup_data::PictureShape;
+use soup_learn::config::CheckedConfig;
 use soup_learn::metrics::{Bootstrap, Evaluation, Intervals, RowMetric};
 use soup_learn::model::{Question, Session};
 use soup_learn::predictor::Predictor;
@@ -52,8 +53,10 @@ pub struct Judged {
     pub evaluation: Evaluation,
     /// Their 95 % intervals.
     pub intervals: Intervals,
-    /// Size of the pictures.
-    pub picture: PictureShape,
+    /// Size of the pictures, where they are there.
+    pub picture: Option<PictureShape>,
+    /// Why the pictures could not be looked at, where they could not; the run's own files tell the rest.
+    pub not_seen: Option<String>,
     /// Trainable parameters and multiply-adds of a network.
     pub network: Option<(usize, u64)>,
     /// The most wrong pictures.
@@ -66,7 +69,7 @@ impl Judged {
     /// Judges a run, and looks at its pictures once more.
     ///
     /// # Errors
-    /// As [`OutOfFold::read`] and [`OwnedData::open`]; [`Error::Format`] for predictions that are none.
+    /// As [`OutOfFold::read`] and [`OwnedData::held_out`]; [`Error::Format`] for predictions that are none.
     pub fn read(run: &Run, wanted: Wanted, stop: &AtomicBool) -> Result<Self, Error> {
         let found = OutOfFold::read(&run.path, stop)?;
         let (rows, probabilities, targets) = held_out(&found);
@@ -77,11 +80,8 @@ impl Judged {
             answers: probabilities.iter().map(|p| *p > 0.5).collect(),
             evaluation,
             intervals,
-            picture: PictureShape {
-                height: 0,
-                width: 0,
-                channels: 0,
-            },
+            picture: None,
+            not_seen: None,
             network: None,
             wrong: Vec::new(),
             samples: Vec::new(),
@@ -90,7 +90,11 @@ impl Judged {
             probabilities,
             targets,
         };
-        judged.look(run, &losses, wanted, stop)?;
+        let config = run.config.clone().check()?;
+        match OwnedData::held_out(&config, &RunDirectory::at(&run.path)) {
+            Ok(owned) => judged.look(&run.path, &config, &owned, &losses, wanted, stop)?,
+            Err(error) => judged.not_seen = Some(error.to_string()),
+        }
         Ok(judged)
     }
 
@@ -131,25 +135,26 @@ impl Judged {
     /// Reads the pictures that are shown.
     fn look(
         &mut self,
-        run: &Run,
+        run: &Path,
+        config: &CheckedConfig,
+        owned: &OwnedData,
         losses: &[f64],
         wanted: Wanted,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
-        let config = run.config.clone().check()?;
-        let owned = OwnedData::open(&config, &RunDirectory::at(&run.path), stop)?;
         let data = owned.borrow();
         let examples = (data.packed.or(data.held_out))
             .ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
-        self.picture = examples.shape();
-        let seen = config.transforms.evaluation().output_shape(self.picture);
+        let picture = examples.shape();
+        self.picture = Some(picture);
+        let seen = config.transforms.evaluation().output_shape(picture);
         self.network = seen.ok().and_then(|shape| {
             let graph = config.model.build(shape, self.labels().len()).ok()?;
             Some((graph.trainable_len(), graph.multiply_adds()))
         });
 
         let load = |row: usize| -> Result<Vec<u8>, Error> {
-            let mut pixels = vec![0; self.picture.len()];
+            let mut pixels = vec![0; picture.len()];
             let mut labels = vec![0.0; self.found.label_names.len()];
             examples.load(row as u64, &mut pixels, &mut labels)?;
             Ok(pixels)
@@ -157,7 +162,7 @@ impl Judged {
         let all = self.found.ids.len();
         let samples: Vec<Seen> = (0..wanted.samples.min(all))
             .map(|place| place * all / wanted.samples.min(all))
-            .map(|row| Ok(self.seen(row, &load(row)?)))
+            .map(|row| Ok(self.seen(row, &load(row)?, picture)))
             .collect::<Result<_, Error>>()?;
 
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
@@ -166,29 +171,31 @@ impl Judged {
         let mut wrong: Vec<(usize, Wrong, Vec<u8>)> = Vec::new();
         for place in order {
             let pixels = load(self.rows[place])?;
-            wrong.push((place, self.wrong(place, losses[place], &pixels), pixels));
+            let of = self.wrong(place, losses[place], &pixels, picture);
+            wrong.push((place, of, pixels));
         }
-        self.add_heats(&run.path, &mut wrong, stop)?;
+        self.add_heats(run, &mut wrong, picture, stop)?;
         self.wrong = wrong.into_iter().map(|of| of.1).collect();
         self.samples = samples;
         Ok(())
     }
 
-    fn seen(&self, row: usize, pixels: &[u8]) -> Seen {
+    fn seen(&self, row: usize, pixels: &[u8], picture: PictureShape) -> Seen {
         let labels = self.labels().len();
         let targets = &self.found.targets[row * labels..][..labels];
         Seen {
             id: self.found.ids[row].clone(),
             fold: self.found.folds[row],
             labels: (0..labels).filter(|at| targets[*at] > 0.5).collect(),
-            picture: Shown::picture(pixels, self.picture),
+            picture: Shown::picture(pixels, picture),
         }
     }
 
-    fn wrong(&self, place: usize, loss: f64, pixels: &[u8]) -> Wrong {
+    fn wrong(&self, place: usize, loss: f64, pixels: &[u8], picture: PictureShape) -> Wrong {
         let labels = self.labels().len();
         let probabilities = &self.probabilities[place * labels..][..labels];
-        Wrong::of(self.seen(self.rows[place], pixels), loss, probabilities)
+        let seen = self.seen(self.rows[place], pixels, picture);
+        Wrong::of(seen, loss, probabilities)
     }
 
     /// Adds the maps of the worst answers, by the network of the fold that held the picture out.
@@ -196,6 +203,7 @@ impl Judged {
         &self,
         path: &Path,
         wrong: &mut [(usize, Wrong, Vec<u8>)],
+        picture: PictureShape,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         let mut folds: Vec<u32> = wrong.iter().map(|of| of.1.seen.fold).collect();
@@ -211,8 +219,8 @@ impl Judged {
                 continue;
             }
             let predictor = Predictor::open(&[path.to_owned()], Some(&[fold as usize]))?;
-            let model = predictor.model(Some(self.picture))?;
-            let mut session = Session::new(&model, self.picture, &pool)?;
+            let model = predictor.model(Some(picture))?;
+            let mut session = Session::new(&model, picture, &pool)?;
             if session.map_size().is_none() {
                 return Ok(());
             }

@@ -57,6 +57,10 @@ impl Progress for TrainingProgress {
                      held out, {epochs} epochs, {steps} steps{resumed}"
                 ));
             }
+            Event::OwnPictures { given, pack } => self.note(&format!(
+                "{given} is not there any more; the run goes on with the pictures that it packed, {}",
+                pack.display()
+            )),
             Event::WeightsLoaded { fold, what } => {
                 self.note(&format!("fold {fold}: weights of {what}"));
             }
@@ -98,6 +102,14 @@ impl Progress for TrainingProgress {
             }
             Event::EpochFinished(record) => self.note(&epoch_line(record)),
             Event::Checkpoint(_) => {}
+            Event::CutShort {
+                fold,
+                steps,
+                planned,
+            } => self.note(&format!(
+                "fold {fold}: the time budget is spent, {steps} steps of the {planned} that the schedule was laid out \
+                 for"
+            )),
             Event::FoldFinished {
                 fold,
                 best_epoch,

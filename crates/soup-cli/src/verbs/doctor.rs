@@ -10,7 +10,8 @@ use soup_data::dataset::{
     Channels, Columns, Dataset, FolderExamples, LabelTable, LeftOut, Reading, SampleRange,
 };
 use soup_data::doctor::{
-    Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, read_sources,
+    Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, packed,
+    read_sources,
 };
 use soup_data::folds::Folds;
 use soup_data::pack::Pack;
@@ -113,6 +114,8 @@ struct Data {
     pictures: Source,
     file_names: Vec<String>,
     left_out: Option<LeftOut>,
+    /// Of a pack: whether its pictures are what was packed.
+    packed: Option<Finding>,
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
@@ -159,14 +162,15 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         Source::Pack(_) => fault,
         Source::Folder(folder) => all_faults(folder.dataset(), Reading::default(), fault, &stop),
     })?;
-    let mut findings = examine(&Patient {
+    let mut findings = Vec::from_iter(data.packed.clone());
+    findings.extend(examine(&Patient {
         table: &data.table,
         file_names: Some(&data.file_names),
         fingerprints: Some(&fingerprints),
         folds: folds.as_ref(),
         samples: data.pictures.samples(),
         sources: sources.as_ref(),
-    });
+    }));
     if let Some(run) = run {
         let twins = |finding: &Finding| {
             finding.verdict == Verdict::Problem
@@ -210,6 +214,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
             path: path.to_path_buf(),
             table: pack.table().clone(),
             file_names: pack.file_names().to_vec(),
+            packed: Some(packed(&pack)),
             pictures: Source::Pack(pack),
             left_out: None,
         });
@@ -224,6 +229,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
             .filter_map(|index| dataset.file_name(index).map(str::to_owned))
             .collect(),
         pictures: Source::Folder(dataset.examples(Channels::default())?),
+        packed: None,
     })
 }
 

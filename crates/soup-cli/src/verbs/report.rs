@@ -117,6 +117,16 @@ fn read(
     let mut runs = Vec::new();
     for path in &arguments.paths {
         let shown = of(path)?;
+        if let Ok(Judged {
+            not_seen: Some(reason),
+            ..
+        }) = &shown.judged
+        {
+            console.note(&format!(
+                "{}: the page shows no pictures: {reason}",
+                path.display()
+            ));
+        }
         if let Err(reason) = &shown.judged {
             console.note(&format!(
                 "{}: the page shows no predictions: {reason}",

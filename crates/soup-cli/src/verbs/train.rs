@@ -10,9 +10,11 @@ use serde::Serialize;
 use soup_data::Examples;
 use soup_data::dataset::{Columns, Dataset};
 use soup_data::pack::Pack;
-use soup_learn::config::{CheckedConfig, Config};
+use soup_learn::config::CheckedConfig;
 use soup_learn::runs::RunDirectory;
-use soup_learn::trainer::{BatchTrial, TrainRequest, TrainSummary, search_batch_size, train};
+use soup_learn::trainer::{
+    BatchTrial, CutShort, TrainRequest, TrainSummary, search_batch_size, train,
+};
 
 use super::{Folds, path_setting};
 use crate::console::{Console, Report};
@@ -23,8 +25,11 @@ use crate::progress::TrainingProgress;
 /// Train a network on the folds of a data set
 ///
 /// Writes a run: settings, folds, metrics, the best weights of each fold and the probabilities of
-/// the held-out pictures. Ctrl-C or a kill loses nothing: the same command goes on and ends with the
-/// same bytes. Several processes may train different folds of one run.
+/// the held-out pictures. Ctrl-C or a kill loses nothing: the same command, or --out RUN alone, goes on.
+/// By train.epochs a run that was killed ends with the bytes of one that was not. By train.minutes (the
+/// presets hour and best, quickstart) the clock decides how many steps there are; what it decided is kept
+/// in RUN/fold0/plan.json and followed, and --plans-of RUN trains to the same bytes again. Several
+/// processes may train different folds of one run.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,6 +37,8 @@ Examples:
   soup train --preset quick --data pack/ --out runs/quick --fold 0,2 train.epochs=20
   soup train --preset quick --data pack/ --out runs/fast --auto-batch train.rate_rule=sqrt
   soup train --preset my.toml --data pack/ --out runs/mine model.name=repvgg_a0 train.rate=1e-3
+  soup train --out runs/mine --fold 1                         goes on with its own settings
+  soup train --preset hour --data pack/ --out runs/again --plans-of runs/hour
 
 Presets are dacon12 (the founding recipe), quick (quickstart's), hour and best (letters, in one
 hour or two and a quarter), or a TOML file, which may start from one (preset = \"hour\").
@@ -39,7 +46,8 @@ RUN/config.toml shows every key that there is, and can be a preset itself. Witho
 picture is composed:
   soup train --preset quick --out runs/endless data.compose_share=1")]
 pub struct Arguments {
-    /// Settings to start from: a preset's name or a TOML file [default: every key's default]
+    /// Settings to start from: a preset's name or a TOML file [default: those of the run that is there, else every
+    /// key's default]
     #[arg(long, value_name = "P")]
     preset: Option<String>,
 
@@ -60,6 +68,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDS", default_value = "all")]
     fold: Folds,
 
+    /// Follow the plans that another run with these settings made by its clock, and end with its bytes
+    #[arg(long, value_name = "RUN")]
+    plans_of: Option<PathBuf>,
+
     /// Settings laid over the preset: section.key=value
     #[arg(value_name = "SETTINGS")]
     settings: Vec<String>,
@@ -78,6 +90,9 @@ pub struct Facts {
     oof_loss: f64,
     /// Pictures that a fold has held out so far.
     oof_pictures: usize,
+    /// Folds of the run, and those that are trained to their end, by this command or another.
+    fold_count: usize,
+    folds_trained: usize,
     seconds: f64,
 }
 
@@ -87,6 +102,8 @@ struct FoldFacts {
     best_epoch: usize,
     best_loss: f64,
     best_accuracy: f64,
+    /// Where the time budget was spent before the schedule was at its end.
+    cut_short: Option<CutShort>,
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
@@ -96,18 +113,21 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         settings.push(path_setting("data.path", data)?);
     }
     let stop = interrupt::watch()?;
+    let run = RunDirectory::at(&arguments.out);
+    let preset = arguments.preset.as_deref();
     if arguments.auto_batch {
-        let config = Config::load(arguments.preset.as_deref(), &settings)?.check()?;
+        let config = run.settings(preset, &settings)?.check()?;
         let batch = auto_batch(&arguments.out, &config, &stop, console)?;
         settings.push(format!("train.batch={batch}"));
     }
-    let config = Config::load(arguments.preset.as_deref(), &settings)?.check()?;
+    let config = run.settings(preset, &settings)?.check()?;
     say_what_is_trained_on(&config, console)?;
     let request = TrainRequest {
         config,
         run: &arguments.out,
         network: None,
         folds: arguments.fold.0.clone(),
+        plans_of: arguments.plans_of.clone(),
     };
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
     let own = arguments.out.join("pictures.pack");
@@ -118,7 +138,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         console.warn(&warning.replace("--max-value ", "data.max_value="));
     }
     let facts = Facts::new(&arguments.out, &summary, started);
-    let text = facts.text(&summary);
+    let text = facts.text();
     Report::new(facts, text)
 }
 
@@ -176,6 +196,7 @@ impl Facts {
             best_epoch: fold.best.epoch,
             best_loss: fold.best.loss,
             best_accuracy: fold.best.accuracy,
+            cut_short: fold.cut_short,
         });
         Self {
             run: run.to_path_buf(),
@@ -185,11 +206,13 @@ impl Facts {
             oof_map: summary.out_of_fold.mean_average_precision,
             oof_loss: summary.out_of_fold.loss,
             oof_pictures: summary.out_of_fold_images,
+            fold_count: summary.fold_count,
+            folds_trained: summary.folds_trained,
             seconds: started.elapsed().as_secs_f64(),
         }
     }
 
-    fn text(&self, summary: &TrainSummary) -> String {
+    fn text(&self) -> String {
         let run = self.run.display();
         let mut text = String::new();
         for fold in &self.folds {
@@ -200,13 +223,13 @@ impl Facts {
         }
         text.push_str(&format!(
             "out of fold, {} pictures: loss {:.4}, accuracy {:.4}\n\
-             {} of {} folds in {run}\n\
+             {} of {} folds are trained in {run}\n\
              next: soup predict {run} --images FOLDER --out probs.csv\n",
             self.oof_pictures,
             self.oof_loss,
             self.oof_accuracy,
-            self.folds.len(),
-            summary.fold_count,
+            self.folds_trained,
+            self.fold_count,
         ));
         text
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use soup_data::transforms::View;
 use soup_learn::metrics::{Bootstrap, Difference, RowMetric};
 use soup_learn::predictor::PredictOptions;
+use soup_learn::runs::RunDirectory;
 use soup_learn::views::{Candidate, HeldOut, Merge, ViewTrial, ViewTrials, Views};
 
 use crate::console::{Console, Report};
@@ -57,6 +58,11 @@ pub struct Arguments {
     /// Threads; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
+
+    /// The views that are kept, for soup predict --tta; the run stays as it is [default: RUN/tta.json, for soup decide
+    /// too]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -114,15 +120,24 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         ..PredictOptions::default()
     };
     let stop = interrupt::watch()?;
-    let (run, pictures, metric) = (&arguments.run, arguments.pictures, arguments.metric);
-    let facts = measure(run, &candidates, pictures, options, metric, console, &stop)?;
+    let place = (arguments.run.as_path(), arguments.out.as_deref());
+    let (pictures, metric) = (arguments.pictures, arguments.metric);
+    let facts = measure(
+        place,
+        &candidates,
+        pictures,
+        options,
+        metric,
+        console,
+        &stop,
+    )?;
     let text = facts.text();
     Report::new(facts, text)
 }
 
-/// Measures the candidates on pictures that a run held out, and writes into the run what is kept.
+/// Measures the candidates on pictures that a run held out, and writes what is kept into the run or a file.
 pub fn measure(
-    run: &Path,
+    (run, out): (&Path, Option<&Path>),
     candidates: &[Candidate],
     pictures: Option<usize>,
     options: PredictOptions,
@@ -138,6 +153,13 @@ pub fn measure(
     }
     let views = Views::new(views, Merge::Mean).map_err(|error| Usage(error.to_string()))?;
     let options = PredictOptions { views, ..options };
+    let is_kept = out.is_some() || RunDirectory::at(run).is_writable();
+    if !is_kept {
+        console.note(&format!(
+            "{} cannot be written to: what helps is shown but not kept; --out FILE keeps it elsewhere",
+            run.display()
+        ));
+    }
     let started = Instant::now();
     let mut bar: Option<Bar> = None;
     let mut note = |done, total| {
@@ -158,14 +180,24 @@ pub fn measure(
         metric.row_metric(),
         &Bootstrap::default(),
     )?;
-    held_out.write(run, &trials.kept)?;
+    let is_plain = trials.kept.is_plain();
+    let written = match out {
+        Some(out) => (!is_plain).then(|| out.to_path_buf()),
+        None => (is_kept && !is_plain).then(|| run.join("tta.json")),
+    };
+    match (out, &written) {
+        (Some(_), Some(path)) => HeldOut::write_views(path, &trials.kept)?,
+        (Some(_), None) => {}
+        (None, _) if is_kept => held_out.write(run, &trials.kept)?,
+        (None, _) => {}
+    }
     let (pictures, views) = (held_out.folds.len(), options.views.views().len());
     Ok(Facts {
         run: run.to_path_buf(),
         pictures,
         views,
         metric: metric.name(),
-        out: (!trials.kept.is_plain()).then(|| run.join("tta.json")),
+        out: written,
         trials,
         seconds,
         looks_per_second: (pictures * views) as f64 / seconds,
@@ -219,11 +251,24 @@ impl Facts {
         }
         text.push_str(&format!(
             "\nkept {kept}, merged by {}: {} where each picture is judged by what others chose, for \
-             {} looks a picture instead of one\nwritten to {run}/tta.json; next: soup decide {run}\n",
+             {} looks a picture instead of one\n",
             kept.merge().name(),
             in_words(&self.trials.gain),
             kept.views().len(),
         ));
+        match &self.out {
+            Some(out) if *out == self.run.join("tta.json") => {
+                text.push_str(&format!(
+                    "written to {}; next: soup decide {run}\n",
+                    out.display()
+                ));
+            }
+            Some(out) => text.push_str(&format!(
+                "written to {0}; next: soup predict {run} --tta {0}\n",
+                out.display()
+            )),
+            None => text.push_str("not written\n"),
+        }
         text
     }
 }

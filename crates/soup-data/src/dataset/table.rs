@@ -1,7 +1,10 @@
 //! The rows of a data set: one id a picture and, where there are any, its 0/1 labels.
 
+use std::collections::HashMap;
+
 use twox_hash::xxhash3_128::Hasher;
 
+use crate::problems::Problems;
 use crate::{Error, Result};
 
 /// The hash that manifests hold: XXH3 of 128 bits, in hexadecimal. It finds damage and mix-ups; it is
@@ -91,5 +94,90 @@ impl LabelTable {
         }
         hasher.write(&self.labels);
         format!("xxh3-128:{:032x}", hasher.finish_128())
+    }
+
+    /// How the table `now` differs from this one, which is older: a line a difference, the first hundred, and how many
+    /// more there are; nothing where the two are equal.
+    pub fn difference(&self, now: &Self) -> Option<String> {
+        if self == now {
+            return None;
+        }
+        let mut lines = Vec::new();
+        if self.label_names != now.label_names {
+            let (then, now) = (self.label_names.join(", "), now.label_names.join(", "));
+            lines.push(format!("the labels were {then} and are {now}"));
+        }
+        let rows = |table: &Self| -> HashMap<String, usize> {
+            let ids = table.ids.iter().cloned();
+            ids.enumerate().map(|(row, id)| (id, row)).collect()
+        };
+        // Only looked up, never walked: their order reaches nothing.
+        let (rows_then, rows_now) = (rows(self), rows(now));
+        for (row, id) in self.ids.iter().enumerate() {
+            let Some(now_row) = rows_now.get(id) else {
+                lines.push(format!("picture `{id}` is gone"));
+                continue;
+            };
+            if self.label_names != now.label_names {
+                continue;
+            }
+            let (then, now) = (self.labels(row), now.labels(*now_row));
+            let cells = then.unwrap_or_default().iter().zip(now.unwrap_or_default());
+            for ((then, now), name) in cells.zip(&self.label_names) {
+                if then != now {
+                    lines.push(format!(
+                        "picture `{id}`: label `{name}` was {then} and is {now}"
+                    ));
+                }
+            }
+        }
+        let new = now.ids.iter().filter(|id| !rows_then.contains_key(*id));
+        lines.extend(new.map(|id| format!("picture `{id}` is new")));
+        if lines.is_empty() {
+            lines.push("the pictures stand in another order".to_owned());
+        }
+        let more = lines.len().saturating_sub(Problems::SHOWN);
+        lines.truncate(Problems::SHOWN);
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        Some(lines.join("\n  "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn table(ids: &[&str], names: &[&str], labels: &[u8]) -> LabelTable {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        LabelTable::new(owned(ids), owned(names), labels.to_vec())
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let old = table(&["p", "q"], &["a", "b"], &[0, 1, 1, 1]);
+        assert_eq!(old.difference(&old.clone()), None);
+        let now = table(&["q", "r"], &["a", "b"], &[1, 0, 0, 0]);
+        assert_eq!(
+            old.difference(&now).unwrap(),
+            "picture `p` is gone\n  picture `q`: label `b` was 1 and is 0\n  picture `r` is new"
+        );
+        let now = table(&["p", "q"], &["a", "c"], &[0, 1, 1, 1]);
+        assert_eq!(
+            old.difference(&now).unwrap(),
+            "the labels were a, b and are a, c"
+        );
+        let now = table(&["q", "p"], &["a", "b"], &[1, 1, 0, 1]);
+        assert_eq!(
+            old.difference(&now).unwrap(),
+            "the pictures stand in another order"
+        );
+        let ids: Vec<String> = (0..250).map(|id| id.to_string()).collect();
+        let many = LabelTable::new(ids, vec!["a".into(), "b".into()], vec![0; 500]);
+        let lines = old.difference(&many).unwrap();
+        assert_eq!(lines.lines().count(), 101);
+        assert!(lines.ends_with("\n  and 152 more"), "{lines}");
     }
 }

@@ -11,6 +11,7 @@ mod folds;
 mod labels;
 mod levels;
 mod likeness;
+mod packed;
 mod sources;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ use crate::folds::Folds;
 
 pub use fingerprints::Fingerprints;
 pub use likeness::{Likeness, groups};
+pub use packed::packed;
 pub use sources::{Sources, read_sources};
 
 /// How bad a finding is.

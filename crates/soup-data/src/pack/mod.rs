@@ -105,19 +105,24 @@ impl Pack {
     /// # Errors
     /// [`Error::Format`] with the first picture that differs.
     pub fn verify(&self) -> Result<()> {
-        for (index, expected) in self.pixels.iter().enumerate() {
-            if content_hash(self.picture(index)) != *expected {
-                return Err(Error::format(
-                    self.path.join(PICTURES),
-                    format!(
-                        "picture {index} (from 0, `{}`) is not what was packed",
-                        self.table.ids()[index]
-                    ),
-                    "the disk or a program changed it: make the pack again with `soup pack`",
-                ));
-            }
-        }
-        Ok(())
+        let Some(index) = self.damaged().first().copied() else {
+            return Ok(());
+        };
+        Err(Error::format(
+            self.path.join(PICTURES),
+            format!(
+                "picture {index} (from 0, `{}`) is not what was packed",
+                self.table.ids()[index]
+            ),
+            "the disk or a program changed it: make the pack again with `soup pack`",
+        ))
+    }
+
+    /// The pictures whose pixels do not have the hash in the manifest, from 0.
+    pub fn damaged(&self) -> Vec<usize> {
+        let hashes = self.pixels.iter().enumerate();
+        let other = hashes.filter(|(index, hash)| content_hash(self.picture(*index)) != **hash);
+        other.map(|(index, _)| index).collect()
     }
 
     /// The folder.
@@ -219,5 +224,13 @@ impl Examples for Pack {
         self.table.load_labels(index as usize, labels)?;
         pixels.copy_from_slice(picture);
         Ok(())
+    }
+
+    fn load_labels(&self, index: u64, labels: &mut [f32]) -> Result<(), Error> {
+        let len = self.table.len() as u64;
+        if index >= len {
+            return Err(Error::OutOfRange { index, len });
+        }
+        self.table.load_labels(index as usize, labels)
     }
 }

@@ -105,6 +105,18 @@ impl Config {
         Self::from_table(table)
     }
 
+    /// These settings with `section.key=value` arguments laid over them.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn with(&self, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut table = self.to_table();
+        for text in overrides {
+            overrides::apply(&mut table, text)?;
+        }
+        Self::from_table(table)
+    }
+
     fn from_table(table: Table) -> Result<Self, ConfigError> {
         let config: Self = decode::decode(table.clone())?;
         merge::refuse_ignored(&table, &config.to_table())?;

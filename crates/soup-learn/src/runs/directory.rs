@@ -44,6 +44,7 @@ const HARMLESS: [&str; 6] = [
     "train.checkpoint_seconds",
     "train.checkpoint_steps",
     "train.keep_epochs",
+    // What lies there is compared with what the run had.
     "data.path",
     "folds.file",
 ];
@@ -81,6 +82,11 @@ impl RunDirectory {
         Lock::wait(&self.file("lock"))
     }
 
+    /// Whether files can be written here; a run on a read-only disk can still be looked at.
+    pub fn is_writable(&self) -> bool {
+        Lock::can_be_taken(&self.file("lock"))
+    }
+
     /// Makes the folder and writes the settings, or checks that a run with these settings is
     /// there.
     ///
@@ -98,6 +104,30 @@ impl RunDirectory {
             refuse_other_settings(&path, &old, config)?;
         }
         files::write_bytes(&path, config.to_toml().as_bytes())
+    }
+
+    /// The settings that a command asks for: a preset and `section.key=value` arguments over the defaults or, where the
+    /// run is there, over its own settings. With a preset, only the pictures are still those of the run where none are
+    /// named.
+    ///
+    /// # Errors
+    /// As [`Config::load`] and [`config`](Self::config).
+    pub fn settings(&self, preset: Option<&str>, overrides: &[String]) -> Result<Config, Error> {
+        let own = match self.file("config.toml").is_file() {
+            true => Some(self.config()?),
+            false => None,
+        };
+        let Some(own) = own else {
+            return Ok(Config::load(preset, overrides)?);
+        };
+        if preset.is_none() {
+            return Ok(own.with(overrides)?);
+        }
+        let mut asked = Config::load(preset, overrides)?;
+        if asked.data.path.is_empty() {
+            asked.data.path = own.data.path;
+        }
+        Ok(asked)
     }
 
     /// The settings of a run that is there.
@@ -199,7 +229,7 @@ pub fn refuse_other_settings(source: &Path, old: &Table, config: &Config) -> Res
 /// | `model.safetensors` | the same weights by timm's names |
 /// | `epochNNN.ckpt` | weights of the last epochs, as many as `train.keep_epochs` asks |
 /// | `diverged.json` | where and how training diverged, if it did |
-/// | `plan.json` | the number of steps that a time budget came to at first; `last.ckpt` knows what became of it |
+/// | `plan.json` | with a time budget: how many steps there will be, as the clock decided it before the first step and after each epoch |
 /// | `valid.npy` | probabilities of the held-out pictures, at the end |
 /// | `metrics.jsonl`, `metrics.csv`, `log.txt` | its part of the run's |
 /// | `sessions.jsonl` | when and where a process took the fold up |
@@ -238,8 +268,10 @@ impl FoldDirectory {
     pub fn metrics(&self) -> Result<Vec<EpochRecord>, Error> {
         let path = self.file("metrics.jsonl");
         let text = files::read_text(&path)?.unwrap_or_default();
-        metrics::from_json_lines(&text)
-            .map_err(|(line, error)| Error::format(&path, format!("line {line}: {error}")))
+        metrics::from_json_lines(&text).map_err(|(line, error)| {
+            let hint = "soup train with this run as --out makes it anew from the checkpoint";
+            Error::format(&path, format!("line {line}: {error}; {hint}"))
+        })
     }
 
     /// Writes the fold's metrics, whole.

@@ -23,6 +23,11 @@ impl Lock {
             .map_err(Error::file(path, "open"))
     }
 
+    /// Whether the system lets this process open the lock.
+    pub fn can_be_taken(path: &Path) -> bool {
+        Self::open(path).is_ok()
+    }
+
     /// Takes the lock `path` on `subject`, or refuses where another process has it.
     ///
     /// # Errors

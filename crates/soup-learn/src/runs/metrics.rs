@@ -37,7 +37,7 @@ pub struct EpochRecord {
     pub valid_map: f64,
     /// Whether this is the fold's best epoch so far.
     pub best: bool,
-    /// Wall time of the epoch in seconds, since its start or since the run was resumed in it.
+    /// Seconds of the epoch, by all processes that worked on it; time in which none ran does not count.
     pub seconds: f64,
     /// Training pictures a second.
     pub images_per_second: f64,

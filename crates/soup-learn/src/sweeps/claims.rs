@@ -146,7 +146,13 @@ impl Worker {
         let last = shown.iter().filter_map(|path| written(path)).max();
         let now = written(&workers.join(&self.name));
         Ok(match (last, now) {
-            (Some(last), Some(now)) => now.duration_since(last).unwrap_or_default() > self.stale,
+            // A life shown later than now is one from before the machine's clock was set back.
+            (Some(last), Some(now)) => {
+                let apart = now
+                    .duration_since(last)
+                    .unwrap_or_else(|error| error.duration());
+                apart > self.stale
+            }
             _ => false,
         })
     }
@@ -232,6 +238,19 @@ mod tests {
         assert!(two.claim("c").unwrap().is_some());
         drop((one, two));
         assert_eq!(fs::read_dir(directory.file("workers")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_dead_workers_claim_is_taken_over_though_the_clock_was_set_back() {
+        let (_folder, directory) = sweep();
+        let claim = directory.file("claims/c");
+        fs::write(&claim, "dead").unwrap();
+        let worker = Worker::start(&directory, Duration::from_secs(60)).unwrap();
+        assert!(worker.claim("c").unwrap().is_none());
+        let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+        let file = File::options().write(true).open(&claim).unwrap();
+        file.set_modified(tomorrow).unwrap();
+        assert!(worker.claim("c").unwrap().is_some());
     }
 
     #[test]

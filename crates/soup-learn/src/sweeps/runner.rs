@@ -206,6 +206,7 @@ impl Work<'_> {
                 run: &path,
                 network: None,
                 folds: Some(vec![fold]),
+                plans_of: None,
             };
             let halt = AtomicBool::new(false);
             let mut rung = Rung {

@@ -97,7 +97,7 @@ impl Work<'_> {
         cursor.epoch_step = 0;
         cursor.sums = Sums::default();
         cursor.seconds = 0.0;
-        self.plan_again(timing);
+        self.plan_again(timing)?;
         self.save()?;
         self.directory.write_metrics(&self.state.cursor.history)?;
         self.fold.run.merge()?;

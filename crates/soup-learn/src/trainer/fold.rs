@@ -12,9 +12,10 @@ use soup_graph::{Graph, Symmetry, Weights, safetensors};
 
 use super::{
     TrainData,
+    clock::Clock,
     divergence::Divergence,
     engines::Engines,
-    plan::{Plan, measure},
+    plan::{CutShort, PLANS, Plan, Plans, measure},
     state::{self, Best, State},
     work::Work,
 };
@@ -32,9 +33,12 @@ pub(super) struct Fold<'a> {
     pub config: &'a CheckedConfig,
     pub data: &'a TrainData<'a>,
     pub run: &'a RunDirectory,
+    /// The run whose plans are followed, where it is not this one.
+    pub plans_of: Option<&'a RunDirectory>,
     pub graph: &'a Graph,
     pub symmetry: Option<&'a Symmetry>,
     pub pool: &'a Arc<Pool>,
+    pub clock: &'a Clock,
     pub stop: &'a AtomicBool,
     pub fold: usize,
 }
@@ -52,6 +56,8 @@ pub struct FoldSummary {
     pub steps: u64,
     /// What the last epoch came to.
     pub last: EpochRecord,
+    /// Where the time budget was spent before the schedule was at its end.
+    pub cut_short: Option<CutShort>,
 }
 
 impl Fold<'_> {
@@ -79,6 +85,9 @@ impl Fold<'_> {
                 ),
             ));
         }
+        if let Some(other) = self.plans_of {
+            Plans::take_over(&other.fold(self.fold).file(PLANS), &directory.file(PLANS))?;
+        }
         let mut loaded = None;
         if !resumed {
             let weights;
@@ -99,11 +108,11 @@ impl Fold<'_> {
         let evaluation = self.config.transforms.evaluation();
         let loader = self.loader(&self.config.transforms, false);
         let judge = self.loader(&evaluation, true);
-        let plan = self.plan(
+        let (plan, plans) = self.plan(
             &directory,
             &sampler,
             &mut engines,
-            &state,
+            &mut state,
             &loader,
             progress,
         )?;
@@ -113,6 +122,7 @@ impl Fold<'_> {
             directory,
             sampler,
             plan,
+            plans,
             state,
             log: &mut log,
             loader,
@@ -186,10 +196,10 @@ impl Fold<'_> {
         directory: &FoldDirectory,
         sampler: &Sampler,
         engines: &mut Engines,
-        state: &State,
+        state: &mut State,
         loader: &Loader<'_>,
         progress: &mut dyn Progress,
-    ) -> Result<Plan, Error> {
+    ) -> Result<(Plan, Option<Plans>), Error> {
         let train = &self.config.train;
         let images = train.batch * train.accumulate;
         let steps = (sampler.len() / images) as u64;
@@ -206,18 +216,20 @@ impl Fold<'_> {
             .into());
         }
         if train.minutes == 0.0 {
-            return Ok(Plan::of_epochs(steps, train.epochs as u64));
+            return Ok((Plan::of_epochs(steps, train.epochs as u64), None));
         }
-        let path = directory.file("plan.json");
-        if let Some(plan) = Plan::read(&path)? {
-            return Ok(state.cursor.planned(plan));
+        let path = directory.file(PLANS);
+        if let Some(mut plans) = self.plans(&path, state, steps)? {
+            let plan = state.cursor.plan(&mut plans)?;
+            state.cursor.steps = Some(plan.steps);
+            return Ok((plan, Some(plans)));
         }
         progress.event(&Event::Measuring { fold: self.fold });
         let slots = sampler.epoch(0);
         let held_out = self.data.held_out_slots(self.fold).len() as u64;
         // What is measured is not kept.
         let (mut weights, mut optimizer) = (state.weights.clone(), state.optimizer.clone());
-        let step_seconds = measure(self.stop, || {
+        let step_seconds = measure(self.clock, self.stop, || {
             self.pool.zero(&mut engines.gradients);
             for micro in 0..train.accumulate {
                 let part = &slots[micro * train.batch..][..train.batch];
@@ -235,7 +247,28 @@ impl Fold<'_> {
             image_seconds,
             held_out,
         );
-        plan.write(&path)?;
-        Ok(plan)
+        let plans = Plans::begin(&path, plan)?;
+        state.cursor.steps = Some(plan.steps);
+        Ok((plan, Some(plans)))
+    }
+
+    /// The plans that an earlier process made: those of the file, or, where it is lost, that of the checkpoint.
+    fn plans(&self, path: &Path, state: &State, epoch_steps: u64) -> Result<Option<Plans>, Error> {
+        let Some(plans) = Plans::read(path)? else {
+            let plan = |steps| Plan { steps, epoch_steps };
+            let known = state.cursor.steps.map(plan);
+            return known.map(|plan| Plans::begin(path, plan)).transpose();
+        };
+        if plans.at(0).epoch_steps != epoch_steps {
+            return Err(Error::format(
+                path,
+                format!(
+                    "these plans have {} steps an epoch, this training has {epoch_steps}: they belong to \
+                     another one; delete the file",
+                    plans.at(0).epoch_steps
+                ),
+            ));
+        }
+        Ok(Some(plans))
     }
 }

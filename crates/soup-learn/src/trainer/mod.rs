@@ -2,9 +2,11 @@
 //!
 //! [`train`] is the whole of it. A run is a function of its settings and its data: order,
 //! augmentation and dropout are drawn from (seed, epoch, picture), so a process that was killed at
-//! any moment is followed by one that ends with the same bytes.
+//! any moment is followed by one that ends with the same bytes. With a time budget it is a function
+//! of its plans too, which the clock makes; they are on disk before they are followed.
 
 mod batch_size;
+mod clock;
 mod divergence;
 mod engines;
 mod epoch_end;
@@ -23,12 +25,13 @@ pub use divergence::Divergence;
 pub use fold::FoldSummary;
 pub use out_of_fold::OutOfFold;
 pub(crate) use out_of_fold::{VIEWS_FILE, WITH_VIEWS, write_named};
+pub use plan::CutShort;
 pub use sources::{OwnedData, TrainData};
 pub use standing::Standing;
 pub use state::{Best, Kept, KeptKind};
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -37,13 +40,14 @@ use soup_graph::{Graph, Symmetry, safetensors};
 use soup_zoo::heads::label_map;
 
 use crate::{
-    Error,
+    Error, checkpoint,
     config::{self, CheckedConfig, ConfigError},
     metrics::Evaluation,
     model,
-    progress::Progress,
+    progress::{Event, Progress},
     runs::RunDirectory,
 };
+use clock::Clock;
 use fold::Fold;
 
 /// What is to be trained.
@@ -57,6 +61,8 @@ pub struct TrainRequest<'a> {
     pub network: Option<Graph>,
     /// Folds to train, counted from 0; none trains all.
     pub folds: Option<Vec<usize>>,
+    /// A run by time whose plans are followed where the run has none of its own: it ends with the same bytes.
+    pub plans_of: Option<PathBuf>,
 }
 
 /// How a training ended.
@@ -71,6 +77,8 @@ pub struct TrainSummary {
     pub out_of_fold_images: usize,
     /// Folds that the run has.
     pub fold_count: usize,
+    /// Folds of the run that are trained to their end, by whichever command.
+    pub folds_trained: usize,
 }
 
 /// Trains the folds that were asked for, one after the other, or goes on where an earlier process
@@ -97,6 +105,11 @@ pub fn train(
     }
     run.begin(&request.config)?;
     let owned = OwnedData::open(&request.config, &run, stop)?;
+    let given = &request.config.data.path;
+    if !request.config.data.only_composed() && !Path::new(given).exists() {
+        let pack = &run.file(sources::PACKED);
+        progress.event(&Event::OwnPictures { given, pack });
+    }
     train_on(request, &owned.borrow(), progress, stop)
 }
 
@@ -123,28 +136,64 @@ pub fn train_on(
     };
     let symmetry = symmetry(config, &graph)?;
     let pool = Arc::new(Pool::new(config.train.threads));
+    let clock = Clock::start();
+    let plans_of = request.plans_of.as_deref().map(RunDirectory::at);
+    sources::refuse_other(&run, data.fingerprint)?;
+    heal_metrics(&run)?;
+    let table = data.table(stop)?;
     let mut folds = Vec::new();
     for fold in wanted(request.folds.as_deref(), data.held_out_rows.len())? {
         let work = Fold {
             config,
             data,
             run: &run,
+            plans_of: plans_of.as_ref(),
             graph: &graph,
             symmetry: symmetry.as_ref(),
             pool: &pool,
+            clock: &clock,
             stop,
             fold,
         };
         folds.push(work.train(progress)?);
-        out_of_fold::assemble(&run, data)?;
+        out_of_fold::assemble(&run, data, &table)?;
     }
-    let (out_of_fold, out_of_fold_images) = out_of_fold::evaluate(&run, data)?;
+    let (out_of_fold, out_of_fold_images) = out_of_fold::evaluate(&run, data, &table)?;
     Ok(TrainSummary {
         folds,
         out_of_fold,
         out_of_fold_images,
         fold_count: data.held_out_rows.len(),
+        folds_trained: trained(config, &run)?,
     })
+}
+
+/// Makes figures that something damaged anew from the checkpoint that knows them too: whatever fold is trained, those of
+/// all are brought together.
+fn heal_metrics(run: &RunDirectory) -> Result<(), Error> {
+    for fold in run.folds()? {
+        let directory = run.fold(fold);
+        let Err(damaged @ Error::Format { .. }) = directory.metrics() else {
+            continue;
+        };
+        let _lock = directory.take()?;
+        let Some(cursor) = checkpoint::read_state::<state::Cursor>(&directory.file(state::LAST))?
+        else {
+            return Err(damaged);
+        };
+        directory.write_metrics(&cursor.history)?;
+    }
+    Ok(())
+}
+
+/// Folds of a run that are trained to their end.
+fn trained(config: &CheckedConfig, run: &RunDirectory) -> Result<usize, Error> {
+    let mut count = 0;
+    for fold in run.folds()? {
+        // One that another process begins just now may be half there; it is not at its end.
+        count += usize::from(Standing::read(config, &run.fold(fold)).is_ok_and(|at| at.is_done()));
+    }
+    Ok(count)
 }
 
 /// The network for the pictures as the transforms give them.

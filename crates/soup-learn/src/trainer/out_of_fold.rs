@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use soup_data::folds::Folds;
+use soup_data::{dataset::LabelTable, folds::Folds};
 
 use super::{OwnedData, TrainData, sources};
 use crate::{
@@ -19,23 +19,28 @@ use crate::{
 
 /// Out-of-fold probabilities as training leaves them.
 const OUT_OF_FOLD: &str = "oof";
+/// Their rows, columns and true labels.
+const NAMES: &str = "oof.ids.json";
 /// Out-of-fold probabilities with the views that `soup tta` kept.
 pub(crate) const WITH_VIEWS: &str = "tta";
 /// The views themselves.
 pub(crate) const VIEWS_FILE: &str = "tta.json";
 
-/// Names of rows and columns of `oof.npy`.
-#[derive(Serialize)]
-struct Names<'a> {
-    ids: &'a [String],
-    labels: &'a [String],
-}
-
-/// The names as they are read back.
-#[derive(Deserialize)]
-struct OwnedNames {
+/// Names of rows and columns of `oof.npy`, and what each row's labels are, so that a run can be judged without its data.
+#[derive(Serialize, Deserialize)]
+struct Names {
     ids: Vec<String>,
     labels: Vec<String>,
+    /// One `0` or `1` a label; older runs do not hold them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    truth: Option<Vec<String>>,
+}
+
+impl Names {
+    fn read(path: &Path) -> Result<Self, Error> {
+        let text = files::read_text(path)?.unwrap_or_default();
+        serde_json::from_str(&text).map_err(|error| Error::format(path, error.to_string()))
+    }
 }
 
 /// The out-of-fold probabilities of a run beside the true labels: a row a picture of its data, a
@@ -109,9 +114,7 @@ impl OutOfFold {
         let config = run.config()?.check()?;
         let path = run.file(&format!("{name}.npy"));
         let names_path = run.file(&format!("{name}.ids.json"));
-        let text = files::read_text(&names_path)?.unwrap_or_default();
-        let names: OwnedNames = serde_json::from_str(&text)
-            .map_err(|error| Error::format(&names_path, error.to_string()))?;
+        let names = Names::read(&names_path)?;
         let (probabilities, columns) = npy::read(&path)?;
         if columns != names.labels.len() || probabilities.len() != names.ids.len() * columns {
             return Err(Error::format(
@@ -122,36 +125,27 @@ impl OutOfFold {
                 ),
             ));
         }
-        let (labels_of, ids, label_names, folds, targets);
-        if config.data.only_composed() {
-            let owned = OwnedData::composed(&config)?;
-            let data = owned.borrow();
-            labels_of = path.clone();
-            ids = data.ids.to_vec();
-            label_names = data.label_names.to_vec();
-            let mut all = Vec::with_capacity(probabilities.len());
-            for row in 0..data.ids.len() {
-                all.extend(data.targets_of(row as u64)?);
+        let (labels_of, table) = match table_of(run)? {
+            Some(table) => (run.file(NAMES), table),
+            None if config.data.only_composed() => {
+                let owned = OwnedData::composed(&config)?;
+                (path.clone(), owned.borrow().table(stop)?)
             }
-            targets = all;
-            folds = vec![0; data.ids.len()];
-        } else {
-            let pack = sources::open_pack(&config, run, stop)?;
-            labels_of = pack.path().to_path_buf();
-            let table = match sources::subset(&config, pack.table())? {
-                Some(subset) => subset.of_table(pack.table()),
-                None => pack.table().clone(),
-            };
-            folds = Folds::load(&run.file("folds.json"), &table)?
-                .of_rows()
-                .to_vec();
-            ids = table.ids().to_vec();
-            label_names = table.label_names().to_vec();
-            let cells = (0..table.len())
-                .filter_map(|row| table.labels(row))
-                .flatten();
-            targets = cells.map(|cell| f32::from(*cell)).collect();
-        }
+            None => {
+                let pack = sources::kept_pack(&config, run)?;
+                (pack.path().to_owned(), sources::pictures(&config, pack)?.1)
+            }
+        };
+        let folds = match config.data.only_composed() {
+            true => vec![0; table.len()],
+            false => {
+                let folds = Folds::load(&run.file("folds.json"), &table)?;
+                folds.of_rows().to_vec()
+            }
+        };
+        let (ids, label_names) = (table.ids().to_vec(), table.label_names().to_vec());
+        let cells = (0..table.len()).filter_map(|row| table.labels(row));
+        let targets = cells.flatten().map(|cell| f32::from(*cell)).collect();
         if (&ids, &label_names) != (&names.ids, &names.labels) {
             return Err(Error::Mismatch(format!(
                 "{} holds other ids or labels than {}, which the run was trained on",
@@ -179,28 +173,67 @@ impl OutOfFold {
     }
 }
 
-/// Writes probabilities (pictures x labels) with the names of rows and columns beside them; the
-/// run's lock must be held.
+/// The ids and labels that a run was trained on, by its own word; none where no fold is trained yet, or an older program
+/// wrote it.
+pub(super) fn table_of(run: &RunDirectory) -> Result<Option<LabelTable>, Error> {
+    let path = run.file(NAMES);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let names = Names::read(&path)?;
+    let Some(truth) = names.truth else {
+        return Ok(None);
+    };
+    let whole = truth.len() == names.ids.len()
+        && (truth.iter()).all(|row| {
+            row.len() == names.labels.len() && row.bytes().all(|cell| matches!(cell, b'0' | b'1'))
+        });
+    if !whole {
+        let problem = "its labels do not fit its ids; soup train makes it anew";
+        return Err(Error::format(&path, problem));
+    }
+    let cells = truth.iter().flat_map(|row| row.bytes());
+    let cells = cells.map(|cell| u8::from(cell == b'1')).collect();
+    Ok(Some(LabelTable::new(names.ids, names.labels, cells)))
+}
+
+/// Writes probabilities (a row a picture of `table`, a column a label) with the names of rows and columns beside them;
+/// the run's lock must be held.
 pub(crate) fn write_named(
     run: &RunDirectory,
     name: &str,
     values: &[f32],
-    ids: &[String],
-    labels: &[String],
+    names: (&[String], &[String]),
+    truth: Option<&LabelTable>,
 ) -> Result<(), Error> {
-    npy::write(&run.file(&format!("{name}.npy")), values, labels.len())?;
+    npy::write(&run.file(&format!("{name}.npy")), values, names.1.len())?;
     let path = run.file(&format!("{name}.ids.json"));
-    let names = serde_json::to_vec(&Names { ids, labels })
-        .map_err(|error| Error::format(&path, error.to_string()))?;
+    let written = |table: &LabelTable| {
+        let rows = (0..table.len()).filter_map(|row| table.labels(row));
+        let text = |row: &[u8]| row.iter().map(|cell| char::from(b'0' + cell)).collect();
+        rows.map(text).collect()
+    };
+    let names = Names {
+        ids: names.0.to_vec(),
+        labels: names.1.to_vec(),
+        truth: truth.map(written),
+    };
+    let names =
+        serde_json::to_vec(&names).map_err(|error| Error::format(&path, error.to_string()))?;
     files::write_bytes(&path, &names)
 }
 
 /// Makes `oof.npy` and `oof.ids.json` anew from what the folds have: a row a picture of the data,
 /// NaN where its fold is not trained yet.
-pub(super) fn assemble(run: &RunDirectory, data: &TrainData<'_>) -> Result<(), Error> {
+pub(super) fn assemble(
+    run: &RunDirectory,
+    data: &TrainData<'_>,
+    table: &LabelTable,
+) -> Result<(), Error> {
     let _lock = run.lock()?;
     let values = collect(run, data)?;
-    write_named(run, OUT_OF_FOLD, &values, data.ids, data.label_names)
+    let names = (data.ids, data.label_names);
+    write_named(run, OUT_OF_FOLD, &values, names, Some(table))
 }
 
 fn collect(run: &RunDirectory, data: &TrainData<'_>) -> Result<Vec<f32>, Error> {
@@ -234,6 +267,7 @@ fn collect(run: &RunDirectory, data: &TrainData<'_>) -> Result<Vec<f32>, Error> 
 pub(super) fn evaluate(
     run: &RunDirectory,
     data: &TrainData<'_>,
+    table: &LabelTable,
 ) -> Result<(Evaluation, usize), Error> {
     let labels = data.label_names.len();
     let values = collect(run, data)?;
@@ -241,7 +275,8 @@ pub(super) fn evaluate(
     for (row, found) in values.chunks_exact(labels).enumerate() {
         if !found[0].is_nan() {
             probabilities.extend_from_slice(found);
-            targets.extend(data.targets_of(row as u64)?);
+            let cells = table.labels(row).unwrap_or_default();
+            targets.extend(cells.iter().map(|cell| f32::from(*cell)));
         }
     }
     let evaluation = Table::new(&probabilities, &targets, data.label_names, &[0.5])

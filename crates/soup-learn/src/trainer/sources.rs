@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use soup_data::{
@@ -15,7 +18,11 @@ use soup_data::{
     subset::{Subset, SubsetExamples},
 };
 
-use crate::{Error, batches::Slot, config::CheckedConfig, runs::RunDirectory};
+use super::{
+    out_of_fold,
+    state::{Cursor, LAST},
+};
+use crate::{Error, batches::Slot, checkpoint, config::CheckedConfig, runs::RunDirectory};
 
 /// The pictures of a run, by reference.
 ///
@@ -67,10 +74,26 @@ impl TrainData<'_> {
     pub(crate) fn targets_of(&self, row: u64) -> Result<Vec<f32>, Error> {
         let mut targets = vec![0.0; self.label_names.len()];
         if let Some(source) = self.packed.or(self.held_out) {
-            let mut pixels = vec![0; source.shape().len()];
-            source.load(row, &mut pixels, &mut targets)?;
+            source.load_labels(row, &mut targets)?;
         }
         Ok(targets)
+    }
+
+    /// The labels of all rows.
+    pub(super) fn table(&self, stop: &AtomicBool) -> Result<LabelTable, Error> {
+        let mut labels = Vec::with_capacity(self.ids.len() * self.label_names.len());
+        for row in 0..self.ids.len() as u64 {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            labels.extend(
+                self.targets_of(row)?
+                    .into_iter()
+                    .map(|label| u8::from(label > 0.5)),
+            );
+        }
+        let (ids, names) = (self.ids.to_vec(), self.label_names.to_vec());
+        Ok(LabelTable::new(ids, names, labels))
     }
 }
 
@@ -87,7 +110,7 @@ pub struct OwnedData {
 }
 
 /// The pack that a run makes of pictures that were given as a folder or zip.
-const PACKED: &str = "pictures.pack";
+pub(super) const PACKED: &str = "pictures.pack";
 /// Share of the glyphs that composed held-out pictures are made of.
 const HELD_OUT_GLYPHS: f64 = 0.2;
 /// Keeps the layouts of held-out pictures apart from those of training pictures.
@@ -114,15 +137,16 @@ impl OwnedData {
                     .to_owned(),
             ));
         }
-        let pack = open_pack(config, run, stop)?;
-        let table = pack.table().clone();
-        let fingerprint = pack.hash().to_owned();
-        let Some(subset) = subset(config, &table)? else {
-            return Self::packed(config, run, Box::new(pack), &table, fingerprint);
+        let given = Path::new(&config.data.path);
+        let pack = match Pack::is_pack(given) {
+            true => Pack::open(given)?,
+            false => pack_into(config, run, given, stop)?,
         };
-        let fingerprint = format!("{fingerprint}, {}", subset.fingerprint());
-        let pictures = Box::new(SubsetExamples::new(Box::new(pack), &subset));
-        let table = subset.of_table(&table);
+        let path = pack.path().to_owned();
+        let (pictures, table, fingerprint) = pictures(config, pack)?;
+        if let Some(change) = out_of_fold::table_of(run)?.and_then(|old| old.difference(&table)) {
+            return Err(changed(&path, &change));
+        }
         Self::packed(config, run, pictures, &table, fingerprint)
     }
 
@@ -135,22 +159,13 @@ impl OwnedData {
         if config.data.only_composed() {
             return Self::composed(config);
         }
-        let given = Path::new(&config.data.path);
-        let pack = match Pack::is_pack(given) {
-            true => Pack::open(given)?,
-            false => Pack::open(&run.file(PACKED))?,
-        };
-        let (table, fingerprint) = (pack.table().clone(), pack.hash().to_owned());
-        let (packed, table): (Box<dyn Examples>, _) = match subset(config, &table)? {
-            Some(subset) => {
-                let table = subset.of_table(&table);
-                (
-                    Box::new(SubsetExamples::new(Box::new(pack), &subset)),
-                    table,
-                )
-            }
-            None => (Box::new(pack), table),
-        };
+        let pack = kept_pack(config, run)?;
+        let path = pack.path().to_owned();
+        let (packed, table, fingerprint) = pictures(config, pack)?;
+        if let Some(change) = out_of_fold::table_of(run)?.and_then(|old| old.difference(&table)) {
+            return Err(changed(&path, &change));
+        }
+        refuse_other(run, &fingerprint)?;
         let folds = Folds::load(&run.file("folds.json"), &table)?;
         Ok(Self {
             label_names: packed.label_names().to_vec(),
@@ -255,26 +270,74 @@ impl OwnedData {
     }
 }
 
-/// The pack that the settings name, or that the run makes of the folder or zip that they name.
-pub(super) fn open_pack(
-    config: &CheckedConfig,
-    run: &RunDirectory,
-    stop: &AtomicBool,
-) -> Result<Pack, Error> {
-    let path = Path::new(&config.data.path);
-    if Pack::is_pack(path) {
-        Ok(Pack::open(path)?)
-    } else {
-        pack_into(config, run, path, stop)
+/// The pictures that a run was trained on, for whoever only looks: those that it packed into its folder, wherever their
+/// source is now, or the pack that its settings name.
+pub(super) fn kept_pack(config: &CheckedConfig, run: &RunDirectory) -> Result<Pack, Error> {
+    let (own, given) = (run.file(PACKED), Path::new(&config.data.path));
+    if Pack::is_pack(&own) {
+        return Ok(Pack::open(&own)?);
     }
+    if Pack::is_pack(given) {
+        return Ok(Pack::open(given)?);
+    }
+    Err(Error::format(
+        given,
+        format!(
+            "the pictures that the run was trained on are not here any more; soup train --data PACK --out {} tells \
+             the run where they are now",
+            run.root().display()
+        ),
+    ))
 }
 
-/// The subset that the settings name, of the pictures of `table`.
-pub(super) fn subset(config: &CheckedConfig, table: &LabelTable) -> Result<Option<Subset>, Error> {
-    let path = config.data.subset.as_deref();
-    Ok(path
-        .map(|path| Subset::load(Path::new(path), table))
-        .transpose()?)
+/// Those of a pack that the settings name, with their table and what tells them from others.
+pub(super) fn pictures(
+    config: &CheckedConfig,
+    pack: Pack,
+) -> Result<(Box<dyn Examples>, LabelTable, String), Error> {
+    let (table, hash) = (pack.table().clone(), pack.hash().to_owned());
+    let Some(path) = &config.data.subset else {
+        return Ok((Box::new(pack), table, hash));
+    };
+    let subset = Subset::load(Path::new(path), &table)?;
+    Ok((
+        Box::new(SubsetExamples::new(Box::new(pack), &subset)),
+        subset.of_table(&table),
+        format!("{hash}, {}", subset.fingerprint()),
+    ))
+}
+
+/// Refuses pictures that are not those that folds of the run were trained on.
+pub(super) fn refuse_other(run: &RunDirectory, fingerprint: &str) -> Result<(), Error> {
+    for fold in run.folds()? {
+        let path = run.fold(fold).file(LAST);
+        // A damaged one is named by whoever needs it.
+        let cursor = checkpoint::read_state::<Cursor>(&path).ok().flatten();
+        if let Some(cursor) = cursor.filter(|cursor| cursor.data != fingerprint) {
+            return Err(other_data(&path, &cursor.data, fingerprint));
+        }
+    }
+    Ok(())
+}
+
+/// The error for a checkpoint of other data.
+pub(super) fn other_data(path: &Path, then: &str, now: &str) -> Error {
+    Error::Mismatch(format!(
+        "{} was trained on other data ({then}) than these ({now}); take the old data to go on with it, or another \
+         --out to begin a new run",
+        path.display()
+    ))
+}
+
+/// The error for pictures that are no longer what the run was begun with.
+fn changed(path: &Path, how: &str) -> Error {
+    Error::format(
+        path,
+        format!(
+            "changed since the run was begun:\n  {how}\nput the old ones back to go on, or begin a new run with another \
+             --out"
+        ),
+    )
 }
 
 /// How many folds a run has or will have, before its data are opened.
@@ -300,9 +363,18 @@ fn pack_into(
     path: &Path,
     stop: &AtomicBool,
 ) -> Result<Pack, Error> {
+    let out = run.file(PACKED);
+    if !path.exists() && Pack::is_pack(&out) {
+        return Ok(Pack::open(&out)?);
+    }
     let dataset = Dataset::open(path, &Columns::default())?;
     let _lock = run.lock()?;
-    let out = run.file(PACKED);
+    if Pack::is_pack(&out) {
+        let known = Pack::open(&out)?;
+        if let Some(change) = known.table().difference(dataset.table()) {
+            return Err(changed(path, &change));
+        }
+    }
     let options = PackOptions {
         reading: Reading {
             max_value: config.data.max_value,
@@ -314,6 +386,7 @@ fn pack_into(
     match write_pack(&dataset, &out, &options) {
         Ok(_) => Ok(Pack::open(&out)?),
         Err(soup_data::Error::Interrupted) => Err(Error::Interrupted { checkpoint: out }),
+        Err(soup_data::Error::OtherData { problem, .. }) => Err(changed(path, &problem)),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Where the training of a fold stands, for whoever watches it from outside.
 
 use super::{
-    plan::Plan,
+    plan::{PLANS, Plan, Plans},
     state::{Cursor, LAST},
 };
 use crate::{Error, checkpoint, config::Config, runs::FoldDirectory};
@@ -29,12 +29,16 @@ impl Standing {
     pub fn read(config: &Config, fold: &FoldDirectory) -> Result<Self, Error> {
         let cursor = checkpoint::read_state::<Cursor>(&fold.file(LAST))?;
         let plan = match config.train.minutes > 0.0 {
-            true => Plan::read(&fold.file("plan.json"))?,
+            true => Plans::read(&fold.file(PLANS))?,
             false => None,
         };
-        let plan = plan.map(|plan| match &cursor {
-            Some(cursor) => cursor.planned(plan),
-            None => plan,
+        let plan = plan.map(|plans| {
+            let first = plans.at(0);
+            let now = cursor.as_ref().and_then(|cursor| cursor.steps);
+            Plan {
+                steps: now.unwrap_or(first.steps),
+                ..first
+            }
         });
         let epochs = match (plan, config.train.minutes > 0.0) {
             (Some(plan), _) => Some(plan.epochs() as usize),

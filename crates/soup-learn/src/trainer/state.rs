@@ -15,7 +15,10 @@ use crate::{
     runs::{EpochRecord, FoldDirectory, files, refuse_other_settings},
 };
 
-use super::plan::Plan;
+use super::{
+    plan::{Plan, Plans},
+    sources::other_data,
+};
 
 /// The part of the state that is no array.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,12 +37,12 @@ pub(super) struct Cursor {
     pub epoch_step: u64,
     /// Optimiser steps done in all.
     pub step: u64,
-    /// Optimiser steps that there will be, where an epoch's end has changed the plan.
+    /// Optimiser steps that there will be, where the clock has decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
     /// Sums over the epoch so far.
     pub sums: Sums,
-    /// Wall time of the epoch so far, in seconds.
+    /// Seconds of the epoch so far in which a process ran.
     pub seconds: f64,
     /// The best epoch so far.
     pub best: Option<Best>,
@@ -101,11 +104,13 @@ pub(super) struct State {
 }
 
 impl Cursor {
-    /// The plan as it is here.
-    pub fn planned(&self, plan: Plan) -> Plan {
-        Plan {
-            steps: self.steps.unwrap_or(plan.steps),
-            ..plan
+    /// The plan as it is here, of those of the fold.
+    pub fn plan(&self, plans: &mut Plans) -> Result<Plan, Error> {
+        let last = self.history.last().map_or(0, |record| record.step);
+        match self.steps {
+            // Older programs wrote what an epoch's end made of the plan into the checkpoint alone.
+            Some(steps) if last > 0 => plans.again(last, |plan| Plan { steps, ..plan }),
+            _ => Ok(plans.at(last)),
         }
     }
 }
@@ -255,13 +260,7 @@ impl State {
             ));
         }
         if cursor.data != self.cursor.data {
-            return Err(Error::Mismatch(format!(
-                "{} was trained on other data ({}) than these ({}); take the old data to go on \
-                 with it, or another --out to begin a new run",
-                path.display(),
-                cursor.data,
-                self.cursor.data
-            )));
+            return Err(other_data(path, &cursor.data, &self.cursor.data));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{
     engines::Engines,
     fold::{Fold, FoldSummary},
     pace::{Pace, Part},
-    plan::{Plan, Timing},
+    plan::{CutShort, Plan, Plans, Timing},
     state::{self, PREVIOUS, State},
 };
 use crate::{
@@ -27,6 +27,8 @@ pub(super) struct Work<'a> {
     pub directory: FoldDirectory,
     pub sampler: Sampler,
     pub plan: Plan,
+    /// Where the clock plans, what it planned.
+    pub plans: Option<Plans>,
     pub state: State,
     pub log: &'a mut Log,
     pub loader: Loader<'a>,
@@ -92,6 +94,7 @@ impl Work<'_> {
             epochs: cursor.history.len(),
             steps: cursor.step,
             last,
+            cut_short: self.plans.and_then(|plans| plans.cut_short(cursor.step)),
         })
     }
 
@@ -147,7 +150,7 @@ impl Work<'_> {
             steps,
             steps_done: self.state.cursor.epoch_step,
         });
-        let begun = Instant::now();
+        let begun = fold.clock.seconds();
         self.engines.pace = Pace::default();
         let seconds_before = self.state.cursor.seconds;
         let first_step = self.state.cursor.epoch_step;
@@ -156,9 +159,9 @@ impl Work<'_> {
             let at = self.state.cursor.epoch_step as usize * images;
             let (loss, rate) = self.step(&slots[at..][..images])?;
             let cursor = &mut self.state.cursor;
-            cursor.seconds = seconds_before + begun.elapsed().as_secs_f64();
-            let done = cursor.epoch_step - first_step;
-            let pace = begun.elapsed().as_secs_f64() / done as f64;
+            let seconds = fold.clock.seconds() - begun;
+            cursor.seconds = seconds_before + seconds;
+            let pace = seconds / (cursor.epoch_step - first_step) as f64;
             let step = Step {
                 fold: fold.fold,
                 epoch: epoch as usize + 1,
@@ -174,34 +177,50 @@ impl Work<'_> {
             self.progress.event(&Event::Step(step));
             self.stop_or_save(steps)?;
         }
-        let trained = self.state.cursor.seconds - seconds_before;
-        let speed = if self.state.cursor.epoch_step > first_step {
-            (self.state.cursor.epoch_step - first_step) as f64 * images as f64 / trained
-        } else {
-            // Taken up again with every step done: the pace of the process before.
-            self.state.cursor.sums.images as f64 / self.state.cursor.seconds
-        };
-        let judging = Instant::now();
+        // Of the whole epoch, by however many processes.
+        let speed = self.state.cursor.sums.images as f64 / self.state.cursor.seconds;
+        let judging = fold.clock.seconds();
         let scores = self.judge()?;
+        let evaluation = fold.clock.seconds() - judging;
+        self.state.cursor.seconds += evaluation;
         let timing = Timing {
             step: images as f64 / speed,
-            evaluation: judging.elapsed().as_secs_f64(),
+            evaluation,
         };
-        self.state.cursor.seconds = seconds_before + begun.elapsed().as_secs_f64();
         self.finish_epoch(&scores, speed, timing)
     }
 
     /// At the end of an epoch: with a time budget, how many steps its rest has room for.
-    pub fn plan_again(&mut self, timing: Timing) {
-        let minutes = self.fold.config.train.minutes;
-        if minutes == 0.0 {
-            return;
-        }
+    pub fn plan_again(&mut self, timing: Timing) -> Result<(), Error> {
+        let Some(plans) = &mut self.plans else {
+            return Ok(());
+        };
+        let (fold, before) = (self.fold, self.plan);
         let cursor = &mut self.state.cursor;
         let spent = cursor.history.iter().map(|epoch| epoch.seconds).sum();
-        self.plan = self.plan.again(cursor.step, 60.0 * minutes, spent, timing);
+        let seconds = 60.0 * fold.config.train.minutes;
+        self.plan = plans.again(cursor.step, |plan| {
+            plan.again(cursor.step, seconds, spent, timing)
+        })?;
         cursor.steps = Some(self.plan.steps);
-        self.fold.crowd(&mut self.sampler, self.plan);
+        fold.crowd(&mut self.sampler, self.plan);
+        if let Some(CutShort { steps, planned }) = plans.cut_short(cursor.step) {
+            self.log.line(&format!(
+                "the time budget is spent: {steps} steps of the {planned} that the schedule was laid out for"
+            ))?;
+            self.progress.event(&Event::CutShort {
+                fold: fold.fold,
+                steps,
+                planned,
+            });
+        } else if self.plan != before {
+            self.log.line(&format!(
+                "plan: {} steps, {} epochs",
+                self.plan.steps,
+                self.plan.epochs()
+            ))?;
+        }
+        Ok(())
     }
 
     /// One optimiser step; gives its loss and rate.

@@ -48,7 +48,7 @@ impl HeldOut {
         let config = directory.config()?.check()?;
         // Finds out that nothing is trained before the data are opened.
         Predictor::open(&[run.to_path_buf()], None)?;
-        let owned = OwnedData::open(&config, &directory, stop)?;
+        let owned = OwnedData::held_out(&config, &directory)?;
         let data = owned.borrow();
         let examples = (data.packed.or(data.held_out))
             .ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
@@ -118,12 +118,20 @@ impl HeldOut {
             &directory,
             WITH_VIEWS,
             &values,
-            &self.ids,
-            &self.label_names,
+            (&self.ids, &self.label_names),
+            None,
         )?;
+        Self::write_views(&path, kept)
+    }
+
+    /// Writes the views alone, where `soup predict --tta` reads them.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn write_views(path: &Path, kept: &Views) -> Result<(), Error> {
         let text =
-            serde_json::to_string(kept).map_err(|error| Error::format(&path, error.to_string()))?;
-        files::write_bytes(&path, format!("{text}\n").as_bytes())
+            serde_json::to_string(kept).map_err(|error| Error::format(path, error.to_string()))?;
+        files::write_bytes(path, format!("{text}\n").as_bytes())
     }
 }
 

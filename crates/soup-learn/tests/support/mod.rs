@@ -140,5 +140,6 @@ pub fn request<'a>(run: &'a Path, overrides: &[&str]) -> TrainRequest<'a> {
         run,
         network: Some(network()),
         folds: None,
+        plans_of: None,
     }
 }

@@ -30,8 +30,10 @@ pub(super) fn section(judged: &Judged, number: usize) -> Markup {
     html! {
         h2 { "Data" }
         p {
-            (found.ids.len()) " pictures of " (judged.picture) ", " (names.len()) " labels, from "
-            (found.labels_of.display()) "."
+            (found.ids.len()) " pictures"
+            @if let Some(picture) = judged.picture { " of " (picture) }
+            ", " (names.len()) " labels, from " (found.labels_of.display()) "."
+            @if let Some(reason) = &judged.not_seen { " No picture is shown: " (reason) "." }
         }
         div.plots {
             (distribution(names, &facts))

@@ -35,9 +35,10 @@ fn what(shown: &Shown) -> String {
                 multiply_adds as f64 / 1e6
             ));
         }
+        let size = judged.picture.map(|picture| format!(" of {picture}"));
         text.push_str(&format!(
-            " on pictures of {} with {} labels",
-            judged.picture,
+            " on pictures{} with {} labels",
+            size.unwrap_or_default(),
             judged.labels().len()
         ));
     }

@@ -275,6 +275,7 @@ fn pictures_are_seen_by_the_newest_weights_and_nothing_is_written() {
         run: &path,
         network: None,
         folds: None,
+        plans_of: None,
     };
     train(&request, &mut (), &AtomicBool::new(false)).unwrap();
     let before = listing(&path);

@@ -26,6 +26,8 @@ pub struct Facts {
     oof_pictures: usize,
     folds_trained: usize,
     folds: usize,
+    /// Folds whose minutes were over before their schedule was at its end.
+    folds_cut_short: Vec<usize>,
     /// How the test pictures were looked at.
     views: Views,
     /// How probabilities became answers.
@@ -60,6 +62,10 @@ impl Facts {
             oof_pictures: summary.out_of_fold_images,
             folds_trained,
             folds: summary.fold_count,
+            folds_cut_short: (summary.folds.iter())
+                .filter(|fold| fold.cut_short.is_some())
+                .map(|fold| fold.fold)
+                .collect(),
             views: decision
                 .and_then(Decision::views)
                 .cloned()

@@ -71,7 +71,11 @@ Examples:
   soup quickstart --out /tmp/first --minutes 30 --folds 5    trains the other folds too
 
 Folds share the minutes. Folds that are asked for later, in a folder that is there, take as long
-each as the first did. The pictures take 130 KB each on the disk.")]
+each as the first did. The pictures take 130 KB each on the disk.
+
+The clock decides the minutes of the training and how many steps they hold, once:
+DIR/quickstart.json and DIR/run/fold0/plan.json. A quickstart that was killed keeps to them, and one
+that finds them in a new DIR makes the same files.")]
 pub struct Arguments {
     /// Folder for everything
     #[arg(long, value_name = "DIR", default_value = "quickstart")]
@@ -155,6 +159,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         run: &places.run,
         network: None,
         folds: Some((0..arguments.folds as usize).collect()),
+        plans_of: None,
     };
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
 
@@ -215,7 +220,7 @@ fn decide_on(
         return Ok(None);
     }
     tta::measure(
-        &places.run,
+        (&places.run, None),
         &Candidate::parse_list(VIEWS)?,
         None,
         PredictOptions::default(),
