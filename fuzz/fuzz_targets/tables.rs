@@ -14,7 +14,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let path = soup_fuzz::file("table.csv", bytes);
     match kind {
         b'l' => {
-            if let Ok(table) = read_label_table(&path, &Columns::default()) {
+            if let Ok((table, _)) = read_label_table(&path, &Columns::default()) {
                 assert!(!table.is_empty());
             }
         }

@@ -13,13 +13,26 @@ use crate::failure::{self, Kind};
 pub struct Report {
     json: Value,
     text: String,
+    on_stderr: bool,
 }
 
 impl Report {
     /// `facts` becomes the JSON object, `text` is what a person reads.
     pub fn new(facts: impl Serialize, text: String) -> anyhow::Result<Self> {
         let json = serde_json::to_value(facts)?;
-        Ok(Self { json, text })
+        Ok(Self {
+            json,
+            text,
+            on_stderr: false,
+        })
+    }
+
+    /// Leaves stdout to the file that the verb wrote there.
+    pub fn on_stderr(self) -> Self {
+        Self {
+            on_stderr: true,
+            ..self
+        }
     }
 }
 
@@ -59,6 +72,11 @@ impl Console {
         let _ = writeln!(anstream::stderr(), "{yellow}warning{yellow:#}: {line}");
     }
 
+    /// Lines on stderr that a person should know.
+    pub fn notes(self, lines: &[String]) {
+        lines.iter().for_each(|line| self.note(line));
+    }
+
     /// The end of a verb that did its work.
     pub fn report(self, report: &Report) -> ExitCode {
         let text = if self.json {
@@ -66,6 +84,10 @@ impl Console {
         } else {
             report.text.trim_end().to_owned()
         };
+        if report.on_stderr {
+            self.note(&text);
+            return ExitCode::SUCCESS;
+        }
         self.print(&text)
     }
 
@@ -83,9 +105,11 @@ impl Console {
         }
         if self.json {
             let code = kind.exit_code();
-            self.print(
-                &serde_json::json!({"error": message, "hint": hint, "exit_code": code}).to_string(),
-            );
+            let mut object = serde_json::json!({"error": message, "hint": hint, "exit_code": code});
+            if let Some(problems) = failure::problems(error) {
+                object["problems"] = problems.into();
+            }
+            self.print(&object.to_string());
         }
         ExitCode::from(kind.exit_code())
     }

@@ -34,7 +34,7 @@ impl Kind {
         if let Some(error) = error.downcast_ref::<soup_data::Error>() {
             return Some(match error {
                 soup_data::Error::Interrupted => Self::Interrupted,
-                soup_data::Error::Setting { .. } => Self::Usage,
+                soup_data::Error::Setting { .. } | soup_data::Error::Output { .. } => Self::Usage,
                 error if error.is_bad_data() => Self::Data,
                 _ => Self::Failed,
             });
@@ -108,6 +108,30 @@ pub fn message(error: &Error) -> String {
         }
     }
     message
+}
+
+/// Each of the faults, where there are several; the first hundred are told.
+pub fn problems(error: &Error) -> Option<Vec<String>> {
+    // An error that is another one's word for word hides it from the chain.
+    let of_data = |error: &'_ (dyn std::error::Error + 'static)| {
+        if let Some(DecideError::Data(error)) = error.downcast_ref() {
+            return several(error);
+        }
+        if let Some(soup_learn::Error::Data(error)) = error.downcast_ref() {
+            return several(error);
+        }
+        several(error.downcast_ref()?)
+    };
+    error.chain().find_map(of_data)
+}
+
+fn several(error: &soup_data::Error) -> Option<Vec<String>> {
+    match error {
+        soup_data::Error::Several(problems) => {
+            Some(problems.shown().iter().map(ToString::to_string).collect())
+        }
+        _ => None,
+    }
 }
 
 /// What to try, where the command line knows more than the library that failed.

@@ -4,6 +4,7 @@ mod console;
 mod deciding;
 mod failure;
 mod interrupt;
+mod output;
 mod pictures;
 mod progress;
 mod serving;
@@ -87,13 +88,13 @@ fn main() -> ExitCode {
         Verb::Compose(verb) => verbs::compose::run(verb, console),
         Verb::Pack(verb) => verbs::pack::run(verb, console),
         Verb::Doctor(verb) => verbs::doctor::run(verb, console),
-        Verb::Folds(verb) => verbs::folds::run(verb),
-        Verb::Subset(verb) => verbs::subset::run(verb),
+        Verb::Folds(verb) => verbs::folds::run(verb, console),
+        Verb::Subset(verb) => verbs::subset::run(verb, console),
         Verb::Train(verb) => verbs::train::run(verb, console),
         Verb::Watch(verb) => verbs::watch::run(verb, console),
         Verb::Sweep(verb) => verbs::sweep::run(verb, console),
         Verb::Tta(verb) => verbs::tta::run(verb, console),
-        Verb::Decide(verb) => verbs::decide::run(verb),
+        Verb::Decide(verb) => verbs::decide::run(verb, console),
         Verb::Evaluate(verb) => verbs::evaluate::run(verb, console),
         Verb::Report(verb) => verbs::report::run(verb, console),
         Verb::Runs(verb) => verbs::runs::run(verb),
@@ -101,8 +102,8 @@ fn main() -> ExitCode {
         Verb::Predict(verb) => verbs::predict::run(verb, console),
         Verb::Export(verb) => verbs::export::run(verb),
         Verb::Serve(verb) => verbs::serve::run(verb, console),
-        Verb::Ensemble(verb) => verbs::ensemble::run(verb),
-        Verb::Submit(verb) => verbs::submit::run(verb),
+        Verb::Ensemble(verb) => verbs::ensemble::run(verb, console),
+        Verb::Submit(verb) => verbs::submit::run(verb, console),
         Verb::Models(verb) => verbs::models::run(verb),
         Verb::Bench(verb) => verbs::bench::run(verb, console),
     };

@@ -79,12 +79,12 @@ pub enum Error {
         problem: String,
     },
 
-    /// A label is neither 0 nor 1.
+    /// A cell is not what it must be: a label neither 0 nor 1, a prediction no probability.
     #[error(
-        "{}, row {row} (picture `{id}`): label `{label}` is `{value}`; labels must be 0 or 1",
-        path.display()
+        "{}, row {row} (picture `{id}`): label `{label}` is {}; {rule}",
+        path.display(), cell(value)
     )]
-    Label {
+    Cell {
         /// The table.
         path: PathBuf,
         /// Line of the file, the header is row 1.
@@ -95,6 +95,8 @@ pub enum Error {
         label: String,
         /// What stands there.
         value: String,
+        /// What should stand there, and what to do.
+        rule: &'static str,
     },
 
     /// Two rows or files claim the same picture.
@@ -185,6 +187,15 @@ pub enum Error {
         hint: String,
     },
 
+    /// A file cannot be written under that name.
+    #[error("cannot write {}: {problem}", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way, and what to do.
+        problem: String,
+    },
+
     /// A setting has a value that makes no sense.
     #[error("`{name}`: {problem}")]
     Setting {
@@ -273,6 +284,7 @@ impl Error {
         !matches!(
             self,
             Self::Io { .. }
+                | Self::Output { .. }
                 | Self::Setting { .. }
                 | Self::OutOfRange { .. }
                 | Self::Buffer { .. }
@@ -286,6 +298,14 @@ fn place(row: Option<u64>, id: &str) -> String {
     match row {
         Some(row) => format!(" (picture `{id}`, row {row} of the labels)"),
         None => format!(" (picture `{id}`)"),
+    }
+}
+
+/// A cell as a word in a sentence.
+fn cell(value: &str) -> String {
+    match value {
+        "" => "empty".into(),
+        value => format!("`{value}`"),
     }
 }
 

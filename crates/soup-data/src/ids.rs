@@ -332,6 +332,11 @@ impl<'a> Id<'a> {
     }
 }
 
+/// Whether a text is the name of a picture's file.
+pub(crate) fn is_picture(text: &str) -> bool {
+    Id::stem(text).1.is_some()
+}
+
 /// A whole number without leading zeros and `.0`; anything else as it is.
 fn number(stem: &str) -> &str {
     let whole = match stem.split_once('.') {

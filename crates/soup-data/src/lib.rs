@@ -14,6 +14,7 @@ pub mod npy;
 pub mod pack;
 pub mod problems;
 pub mod subset;
+pub mod tables;
 pub mod transforms;
 
 pub use error::{Error, Result};

@@ -406,7 +406,7 @@ fn columns_can_be_chosen() {
     assert_eq!(dataset.table().label_names(), ["x", "y"]);
     assert_eq!(dataset.table().labels(1).unwrap(), [0, 1]);
     let groups = read_column(&table, Some("name"), "source", dataset.table().ids()).unwrap();
-    assert_eq!(groups, ["A", "B", "A"]);
+    assert_eq!(groups.values, ["A", "B", "A"]);
     let columns = Columns {
         labels: Some(vec!["y".into(), "z".into()]),
         ..columns
@@ -444,7 +444,7 @@ fn bad_data_is_named_with_file_and_row() {
         ),
         (
             |f| fs::write(f.join("answer.csv"), "index,a\n0,\n").unwrap(),
-            &["row 2", "label `a` is ``"],
+            &["row 2", "label `a` is empty; write 0 or 1"],
         ),
         (
             |f| fs::write(f.join("answer.csv"), "index,a\n0,1\n1,1\n0,1\n").unwrap(),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use soup_data::problems::Problems;
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = DecideError> = std::result::Result<T, E>;
 
@@ -18,25 +20,6 @@ pub enum DecideError {
     /// Probabilities or labels that cannot be judged.
     #[error(transparent)]
     Metric(#[from] soup_learn::metrics::MetricError),
-
-    /// A cell is not a probability.
-    #[error(
-        "{}, row {row} (picture `{id}`): label `{label}` is `{value}`; predictions must be \
-         probabilities from 0 to 1 (for logits, apply the sigmoid first)",
-        path.display()
-    )]
-    NotAProbability {
-        /// The prediction file.
-        path: PathBuf,
-        /// Line of the file, the header is row 1; for `.npy` the row of the array from 1.
-        row: u64,
-        /// Id of the picture.
-        id: String,
-        /// Name of the label.
-        label: String,
-        /// What stands there.
-        value: String,
-    },
 
     /// A prediction for a picture that the other file needs is not there.
     #[error(
@@ -155,7 +138,7 @@ impl DecideError {
 }
 
 /// How many names an error spells out.
-pub(crate) const NAMED: usize = 5;
+pub(crate) const NAMED: usize = Problems::SHOWN;
 
 /// The names in backticks, then how many of `count` are not named.
 fn list(names: &[String], count: usize) -> String {

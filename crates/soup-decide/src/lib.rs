@@ -35,9 +35,7 @@ pub mod decision;
 pub mod decoding;
 pub mod ensemble;
 mod error;
-mod ids;
 mod logit;
-mod output;
 mod parts;
 mod predictions;
 mod rule;
@@ -47,7 +45,6 @@ mod threshold;
 
 pub use decision::Decision;
 pub use error::{DecideError, Result};
-pub use output::write_atomically;
 pub use parts::Parts;
 pub use predictions::Predictions;
 pub use rule::Rule;

@@ -3,95 +3,55 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use soup_data::Error;
+use soup_data::files::read_unpacked;
+use soup_data::tables::{Cells, Columns, Encoding, Table};
 
-use crate::predictions::read_bytes;
-use crate::{Predictions, Result, Thresholds, write_atomically};
+use crate::{Predictions, Result, Thresholds};
 
 /// A `sample_submission.csv`: which pictures and labels are asked for, in which order, and every
-/// byte around them (the ids as written, line ends, the end of the last line).
+/// byte around them (the ids as written, separators, line ends, the end of the last line).
 #[derive(Clone, Debug)]
 pub struct Template {
     path: PathBuf,
     text: String,
+    encoding: Encoding,
     labels: Vec<String>,
     ids: Vec<String>,
-    /// For each picture, where its cells stand in the text, without the line end.
+    /// Where each cell stands in the text, row by row.
     cells: Vec<Range<usize>>,
+    notes: Vec<String>,
 }
 
 impl Template {
     /// Reads a sample submission, gzipped or not.
     ///
     /// # Errors
-    /// Names the file and the row at fault: no header, no rows, another number of fields, an empty
+    /// Names the file and all rows at fault: no header, no rows, another number of fields, an empty
     /// or duplicate id.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = String::from_utf8(read_bytes(path)?).map_err(|error| {
-            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let row = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
-            Error::table(path, row, "the text is not UTF-8")
-        })?;
-        Self::parse(path, text)
+        Self::parse(path, read_unpacked(path)?)
     }
 
-    /// Reads a sample submission from text; `path` is what errors call it.
+    /// Reads a sample submission from its bytes, gzip already unpacked; `path` is what errors call it.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn parse(path: impl Into<PathBuf>, text: String) -> Result<Self> {
-        let path = path.into();
-        let mut template = Self {
-            labels: Vec::new(),
-            ids: Vec::new(),
-            cells: Vec::new(),
-            path: path.clone(),
-            text: String::new(),
-        };
-        let mut start = 0;
-        for (at, line) in text.split_inclusive('\n').enumerate() {
-            let row = at as u64 + 1;
-            let content = line.trim_end_matches(['\n', '\r']);
-            let mut names = fields(content)
-                .map(|field| &content[field])
-                .map(unquoted)
-                .collect::<Vec<_>>()
-                .into_iter();
-            if row == 1 {
-                template.labels = names.skip(1).collect();
-            } else if !content.is_empty() {
-                if names.len() != template.labels.len() + 1 {
-                    let problem = format!(
-                        "there are {} fields, but the header has {}",
-                        names.len(),
-                        template.labels.len() + 1
-                    );
-                    return Err(Error::table(path, row, problem).into());
-                }
-                let id = names.next().filter(|id| !id.is_empty());
-                let id = id.ok_or_else(|| Error::table(&path, row, "the id is empty"))?;
-                template.ids.push(id);
-                let first_cell = fields(content)
-                    .nth(1)
-                    .map_or(content.len(), |field| field.start);
-                template
-                    .cells
-                    .push(start + first_cell..start + content.len());
-            } else if start + line.len() < text.len() {
-                return Err(Error::table(path, row, "the line is empty").into());
-            }
-            start += line.len();
-        }
-        // Reuses the checks of a table: no label, no row, a name twice.
-        let zeros = vec![0.0; template.ids.len() * template.labels.len()];
-        let lines: Vec<u64> = (2..).take(template.ids.len()).collect();
-        let rows = crate::predictions::RowNumbers {
-            lines: Some(&lines),
-        };
-        let (ids, labels) = (template.ids.clone(), template.labels.clone());
-        Predictions::checked(path, ids, labels, zeros, rows)?;
-        template.text = text;
-        Ok(template)
+    pub fn parse(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let path = path.as_ref();
+        let table = Table::parse(path, bytes.as_ref())?;
+        let read = table.matrix(&Columns::default(), Cells::Any)?;
+        let cells = (0..table.len())
+            .flat_map(|row| read.columns.iter().map(move |column| (row, *column)))
+            .map(|(row, column)| table.place(row, column));
+        Ok(Self {
+            path: path.to_path_buf(),
+            cells: cells.collect(),
+            text: table.text().to_owned(),
+            encoding: table.encoding(),
+            labels: read.names,
+            ids: read.ids,
+            notes: table.notes().to_vec(),
+        })
     }
 
     /// The pictures asked for, in the order of the rows.
@@ -104,69 +64,36 @@ impl Template {
         &self.labels
     }
 
-    /// The text of the submission: every cell is the answer, 0 or 1, all else is the sample's.
+    /// What a person should know of how the sample was read, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The predictions of the pictures and labels asked for, in their order.
     ///
     /// # Errors
-    /// A prediction that is missing or that the sample does not ask for, other labels, a threshold
-    /// for an unknown label.
-    pub fn fill(&self, predictions: &Predictions, thresholds: &Thresholds) -> Result<String> {
+    /// A prediction that is missing or that the sample does not ask for, other labels.
+    pub fn arrange(&self, predictions: &Predictions) -> Result<Predictions> {
+        predictions.arranged(&self.ids, &self.labels, &self.path)
+    }
+
+    /// The submission, in the sample's own encoding: every cell is the answer, 0 or 1, all else is the
+    /// sample's.
+    ///
+    /// # Errors
+    /// Those of [`arrange`](Self::arrange), a threshold for an unknown label.
+    pub fn fill(&self, predictions: &Predictions, thresholds: &Thresholds) -> Result<Vec<u8>> {
         let thresholds = thresholds.in_order(&self.labels)?;
-        let arranged = predictions.arranged(&self.ids, &self.labels, &self.path)?;
+        let arranged = self.arrange(predictions)?;
         let mut text = String::with_capacity(self.text.len());
         let mut copied = 0;
-        for (row, cells) in self.cells.iter().enumerate() {
-            text.push_str(&self.text[copied..cells.start]);
-            for (column, (value, threshold)) in
-                arranged.row(row).iter().zip(&thresholds).enumerate()
-            {
-                if column > 0 {
-                    text.push(',');
-                }
-                text.push(if value > threshold { '1' } else { '0' });
-            }
-            copied = cells.end;
+        let limits = thresholds.iter().cycle();
+        for ((cell, value), threshold) in self.cells.iter().zip(arranged.values()).zip(limits) {
+            text.push_str(&self.text[copied..cell.start]);
+            text.push(if value > threshold { '1' } else { '0' });
+            copied = cell.end;
         }
         text.push_str(&self.text[copied..]);
-        Ok(text)
-    }
-
-    /// Writes the submission; the file appears whole or not at all.
-    ///
-    /// # Errors
-    /// As [`fill`](Self::fill), and what the system says.
-    pub fn write(
-        &self,
-        predictions: &Predictions,
-        thresholds: &Thresholds,
-        path: &Path,
-    ) -> Result<()> {
-        write_atomically(path, self.fill(predictions, thresholds)?.as_bytes())
-    }
-}
-
-/// Where the fields of a line stand; a comma between quotes parts nothing.
-fn fields(line: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut quoted = false;
-    let mut start = 0;
-    let ends = line.bytes().enumerate().filter_map(move |(at, byte)| {
-        quoted ^= byte == b'"';
-        (byte == b',' && !quoted).then_some(at)
-    });
-    ends.chain([line.len()]).map(move |end| {
-        let field = start..end;
-        start = end + 1;
-        field
-    })
-}
-
-/// The value of a field, without quotes and space around it.
-fn unquoted(field: &str) -> String {
-    let field = field.trim();
-    match field
-        .strip_prefix('"')
-        .and_then(|field| field.strip_suffix('"'))
-    {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => field.to_owned(),
+        Ok(self.encoding.bytes_of(&text))
     }
 }

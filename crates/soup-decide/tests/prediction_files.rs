@@ -113,35 +113,39 @@ fn bad_tables_are_refused_with_file_and_row() {
         (
             "empty",
             "",
-            "p.csv holds no rows; a prediction file starts with a header such as `index,a,b,c`",
+            "p.csv holds no rows; a table begins with a header such as `index,a,b,c`",
         ),
         (
             "header",
             "id,a\n",
-            "p.csv holds no rows; a prediction file has one row a picture",
+            "p.csv holds no rows; a table has one row a picture below its header",
         ),
         (
             "no_header",
             "0,0.1,0.2\n1,0.3,0.4\n",
-            "p.csv, row 1: the header names a label `0.1`, it looks like a row of numbers; the first \
-             row must be a header such as `index,a,b,c`",
+            "p.csv, row 1: this looks like a row of values (`0`, `0.1`, `0.2`), not like a header; put a \
+             header such as `index,a,b,c` before it (if it is one, call its first column `id`)",
         ),
         (
             "no_label",
             "id\n1\n",
-            "p.csv: there is no label column; the columns after the id must be the labels",
+            "p.csv, row 1: there is no label column; a table begins with a header such as `index,a,b,c`",
         ),
         (
             "label_twice",
             "id,a,a\n1,0,0\n",
-            "p.csv: there are two columns `a`; remove one of them",
+            "p.csv, row 1: two columns are called `a`; rename one",
         ),
         (
             "short",
             "id,a,b\n1,0,1\n2,0\n",
-            "p.csv, row 3: there are 2 fields, but the header has 3",
+            "p.csv, row 3: 2 fields, but the header has 3; the row is cut short or has a comma too many",
         ),
-        ("no_id", "id,a\n ,0\n", "p.csv, row 2: the id is empty"),
+        (
+            "no_id",
+            "id,a\n ,0\n",
+            "p.csv, row 2: column `id` is empty; each row needs an id",
+        ),
         (
             "twice",
             "id,a\n1,0\n2,0\n1,1\n",
@@ -175,7 +179,7 @@ fn bad_tables_are_refused_with_file_and_row() {
     );
     let error = read(b"\x1f\x8bnonsense", "gzip").unwrap_err();
     assert!(
-        error.starts_with("p.csv: the gzip data is damaged: "),
+        error.starts_with("p.csv: the gzip data is damaged ("),
         "{error}"
     );
     let error = Predictions::read(Path::new("nowhere/p.csv")).unwrap_err();
@@ -203,9 +207,16 @@ fn answers_are_0_or_1() {
         let message = error
             .to_string()
             .replace(&format!("{}/", folder.display()), "");
+        let said = match value {
+            "" => "is empty; write 0 or 1".into(),
+            "-1" | "nan" => format!(
+                "is `{value}`; unknown labels are not supported yet: write 0 or 1, or remove the row"
+            ),
+            value => format!("is `{value}`; labels must be 0 or 1"),
+        };
         assert_eq!(
             message,
-            format!("a.csv, row 4 (picture `8`): label `b` is `{value}`; labels must be 0 or 1")
+            format!("a.csv, row 4 (picture `8`): label `b` {said}")
         );
     }
     let error = Predictions::read_answers(&fixture("probabilities_f4.npy")).unwrap_err();

@@ -90,6 +90,7 @@ fn the_real_sample_keeps_every_byte_but_the_cells() {
     assert_eq!((template.ids().len(), template.labels().len()), (5000, 26));
     let majority = combine(&seven(&data), &vote(Tie::No), None).unwrap();
     let text = template.fill(&majority, &Thresholds::default()).unwrap();
+    let text = String::from_utf8(text).unwrap();
 
     assert_eq!(text.matches("\r\n").count(), 5001);
     assert_eq!(text.matches('\n').count(), 5001);
@@ -99,6 +100,7 @@ fn the_real_sample_keeps_every_byte_but_the_cells() {
     let (ids, labels) = (majority.ids().to_vec(), majority.labels().to_vec());
     let zeros = Predictions::new("zeros", ids, labels, zeros).unwrap();
     let sample = template.fill(&zeros, &Thresholds::default()).unwrap();
+    let sample = String::from_utf8(sample).unwrap();
     assert_eq!(text.len(), sample.len());
     // FNV-1a of the unpacked sample_submission.csv.
     assert_eq!(fnv1a(sample.bytes()), "1cd563550abc5d95");

@@ -12,7 +12,7 @@ fn predictions(ids: &[&str], labels: &[&str], values: &[f32]) -> Predictions {
 }
 
 fn template(text: &str) -> Result<Template, String> {
-    Template::parse("sample.csv", text.to_owned()).map_err(|error| {
+    Template::parse("sample.csv", text).map_err(|error| {
         assert!(error.is_bad_data());
         error.to_string()
     })
@@ -38,12 +38,22 @@ fn everything_but_the_cells_stays() {
             "\"id\",\"a\",\"b\"\n\"0010\",0.5,\n 2 ,0,0\n\n",
             "\"id\",\"a\",\"b\"\n\"0010\",1,0\n 2 ,0,1\n\n",
         ),
+        // As Excel writes it, with rows that say nothing.
+        (
+            "sep=;\r\nid;b;a\r\n\r\n10;\"0\";0,5;\r\n;;\r\npics/2.png;;x\r\n",
+            "sep=;\r\nid;b;a\r\n\r\n10;0;1;\r\n;;\r\npics/2.png;1;0\r\n",
+        ),
+        ("id\ta\tb\r10\t0\t0\r2\t0\t0", "id\ta\tb\r10\t1\t0\r2\t0\t1"),
+        (
+            ",id,a,b\n0,10,0,0\n1,2,0,0\n",
+            ",id,a,b\n0,10,1,0\n1,2,0,1\n",
+        ),
     ] {
         let text = template(sample)
             .unwrap()
             .fill(&table, &Thresholds::default())
             .unwrap();
-        assert_eq!(text, expected);
+        assert_eq!(String::from_utf8(text).unwrap(), expected, "{sample}");
     }
 }
 
@@ -52,8 +62,8 @@ fn thresholds_apply_by_label() {
     let table = predictions(&["1"], &["a", "b"], &[0.3, 0.3]);
     let sample = template("id,a,b\n1,0,0\n").unwrap();
     let fill = |thresholds: &str| sample.fill(&table, &thresholds.parse().unwrap());
-    assert_eq!(fill("0.2").unwrap(), "id,a,b\n1,1,1\n");
-    assert_eq!(fill("0.2,b=0.4").unwrap(), "id,a,b\n1,1,0\n");
+    assert_eq!(fill("0.2").unwrap(), b"id,a,b\n1,1,1\n");
+    assert_eq!(fill("0.2,b=0.4").unwrap(), b"id,a,b\n1,1,0\n");
     assert!(
         fill("q=0.4")
             .unwrap_err()
@@ -91,25 +101,32 @@ fn bad_samples_are_refused_with_their_row() {
     for (text, message) in [
         (
             "",
-            "sample.csv: there is no label column; the columns after the id must be the labels",
+            "sample.csv holds no rows; a table begins with a header such as `index,a,b,c`",
         ),
         (
             "id,a\n",
-            "sample.csv holds no rows; a prediction file has one row a picture",
+            "sample.csv holds no rows; a table has one row a picture below its header",
         ),
         (
             "id,a\n1\n",
-            "sample.csv, row 2: there are 1 fields, but the header has 2",
+            "sample.csv, row 2: 1 fields, but the header has 2; the row is cut short or has a comma too many",
         ),
-        ("id,a\n1,0\n\n2,0\n", "sample.csv, row 3: the line is empty"),
-        ("id,a\n,0\n", "sample.csv, row 2: the id is empty"),
+        (
+            "id,a\n,0\n",
+            "sample.csv, row 2: column `id` is empty; each row needs an id",
+        ),
+        (
+            "7,0\n8,0\n",
+            "sample.csv, row 1: this looks like a row of values (`7`, `0`), not like a header; put a \
+             header such as `index,a,b,c` before it (if it is one, call its first column `id`)",
+        ),
         (
             "id,a\n1,0\n1,0\n",
             "sample.csv, row 3: picture `1` was already named in row 2; keep one of the two rows",
         ),
         (
             "id,a,a\n1,0,0\n",
-            "sample.csv: there are two columns `a`; remove one of them",
+            "sample.csv, row 1: two columns are called `a`; rename one",
         ),
     ] {
         assert_eq!(template(text).unwrap_err(), message);

@@ -13,10 +13,11 @@ use soup_learn::metrics::{Bootstrap, Difference};
 use soup_learn::trainer::OutOfFold;
 use soup_learn::views::Views;
 
-use crate::console::Report;
+use crate::console::{Console, Report};
 use crate::deciding::Metric;
 use crate::failure::Usage;
 use crate::interrupt;
+use crate::output::Output;
 
 /// Fit calibration, thresholds and label counts on out-of-fold predictions
 ///
@@ -51,7 +52,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Metric::Accuracy)]
     metric: Metric,
 
-    /// The decision [default: RUN/decision.json]
+    /// The decision; - is stdout [default: RUN/decision.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -74,8 +75,14 @@ pub struct Facts {
     out: PathBuf,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Report> {
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let given = (&arguments.run, &arguments.predictions, &arguments.labels);
+    let path = match (&arguments.out, &arguments.run) {
+        (Some(out), _) => out.clone(),
+        (None, Some(run)) => run.join("decision.json"),
+        (None, None) => return Err(Usage("name the decision's file with --out".into()).into()),
+    };
+    let out = Output::new(&path, "--out", &["json"])?;
     let held_out = match given {
         (Some(run), _, _) => of_run(run, interrupt::watch()?.as_ref())?,
         (None, Some(predictions), Some(labels)) => {
@@ -86,14 +93,10 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         _ => return Err(Usage("name a run, or --predictions and --labels".into()).into()),
     };
-    let out = match (&arguments.out, &arguments.run) {
-        (Some(out), _) => out.clone(),
-        (None, Some(run)) => run.join("decision.json"),
-        (None, None) => return Err(Usage("name the decision's file with --out".into()).into()),
-    };
-    let facts = fit(held_out, arguments.metric, out)?;
+    let (facts, notes) = fit(held_out, arguments.metric, &path, &out)?;
+    console.notes(&notes);
     let text = facts.text();
-    Report::new(facts, text)
+    out.report(facts, text)
 }
 
 /// Predictions, the labels of all pictures, the parts that judge each other, and the views.
@@ -101,12 +104,23 @@ type HeldOut = (Predictions, Predictions, Parts, Option<Views>);
 
 /// Fits a decision for a run, and writes it into the run.
 pub fn for_run(run: &Path, metric: Metric, stop: &AtomicBool) -> Result<Facts> {
-    fit(of_run(run, stop)?, metric, run.join("decision.json"))
+    let path = run.join("decision.json");
+    let out = Output::new(&path, "--out", &["json"])?;
+    Ok(fit(of_run(run, stop)?, metric, &path, &out)?.0)
 }
 
-fn fit(held_out: HeldOut, metric: Metric, out: PathBuf) -> Result<Facts> {
+/// The facts, and what a person should know of how the tables were read and matched.
+fn fit(
+    held_out: HeldOut,
+    metric: Metric,
+    path: &Path,
+    out: &Output,
+) -> Result<(Facts, Vec<String>)> {
     let (predictions, truth, parts, views) = held_out;
     let labels = predictions.labels();
+    let met = truth.selected(predictions.ids(), labels, predictions.source())?;
+    let notes = predictions.notes().iter().chain(met.notes()).cloned();
+    let notes = notes.collect();
     let sample = Sample::new(&predictions, &truth)?;
     let tried = trials(
         labels,
@@ -119,8 +133,8 @@ fn fit(held_out: HeldOut, metric: Metric, out: PathBuf) -> Result<Facts> {
     // The counts of all labels that are known, in the order of the predictions.
     let counted = truth.arranged(truth.ids(), labels, predictions.source())?;
     let decision = Decision::fit(kept, labels, &sample, counted.values())?.with_views(views);
-    decision.write(&out)?;
-    Ok(Facts {
+    out.write(decision.text()?.as_bytes())?;
+    let facts = Facts {
         predictions: predictions.source().to_path_buf(),
         pictures: sample.pictures(),
         labels: labels.len(),
@@ -133,8 +147,9 @@ fn fit(held_out: HeldOut, metric: Metric, out: PathBuf) -> Result<Facts> {
             Calibration::None | Calibration::Platt { .. } => None,
         },
         label_counts: decision.prior().range(),
-        out,
-    })
+        out: path.to_path_buf(),
+    };
+    Ok((facts, notes))
 }
 
 /// Out-of-fold predictions of a run, with the views that soup tta kept where it kept any.

@@ -15,13 +15,13 @@ use soup_data::doctor::{
 };
 use soup_data::folds::Folds;
 use soup_data::pack::Pack;
-use soup_decide::write_atomically;
 use soup_learn::trainer::OutOfFold;
 use soup_learn::{doctor, runs::RunDirectory};
 
 use crate::console::{Console, Report};
 use crate::failure::Usage;
 use crate::interrupt;
+use crate::output::Output;
 use crate::pictures::{all_faults, say_what_was_found};
 use crate::progress::Bar;
 
@@ -119,6 +119,9 @@ struct Data {
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let groups_out = (arguments.groups.as_deref())
+        .map(|path| Output::new(path, "--groups", &["csv", "csv.gz"]))
+        .transpose()?;
     let stop = interrupt::watch()?;
     let patient = &arguments.patient;
     let run = patient.join("config.toml").is_file().then_some(patient);
@@ -182,17 +185,23 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
             .transpose()?;
         findings.extend(doctor::examine(run, found.as_ref(), has_twins)?);
     }
-    if let Some(path) = &arguments.groups {
+    if let Some(out) = &groups_out {
         let firsts = groups(&Likeness::of(&fingerprints), data.table.len());
         let ids = data.table.ids();
         let mut text = String::from("id,group\n");
         for (id, first) in ids.iter().zip(firsts) {
             text.push_str(&format!("{},{}\n", quoted(id), quoted(&ids[first])));
         }
-        write_atomically(path, text.as_bytes())?;
+        out.write(text.as_bytes())?;
     }
     let count = data.table.len();
-    report(arguments, (Some(data.path), data.left_out), count, findings)
+    let report = report(arguments, (Some(data.path), data.left_out), count, findings)?;
+    let beside_groups = groups_out.is_some_and(|out| out.is_stdout());
+    Ok(if beside_groups {
+        report.on_stderr()
+    } else {
+        report
+    })
 }
 
 /// The data that a run's settings name; none where every picture is composed.
@@ -249,7 +258,7 @@ fn sources(arguments: &Arguments, data: &Data) -> Result<Option<Sources>> {
 
 /// A field of a CSV file.
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
+    if text.contains([',', ';', '\t', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_owned()

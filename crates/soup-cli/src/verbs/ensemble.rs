@@ -9,8 +9,9 @@ use soup_decide::ensemble::{self, FittedWeights, Tie};
 use soup_decide::{Predictions, Thresholds};
 use soup_learn::metrics::{Bootstrap, Difference};
 
-use crate::console::Report;
+use crate::console::{Console, Report};
 use crate::failure::Usage;
+use crate::output::{self, Output};
 
 /// Combine prediction files into one
 ///
@@ -58,7 +59,7 @@ pub struct Arguments {
     #[arg(long, value_name = "T")]
     threshold: Option<Thresholds>,
 
-    /// The result: .csv, .csv.gz or .npy
+    /// The result: .csv, .csv.gz or .npy; - is stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -106,7 +107,8 @@ struct Fitted {
     accuracy_gain: Difference,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Report> {
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let out = Output::new(&arguments.out, "--out", &output::PREDICTIONS)?;
     let method = match arguments.method {
         Method::Mean => ensemble::Method::Mean,
         Method::LogitMean => ensemble::Method::LogitMean,
@@ -142,7 +144,8 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         None => arguments.weights.as_deref(),
     };
     let combined = ensemble::combine(&tables, &method, weights)?;
-    combined.write(&arguments.out)?;
+    console.notes(combined.notes());
+    out.write_predictions(&combined)?;
     let facts = Facts {
         files: &arguments.files,
         method: arguments.method,
@@ -161,7 +164,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     if let Some(fitted) = &facts.fitted {
         text.push_str(&fitted.text());
     }
-    Report::new(facts, text)
+    out.report(facts, text)
 }
 
 /// Fits weights on the labels in a file.

@@ -82,6 +82,9 @@ pub struct Score {
     decoding: Option<Decoding>,
     /// What saying no to everything would score.
     accuracy_of_all_zeros: f64,
+    /// What a person should know of how the tables were read and matched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
@@ -114,6 +117,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         _ => return Err(Usage("name a run, or --predictions and --labels".into()).into()),
     };
     let score = score(&predictions, &answers, &rule)?;
+    console.notes(&score.notes);
     let text = score.text();
     Report::new(score, text)
 }
@@ -211,6 +215,12 @@ pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> R
         intervals: table.intervals(&Bootstrap::default()),
         decoding,
         accuracy_of_all_zeros: 1.0 - positives / targets.len() as f64,
+        notes: predictions
+            .notes()
+            .iter()
+            .chain(truth.notes())
+            .cloned()
+            .collect(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use soup_data::{PictureShape, files::write_whole};
+use soup_data::PictureShape;
 use soup_decide::{DecideError, Decision, Thresholds};
 use soup_learn::config::Precision;
 use soup_learn::model::{Model, Origin};
@@ -17,6 +17,7 @@ use soup_learn::views::Views;
 use super::Folds;
 use crate::console::Report;
 use crate::failure::Usage;
+use crate::output::Output;
 
 /// Write runs as one file for production: model.soup, ONNX, or weights for timm
 ///
@@ -44,7 +45,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "RUN_OR_MODEL")]
     models: Vec<PathBuf>,
 
-    /// The file: .soup, .onnx or .safetensors
+    /// The file: .soup, .onnx or .safetensors; - is stdout, with --format
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
@@ -174,6 +175,13 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         Some(format) => format,
         None => Format::of(&arguments.out)?,
     };
+    // Whoever names the format may call the file as they like.
+    let ending = arguments
+        .out
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let out = Output::new(&arguments.out, "--out", &[&ending])?;
     refuse_idle_flags(arguments, format)?;
     let predictor = Predictor::open(&arguments.models, arguments.fold.0.as_deref())?;
     let weights = (format == Format::Safetensors).then(|| predictor.trained_weights());
@@ -211,8 +219,13 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         None => model.to_bytes()?,
     };
-    write_whole(&arguments.out, &bytes)?;
-    report(arguments, format, &model, bytes.len())
+    out.write(&bytes)?;
+    let report = report(arguments, format, &model, bytes.len())?;
+    Ok(if out.is_stdout() {
+        report.on_stderr()
+    } else {
+        report
+    })
 }
 
 /// Puts a decision into the model.

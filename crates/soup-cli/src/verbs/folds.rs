@@ -6,12 +6,13 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_data::dataset::{Columns, Dataset, LabelTable, read_column, read_label_table};
-use soup_data::folds::{FoldKind, Folds};
+use soup_data::folds::{FoldKind, Folds, group_spellings};
 use soup_data::pack::Pack;
 use soup_decide::Predictions;
 
-use crate::console::Report;
+use crate::console::{Console, Report};
 use crate::failure::Usage;
+use crate::output::Output;
 
 /// Cut a data set into folds, once
 ///
@@ -51,7 +52,7 @@ pub struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
 
-    /// The fold file
+    /// The fold file; - is stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -75,10 +76,14 @@ struct Facts<'a> {
     /// Pictures that each fold holds out.
     sizes: Vec<usize>,
     data_hash: String,
+    /// What is odd about the groups and folds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     out: &'a PathBuf,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Report> {
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let out = Output::new(&arguments.out, "--out", &["json"])?;
     let kind = match arguments.kind {
         Kind::Kfold => FoldKind::Kfold,
         Kind::Stratified => FoldKind::Stratified,
@@ -91,13 +96,34 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     if arguments.groups.is_none() {
         columns.ignored.extend(arguments.group.clone());
     }
-    let (table, labels_path) = table(&arguments.data, &columns)?;
+    let Known {
+        table,
+        labels_path,
+        notes,
+    } = table(&arguments.data, &columns)?;
+    console.notes(&notes);
     let groups = match &arguments.group {
-        Some(column) => Some(groups(arguments, column, labels_path.as_deref(), &table)?),
+        Some(column) => Some(groups(
+            arguments,
+            column,
+            labels_path.as_deref(),
+            &table,
+            console,
+        )?),
         None => None,
     };
-    let folds = Folds::make(kind, arguments.k, arguments.seed, &table, groups.as_deref())?;
-    folds.save(&arguments.out)?;
+    let groups = groups.as_deref();
+    let mut warnings = groups.map(group_spellings).unwrap_or_default();
+    console.notes(&warnings);
+    let folds = Folds::make(kind, arguments.k, arguments.seed, &table, groups)?;
+    let of_folds = folds.warnings(&table, groups);
+    console.notes(&of_folds);
+    warnings.extend(of_folds);
+    if out.is_stdout() {
+        out.write(&serde_json::to_vec(&folds)?)?;
+    } else {
+        folds.save(&arguments.out)?;
+    }
     let mut sizes = vec![0; arguments.k as usize];
     for fold in folds.of_rows() {
         sizes[*fold as usize] += 1;
@@ -120,9 +146,10 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         pictures: table.len(),
         sizes,
         data_hash: folds.data_hash().to_owned(),
+        warnings,
         out: &arguments.out,
     };
-    Report::new(facts, text)
+    out.report(facts, text)
 }
 
 /// The group of each picture.
@@ -131,6 +158,7 @@ fn groups(
     column: &str,
     labels_path: Option<&Path>,
     table: &LabelTable,
+    console: Console,
 ) -> Result<Vec<String>> {
     // The table of labels may lie in a zip file, or only be known from a pack.
     let path = arguments.groups.as_deref().or(labels_path);
@@ -141,28 +169,54 @@ fn groups(
         ))
         .into());
     };
-    Ok(read_column(path, None, column, table.ids())?)
+    let read = read_column(path, None, column, table.ids())?;
+    console.notes(&read.notes);
+    Ok(read.values)
 }
 
-/// Ids and labels of a pack, a data set or a table alone; and the file of the labels, if known.
-pub fn table(path: &Path, columns: &Columns) -> Result<(LabelTable, Option<PathBuf>)> {
+/// What is known of pictures without looking at them.
+pub struct Known {
+    pub table: LabelTable,
+    /// The file of the labels, if known.
+    pub labels_path: Option<PathBuf>,
+    /// What a person should know of how it was read.
+    pub notes: Vec<String>,
+}
+
+/// Ids and labels of a pack, a data set or a table alone.
+pub fn table(path: &Path, columns: &Columns) -> Result<Known> {
     if Pack::is_pack(path) {
-        return Ok((Pack::open(path)?.table().clone(), None));
+        return Ok(Known {
+            table: Pack::open(path)?.table().clone(),
+            labels_path: None,
+            notes: vec![],
+        });
     }
-    let is_zip = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
-    if path.is_dir() || is_zip {
+    let ends_in = |ending: &str| {
+        let extension = path.extension();
+        extension.is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+    };
+    if path.is_dir() || ends_in("zip") {
         let dataset = Dataset::open(path, columns)?;
-        let labels = dataset.labels_path().map(Path::to_path_buf);
-        return Ok((dataset.table().clone(), labels));
+        let left = dataset.left_out();
+        let left = (!left.is_empty()).then(|| left.sentence(dataset.len()));
+        return Ok(Known {
+            labels_path: dataset.labels_path().map(Path::to_path_buf),
+            notes: dataset.notes().iter().cloned().chain(left).collect(),
+            table: dataset.table().clone(),
+        });
     }
-    if !columns.ignored.is_empty() {
-        return Ok((read_label_table(path, columns)?, Some(path.to_path_buf())));
-    }
-    let answers = Predictions::read_answers(path)?;
-    let cells = answers.values().iter().map(|value| *value as u8);
-    let (ids, labels) = (answers.ids().to_vec(), answers.labels().to_vec());
-    let table = LabelTable::new(ids, labels, cells.collect());
-    Ok((table, Some(path.to_path_buf())))
+    let (table, notes) = if ends_in("npy") {
+        let answers = Predictions::read_answers(path)?;
+        let cells = answers.values().iter().map(|value| *value as u8);
+        let (ids, labels) = (answers.ids().to_vec(), answers.labels().to_vec());
+        (LabelTable::new(ids, labels, cells.collect()), vec![])
+    } else {
+        read_label_table(path, columns)?
+    };
+    Ok(Known {
+        table,
+        labels_path: Some(path.to_path_buf()),
+        notes,
+    })
 }

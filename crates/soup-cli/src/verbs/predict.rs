@@ -16,6 +16,7 @@ use super::Folds;
 use crate::console::{Console, Report};
 use crate::deciding::{Merge, ViewsArgument};
 use crate::interrupt;
+use crate::output::{self, Output};
 use crate::pictures::{Pictures, say_what_was_found};
 use crate::progress::Bar;
 
@@ -52,7 +53,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR_OR_ZIP_OR_PACK")]
     images: PathBuf,
 
-    /// The probabilities: .csv, .csv.gz, or .npy with NAME.ids.json beside it [default: CSV on stdout]
+    /// The probabilities: .csv, .csv.gz, or .npy with NAME.ids.json beside it;
+    /// - is CSV on stdout [default: the same]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -120,6 +122,8 @@ struct Row<'a> {
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let out = arguments.out.as_deref();
+    let file = Output::new(out.unwrap_or(Path::new("-")), "--out", &output::PREDICTIONS)?;
     let predictor = Predictor::open(&arguments.models, arguments.fold.0.as_deref())?;
     let stop = interrupt::watch()?;
     let mut pictures = Pictures::without_labels(&arguments.images)?;
@@ -148,14 +152,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         },
     };
     let started = Instant::now();
-    let out = arguments.out.as_deref();
     let source = out.unwrap_or(Path::new("stdout"));
     let mut predictions = predict(&predictor, &pictures, &options, source, console, &stop)?;
     if let Some(decision) = &decision {
         predictions = decision.answer(&predictions, None)?.probabilities;
     }
-    if let Some(out) = out {
-        predictions.write(out)?;
+    if out.is_some() {
+        file.write_predictions(&predictions)?;
     }
     let seconds = started.elapsed().as_secs_f64();
     let facts = Facts {
@@ -192,7 +195,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         facts.models.len(),
         out.display()
     );
-    Report::new(facts, text)
+    file.report(facts, text)
 }
 
 impl Arguments {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_decide::write_atomically;
 use soup_learn::sweeps::{Ranking, SweepDirectory};
 use soup_report::judged::Wanted;
 use soup_report::pages::{Shown, of_runs, of_sweep};
@@ -14,6 +13,7 @@ use soup_report::{Judged, Run};
 use crate::console::{Console, Report};
 use crate::failure::Usage;
 use crate::interrupt;
+use crate::output::Output;
 
 /// Make a page to look at: of a run, of several beside each other, or of a sweep
 ///
@@ -68,6 +68,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         (None, [one]) => one.join("report.html"),
         _ => return Err(Usage("name the page of several runs with --out FILE".into()).into()),
     };
+    let file = Output::new(&out, "--out", &["html", "htm"])?;
     let mut not_judged = Vec::new();
     let (of, page) = match &paths[..] {
         [one] if is_sweep(one) => {
@@ -87,7 +88,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
             ("runs", of_runs(&runs)?)
         }
     };
-    write_atomically(&out, page.as_bytes())?;
+    file.write(page.as_bytes())?;
     let text = format!("{}  {} kB", out.display(), page.len().div_ceil(1000));
     let facts = Facts {
         report: out,
@@ -96,7 +97,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         paths: paths.clone(),
         not_judged,
     };
-    Report::new(facts, text)
+    file.report(facts, text)
 }
 
 fn read(

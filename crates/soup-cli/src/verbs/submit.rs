@@ -1,6 +1,6 @@
 //! `soup submit`: answers in the shape that was asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -8,8 +8,9 @@ use serde::Serialize;
 use soup_decide::decision::Decoding;
 use soup_decide::{Predictions, Rule, Template, Thresholds};
 
-use crate::console::Report;
+use crate::console::{Console, Report};
 use crate::deciding::Deciding;
+use crate::output::Output;
 
 /// Write a submission in the exact shape of the given sample
 ///
@@ -31,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     sample: PathBuf,
 
-    /// The submission
+    /// The submission; .gz packs it, - is stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
@@ -52,11 +53,19 @@ struct Facts<'a> {
     out: &'a PathBuf,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Report> {
-    let template = Template::read(&arguments.sample)?;
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let sample = &arguments.sample;
+    // A submission may end as its sample does.
+    let own = sample.extension().unwrap_or_default().to_string_lossy();
+    let out = Output::new(&arguments.out, "--out", &["csv", "csv.gz", &own])?;
+    let template = Template::read(sample)?;
     let predictions = Predictions::read(&arguments.predictions)?;
+    console.notes(template.notes());
+    console.notes(template.arrange(&predictions)?.notes());
     let rule = arguments.deciding.rule()?;
-    let (labels_per_picture, decoding) = write(&template, &predictions, &rule, &arguments.out)?;
+    let answered = answer(&template, &predictions, &rule)?;
+    out.write(&answered.submission)?;
+    let (labels_per_picture, decoding) = (answered.labels_per_picture, answered.decoding);
     let facts = Facts {
         predictions: &arguments.predictions,
         pictures: predictions.len(),
@@ -72,27 +81,33 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         arguments.out.display(),
         facts.labels_per_picture,
     );
-    Report::new(facts, text)
+    out.report(facts, text)
 }
 
-/// Writes the answers; gives the labels found in a picture, on average, and how a decision made the answers.
-pub fn write(
-    template: &Template,
-    predictions: &Predictions,
-    rule: &Rule,
-    out: &Path,
-) -> Result<(f64, Option<Decoding>)> {
-    Ok(match rule {
-        Rule::Thresholds(thresholds) => {
-            template.write(predictions, thresholds, out)?;
-            (thresholds.labels_per_picture(predictions), None)
-        }
+/// A submission, and what it says.
+pub struct Answered {
+    /// The bytes of the file.
+    pub submission: Vec<u8>,
+    /// Labels found in a picture, on average.
+    pub labels_per_picture: f64,
+    /// How a decision made the answers.
+    pub decoding: Option<Decoding>,
+}
+
+/// Fills the sample with answers.
+pub fn answer(template: &Template, predictions: &Predictions, rule: &Rule) -> Result<Answered> {
+    let (answers, thresholds, decoding) = match rule {
+        Rule::Thresholds(thresholds) => (None, thresholds.clone(), None),
         Rule::Decision(decision, decoding) => {
             let answers = rule.answer(predictions)?.table()?;
-            let answered = Thresholds::default();
-            template.write(&answers, &answered, out)?;
             let decoding = decoding.unwrap_or(decision.decoding());
-            (answered.labels_per_picture(&answers), Some(decoding))
+            (Some(answers), Thresholds::default(), Some(decoding))
         }
+    };
+    let answers = answers.as_ref().unwrap_or(predictions);
+    Ok(Answered {
+        submission: template.fill(answers, &thresholds)?,
+        labels_per_picture: thresholds.labels_per_picture(answers),
+        decoding,
     })
 }

@@ -9,7 +9,8 @@ use soup_data::dataset::Columns;
 use soup_data::subset::Subset;
 
 use super::folds;
-use crate::console::Report;
+use crate::console::{Console, Report};
+use crate::output::Output;
 
 /// Choose pictures that stand for the whole data set
 ///
@@ -36,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
 
-    /// The subset file
+    /// The subset file; - is stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -64,10 +65,16 @@ struct Means<'a> {
     difference: f64,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Report> {
-    let (table, _) = folds::table(&arguments.labels, &Columns::default())?;
+pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
+    let out = Output::new(&arguments.out, "--out", &["json"])?;
+    let folds::Known { table, notes, .. } = folds::table(&arguments.labels, &Columns::default())?;
+    console.notes(&notes);
     let subset = Subset::choose(&table, arguments.count, arguments.seed)?;
-    subset.save(&arguments.out)?;
+    if out.is_stdout() {
+        out.write(&serde_json::to_vec(&subset)?)?;
+    } else {
+        subset.save(&arguments.out)?;
+    }
     let worst = subset.worst_difference();
     let label_means = subset.labels().iter().map(|means| Means {
         label: &means.label,
@@ -89,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         out: &arguments.out,
     };
     let text = facts.text();
-    Report::new(facts, text)
+    out.report(facts, text)
 }
 
 impl Facts<'_> {

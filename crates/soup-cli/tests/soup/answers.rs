@@ -50,7 +50,10 @@ fn two_teams_become_one_submission() {
         text.stdout,
         "2 pictures x 2 labels in s.csv, 1.00 labels a picture\n"
     );
-    assert_eq!(text.stderr, "");
+    assert_eq!(
+        text.stderr,
+        "ids of sample.csv were matched without their leading zeros: `2` is `00002`\n"
+    );
     assert_eq!(place.read("s.csv"), "index,a,b\r\n2,0,1\r\n1,0,1\r\n");
 }
 
@@ -108,7 +111,7 @@ fn bad_input_has_a_message_and_an_exit_code() {
         (3, "ensemble ours.csv binary.csv --out e.csv"),
         (3, "ensemble ours.csv empty.csv --out e.csv"),
         (1, "ensemble ours.csv folder --out e.csv"),
-        (1, "ensemble ours.csv --out ours.csv/e.csv"),
+        (2, "ensemble ours.csv --out ours.csv/e.csv"),
         (2, "ensemble ours.csv --weights 1,2 --out e.csv"),
         (2, "ensemble ours.csv --weights -1 --out e.csv"),
         (2, "ensemble ours.csv --tie yes --out e.csv"),

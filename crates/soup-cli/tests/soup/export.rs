@@ -122,7 +122,7 @@ fn what_cannot_be_exported_is_named() {
         (2, "export run --out m.soup --picture 72x64x5"),
         (3, "export run --out m.soup --picture 72x64x3"),
         (1, "export model.soup --out m.onnx --picture 72x64x3"),
-        (1, "export run --out nowhere/m.soup"),
+        (2, "export run --out half.soup/m.soup"),
         (3, "predict nothing.soup --images set --out o.csv"),
         (3, "predict half.soup --images set --out o.csv"),
         (3, "predict other.soup --images set --out o.csv"),

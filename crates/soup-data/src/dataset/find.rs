@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::labels::read_table_file;
 use super::left_out::{LeftOut, Reason};
 use super::listing::Listing;
 use super::pictures::{FileReader, PictureFile, Place, ReadFault, has_extension};
+use crate::files::read_unpacked;
 use crate::{Error, Result};
 
 /// Names of label tables.
@@ -60,7 +60,7 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
         mut left,
     } = place.list()?;
     let table = match labels {
-        Labels::Given(path) => Some((path.to_path_buf(), read_table_file(path)?)),
+        Labels::Given(path) => Some((path.to_path_buf(), read_unpacked(path)?)),
         Labels::None => None,
         Labels::Beside => {
             // In a folder only those at the top are meant.
@@ -181,7 +181,7 @@ fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
 fn read_table(place: &Place, file: &PictureFile) -> Result<Vec<u8>> {
     let path = place.display(file);
     if let Place::Folder(_) = place {
-        return read_table_file(&place.path_of(file));
+        return read_unpacked(&place.path_of(file));
     }
     let mut reader = FileReader::new(place);
     match reader.read(file) {

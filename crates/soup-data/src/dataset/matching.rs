@@ -22,7 +22,6 @@ pub(super) fn ids_of(files: &[PictureFile]) -> Vec<String> {
 }
 
 /// The file of every row, in the order of the table, and what was overlooked to find them. Files of no
-/// row are left out. Files of no
 /// row are left out.
 pub(super) fn files_of(
     labels_path: &Path,
@@ -64,11 +63,6 @@ pub(super) fn files_of(
             ),
         ),
     }));
-    if !problems.is_empty() {
-        // What is missing may lie there and have been left out.
-        let hint = "convert, unpack or move what the rows mean";
-        problems.extend(left.problem(place.path(), files.len(), hint));
-    }
     if !problems.is_empty() {
         // What is missing may lie there and have been left out.
         let hint = "convert, unpack or move what the rows mean";

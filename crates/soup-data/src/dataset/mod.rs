@@ -22,7 +22,7 @@ pub use decode::{
 };
 pub use folder::FolderExamples;
 pub(crate) use labels::read_pairs;
-pub use labels::{Columns, read_column, read_label_table};
+pub use labels::{Column, read_column, read_label_table};
 pub use left_out::{LeftOut, Reason};
 pub use table::LabelTable;
 pub(crate) use table::content_hash;
@@ -30,6 +30,7 @@ pub(crate) use table::content_hash;
 pub(crate) use decode::Decoder;
 pub(crate) use pictures::{FileReader, PictureFile, Place, ReadFault};
 
+pub use crate::tables::Columns;
 use crate::{Error, PictureShape, Result};
 
 /// Pictures that lie in a folder or a zip archive, with their labels where there are any. Nothing
@@ -118,7 +119,7 @@ impl Dataset {
         let (files, note) = matching::files_of(&path, &read, files, &place, &mut left)?;
         Ok(Self {
             place,
-            notes: note.into_iter().collect(),
+            notes: read.notes.into_iter().chain(note).collect(),
             left,
             files,
             table: LabelTable::new(read.ids, read.names, read.labels),

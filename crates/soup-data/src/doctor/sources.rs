@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Finding, Patient, Verdict};
 use crate::Result;
 use crate::dataset::read_pairs;
+use crate::ids::Index;
 
 /// What each picture was made of: any number of sources a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +27,12 @@ pub fn read_sources(path: &Path, column: &str, ids: &[String]) -> Result<Sources
     for (id, source) in read_pairs(path, column)? {
         by_id.entry(id).or_default().push(source);
     }
+    let met = Index::new(by_id.keys().map(String::as_str)).meet(ids);
+    let sources: Vec<&Vec<String>> = by_id.values().collect();
+    let of_row = |row: Option<usize>| row.map_or(vec![], |row| sources[row].clone());
     Ok(Sources {
         column: column.to_owned(),
-        of_rows: (ids.iter())
-            .map(|id| by_id.get(id).cloned().unwrap_or_default())
-            .collect(),
+        of_rows: met.rows.into_iter().map(of_row).collect(),
     })
 }
 

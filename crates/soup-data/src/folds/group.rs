@@ -1,6 +1,6 @@
 //! Folds that keep the pictures of one source together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use soup_random::{Purpose, Stream};
 
@@ -38,4 +38,83 @@ pub(super) fn assign(groups: &[String], k: u32, seed: u64) -> Result<Vec<u32>> {
         }
     }
     Ok(folds)
+}
+
+/// Groups whose names differ only in case, spaces or zeros before numbers, a line for each of them.
+pub fn spellings(groups: &[String]) -> Vec<String> {
+    let mut alike: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for group in groups {
+        alike.entry(plain(group)).or_default().insert(group);
+    }
+    let several = alike.into_values().filter(|names| names.len() > 1);
+    several
+        .map(|names| {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!(
+                "groups {} differ only in case, spaces or zeros and are kept apart; write them alike if they are one",
+                names.join(", ")
+            )
+        })
+        .collect()
+}
+
+/// A name in small letters, without spaces and without zeros before numbers.
+fn plain(group: &str) -> String {
+    let mut plain = String::with_capacity(group.len());
+    for letter in group.chars().filter(|letter| !letter.is_whitespace()) {
+        if letter.is_ascii_digit() && plain.ends_with('0') {
+            let before = plain[..plain.len() - 1].chars().next_back();
+            if !before.is_some_and(|before| before.is_ascii_digit()) {
+                plain.pop();
+            }
+        }
+        plain.extend(letter.to_lowercase());
+    }
+    plain
+}
+
+/// Groups with more pictures than a fold should have, a line each.
+pub(super) fn too_large(groups: &[String], k: u32) -> Vec<String> {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for group in groups {
+        *sizes.entry(group).or_default() += 1;
+    }
+    let fold = groups.len().div_ceil(k as usize);
+    let large = sizes.into_iter().filter(|(_, size)| *size > fold);
+    large
+        .map(|(group, size)| {
+            format!(
+                "group `{group}` holds {size} of {} pictures, more than a fold of {fold}: folds differ in size",
+                groups.len()
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_nothing_that_counts_are_named() {
+        let groups = ["p1", "P1", "p 01", "p10", "p100", "q", "p2"].map(String::from);
+        assert_eq!(
+            spellings(&groups),
+            [
+                "groups `P1`, `p 01`, `p1` differ only in case, spaces or zeros and are kept apart; write them alike if \
+                 they are one"
+            ]
+        );
+        assert_eq!(spellings(&groups[3..]), [""; 0]);
+    }
+
+    #[test]
+    fn a_group_larger_than_a_fold_is_named() {
+        let groups: Vec<String> = "aaaaabcd".chars().map(String::from).collect();
+        assert_eq!(
+            too_large(&groups, 4),
+            ["group `a` holds 5 of 8 pictures, more than a fold of 2: folds differ in size"]
+        );
+        assert_eq!(too_large(&groups[3..], 2), [""; 0]);
+    }
 }

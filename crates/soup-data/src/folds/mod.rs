@@ -5,6 +5,8 @@ mod kfold;
 mod numpy;
 pub(crate) mod stratified;
 
+pub use group::spellings as group_spellings;
+
 use std::fs;
 use std::path::Path;
 
@@ -100,7 +102,10 @@ impl Folds {
                 ));
             }
             FoldKind::Stratified => {
-                stratified::assign(table, &vec![1.0 / f64::from(k); k as usize], seed)
+                let mut folds =
+                    stratified::assign(table, &vec![1.0 / f64::from(k); k as usize], seed);
+                stratified::fill_empty(&mut folds, k, table);
+                folds
             }
             FoldKind::Group => match groups {
                 Some(groups) if groups.len() == rows => group::assign(groups, k, seed)?,
@@ -128,6 +133,35 @@ impl Folds {
             rows: rows as u64,
             fold,
         })
+    }
+
+    /// What is odd about the folds, a line each: labels that some fold holds out no picture of, groups
+    /// that are larger than a fold should be.
+    pub fn warnings(&self, table: &LabelTable, groups: Option<&[String]>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (label, name) in table.label_names().iter().enumerate() {
+            let mut without = vec![true; self.k as usize];
+            let mut pictures = 0;
+            for (row, fold) in self.fold.iter().enumerate() {
+                if table.labels(row).is_some_and(|cells| cells[label] == 1) {
+                    without[*fold as usize] = false;
+                    pictures += 1;
+                }
+            }
+            let without = without.iter().filter(|without| **without).count();
+            if pictures > 0 && without > 0 {
+                warnings.push(format!(
+                    "label `{name}` is in {pictures} pictures: {without} of {} folds hold out none of them",
+                    self.k
+                ));
+            }
+        }
+        warnings.extend(
+            groups
+                .into_iter()
+                .flat_map(|groups| group::too_large(groups, self.k)),
+        );
+        warnings
     }
 
     /// Reads a fold file that belongs to `table`.

@@ -67,3 +67,70 @@ fn neediest(by_label: &[f64], by_rows: &[f64], stream: &mut Stream) -> usize {
     }
     best[stream.below(best.len() as u32) as usize]
 }
+
+/// Gives each of the `k` folds that got no row one of the largest fold: the first that has fewest labels,
+/// so that rare ones stay where they were put. There must be as many rows as folds.
+pub(super) fn fill_empty(folds: &mut [u32], k: u32, table: &LabelTable) {
+    let labels = |row: usize| {
+        let cells = table.labels(row).unwrap_or_default();
+        cells.iter().filter(|cell| **cell == 1).count()
+    };
+    loop {
+        let mut sizes = vec![0; k as usize];
+        folds.iter().for_each(|fold| sizes[*fold as usize] += 1);
+        let Some(empty) = sizes.iter().position(|size| *size == 0) else {
+            return;
+        };
+        // The first of the largest.
+        let largest = (0..sizes.len())
+            .rev()
+            .max_by_key(|fold| sizes[*fold])
+            .unwrap_or(0);
+        let rows = (0..folds.len()).filter(|row| folds[*row] as usize == largest);
+        let Some(row) = rows.min_by_key(|row| labels(*row)) else {
+            return;
+        };
+        folds[row] = empty as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn table(rows: usize, labels: Vec<u8>) -> LabelTable {
+        let names = (0..labels.len() / rows).map(|label| label.to_string());
+        let ids = (0..rows).map(|row| row.to_string());
+        LabelTable::new(ids.collect(), names.collect(), labels)
+    }
+
+    #[test]
+    fn an_empty_fold_gets_the_row_that_says_least() {
+        let table = table(5, vec![1, 1, 1, 1, 1, 0, 0, 0, 1, 1]);
+        let mut folds = [0, 0, 2, 0, 2];
+        fill_empty(&mut folds, 3, &table);
+        assert_eq!(folds, [0, 0, 2, 1, 2]);
+        let mut folds = [0, 0, 0, 0, 0];
+        fill_empty(&mut folds, 5, &table);
+        folds.sort_unstable();
+        assert_eq!(folds, [0, 1, 2, 3, 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_fold_is_empty(
+            (rows, k, labels) in (1usize..16, 1usize..6).prop_flat_map(|(rows, width)| {
+                let labels = proptest::collection::vec(0u8..2, rows * width);
+                (Just(rows), 1..=rows as u32, labels)
+            }),
+            seed in 0u64..1000,
+        ) {
+            let table = table(rows, labels);
+            let mut folds = assign(&table, &vec![1.0 / f64::from(k); k as usize], seed);
+            fill_empty(&mut folds, k, &table);
+            prop_assert!((0..k).all(|fold| folds.contains(&fold)));
+        }
+    }
+}

@@ -5,13 +5,13 @@ mod trials;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use soup_data::files::{read_unpacked, write_whole};
 use soup_learn::views::Views;
 
 use crate::calibration::{Calibration, CalibrationKind};
 use crate::decoding::{CountDecoder, CountPrior};
-use crate::predictions::read_bytes;
 use crate::threshold::ThresholdKind;
-use crate::{DecideError, Predictions, Result, Sample, write_atomically};
+use crate::{DecideError, Predictions, Result, Sample};
 
 pub use trials::{Metric, Trial, trials};
 
@@ -253,7 +253,7 @@ impl Decision {
     /// # Errors
     /// [`DecideError::Decision`] for any other or a damaged file, and what the system says.
     pub fn read(path: &Path) -> Result<Self> {
-        let value = serde_json::from_slice(&read_bytes(path)?);
+        let value = serde_json::from_slice(&read_unpacked(path)?);
         let value = value.map_err(|error| DecideError::Decision {
             path: path.to_path_buf(),
             problem: format!("it is no decision: {error}"),
@@ -295,16 +295,24 @@ impl Decision {
         Ok(decision)
     }
 
+    /// As the text of `decision.json`.
+    ///
+    /// # Errors
+    /// None: every decision can be written.
+    pub fn text(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| DecideError::Decision {
+            path: PathBuf::new(),
+            problem: format!("it cannot be written: {error}"),
+        })?;
+        Ok(text + "\n")
+    }
+
     /// Writes the decision, whole or not at all.
     ///
     /// # Errors
     /// What the system says.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| DecideError::Decision {
-            path: path.to_path_buf(),
-            problem: format!("it cannot be written: {error}"),
-        })?;
-        write_atomically(path, format!("{text}\n").as_bytes())
+        Ok(write_whole(path, self.text()?.as_bytes())?)
     }
 }
 

@@ -53,7 +53,7 @@ pub fn fit_weights(
     let mean = combine(tables, &Method::Mean, None)?;
     let sample = Sample::new(&mean, truth)?;
     sample.at_least(PICTURES_A_FILE * tables.len(), "weights of an ensemble")?;
-    let aligned = align::align(tables)?;
+    let (aligned, _) = align::align(tables)?;
     let labels = first.labels().len();
     // What each file gives to the truth, cell by cell.
     let likelihood: Vec<Vec<f64>> = aligned

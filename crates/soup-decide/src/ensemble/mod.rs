@@ -41,7 +41,7 @@ pub fn combine(
 ) -> Result<Predictions> {
     let first = tables.first().ok_or(DecideError::NothingToCombine)?;
     let weights = checked_weights(tables.len(), weights)?;
-    let aligned = align::align(tables)?;
+    let (aligned, notes) = align::align(tables)?;
     let values = match method {
         Method::Mean => mean::combine(&aligned, &weights),
         Method::LogitMean => logit_mean::combine(&aligned, &weights),
@@ -58,6 +58,7 @@ pub fn combine(
         first.labels().to_vec(),
         values,
     )
+    .map(|combined| combined.with_notes(notes))
 }
 
 /// One weight a table; equal ones where none are given.

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use soup_data::Error;
+use soup_data::files::write_packed;
+use soup_data::ids::{Fault, Index, Meeting};
+use soup_data::problems::Problems;
+use soup_data::tables::Cells;
 
 use crate::error::NAMED;
-use crate::ids::IdIndex;
 use crate::{DecideError, Result};
-
-pub(crate) use csv::read_bytes;
 
 /// Probabilities from 0 to 1 (or answers, 0 and 1) for named pictures and labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,28 +23,7 @@ pub struct Predictions {
     ids: Vec<String>,
     labels: Vec<String>,
     values: Vec<f32>,
-}
-
-/// What the cells of a CSV file may hold.
-#[derive(Clone, Copy, PartialEq)]
-enum Cells {
-    /// Numbers from 0 to 1.
-    Probabilities,
-    /// 0 or 1.
-    Answers,
-}
-
-/// Where in its file a row of the array stands: ids and probabilities of row `i` are reported as
-/// `first + i`.
-#[derive(Clone, Copy)]
-pub(crate) struct RowNumbers<'a> {
-    pub(crate) lines: Option<&'a [u64]>,
-}
-
-impl RowNumbers<'_> {
-    fn of(self, row: usize) -> u64 {
-        self.lines.map_or(row as u64 + 1, |lines| lines[row])
-    }
+    notes: Vec<String>,
 }
 
 impl Predictions {
@@ -59,22 +39,7 @@ impl Predictions {
         labels: Vec<String>,
         values: Vec<f32>,
     ) -> Result<Self> {
-        Self::checked(
-            source.into(),
-            ids,
-            labels,
-            values,
-            RowNumbers { lines: None },
-        )
-    }
-
-    pub(crate) fn checked(
-        source: PathBuf,
-        ids: Vec<String>,
-        labels: Vec<String>,
-        values: Vec<f32>,
-        rows: RowNumbers<'_>,
-    ) -> Result<Self> {
+        let source = source.into();
         if labels.is_empty() {
             let hint = "the columns after the id must be the labels";
             return Err(Error::format(source, "there is no label column", hint).into());
@@ -102,42 +67,59 @@ impl Predictions {
             );
             return Err(Error::format(source, problem, "predict again").into());
         }
+        let mut problems = Problems::default();
         let mut seen = HashMap::with_capacity(ids.len());
         for (row, id) in ids.iter().enumerate() {
             if let Some(first) = seen.insert(id.as_str(), row) {
-                return Err(Error::DuplicateId {
+                problems.push(Error::DuplicateId {
                     path: source.clone(),
-                    row: rows.of(row),
-                    first: rows.of(first),
+                    row: row as u64 + 1,
+                    first: first as u64 + 1,
                     id: id.clone(),
-                }
-                .into());
+                });
             }
         }
-        if let Some(at) = values.iter().position(|value| !(0.0..=1.0).contains(value)) {
-            let (row, column) = (at / labels.len(), at % labels.len());
-            return Err(DecideError::NotAProbability {
-                row: rows.of(row),
-                id: ids[row].clone(),
-                label: labels[column].clone(),
-                value: values[at].to_string(),
-                path: source,
-            });
-        }
-        Ok(Self {
+        let table = Self {
             source,
             ids,
             labels,
             values,
+            notes: vec![],
+        };
+        problems
+            .extend(table.wrong_cells(Cells::Probabilities, |value| (0.0..=1.0).contains(&value)));
+        problems.check()?;
+        Ok(table)
+    }
+
+    /// An error for each cell that is not right; rows count from 1, as arrays have no header.
+    fn wrong_cells(
+        &self,
+        cells: Cells,
+        is_right: impl Fn(f32) -> bool,
+    ) -> impl Iterator<Item = Error> {
+        let columns = self.labels.len();
+        let wrong = self
+            .values
+            .iter()
+            .enumerate()
+            .filter(move |(_, value)| !is_right(**value));
+        wrong.map(move |(at, value)| Error::Cell {
+            path: self.source.clone(),
+            row: (at / columns) as u64 + 1,
+            id: self.ids[at / columns].clone(),
+            label: self.labels[at % columns].clone(),
+            value: value.to_string(),
+            rule: cells.rule(&value.to_string()),
         })
     }
 
     /// Reads a table: `.npy` (float32 or float64 or uint8, pictures x labels, with the ids and label
-    /// names beside it in `NAME.ids.json`), else CSV in submission shape (`id,label,label,...`),
-    /// gzipped or not, with either line end.
+    /// names beside it in `NAME.ids.json`), else CSV in submission shape (`id,label,label,...`) as
+    /// [`Table`](soup_data::tables::Table) takes it.
     ///
     /// # Errors
-    /// Names the file and, where there is one, the row and column at fault.
+    /// Names the file and all rows and columns at fault.
     pub fn read(path: &Path) -> Result<Self> {
         if is_npy(path) {
             npy::read(path)
@@ -152,27 +134,14 @@ impl Predictions {
     /// # Errors
     /// As [`read`](Self::read); a cell that is neither 0 nor 1, with its file and row.
     pub fn read_answers(path: &Path) -> Result<Self> {
-        let table = if is_npy(path) {
-            npy::read(path)?
-        } else {
-            csv::read(path, Cells::Answers)?
-        };
-        let columns = table.labels.len();
-        let wrong = table
-            .values
-            .iter()
-            .position(|value| *value != 0.0 && *value != 1.0);
-        match wrong {
-            None => Ok(table),
-            Some(cell) => Err(Error::Label {
-                path: path.to_path_buf(),
-                row: (cell / columns) as u64 + 1,
-                id: table.ids[cell / columns].clone(),
-                label: table.labels[cell % columns].clone(),
-                value: table.values[cell].to_string(),
-            }
-            .into()),
+        if !is_npy(path) {
+            return csv::read(path, Cells::Labels);
         }
+        let table = npy::read(path)?;
+        let mut problems = Problems::default();
+        problems.extend(table.wrong_cells(Cells::Labels, |value| value == 0.0 || value == 1.0));
+        problems.check()?;
+        Ok(table)
     }
 
     /// Writes a table where [`read`](Self::read) finds it again: `.npy` with its `NAME.ids.json`,
@@ -184,7 +153,7 @@ impl Predictions {
         if is_npy(path) {
             npy::write(self, path)
         } else {
-            csv::write(self, path)
+            Ok(write_packed(path, self.to_csv().as_bytes())?)
         }
     }
 
@@ -196,6 +165,15 @@ impl Predictions {
     /// The name that errors give to the table, mostly the path it was read from.
     pub fn source(&self) -> &Path {
         &self.source
+    }
+
+    /// What a person should know of how the table was read and matched with others, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 
     /// The pictures, in the order of the rows.
@@ -234,15 +212,16 @@ impl Predictions {
     /// # Errors
     /// A label or id that is missing, or one that `reference` does not know.
     pub fn arranged(&self, ids: &[String], labels: &[String], reference: &Path) -> Result<Self> {
-        let arranged = self.gathered(ids, labels, reference)?;
-        if self.len() > ids.len() {
-            let index = IdIndex::new(ids);
-            let extra = |id: &&String| index.row(id).is_none();
+        let (arranged, met) = self.gathered(ids, labels, reference)?;
+        let extra = met.unmet(self.len());
+        if !extra.is_empty() {
             return Err(DecideError::ExtraIds {
                 path: self.source.clone(),
                 reference: reference.to_path_buf(),
-                count: self.len() - ids.len(),
-                examples: self.ids.iter().filter(extra).take(NAMED).cloned().collect(),
+                count: extra.len(),
+                examples: (extra.iter().take(NAMED))
+                    .map(|row| self.ids[*row].clone())
+                    .collect(),
             });
         }
         Ok(arranged)
@@ -255,6 +234,7 @@ impl Predictions {
     /// Label columns that differ, an id that is not here; the fault is put on `reference`.
     pub fn selected(&self, ids: &[String], labels: &[String], reference: &Path) -> Result<Self> {
         self.gathered(ids, labels, reference)
+            .map(|(selected, _)| selected)
             .map_err(|error| match error {
                 DecideError::MissingIds {
                     path,
@@ -282,13 +262,18 @@ impl Predictions {
             })
     }
 
-    fn gathered(&self, ids: &[String], labels: &[String], reference: &Path) -> Result<Self> {
+    /// The rows of `ids`, which meet ours by the rule of [`soup_data::ids`].
+    fn gathered(
+        &self,
+        ids: &[String],
+        labels: &[String],
+        reference: &Path,
+    ) -> Result<(Self, Meeting)> {
         let columns = self.columns(labels, reference)?;
-        let index = IdIndex::new(&self.ids);
-        let found: Vec<_> = ids.iter().map(|id| index.row(id)).collect();
-        let missing: Vec<_> = (ids.iter().zip(&found))
-            .filter_map(|(id, row)| row.is_none().then_some(id))
-            .collect();
+        let met = Index::new(self.ids.iter().map(String::as_str)).meet(ids);
+        self.refuse_doubts(ids, &met, reference)?;
+        let missing = (ids.iter().zip(&met.rows)).filter(|(_, row)| row.is_none());
+        let missing: Vec<&String> = missing.map(|(id, _)| id).collect();
         if !missing.is_empty() {
             return Err(DecideError::MissingIds {
                 path: self.source.clone(),
@@ -298,26 +283,56 @@ impl Predictions {
             });
         }
         let mut values = Vec::with_capacity(ids.len() * labels.len());
-        let mut first_use = vec![None; self.len()];
-        for (at, row) in found.into_iter().flatten().enumerate() {
-            if let Some(first) = first_use[row].replace(at) {
-                return Err(Error::DuplicateId {
-                    path: reference.to_path_buf(),
-                    row: at as u64 + 2,
-                    first: first as u64 + 2,
-                    id: ids[at].clone(),
-                }
-                .into());
-            }
-            let row = self.row(row);
+        for row in met.rows.iter().flatten() {
+            let row = self.row(*row);
             values.extend(columns.iter().map(|column| row[*column]));
         }
-        Ok(Self {
+        let name = reference.file_name().unwrap_or(reference.as_os_str());
+        let note = met.note(&name.to_string_lossy());
+        let gathered = Self {
             source: self.source.clone(),
             ids: ids.to_vec(),
             labels: labels.to_vec(),
             values,
-        })
+            notes: self.notes.iter().cloned().chain(note).collect(),
+        };
+        Ok((gathered, met))
+    }
+
+    fn refuse_doubts(&self, ids: &[String], met: &Meeting, reference: &Path) -> Result<()> {
+        let doubts = met.faults.iter().filter_map(|fault| {
+            let problem = match *fault {
+                Fault::Missing { .. } => return None,
+                Fault::Several {
+                    asked,
+                    rows: [one, other],
+                } => format!(
+                    "`{}` may mean `{}` or `{}` of {}",
+                    ids[asked],
+                    self.ids[one],
+                    self.ids[other],
+                    self.source.display()
+                ),
+                Fault::Twice {
+                    asked: [one, other],
+                    row,
+                } => format!(
+                    "`{}` and `{}` both mean `{}` of {}",
+                    ids[one],
+                    ids[other],
+                    self.ids[row],
+                    self.source.display()
+                ),
+            };
+            Some(Error::OtherData {
+                path: reference.to_path_buf(),
+                problem,
+                hint: "write the ids alike in both files".into(),
+            })
+        });
+        let mut problems = Problems::default();
+        problems.extend(doubts);
+        Ok(problems.check()?)
     }
 
     /// For each of `labels`, its column here.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use soup_data::files::{read_unpacked, write_whole};
 use soup_data::{Error, npy};
 
-use super::{Predictions, RowNumbers};
-use crate::predictions::csv::read_bytes;
-use crate::{Result, write_atomically};
+use super::Predictions;
+use crate::Result;
 
 /// What NumPy's file does not say.
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ struct Names {
 }
 
 pub(super) fn read(path: &Path) -> Result<Predictions> {
-    let bytes = read_bytes(path)?;
+    let bytes = read_unpacked(path)?;
     let broken = |problem: String| {
         let hint = "save it with numpy.save as a C-ordered float32 array, pictures x labels";
         Error::format(path, problem, hint)
@@ -55,8 +55,7 @@ pub(super) fn read(path: &Path) -> Result<Predictions> {
         )
         .into());
     }
-    let rows = RowNumbers { lines: None };
-    Predictions::checked(path.to_path_buf(), names.ids, names.labels, values, rows)
+    Predictions::new(path, names.ids, names.labels, values)
 }
 
 pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
@@ -73,10 +72,10 @@ pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
         )
     })?;
     // The names first: an array without its names cannot be read, names alone do no harm.
-    write_atomically(&names_path, &json)?;
+    write_whole(&names_path, &json)?;
     let mut bytes = npy::header("<f4", &[table.len(), table.labels().len()]);
     bytes.extend(table.values().iter().flat_map(|value| value.to_le_bytes()));
-    write_atomically(path, &bytes)
+    Ok(write_whole(path, &bytes)?)
 }
 
 /// `probs.npy` -> `probs.ids.json`.

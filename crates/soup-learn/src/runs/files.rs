@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use soup_data::files::{sync_parent, write_through};
+use soup_data::files::{replace, sync_parent};
 
 use crate::Error;
 
@@ -24,8 +24,7 @@ pub fn write_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let partial = with_suffix(path, ".partial");
-    write_through(&partial, path, write).map_err(Error::file(path, "write"))
+    replace(path, ".partial", write).map_err(Error::file(path, "write"))
 }
 
 /// Writes a short file by [`write_file`].

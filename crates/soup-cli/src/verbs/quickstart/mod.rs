@@ -13,10 +13,11 @@ use clap::Args;
 use serde_json::Value;
 use soup_data::compose::{Composer, WriteOptions};
 use soup_data::dataset::{Columns, Dataset};
+use soup_data::files::write_whole;
 use soup_data::folds::{FoldKind, Folds};
 use soup_data::glyphs::GlyphSpec;
 use soup_data::pack::{Pack, PackOptions};
-use soup_decide::{Decision, Predictions, Rule, Template, write_atomically};
+use soup_decide::{Decision, Predictions, Rule, Template};
 use soup_learn::config::{CheckedConfig, Config};
 use soup_learn::predictor::{PredictOptions, Predictor};
 use soup_learn::trainer::{TrainRequest, train};
@@ -189,9 +190,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let score = evaluate::score(&predictions, &answers, &rule)?;
 
     console.note("7/7 writing the submission");
-    write_atomically(&places.sample, sample_submission(&answers).as_bytes())?;
+    write_whole(&places.sample, sample_submission(&answers).as_bytes())?;
     let template = Template::read(&places.sample)?;
-    submit::write(&template, &predictions, &rule, &places.submission)?;
+    let answered = submit::answer(&template, &predictions, &rule)?;
+    write_whole(&places.submission, &answered.submission)?;
     let facts = Facts::new(
         &summary,
         decision.as_ref(),

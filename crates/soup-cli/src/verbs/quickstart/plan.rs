@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use soup_decide::write_atomically;
+use soup_data::files::write_whole;
 
 use super::Arguments;
 use crate::failure::Usage;
@@ -126,7 +126,7 @@ impl Plan {
             test_pictures,
             train_minutes: (of_a_fold.as_secs_f64() / 60.0 * 1000.0).round() / 1000.0,
         };
-        write_atomically(path, serde_json::to_string_pretty(&plan)?.as_bytes())?;
+        write_whole(path, serde_json::to_string_pretty(&plan)?.as_bytes())?;
         Ok(plan)
     }
 

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use soup_data::Error as DataError;
-use soup_decide::write_atomically;
+use soup_data::files::write_whole;
 use soup_learn::sweeps::runner::{Ending, SweepEvent, WorkOptions, work};
 use soup_learn::sweeps::{Metric, Ranking, SweepDirectory, SweepFile};
 
@@ -146,7 +146,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let own = facts(ranking);
     let text = own.text();
     if !arguments.worker {
-        write_atomically(&directory.file("ranking.txt"), text.as_bytes())?;
+        write_whole(&directory.file("ranking.txt"), text.as_bytes())?;
     }
     let Some(metric) = arguments.metric else {
         return Report::new(own, text);

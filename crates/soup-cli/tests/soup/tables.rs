@@ -1,0 +1,265 @@
+//! Tables and ids as people have them, through every verb that reads one.
+
+use std::fs;
+
+use serde_json::json;
+use soup_data::PictureShape;
+use soup_data::compose::png;
+
+use crate::place::Place;
+
+/// A small grey picture that no other equals.
+fn picture(seed: u32) -> Vec<u8> {
+    let pixels: Vec<u8> = (0..256)
+        .map(|at: u32| (at.wrapping_mul(seed + 3) % 251) as u8)
+        .collect();
+    let shape = PictureShape {
+        height: 16,
+        width: 16,
+        channels: 1,
+    };
+    png(shape, &pixels).unwrap()
+}
+
+/// A table with the labels of `pictures` pictures: the ids by `id`, below a header.
+fn table(header: &str, pictures: u32, id: impl Fn(u32) -> String) -> String {
+    let rows = (0..pictures).map(|row| {
+        let cells = [row % 2, row / 2 % 2, row / 3 % 2].map(|cell| cell.to_string());
+        format!("{},{}\n", id(row), cells.join(","))
+    });
+    format!("{header}\n{}", rows.collect::<String>())
+}
+
+fn pictures(place: &Place, folder: &str, count: u32) {
+    for row in 0..count {
+        place.write(&format!("{folder}/{row:05}.png"), picture(row));
+    }
+}
+
+#[test]
+fn labels_that_are_called_by_numbers_go_through_every_verb() {
+    let place = Place::new("numeric_labels");
+    pictures(&place, "pics", 12);
+    for names in ["0,1,2", "inf,nan,1e5", "True,False,a;b"] {
+        let header = format!("id,{names}");
+        place
+            .write("labels.csv", table(&header, 12, |row| row.to_string()))
+            .write("sample.csv", table(&header, 12, |row| format!("{row:05}")));
+        for folder in ["pack", "run", "folds.json", "subset.json", "decision.json"] {
+            let path = place.path(folder);
+            let _ = fs::remove_dir_all(&path);
+            let _ = fs::remove_file(&path);
+        }
+        place.json("pack --images pics --labels labels.csv --out pack");
+        place.json("folds --data labels.csv --kind stratified --k 3 --out folds.json");
+        place.json("folds --data pack --kind stratified --k 3 --out folds.json");
+        place.json("subset --labels labels.csv --count 6 --out subset.json");
+        place.json(
+            "train --preset quick --data pack --out run --fold 0 train.epochs=1 train.batch=4 train.threads=1 \
+             folds.file=folds.json",
+        );
+        place.json("evaluate run");
+        place.json("predict run --images pics --out own.csv");
+        let written: Vec<&str> = names.split(',').collect();
+        let first = place
+            .read("own.csv")
+            .lines()
+            .next()
+            .unwrap()
+            .replace('"', "");
+        assert_eq!(first, format!("index,{names}"));
+        place.json("evaluate --predictions own.csv --labels labels.csv");
+        place.json("ensemble own.csv own.csv --out mean.npy");
+        place.json("ensemble mean.npy own.csv --out mean.csv.gz");
+        let facts = place.json("submit mean.csv.gz --sample sample.csv --out sub.csv");
+        assert_eq!(facts["labels"], json!(written.len()));
+        assert_eq!(place.read("sub.csv").lines().count(), 13);
+        place.json("evaluate --predictions sub.csv --labels labels.csv");
+    }
+    // Decisions and fitted weights need more pictures than are worth training on.
+    let many = table("id,0,1,2", 240, |row| row.to_string());
+    let probabilities = many
+        .replace(",0", ",0.25")
+        .replace(",1", ",0.75")
+        .replace("0.25,0.75,2", "0,1,2");
+    let header = "id,0,1,2\n";
+    let rows = probabilities.split_once('\n').unwrap().1;
+    place
+        .write("many.csv", &many)
+        .write("many_probs.csv", format!("{header}{rows}"));
+    place.json("decide --predictions many_probs.csv --labels many.csv --out decision.json");
+    place.json("submit many_probs.csv --sample many.csv --decision decision.json --out sub.csv");
+    place.json("ensemble many_probs.csv many_probs.csv --fit many.csv --out fitted.csv");
+}
+
+#[test]
+fn ids_meet_in_every_verb_and_what_was_overlooked_is_said() {
+    let place = Place::new("ids_meet");
+    pictures(&place, "pics", 6);
+    /// Writes the id of a picture.
+    type Id = fn(u32) -> String;
+    let written: [(&str, Id, &str); 7] = [
+        ("int", |row| row.to_string(), "without their leading zeros"),
+        (
+            "float",
+            |row| format!("{row}.0"),
+            "without their leading zeros",
+        ),
+        (
+            "upper",
+            |row| format!("{row:05}.PNG"),
+            "with another extension",
+        ),
+        (
+            "jpg",
+            |row| format!("{row:05}.jpg"),
+            "with another extension",
+        ),
+        (
+            "path",
+            |row| format!("pics/{row:05}.png"),
+            "without their folders",
+        ),
+        ("dot", |row| format!("./{row:05}"), ""),
+        (
+            "windows",
+            |row| format!("C:\\pics\\{row:05}.png"),
+            "without their folders",
+        ),
+    ];
+    let plain = table("id,a,b,c", 6, |row| format!("{row:05}"));
+    let values = plain.replace(",1", ",0.75");
+    place.write("plain.csv", &plain).write("probs.csv", values);
+    for (name, id, note) in written {
+        let text = table("id,a,b,c", 6, id);
+        let groups = (0..6).map(|row| format!("{},p{}\n", id(row), row / 2));
+        place.write("labels.csv", &text).write(
+            "groups.csv",
+            format!("id,patient\n{}", groups.collect::<String>()),
+        );
+        for verb in [
+            format!("pack --images pics --labels labels.csv --out pack_{name}"),
+            format!(
+                "folds --data plain.csv --kind group --group patient --groups groups.csv --k 3 --out f_{name}.json"
+            ),
+            "evaluate --predictions probs.csv --labels labels.csv".to_owned(),
+            "ensemble labels.csv probs.csv --out mean.csv".to_owned(),
+            "submit probs.csv --sample labels.csv --out sub.csv".to_owned(),
+        ] {
+            let outcome = place.soup(&verb);
+            assert_eq!(outcome.code, 0, "{name}: {verb}: {}", outcome.stderr);
+            // The data looks for its ids among the groups', which may leave out more.
+            let note = if verb.starts_with("folds") { "" } else { note };
+            let said = &outcome.stderr;
+            assert!(said.contains(note), "{name}: {verb}: {said}");
+            let times = said.matches("were matched").count();
+            assert_eq!(times, usize::from(name != "dot"), "{name}: {verb}: {said}");
+        }
+        // The sample's own ids stay.
+        let submitted = place.read("sub.csv");
+        let ids = |text: &str| -> Vec<String> {
+            text.lines()
+                .map(|line| line.split(',').next().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(ids(&submitted), ids(&text));
+        assert_eq!(submitted, text, "the answers are the labels");
+    }
+    place
+        .write("doubt.csv", plain.clone() + "0,1,1,1\n")
+        .write("ab.csv", "id,a,b,c\na/0,0,0,0\nb/0,0,0,0\n");
+    let message = place.failure(3, "pack --images pics --labels doubt.csv --out doubt");
+    assert!(
+        message.contains("doubt.csv, row 8: `0` and `00000` (row 2) both mean pics/00000.png"),
+        "{message}"
+    );
+    let message = place.failure(3, "pack --images pics --labels ab.csv --out doubt");
+    assert!(
+        message.contains("`b/0` and `a/0` (row 2) both mean"),
+        "{message}"
+    );
+    let message = place.failure(3, "submit probs.csv --sample doubt.csv --out sub2.csv");
+    assert!(
+        message.contains("`00000` and `0` both mean `00000` of probs.csv"),
+        "{message}"
+    );
+}
+
+#[test]
+fn everything_wrong_with_labels_and_groups_is_named_at_once() {
+    let place = Place::new("all_at_once");
+    pictures(&place, "pics", 4);
+    let rows = (0..130).map(|row| format!("{row},{}\n", if row % 2 == 0 { "?" } else { "1" }));
+    place
+        .write("cells.csv", format!("id,a\n{}", rows.collect::<String>()))
+        .write("gone.csv", table("id,a,b,c", 130, |row| row.to_string()))
+        .write("two.csv", "id,a\n0,?\n1,-1\n")
+        .write("g.csv", "id,g\n0,\n1,nan\n2,p\n3,p\n");
+    let message = place.failure(3, "pack --images pics --labels cells.csv --out p");
+    assert!(
+        message.starts_with("error: 65 problems:\n  cells.csv, row 2 (picture `0`)"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 66);
+    let message = place.failure(3, "pack --images pics --labels gone.csv --out p");
+    assert!(message.starts_with("error: 126 problems:"), "{message}");
+    assert!(message.ends_with("\n  and 26 more\n"), "{message}");
+    let outcome = place.soup("pack --images pics --labels two.csv --out p --json");
+    let object: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(object["problems"].as_array().unwrap().len(), 2, "{object}");
+    assert_eq!(object["exit_code"], 3);
+    place.write("l.csv", table("id,a,b,c", 4, |row| row.to_string()));
+    let message = place.failure(
+        3,
+        "folds --data l.csv --kind group --group g --groups g.csv --k 2 --out f.json",
+    );
+    assert!(
+        message.contains("g.csv, row 2: `g` of picture `0` is blank"),
+        "{message}"
+    );
+    assert!(
+        message.contains("g.csv, row 3: `g` of picture `1` is `nan`"),
+        "{message}"
+    );
+    let rows = (0..300).map(|row| format!("{row},{}\n", if row < 140 { 2 } else { 0 }));
+    place.write("p.csv", format!("id,a\n{}", rows.collect::<String>()));
+    let message = place.failure(3, "ensemble p.csv --out e.csv");
+    assert!(message.starts_with("error: 140 problems:"), "{message}");
+}
+
+#[test]
+fn odd_groups_and_folds_are_warned_of() {
+    let place = Place::new("odd_groups");
+    let groups =
+        (0..12).map(|row| format!("{row},{}\n", ["P1", "p01", "p1", "q", "r"][row.min(4)]));
+    place
+        .write(
+            "l.csv",
+            "id,a,rare\n".to_owned()
+                + &(0..12)
+                    .map(|row| format!("{row},{},{}\n", row % 2, row / 11))
+                    .collect::<String>(),
+        )
+        .write("g.csv", format!("id,g\n{}", groups.collect::<String>()));
+    let outcome =
+        place.soup("folds --data l.csv --kind group --group g --groups g.csv --k 3 --out f.json");
+    assert_eq!(outcome.code, 0);
+    let lines: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "groups `P1`, `p01`, `p1` differ only in case, spaces or zeros and are kept apart; write them alike if they \
+             are one",
+            "label `a` is in 6 pictures: 1 of 3 folds hold out none of them",
+            "label `rare` is in 1 pictures: 2 of 3 folds hold out none of them",
+            "group `r` holds 8 of 12 pictures, more than a fold of 4: folds differ in size",
+        ]
+    );
+    let facts = place.json("folds --data l.csv --kind stratified --k 12 --out s.json");
+    assert_eq!(facts["sizes"], json!([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]));
+    for k in [0, 1, 13] {
+        let verb = format!("folds --data l.csv --kind stratified --k {k} --out k.json");
+        let message = place.failure(2, &verb);
+        assert!(message.contains("give 2 to 12"), "{message}");
+    }
+}
