@@ -1,10 +1,18 @@
-"""An hour of PyTorch on the pictures that `soup train --preset hour` learns from: recipes of others, timm's networks.
+"""An hour of PyTorch on the pictures that `soup train --preset hour` learns from: recipes of others with timm's networks, and ours.
 
     peer.py RECIPE --train PACK --test PACK [--minutes 60] [--threads 2] [--csv FILE]
 
 Recipes: founders-256 and founders-331 (EfficientNet-B0 with the founders' head, mirrors and turns, Adam, steps of the
 rate), winner (one channel, quarter turns, small affine, cutout, AdamW, cosine; EfficientNet-B0 in place of V2-S, which
-makes a third of the pictures in the time). The clock covers all of it: reading, augmentation, compilation, training.
+makes a third of the pictures in the time), ours (`ours.py`: the network, the loss of boxes, Muon and the filters at four turns
+of preset `hour`). These learn from labels; ours also from where each letter stands, as the program does:
+
+    soup compose --glyphs GLYPHS --count 50000 --seed 5 --out set          # packed: soup pack --images set --labels set/answer.csv
+    soup compose --glyphs GLYPHS --count 100000 --seed 6 --out crowd 'compose.letters=[22,26]' compose.repeat=true
+    peer.py ours --train PACK --boxes set/boxes.csv --crowd PACK --crowd-boxes crowd/boxes.csv --test PACK
+
+The first two thirds of the time go to crowds, whose boxes alone teach; without --crowd all of it to the pictures of --train.
+The clock covers all of it: reading, augmentation, compilation, training.
 Prints and appends to FILE: recipe, pictures, seconds, accuracy at one half, mAP.
 """
 
@@ -20,6 +28,8 @@ import sklearn.metrics
 import timm
 import torch
 from torchvision.transforms import v2
+
+import ours
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
@@ -79,18 +89,57 @@ def winner(labels):
     return net, optimizer, lambda done: (1 + math.cos(math.pi * done)) / 2, v2.Compose(learn + scale), v2.Compose(scale), 32
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("recipe", choices=["founders-256", "founders-331", "winner"])
-    arguments.add_argument("--train", required=True)
-    arguments.add_argument("--test", required=True)
-    arguments.add_argument("--minutes", type=float, default=60)
-    arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--csv", type=pathlib.Path)
-    given = arguments.parse_args()
-    begun = time.monotonic()
-    torch.manual_seed(42)
-    torch.set_num_threads(given.threads)
+class Boxed:
+    """Composed pictures with the boxes of their letters."""
+
+    def __init__(self, path, boxes):
+        self.pictures, self.labels = pack(path)
+        manifest = json.loads((pathlib.Path(path) / "manifest.json").read_text())
+        self.boxes = ours.read_boxes(boxes, [picture["id"] for picture in manifest["pictures"]], manifest["label_names"])
+        self.order = []
+
+    def draw(self, batch):
+        if len(self.order) < batch:
+            self.order = torch.randperm(len(self.labels)).tolist()
+        rows, self.order = self.order[:batch], self.order[batch:]
+        return read_bands(self.pictures, rows), self.labels[rows], [self.boxes[row] for row in rows]
+
+
+def read_bands(pictures, rows):
+    return ours.bands(torch.from_numpy(np.stack([pictures[row] for row in rows])).view(-1, 256, 256))
+
+
+CROWD_SHARE, BATCH = 0.67, 8
+
+
+def train_ours(given, begun):
+    """Our recipe; returns as `train_others`."""
+    plain = Boxed(given.train, given.boxes)
+    crowd = Boxed(given.crowd, given.crowd_boxes) if given.crowd else None
+    net = ours.Soup(plain.labels.shape[1]).to(memory_format=torch.channels_last)
+    optimizer, forward = ours.Optimizer(net), torch.compile(net)
+    criterion = torch.nn.BCEWithLogitsLoss()
+    rate, seen, budget = optimizer.param_groups[0]["lr"], 0, 60 * given.minutes
+    while (done := (time.monotonic() - begun) / budget) < 1:
+        crowded = crowd is not None and done < CROWD_SHARE
+        images, labels, boxes = (crowd if crowded else plain).draw(BATCH)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * ours.decay(done)
+        optimizer.zero_grad()
+        maps, logits = forward(images.to(memory_format=torch.channels_last))
+        loss = ours.box_loss(maps, ours.targets(boxes, *maps.shape[1:], *images.shape[2:]))
+        # Nearly every label is in a crowd: they would teach to say yes.
+        loss = loss if crowded else loss + criterion(logits, labels)
+        loss.backward()
+        optimizer.step()
+        seen += BATCH
+        if seen % (50 * BATCH) == 0:
+            print(f"{100 * done:.1f} %, {seen} pictures, loss {loss.item():.4f}", flush=True)
+    return net, seen, lambda pictures, rows: net(read_bands(pictures, rows))[1]
+
+
+def train_others(given, begun):
+    """A recipe of others, by labels alone; returns the network, how many pictures it saw, and what gives logits for rows."""
     pictures, labels = pack(given.train)
     if given.recipe == "winner":
         made = winner(labels.shape[1])
@@ -120,13 +169,35 @@ def main():
         seen += batch
         if seen % (200 * batch) == 0:
             print(f"{100 * done:.1f} %, {seen} pictures, loss {loss.item():.4f}", flush=True)
+    return net, seen, lambda pictures, rows: net(read(pictures, rows, see))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("recipe", choices=["founders-256", "founders-331", "winner", "ours"])
+    arguments.add_argument("--train", required=True)
+    arguments.add_argument("--test", required=True)
+    arguments.add_argument("--boxes", help="boxes.csv of --train, for ours")
+    arguments.add_argument("--crowd", help="pack of crowded pictures, for ours")
+    arguments.add_argument("--crowd-boxes", help="boxes.csv of --crowd")
+    arguments.add_argument("--minutes", type=float, default=60)
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--csv", type=pathlib.Path)
+    given = arguments.parse_args()
+    if given.recipe == "ours" and not given.boxes or given.crowd and not given.crowd_boxes:
+        arguments.error("ours needs --boxes, and --crowd needs --crowd-boxes: boxes.csv of soup compose")
+    begun = time.monotonic()
+    torch.manual_seed(42)
+    torch.set_num_threads(given.threads)
+    train = train_ours if given.recipe == "ours" else train_others
+    net, seen, answer = train(given, begun)
     seconds = time.monotonic() - begun
 
     net.eval()
     pictures, labels = pack(given.test)
     parts = range(0, len(labels), 32)
     with torch.inference_mode():
-        logits = torch.cat([net(read(pictures, range(at, min(at + 32, len(labels))), see)) for at in parts])
+        logits = torch.cat([answer(pictures, range(at, min(at + 32, len(labels)))) for at in parts])
     accuracy = ((logits > 0) == (labels > 0.5)).float().mean().item()
     precision = sklearn.metrics.average_precision_score(labels.numpy(), logits.numpy(), average="macro")
     row = [given.recipe, seen, f"{seconds:.0f}", f"{accuracy:.4f}", f"{precision:.4f}"]
