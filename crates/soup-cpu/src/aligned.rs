@@ -38,7 +38,7 @@ impl Aligned {
             free: free_bytes(),
         })?;
         PLANNED.fetch_add(bytes, Ordering::Relaxed);
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(miri)))]
         // A refusal costs speed only.
         let _ = map.advise(memmap2::Advice::HugePage);
         let base = map.as_mut_ptr();

@@ -19,7 +19,6 @@ mod kernels;
 pub mod memory;
 mod peak;
 mod plan;
-mod pool;
 pub mod reference;
 mod runner;
 mod simd;
@@ -27,6 +26,6 @@ mod steps;
 
 pub use peak::Peak;
 pub use plan::PlanError;
-pub use pool::Pool;
 pub use runner::{Detail, Inference, Options, StepTime, Training};
 pub use simd::{Isa, Precision};
+pub use soup_threads::Pool;

@@ -5,12 +5,12 @@ use std::marker::PhantomData;
 use std::time::Instant;
 
 use crate::plan::PlanError;
-use crate::pool::Pool;
 use crate::runner::Options;
 use crate::simd::tiles::ROWS;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::tiles::Tiles;
 use crate::simd::{Bf16, Element, Kernel, Precision, Simd};
+use soup_threads::Pool;
 
 /// Independent sums: enough that no multiplication waits for the one before it.
 const SUMS: usize = 24;

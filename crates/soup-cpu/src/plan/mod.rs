@@ -14,8 +14,8 @@ pub(crate) use forward::{Machine, lower};
 pub(crate) use memory::{Buffer, Memory};
 pub(crate) use view::{Gradient, MapShape, Norm, Vector, View};
 
-use crate::pool::Pool;
 use crate::simd::{Isa, MapKernel, Precision, Values};
+use soup_threads::Pool;
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,8 +18,8 @@ use crate::aligned::Aligned;
 use crate::kernels::view::NORM_ROWS;
 use crate::memory::room_for;
 use crate::plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, Step, lower};
-use crate::pool::Pool;
 use crate::simd::{Bf16, Element, Isa, Precision};
+use soup_threads::Pool;
 
 /// How an engine runs.
 #[derive(Clone, Debug, Default)]
