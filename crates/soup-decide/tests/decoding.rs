@@ -48,6 +48,128 @@ fn marginals_and_sets_are_those_of_all_subsets() {
     }
 }
 
+/// The same posterior by adding logarithms, label after label, forwards and backwards: slow, and nothing
+/// in it can underflow. `log_weights` is one value a count.
+fn marginals_in_logarithms(log_weights: &[f64], probabilities: &[f32]) -> Vec<f64> {
+    let log_add = |a: f64, b: f64| match a.max(b) {
+        f64::NEG_INFINITY => f64::NEG_INFINITY,
+        high => high + (a.min(b) - high).exp().ln_1p(),
+    };
+    let terms: Vec<(f64, f64)> = (probabilities.iter())
+        .map(|p| f64::from(*p).clamp(1e-7, 1.0 - 1e-7))
+        .map(|p| (p.ln(), (-p).ln_1p()))
+        .collect();
+    let (labels, width) = (terms.len(), log_weights.len());
+    let mut before = vec![vec![f64::NEG_INFINITY; width]];
+    before[0][0] = 0.0;
+    for (yes, no) in &terms {
+        let last = &before[before.len() - 1];
+        let one_more = (0..width).map(|count| match count {
+            0 => last[0] + no,
+            _ => log_add(last[count] + no, last[count - 1] + yes),
+        });
+        before.push(one_more.collect());
+    }
+    let mut after = log_weights.to_vec();
+    let mut marginals = vec![0.0; labels];
+    for label in (0..labels).rev() {
+        let (yes, no) = terms[label];
+        let with = |count: usize| {
+            after
+                .get(count + 1)
+                .map_or(f64::NEG_INFINITY, |one| one + yes)
+        };
+        let (mut present, mut absent) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        for (count, before) in before[label].iter().enumerate() {
+            present = log_add(present, before + with(count));
+            absent = log_add(absent, before + no + after[count]);
+        }
+        marginals[label] = 1.0 / (1.0 + (absent - present).exp());
+        after = (0..width)
+            .map(|count| log_add(after[count] + no, with(count)))
+            .collect();
+    }
+    marginals
+}
+
+/// Few and many labels, sure and unsure ones, rules that allow a count or two and rules that only lean:
+/// to the last digit of a float.
+#[test]
+fn large_tables_are_decoded_as_by_adding_logarithms() {
+    let mut draws = Stream::new(8, Purpose::Bootstrap, 0, 0);
+    let mut largest: f64 = 0.0;
+    for (labels, pseudo_pictures) in [
+        (1, 1.0),
+        (2, 0.0),
+        (40, 1.0),
+        (40, 0.0),
+        (300, 1.0),
+        (300, 0.0),
+    ] {
+        let share = [0.02, 0.3, 0.97][labels % 3];
+        let targets: Vec<f32> = (0..labels * 60)
+            .map(|_| f32::from(u8::from(draws.chance(share))))
+            .collect();
+        let prior = CountPrior::learn(&targets, labels, pseudo_pictures).unwrap();
+        // As the prior's page says: the share of pictures with a count over that of independent labels.
+        let shares: Vec<f32> = (0..labels)
+            .map(|label| targets.iter().skip(label).step_by(labels).sum::<f32>())
+            .map(|with| (with + 0.5) / 61.0)
+            .collect();
+        let independent = independent_counts(&shares);
+        let pictures = 60.0 + pseudo_pictures;
+        let log_weights: Vec<f64> = (prior.with_count().iter().zip(&independent))
+            .map(|(seen, log)| {
+                let seen = (*seen as f64).ln() - log;
+                let most = seen.max(pseudo_pictures.ln());
+                if most == f64::NEG_INFINITY {
+                    return most;
+                }
+                let sum = (seen - most).exp() + (pseudo_pictures.ln() - most).exp();
+                most + sum.ln() - f64::ln(pictures)
+            })
+            .collect();
+        let mut decoder = CountDecoder::new(&prior, labels).unwrap();
+        for sharpness in [0.0, 1.0, 4.0, 30.0] {
+            let probabilities: Vec<f32> = (0..labels)
+                .map(|_| 1.0 / (1.0 + (-sharpness * (draws.normal() - 0.5)).exp()))
+                .collect();
+            let mut marginals = vec![0.0; labels];
+            decoder.marginals(&probabilities, &mut marginals);
+            let expected = marginals_in_logarithms(&log_weights, &probabilities);
+            for (ours, slow) in marginals.iter().zip(&expected) {
+                let off = (f64::from(*ours) - slow).abs() / slow.max(1e-30);
+                assert!(
+                    off < 2e-6,
+                    "{labels} labels, {sharpness}: {ours} and {slow}"
+                );
+                largest = largest.max(off);
+            }
+        }
+    }
+    println!("largest relative difference {largest:e}");
+}
+
+/// `ln` of the chance of each count, for independent labels.
+fn independent_counts(shares: &[f32]) -> Vec<f64> {
+    let mut counts = vec![0.0];
+    for share in shares {
+        let share = f64::from(*share);
+        let mut next = vec![f64::NEG_INFINITY; counts.len() + 1];
+        for (count, log) in counts.iter().enumerate() {
+            for (count, log) in [
+                (count, log + (1.0 - share).ln()),
+                (count + 1, log + share.ln()),
+            ] {
+                let most = next[count].max(log);
+                next[count] = most + ((next[count] - most).exp() + (log - most).exp()).ln();
+            }
+        }
+        counts = next;
+    }
+    counts
+}
+
 /// Labels at their own frequencies, independent: the prior has nothing to say.
 #[test]
 fn independent_labels_are_left_alone() {

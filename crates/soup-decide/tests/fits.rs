@@ -6,7 +6,6 @@ use soup_decide::calibration::{Calibration, CalibrationKind};
 use soup_decide::decision::{Decoding, Metric, Recipe, trials};
 use soup_decide::ensemble::fit_weights;
 use soup_decide::{DecideError, Decision, Parts, Predictions, Sample, ThresholdKind};
-use soup_learn::metrics::Bootstrap;
 use soup_random::{Purpose, Stream};
 
 #[derive(Deserialize)]
@@ -46,11 +45,6 @@ fn table(name: &str, labels: usize, values: &[f32]) -> Predictions {
 fn names(labels: usize) -> Vec<String> {
     (0..labels).map(|label| format!("label {label}")).collect()
 }
-
-const BOOTSTRAP: Bootstrap = Bootstrap {
-    samples: 400,
-    seed: 0,
-};
 
 #[test]
 fn calibrations_are_scipys_and_scikit_learns() {
@@ -136,7 +130,7 @@ fn weights_are_scipys_and_too_little_data_is_refused() {
     let judges: Vec<_> = (fixture.judges.iter())
         .map(|values| fixture.table("judge", values))
         .collect();
-    let fitted = fit_weights(&judges, &truth, &BOOTSTRAP).unwrap();
+    let fitted = fit_weights(&judges, &truth).unwrap();
     assert!(fitted.is_fitted, "{fitted:?}");
     assert!(fitted.loss_gain.is_gain());
     assert!((fitted.weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
@@ -165,7 +159,7 @@ fn weights_are_scipys_and_too_little_data_is_refused() {
 
     // The same judge twice: a tie, so equal weights stay.
     let twice = [judges[0].clone(), judges[0].clone()];
-    let tie = fit_weights(&twice, &truth, &BOOTSTRAP).unwrap();
+    let tie = fit_weights(&twice, &truth).unwrap();
     assert!(!tie.is_fitted);
     assert_eq!(tie.weights, [0.5, 0.5]);
 
@@ -175,15 +169,15 @@ fn weights_are_scipys_and_too_little_data_is_refused() {
         .iter()
         .map(|values| short(values))
         .collect();
-    let error = fit_weights(&judges, &short(&fixture.targets), &BOOTSTRAP).unwrap_err();
+    let error = fit_weights(&judges, &short(&fixture.targets)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "199 pictures are too few to fit weights of an ensemble: it takes 200; what is fitted on \
          less is noise"
     );
-    assert!(fit_weights(&judges[..1], &truth, &BOOTSTRAP).is_err());
+    assert!(fit_weights(&judges[..1], &truth).is_err());
     assert!(matches!(
-        fit_weights(&[], &truth, &BOOTSTRAP),
+        fit_weights(&[], &truth),
         Err(DecideError::NothingToCombine)
     ));
 }
@@ -216,7 +210,7 @@ fn a_rule_is_found_and_none_is_not() {
         (Metric::Accuracy, Decoding::Count),
         (Metric::ExactMatch, Decoding::Set),
     ] {
-        let trials = trials(&names(8), &sample, &parts, metric, &BOOTSTRAP).unwrap();
+        let trials = trials(&names(8), &sample, &parts, metric, &mut |_| {}).unwrap();
         assert_eq!(trials.len(), 7);
         let best: Vec<_> = trials.iter().filter(|trial| trial.is_best).collect();
         assert_eq!(best.len(), 1);
@@ -238,7 +232,7 @@ fn a_rule_is_found_and_none_is_not() {
         .map(|value| f32::from(u8::from(draws.chance(*value))))
         .collect();
     let sample = Sample::new(&table("judge", 8, &values), &table("truth", 8, &targets)).unwrap();
-    let trials = trials(&names(8), &sample, &parts, Metric::Accuracy, &BOOTSTRAP).unwrap();
+    let trials = trials(&names(8), &sample, &parts, Metric::Accuracy, &mut |_| {}).unwrap();
     assert!(trials[0].is_best, "{trials:#?}");
     assert_eq!(trials[0].recipe, Recipe::PLAIN);
 }

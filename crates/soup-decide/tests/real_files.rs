@@ -144,7 +144,7 @@ fn the_real_labels_teach_ten_to_fourteen() {
     // Unsmoothed: answers of 0 and 1 are surer than one pseudo-picture in 50,000.
     let prior = CountPrior::learn(truth.values(), labels, 0.0).unwrap();
     assert_eq!((prior.pictures(), prior.range()), (50_000, (10, 14)));
-    let decoder = CountDecoder::new(&prior, labels).unwrap();
+    let mut decoder = CountDecoder::new(&prior, labels).unwrap();
     for table in seven(&data) {
         let mut kept = 0;
         for row in 0..200 {

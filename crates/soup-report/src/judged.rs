@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use soup_cpu::Pool;
 use soup_data::PictureShape;
 use soup_learn::config::CheckedConfig;
-use soup_learn::metrics::{Bootstrap, Evaluation, Intervals, RowMetric};
+use soup_learn::metrics::{Evaluation, Intervals, RowMetric};
 use soup_learn::model::{Question, Session};
 use soup_learn::predictor::Predictor;
 use soup_learn::runs::RunDirectory;
@@ -74,7 +74,7 @@ impl Judged {
         let found = OutOfFold::read(&run.path, stop)?;
         let (rows, probabilities, targets) = held_out(&found);
         let table = table(&found, &probabilities, &targets)?;
-        let (evaluation, intervals) = (table.evaluate(), table.intervals(&Bootstrap::default()));
+        let (evaluation, intervals) = (table.evaluate(), table.intervals());
         let losses = table.row_values(RowMetric::Loss);
         let mut judged = Self {
             answers: probabilities.iter().map(|p| *p > 0.5).collect(),

@@ -7,7 +7,7 @@ use soup_data::folds::Folds;
 use soup_decide::Decision;
 use soup_learn::Error;
 use soup_learn::config::Config;
-use soup_learn::metrics::{Bootstrap, Interval, RowMetric, Table};
+use soup_learn::metrics::{Interval, RowMetric, Table};
 use soup_learn::runs::{EpochRecord, RunDirectory};
 use soup_learn::trainer::OutOfFold;
 use soup_learn::views::Views;
@@ -139,7 +139,7 @@ impl Run {
         let values = table.row_values(RowMetric::Accuracy);
         Ok(Score {
             accuracy: table.evaluate().accuracy,
-            interval: Bootstrap::default().interval(&values),
+            interval: Interval::of_shares(&values),
             pictures: values.len(),
         })
     }

@@ -7,9 +7,9 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_decide::calibration::{Calibration, CalibrationKind};
-use soup_decide::decision::{Decoding, Recipe, Trial, trials};
+use soup_decide::decision::{Decoding, RECIPES, Recipe, Trial, trials};
 use soup_decide::{Decision, Parts, Predictions, Sample, ThresholdKind};
-use soup_learn::metrics::{Bootstrap, Difference};
+use soup_learn::metrics::Difference;
 use soup_learn::trainer::OutOfFold;
 use soup_learn::views::Views;
 
@@ -18,6 +18,7 @@ use crate::deciding::Metric;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::output::Output;
+use crate::progress::Bar;
 
 /// Fit calibration, thresholds and label counts on out-of-fold predictions
 ///
@@ -93,7 +94,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         }
         _ => return Err(Usage("name a run, or --predictions and --labels".into()).into()),
     };
-    let (facts, notes) = fit(held_out, arguments.metric, &path, &out)?;
+    let (facts, notes) = fit(held_out, arguments.metric, &path, &out, console)?;
     console.notes(&notes);
     let text = facts.text();
     out.report(facts, text)
@@ -103,10 +104,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
 type HeldOut = (Predictions, Predictions, Parts, Option<Views>);
 
 /// Fits a decision for a run, and writes it into the run.
-pub fn for_run(run: &Path, metric: Metric, stop: &AtomicBool) -> Result<Facts> {
+pub fn for_run(run: &Path, metric: Metric, console: Console, stop: &AtomicBool) -> Result<Facts> {
     let path = run.join("decision.json");
     let out = Output::new(&path, "--out", &["json"])?;
-    Ok(fit(of_run(run, stop)?, metric, &path, &out)?.0)
+    Ok(fit(of_run(run, stop)?, metric, &path, &out, console)?.0)
 }
 
 /// The facts, and what a person should know of how the tables were read and matched.
@@ -115,6 +116,7 @@ fn fit(
     metric: Metric,
     path: &Path,
     out: &Output,
+    console: Console,
 ) -> Result<(Facts, Vec<String>)> {
     let (predictions, truth, parts, views) = held_out;
     let labels = predictions.labels();
@@ -122,13 +124,18 @@ fn fit(
     let notes = predictions.notes().iter().chain(met.notes()).cloned();
     let notes = notes.collect();
     let sample = Sample::new(&predictions, &truth)?;
-    let tried = trials(
-        labels,
-        &sample,
-        &parts,
-        metric.into(),
-        &Bootstrap::default(),
-    )?;
+    console.note(&format!(
+        "trying {RECIPES} recipes on {} pictures x {} labels, in {} parts",
+        sample.pictures(),
+        labels.len(),
+        parts.count()
+    ));
+    let bar = Bar::new(console, "deciding", RECIPES as u64, "recipes");
+    let tried = trials(labels, &sample, &parts, metric.into(), &mut |done| {
+        bar.set(done as u64)
+    });
+    bar.finish();
+    let tried = tried?;
     let kept = (tried.iter().find(|trial| trial.is_best)).map_or(Recipe::PLAIN, |best| best.recipe);
     // The counts of all labels that are known, in the order of the predictions.
     let counted = truth.arranged(truth.ids(), labels, predictions.source())?;

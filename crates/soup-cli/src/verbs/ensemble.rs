@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_decide::ensemble::{self, FittedWeights, Tie};
 use soup_decide::{Predictions, Thresholds};
-use soup_learn::metrics::{Bootstrap, Difference};
+use soup_learn::metrics::Difference;
 
 use crate::console::{Console, Report};
 use crate::failure::Usage;
@@ -175,7 +175,7 @@ fn fit(tables: &[Predictions], labels: &Path) -> Result<Fitted> {
         is_fitted,
         loss_gain,
         accuracy_gain,
-    } = ensemble::fit_weights(tables, &truth, &Bootstrap::default())?;
+    } = ensemble::fit_weights(tables, &truth)?;
     Ok(Fitted {
         weights,
         is_fitted,

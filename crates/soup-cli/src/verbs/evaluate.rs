@@ -1,5 +1,6 @@
 //! `soup evaluate`: how good predictions are.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -9,7 +10,7 @@ use soup_data::dataset::LabelTable;
 use soup_data::folds::Folds as FoldFile;
 use soup_decide::decision::Decoding;
 use soup_decide::{Predictions, Rule};
-use soup_learn::metrics::{Bootstrap, Evaluation, Interval, Intervals, Table};
+use soup_learn::metrics::{Evaluation, Interval, Intervals, Table};
 use soup_learn::predictor::{PredictOptions, Predictor};
 use soup_learn::trainer::OutOfFold;
 use soup_learn::views::Views;
@@ -25,7 +26,8 @@ use crate::pictures::{Pictures, say_what_was_found};
 ///
 /// Accuracy (the share of right cells), exact match, mAP, precision, recall and F1 by class (CP, CR,
 /// CF1) and overall (OP, OR, OF1), loss, and a table of the labels: scikit-learn's figures, each with
-/// the interval that holds 95 % of bootstrap samples of the pictures.
+/// its 95 % interval: where it lies for all pictures of the same kind. A score of too few pictures has
+/// none, with the reason.
 ///
 /// Of a run, every picture is scored by the fold that held it out; with --data other pictures are
 /// predicted first.
@@ -77,6 +79,8 @@ pub struct Score {
     evaluation: Evaluation,
     /// Where the scores are likely to lie for other pictures of the same kind.
     intervals: Intervals,
+    /// Why the other scores have none.
+    no_interval: BTreeMap<&'static str, String>,
     /// How a decision made the answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     decoding: Option<Decoding>,
@@ -205,6 +209,7 @@ pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> R
         table = table.with_answers(&given.answers)?;
         decoding = Some(overruled.unwrap_or(decision.decoding()));
     }
+    let intervals = table.intervals();
     let positives: f64 = targets.iter().map(|value| f64::from(*value)).sum();
     Ok(Score {
         predictions: predictions.source().to_path_buf(),
@@ -212,7 +217,8 @@ pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> R
         pictures: predictions.len(),
         pictures_not_predicted: answers.len() - predictions.len(),
         evaluation: table.evaluate(),
-        intervals: table.intervals(&Bootstrap::default()),
+        no_interval: intervals.missing.clone(),
+        intervals,
         decoding,
         accuracy_of_all_zeros: 1.0 - positives / targets.len() as f64,
         notes: predictions
@@ -263,26 +269,22 @@ impl Score {
             (
                 "CP",
                 Some(all.class_precision),
-                Some(self.intervals.class_precision),
+                self.intervals.class_precision,
             ),
-            (
-                "CR",
-                Some(all.class_recall),
-                Some(self.intervals.class_recall),
-            ),
-            ("CF1", Some(all.class_f1), Some(self.intervals.class_f1)),
+            ("CR", Some(all.class_recall), self.intervals.class_recall),
+            ("CF1", Some(all.class_f1), self.intervals.class_f1),
             (
                 "OP",
                 Some(all.overall_precision),
-                Some(self.intervals.overall_precision),
+                self.intervals.overall_precision,
             ),
             (
                 "OR",
                 Some(all.overall_recall),
-                Some(self.intervals.overall_recall),
+                self.intervals.overall_recall,
             ),
-            ("OF1", Some(all.overall_f1), Some(self.intervals.overall_f1)),
-            ("loss", Some(all.loss), Some(self.intervals.loss)),
+            ("OF1", Some(all.overall_f1), self.intervals.overall_f1),
+            ("loss", Some(all.loss), self.intervals.loss),
         ];
         let mut text = format!(
             "{} pictures x {} labels, scores with their 95 % intervals\n",
@@ -290,9 +292,11 @@ impl Score {
             all.labels.len()
         );
         for (name, value, interval) in scores {
-            let interval = interval.map_or(String::new(), |Interval { low, high }| {
-                format!("  {low:.4} to {high:.4}")
-            });
+            let interval = match (interval, self.no_interval.get(name)) {
+                (Some(Interval { low, high }), _) => format!("  {low:.4} to {high:.4}"),
+                (None, Some(reason)) => format!("  no interval: {reason}"),
+                (None, None) => String::new(),
+            };
             let zeros = match name {
                 "accuracy" => format!("  (all zeros {:.4})", self.accuracy_of_all_zeros),
                 _ => String::new(),

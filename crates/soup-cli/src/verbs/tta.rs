@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_data::transforms::View;
-use soup_learn::metrics::{Bootstrap, Difference, RowMetric};
+use soup_learn::metrics::{Difference, RowMetric};
 use soup_learn::predictor::PredictOptions;
 use soup_learn::runs::RunDirectory;
 use soup_learn::views::{Candidate, HeldOut, Merge, ViewTrial, ViewTrials, Views};
@@ -21,7 +21,7 @@ use crate::progress::Bar;
 /// Measure test-time augmentation on out-of-fold pictures and keep what helps
 ///
 /// Every picture is looked at in every view by the fold that held it out. A candidate is kept only
-/// where its gain lies above 0 with its whole 95 % interval (paired bootstrap over pictures): ties
+/// where its gain lies above 0 with its whole 95 % interval (paired over pictures): ties
 /// stay out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -178,7 +178,6 @@ pub fn measure(
         (&held_out.targets, &held_out.label_names),
         &parts(&held_out.folds),
         metric.row_metric(),
-        &Bootstrap::default(),
     )?;
     let is_plain = trials.kept.is_plain();
     let written = match out {

@@ -13,7 +13,7 @@ use crate::decoding::{CountDecoder, CountPrior};
 use crate::threshold::ThresholdKind;
 use crate::{DecideError, Predictions, Result, Sample};
 
-pub use trials::{Metric, Trial, trials};
+pub use trials::{Metric, RECIPES, Trial, trials};
 
 const FORMAT: &str = "soup-decision";
 const VERSION: u32 = 1;
@@ -95,11 +95,18 @@ impl Decision {
         counted: &[f32],
     ) -> Result<Self> {
         sample.at_least(Self::FEWEST_PICTURES, "a decision")?;
-        Self::fit_on(recipe, labels, sample, counted)
+        let calibration = Calibration::fit(recipe.calibration, sample);
+        Self::fit_on(recipe, calibration, labels, sample, counted)
     }
 
-    fn fit_on(recipe: Recipe, labels: &[String], sample: &Sample, counted: &[f32]) -> Result<Self> {
-        let calibration = Calibration::fit(recipe.calibration, sample);
+    /// Fits what stands on a calibration that was fitted on the same sample.
+    fn fit_on(
+        recipe: Recipe,
+        calibration: Calibration,
+        labels: &[String],
+        sample: &Sample,
+        counted: &[f32],
+    ) -> Result<Self> {
         let prior = CountPrior::learn(counted, labels.len(), CountPrior::PSEUDO_PICTURES)?;
         let calibrated = Sample {
             probabilities: calibrated(&calibration, &sample.probabilities, labels.len()),

@@ -1,10 +1,10 @@
 //! What each part of a decision is worth, judged on pictures that it was not fitted on.
 
 use serde::Serialize;
-use soup_learn::metrics::{Bootstrap, Difference, RowMetric, Table};
+use soup_learn::metrics::{Difference, RowMetric, Table};
 
 use super::{Decision, Decoding, Recipe};
-use crate::calibration::CalibrationKind;
+use crate::calibration::{Calibration, CalibrationKind};
 use crate::threshold::ThresholdKind;
 use crate::{Parts, Result, Sample};
 
@@ -39,19 +39,34 @@ pub struct Trial {
     pub is_best: bool,
 }
 
-/// The values of each picture under a recipe.
+/// The values of each picture under a recipe, and the calibration of each part.
 struct Judged {
     recipe: Recipe,
+    calibrations: Vec<Calibration>,
     accuracy: Vec<f64>,
     exact_match: Vec<f64>,
     loss: Vec<f64>,
 }
 
+/// Calibrations beside none, the simplest first.
+const CALIBRATIONS: [CalibrationKind; 2] = [CalibrationKind::Temperature, CalibrationKind::Platt];
+/// Ways to answer beside thresholds of one half, the simplest first.
+const ANSWERS: [(ThresholdKind, Decoding); 4] = [
+    (ThresholdKind::Common, Decoding::Threshold),
+    (ThresholdKind::PerLabel, Decoding::Threshold),
+    (ThresholdKind::Half, Decoding::Count),
+    (ThresholdKind::Half, Decoding::Set),
+];
+/// Recipes that [`trials`] tries, the plain one among them.
+pub const RECIPES: usize = 1 + CALIBRATIONS.len() + ANSWERS.len();
+
 /// Tries calibrations, thresholds and decodings, the simplest first, each cross-fitted over `parts`.
 ///
 /// The calibration is chosen by log loss, thresholds and decoding by `metric`. A recipe takes the
 /// place of a simpler one only where its gain over that one lies above 0 with its whole 95 %
-/// interval (paired bootstrap over pictures): ties are ties, and the simpler one stays.
+/// interval (paired, [`Difference`]): ties are ties, and the simpler one stays.
+///
+/// `note` hears how many of the [`RECIPES`] are judged.
 ///
 /// # Errors
 /// [`crate::DecideError::TooFewPictures`] for fewer than 50 pictures.
@@ -60,41 +75,46 @@ pub fn trials(
     sample: &Sample,
     parts: &Parts,
     metric: Metric,
-    bootstrap: &Bootstrap,
+    note: &mut dyn FnMut(usize),
 ) -> Result<Vec<Trial>> {
     sample.at_least(Decision::FEWEST_PICTURES, "a decision")?;
-    let judge = |recipe| judge(recipe, labels, sample, parts);
-    let mut all = vec![judge(Recipe::PLAIN)?];
+    let judge = |recipe, calibrations| judge(recipe, calibrations, labels, sample, parts);
+    let mut all = vec![judge(
+        Recipe::PLAIN,
+        vec![Calibration::None; parts.count()],
+    )?];
+    note(all.len());
     let mut best = 0;
-    for calibration in [CalibrationKind::Temperature, CalibrationKind::Platt] {
-        all.push(judge(Recipe {
+    for calibration in CALIBRATIONS {
+        let recipe = Recipe {
             calibration,
             ..Recipe::PLAIN
-        })?);
+        };
+        let fit =
+            |(_, others): (_, Vec<usize>)| Calibration::fit(calibration, &sample.only(&others));
+        all.push(judge(recipe, parts.in_turn().map(fit).collect())?);
+        note(all.len());
         let (new, known) = (&all[all.len() - 1], &all[best]);
         // A lower loss is the gain.
-        if bootstrap.difference(&known.loss, &new.loss).is_gain() {
+        if Difference::of(&known.loss, &new.loss).is_gain() {
             best = all.len() - 1;
         }
     }
-    let calibrated = all[best].recipe;
-    for (thresholds, decoding) in [
-        (ThresholdKind::Common, Decoding::Threshold),
-        (ThresholdKind::PerLabel, Decoding::Threshold),
-        (ThresholdKind::Half, Decoding::Count),
-        (ThresholdKind::Half, Decoding::Set),
-    ] {
-        all.push(judge(Recipe {
+    let (calibrated, calibrations) = (all[best].recipe, all[best].calibrations.clone());
+    for (thresholds, decoding) in ANSWERS {
+        let recipe = Recipe {
             thresholds,
             decoding,
             ..calibrated
-        })?);
+        };
+        all.push(judge(recipe, calibrations.clone())?);
+        note(all.len());
         let values = |judged: &Judged| match metric {
             Metric::Accuracy => judged.accuracy.clone(),
             Metric::ExactMatch => judged.exact_match.clone(),
         };
         let (new, known) = (&all[all.len() - 1], &all[best]);
-        if bootstrap.difference(&values(new), &values(known)).is_gain() {
+        if Difference::of(&values(new), &values(known)).is_gain() {
             best = all.len() - 1;
         }
     }
@@ -103,27 +123,36 @@ pub fn trials(
     let trial = |(place, judged): (usize, &Judged)| Trial {
         recipe: judged.recipe,
         accuracy: mean(&judged.accuracy),
-        accuracy_gain: bootstrap.difference(&judged.accuracy, &plain.accuracy),
+        accuracy_gain: Difference::of(&judged.accuracy, &plain.accuracy),
         exact_match: mean(&judged.exact_match),
-        exact_match_gain: bootstrap.difference(&judged.exact_match, &plain.exact_match),
+        exact_match_gain: Difference::of(&judged.exact_match, &plain.exact_match),
         loss: mean(&judged.loss),
-        loss_gain: bootstrap.difference(&plain.loss, &judged.loss),
+        loss_gain: Difference::of(&plain.loss, &judged.loss),
         is_best: place == best,
     };
     Ok(all.iter().enumerate().map(trial).collect())
 }
 
-fn judge(recipe: Recipe, labels: &[String], sample: &Sample, parts: &Parts) -> Result<Judged> {
+/// Judges each part by what was fitted on all others, with the calibration that was.
+fn judge(
+    recipe: Recipe,
+    calibrations: Vec<Calibration>,
+    labels: &[String],
+    sample: &Sample,
+    parts: &Parts,
+) -> Result<Judged> {
     let pictures = sample.pictures();
     let mut judged = Judged {
         recipe,
+        calibrations,
         accuracy: vec![0.0; pictures],
         exact_match: vec![0.0; pictures],
         loss: vec![0.0; pictures],
     };
-    for (own, others) in parts.in_turn() {
+    for ((own, others), calibration) in parts.in_turn().zip(&judged.calibrations) {
         let others = sample.only(&others);
-        let decision = Decision::fit_on(recipe, labels, &others, &others.targets)?;
+        let calibration = calibration.clone();
+        let decision = Decision::fit_on(recipe, calibration, labels, &others, &others.targets)?;
         let held_out = sample.only(&own);
         let (values, answers) = decision.answers_of(&held_out.probabilities, recipe.decoding)?;
         let table =

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::count_sums::CountSums;
 use crate::logit::log_add;
 use crate::{DecideError, Result};
 
@@ -102,22 +103,13 @@ impl CountPrior {
     pub(super) fn log_weights(&self) -> Vec<f64> {
         let pictures = self.pictures() as f64;
         // Half a picture with and one without the label: no frequency is 0 or 1.
-        let frequencies = self
-            .with_label
-            .iter()
-            .map(|with| (*with as f64 + 0.5) / (pictures + 1.0));
-        let mut independent = vec![f64::NEG_INFINITY; self.with_count.len()];
-        independent[0] = 0.0;
-        for (label, frequency) in frequencies.enumerate() {
-            let (yes, no) = (frequency.ln(), (-frequency).ln_1p());
-            for count in (0..=label + 1).rev() {
-                let from_below = match count {
-                    0 => f64::NEG_INFINITY,
-                    count => independent[count - 1] + yes,
-                };
-                independent[count] = log_add(independent[count] + no, from_below);
-            }
-        }
+        let with = |with: &u64| (*with as f64 + 0.5) / (pictures + 1.0);
+        let mut sums = CountSums::default();
+        sums.set((self.with_label.iter().map(with)).map(|share| share / (1.0 - share)));
+        let none: f64 = (self.with_label.iter())
+            .map(|label| (-with(label)).ln_1p())
+            .sum();
+        let independent = sums.log_sums().iter().map(|log_sum| log_sum + none);
         let smoothing = self.pseudo_pictures.ln();
         self.with_count
             .iter()

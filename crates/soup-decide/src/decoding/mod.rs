@@ -2,7 +2,7 @@
 //!
 //! A network judges each label alone. What the labels' counts say beside that is a
 //! [`CountPrior`], learned from true labels and stored as data. A [`CountDecoder`] joins the two
-//! exactly, by dynamic programming over the labels (no sampling, no search):
+//! exactly, by sums over all sets of as many labels (no sampling, no search):
 //!
 //! * [`CountDecoder::marginals`], the posterior probability of each label: above one half is the
 //!   best answer where every cell counts (accuracy);
@@ -18,6 +18,7 @@
 
 mod count_decoder;
 mod count_prior;
+mod count_sums;
 
 pub use count_decoder::CountDecoder;
 pub use count_prior::CountPrior;

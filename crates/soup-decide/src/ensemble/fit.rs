@@ -1,6 +1,6 @@
 //! Weights of the mean, fitted on pictures whose labels are known.
 
-use soup_learn::metrics::{Bootstrap, Difference};
+use soup_learn::metrics::Difference;
 
 use super::{Method, align, combine};
 use crate::{DecideError, Parts, Predictions, Result, Sample};
@@ -29,19 +29,15 @@ pub struct FittedWeights {
 }
 
 /// The weights of [`Method::Mean`] with the least log loss, none of them negative. They are kept
-/// only where the cross-fitted loss is lower than that of equal weights beyond doubt (paired
-/// bootstrap over pictures, 95 %).
+/// only where the cross-fitted loss is lower than that of equal weights beyond doubt (95 %,
+/// paired over the pictures).
 ///
 /// The predictions must be of pictures that no model was trained on (out of fold).
 ///
 /// # Errors
 /// [`DecideError::TooFewPictures`] for fewer than 100 pictures a file, fewer than two files, and as
 /// [`combine`]; a picture without true labels.
-pub fn fit_weights(
-    tables: &[Predictions],
-    truth: &Predictions,
-    bootstrap: &Bootstrap,
-) -> Result<FittedWeights> {
+pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<FittedWeights> {
     let first = tables.first().ok_or(DecideError::NothingToCombine)?;
     if tables.len() < 2 {
         return Err(DecideError::Weights {
@@ -81,7 +77,7 @@ pub fn fit_weights(
     let (equal_loss, equal_accuracy): (Vec<f64>, Vec<f64>) = (0..pictures)
         .map(|row| judge(&likelihood, &equal, row, labels))
         .unzip();
-    let loss_gain = bootstrap.difference(&equal_loss, &loss);
+    let loss_gain = Difference::of(&equal_loss, &loss);
     let is_fitted = loss_gain.is_gain();
     let all: Vec<usize> = (0..pictures).collect();
     Ok(FittedWeights {
@@ -92,7 +88,7 @@ pub fn fit_weights(
         },
         is_fitted,
         loss_gain,
-        accuracy_gain: bootstrap.difference(&accuracy, &equal_accuracy),
+        accuracy_gain: Difference::of(&accuracy, &equal_accuracy),
     })
 }
 

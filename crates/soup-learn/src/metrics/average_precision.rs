@@ -16,7 +16,8 @@ pub fn average_precision(cells: impl IntoIterator<Item = (f32, bool)>) -> Option
         let gained = ties.iter().filter(|cell| cell.1).count();
         seen += ties.len();
         found += gained;
-        sum += gained as f64 / positives as f64 * (found as f64 / seen as f64);
+        sum += gained as f64 * found as f64 / seen as f64;
     }
-    Some(sum)
+    // Divided once: what is perfect is exactly 1.
+    Some(sum / positives as f64)
 }

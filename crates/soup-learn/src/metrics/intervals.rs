@@ -1,196 +1,204 @@
 //! How far every score may lie from the truth.
 
-use std::thread;
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::bootstrap::{Bootstrap, Interval};
-use super::evaluation::{Counts, harmonic, mean};
+use super::interval::{Influence, Interval};
 use super::table::{RowMetric, Table};
 
-/// The bootstrap interval of every score of an [`Evaluation`](super::Evaluation), under its names.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// A share of fewer cases of a label (or of all labels, for scores over all cells) has no interval: a
+/// case more or less would move it by a fifth.
+const FEWEST: usize = 5;
+/// A label with fewer positives has no interval of its average precision: too few of its ranks are seen to
+/// tell how they vary. Both are from the simulation in `examples/coverage.rs`.
+const FEWEST_RANKED: usize = 20;
+/// A mean loss of fewer positives has none: the losses of positives are rare and large.
+const FEWEST_LOST: usize = 10;
+/// Labels that a reason names.
+const NAMED: usize = 5;
+
+/// The 95 % interval of every score of an [`Evaluation`](super::Evaluation), under its names.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the scores are explained at Evaluation")]
 pub struct Intervals {
     pub accuracy: Interval,
     pub exact_match: Interval,
-    /// None where no label occurs.
-    #[serde(rename = "mAP")]
+    #[serde(rename = "mAP", skip_serializing_if = "Option::is_none")]
     pub mean_average_precision: Option<Interval>,
-    #[serde(rename = "CP")]
-    pub class_precision: Interval,
-    #[serde(rename = "CR")]
-    pub class_recall: Interval,
-    #[serde(rename = "CF1")]
-    pub class_f1: Interval,
-    #[serde(rename = "CF1_harmonic")]
-    pub class_f1_harmonic: Interval,
-    #[serde(rename = "OP")]
-    pub overall_precision: Interval,
-    #[serde(rename = "OR")]
-    pub overall_recall: Interval,
-    #[serde(rename = "OF1")]
-    pub overall_f1: Interval,
-    pub loss: Interval,
+    #[serde(rename = "CP", skip_serializing_if = "Option::is_none")]
+    pub class_precision: Option<Interval>,
+    #[serde(rename = "CR", skip_serializing_if = "Option::is_none")]
+    pub class_recall: Option<Interval>,
+    #[serde(rename = "CF1", skip_serializing_if = "Option::is_none")]
+    pub class_f1: Option<Interval>,
+    #[serde(rename = "CF1_harmonic", skip_serializing_if = "Option::is_none")]
+    pub class_f1_harmonic: Option<Interval>,
+    #[serde(rename = "OP", skip_serializing_if = "Option::is_none")]
+    pub overall_precision: Option<Interval>,
+    #[serde(rename = "OR", skip_serializing_if = "Option::is_none")]
+    pub overall_recall: Option<Interval>,
+    #[serde(rename = "OF1", skip_serializing_if = "Option::is_none")]
+    pub overall_f1: Option<Interval>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Interval>,
+    /// Why a score has no interval, by its name.
+    #[serde(skip)]
+    pub missing: BTreeMap<&'static str, String>,
 }
 
-/// Number of scores in [`Sampled`].
-const SCORES: usize = 11;
-/// Place of mAP, which may be missing, among them.
-const MEAN_AVERAGE_PRECISION: usize = 2;
-
-/// The scores of one sample, in the order of [`Intervals`]; NaN for mAP where no label occurs.
-type Sampled = [f64; SCORES];
-
-/// One label's cells from the highest probability down.
-struct Ranked {
-    rows: Vec<Ranking>,
+/// Yes and positives of one label or of all, a number a picture.
+#[derive(Clone)]
+struct Cells {
+    /// Right yes.
+    right: Vec<f64>,
+    /// Yes.
+    yes: Vec<f64>,
+    /// Positives.
+    present: Vec<f64>,
 }
 
-struct Ranking {
-    row: u32,
-    answer: bool,
-    present: bool,
-    /// Whether the next row has a lower probability.
-    last_of_ties: bool,
-}
-
-impl Ranked {
-    fn new(table: &Table<'_>, label: usize) -> Self {
-        let cells: Vec<_> = table.column(label).collect();
-        let mut order: Vec<u32> = (0..cells.len() as u32).collect();
-        let probability = |row: u32| cells[row as usize].probability;
-        order.sort_by(|a, b| probability(*b).total_cmp(&probability(*a)));
-        let rows = order.iter().enumerate().map(|(place, row)| Ranking {
-            row: *row,
-            answer: cells[*row as usize].answer,
-            present: cells[*row as usize].present,
-            last_of_ties: (order.get(place + 1))
-                .is_none_or(|next| probability(*next) != probability(*row)),
-        });
+impl Cells {
+    fn none(rows: usize) -> Self {
         Self {
-            rows: rows.collect(),
+            right: vec![0.0; rows],
+            yes: vec![0.0; rows],
+            present: vec![0.0; rows],
         }
     }
 
-    /// Counts and average precision where each picture is there as often as `picks` says.
-    fn score(&self, picks: &[u32]) -> (Counts, Option<f64>) {
-        let mut counts = Counts::default();
-        let (mut seen, mut found, mut gained, mut sum) = (0usize, 0usize, 0usize, 0.0);
-        for ranking in &self.rows {
-            let times = picks[ranking.row as usize] as usize;
-            counts.add(ranking.answer, ranking.present, times);
-            seen += times;
-            gained += if ranking.present { times } else { 0 };
-            if ranking.last_of_ties && gained > 0 {
-                found += gained;
-                sum += gained as f64 * (found as f64 / seen as f64);
-                gained = 0;
-            }
+    fn precision(&self) -> Influence {
+        Influence::ratio(&self.right, &self.yes)
+    }
+
+    fn recall(&self) -> Influence {
+        Influence::ratio(&self.right, &self.present)
+    }
+
+    fn f1(&self) -> Influence {
+        let twice: Vec<f64> = self.right.iter().map(|right| 2.0 * right).collect();
+        let both = self.yes.iter().zip(&self.present).map(|(a, b)| a + b);
+        Influence::ratio(&twice, &both.collect::<Vec<_>>())
+    }
+}
+
+/// How many cases each label has; too few of them are a reason.
+struct Cases<'a> {
+    names: &'a [String],
+    counts: Vec<usize>,
+    what: &'static str,
+}
+
+impl Cases<'_> {
+    fn all(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    /// What is wrong where a label has fewer than `fewest`.
+    fn each(&self, fewest: usize) -> Option<String> {
+        let few: Vec<&str> = (self.names.iter().zip(&self.counts))
+            .filter(|(_, count)| **count < fewest)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if few.is_empty() {
+            return None;
         }
-        (counts, (found > 0).then(|| sum / found as f64))
+        let names = few[..few.len().min(NAMED)].join(", ");
+        let more = match few.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(format!(
+            "{} of {} labels have fewer than {fewest} {}: {names}{more}",
+            few.len(),
+            self.names.len(),
+            self.what
+        ))
+    }
+
+    /// What is wrong where all labels together have fewer than `fewest`.
+    fn together(&self, fewest: usize) -> Option<String> {
+        let all = self.all();
+        (all < fewest).then(|| format!("there are {all} {}, fewer than {fewest}", self.what))
     }
 }
 
 impl Table<'_> {
-    /// The interval of every score: all of them over the same samples of the pictures. Takes time
-    /// in proportion to samples x cells, on all cores; their number does not change the result.
-    pub fn intervals(&self, bootstrap: &Bootstrap) -> Intervals {
-        let labels: Vec<Ranked> = (0..self.labels().len())
-            .map(|label| Ranked::new(self, label))
-            .collect();
-        let means = [RowMetric::Accuracy, RowMetric::ExactMatch, RowMetric::Loss]
-            .map(|metric| self.row_values(metric));
-        let samples: Vec<u32> = (0..bootstrap.samples.max(1)).collect();
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let part = samples.len().div_ceil(threads);
-        let rows = self.rows();
-        let (labels, means) = (&labels, &means);
-        let sampled: Vec<Sampled> = thread::scope(|scope| {
-            let parts: Vec<_> = samples
-                .chunks(part)
-                .map(|samples| {
-                    scope.spawn(move || {
-                        let picks = samples.iter().map(|sample| bootstrap.picks(*sample, rows));
-                        picks
-                            .map(|picks| scores(labels, means, &picks))
-                            .collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            // A part that panicked is a bug of ours, and stays one here.
-            let join = |part: thread::ScopedJoinHandle<'_, Vec<Sampled>>| {
-                part.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    /// The interval of every score, or why it has none; see the [module](super).
+    pub fn intervals(&self) -> Intervals {
+        let (rows, labels) = (self.rows(), self.labels().len());
+        let mut all = Cells::none(rows);
+        let cells_of = |label: usize| {
+            let mut cells = Cells::none(rows);
+            for (row, cell) in self.column(label).enumerate() {
+                let number = |flag: bool| f64::from(u8::from(flag));
+                cells.right[row] = number(cell.answer && cell.present);
+                cells.yes[row] = number(cell.answer);
+                cells.present[row] = number(cell.present);
+            }
+            cells
+        };
+        let count = |values: &[f64]| values.iter().sum::<f64>() as usize;
+        let (mut yes, mut present) = (Vec::new(), Vec::new());
+        for label in 0..labels {
+            let cells = cells_of(label);
+            yes.push(count(&cells.yes));
+            present.push(count(&cells.present));
+            for (all, own) in [
+                (&mut all.right, &cells.right),
+                (&mut all.yes, &cells.yes),
+                (&mut all.present, &cells.present),
+            ] {
+                all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
+            }
+        }
+        let by_label = |score: fn(&Cells) -> Influence| {
+            Influence::mean_of((0..labels).map(|label| score(&cells_of(label))))
+        };
+        let cases = |counts, what| Cases {
+            names: self.labels(),
+            counts,
+            what,
+        };
+        let (yes, present) = (cases(yes, "answers of yes"), cases(present, "positives"));
+        let mut missing = BTreeMap::new();
+        let mut unless =
+            |name, reason: Option<String>, interval: &dyn Fn() -> Option<Interval>| match reason {
+                Some(reason) => {
+                    missing.insert(name, reason);
+                    None
+                }
+                None => interval(),
             };
-            parts.into_iter().flat_map(join).collect()
-        });
-        let interval = |score: usize| {
-            let values: Vec<f64> = (sampled.iter().map(|scores| scores[score]))
-                .filter(|value| !value.is_nan())
-                .collect();
-            (!values.is_empty()).then(|| Interval::of(values))
-        };
-        let nothing = Interval {
-            low: f64::NAN,
-            high: f64::NAN,
-        };
-        let all: [Interval; SCORES] =
-            std::array::from_fn(|score| interval(score).unwrap_or(nothing));
+        let share = |influence: Influence| Some(influence.share_interval());
+        let rare = || present.each(FEWEST);
         Intervals {
-            accuracy: all[0],
-            exact_match: all[1],
-            mean_average_precision: interval(MEAN_AVERAGE_PRECISION),
-            class_precision: all[3],
-            class_recall: all[4],
-            class_f1: all[5],
-            class_f1_harmonic: all[6],
-            overall_precision: all[7],
-            overall_recall: all[8],
-            overall_f1: all[9],
-            loss: all[10],
+            accuracy: Interval::of_shares(&self.row_values(RowMetric::Accuracy)),
+            exact_match: Interval::of_shares(&self.row_values(RowMetric::ExactMatch)),
+            mean_average_precision: unless("mAP", present.each(FEWEST_RANKED), &|| {
+                let labels = (0..labels).filter_map(|label| {
+                    let cells = self.column(label);
+                    let cells: Vec<_> =
+                        cells.map(|cell| (cell.probability, cell.present)).collect();
+                    Influence::average_precision(&cells)
+                });
+                Some(Influence::mean_of(labels)?.precision_interval())
+            }),
+            class_precision: unless("CP", yes.each(FEWEST), &|| {
+                share(by_label(Cells::precision)?)
+            }),
+            class_recall: unless("CR", rare(), &|| share(by_label(Cells::recall)?)),
+            class_f1: unless("CF1", rare(), &|| share(by_label(Cells::f1)?)),
+            class_f1_harmonic: unless("CF1_harmonic", yes.each(FEWEST).or_else(rare), &|| {
+                share(by_label(Cells::precision)?.harmonic(&by_label(Cells::recall)?))
+            }),
+            overall_precision: unless("OP", yes.together(FEWEST), &|| share(all.precision())),
+            overall_recall: unless("OR", present.together(FEWEST), &|| share(all.recall())),
+            overall_f1: unless("OF1", present.together(FEWEST), &|| share(all.f1())),
+            loss: unless("loss", present.together(FEWEST_LOST), &|| {
+                Some(Influence::mean(&self.row_values(RowMetric::Loss)).positive_interval())
+            }),
+            missing,
         }
     }
-}
-
-/// All scores of one sample; `means` are accuracy, exact match and loss of each picture.
-fn scores(labels: &[Ranked], means: &[Vec<f64>; 3], picks: &[u32]) -> Sampled {
-    let mut all = Counts::default();
-    let mut ranked = Vec::with_capacity(labels.len());
-    let by_label: Vec<Counts> = labels
-        .iter()
-        .map(|label| {
-            let (counts, average_precision) = label.score(picks);
-            ranked.extend(average_precision);
-            all.right_yes += counts.right_yes;
-            all.wrong_yes += counts.wrong_yes;
-            all.missed += counts.missed;
-            counts
-        })
-        .collect();
-    let [accuracy, exact_match, loss] = means.each_ref().map(|values| {
-        let sum: f64 = (values.iter().zip(picks))
-            .map(|(value, times)| value * f64::from(*times))
-            .sum();
-        sum / values.len() as f64
-    });
-    let precision = mean(by_label.iter().map(|counts| counts.precision()));
-    let recall = mean(by_label.iter().map(|counts| counts.recall()));
-    [
-        accuracy,
-        exact_match,
-        if ranked.is_empty() {
-            f64::NAN
-        } else {
-            mean(ranked.into_iter())
-        },
-        precision,
-        recall,
-        mean(by_label.iter().map(|counts| counts.f1())),
-        harmonic(precision, recall),
-        all.precision(),
-        all.recall(),
-        all.f1(),
-        loss,
-    ]
 }

@@ -27,15 +27,27 @@
 //! * 0/1 answers may be given as probabilities; the average precision then has two steps only, and
 //!   the loss of a wrong cell is `-ln(2^-52)`, about 36, as with scikit-learn's `log_loss`.
 
+//!
+//! # Intervals
+//! An interval is for the score that all pictures of the same kind would give, of which those at hand are
+//! a sample. It comes from how each picture moves the score (infinitesimal jackknife; for average
+//! precision each picture is left out in turn), so a label that is on three pictures of a thousand is not
+//! lost by chance as in bootstrap samples, where the score may fall outside its own interval. Shares get
+//! Wilson's interval for as many trials as their variance stands for, average precisions Student's
+//! quantile beside that, the loss an interval of its logarithm, and what few positives distort (F1,
+//! average precision) is taken out. Where too few cases tell how far a score varies there is no
+//! interval and [`Intervals::missing`] says why. `examples/coverage.rs` simulates how often the intervals
+//! hold the truth; `records/` keeps what it found.
+
 mod average_precision;
-mod bootstrap;
 mod evaluation;
+mod interval;
 mod intervals;
 mod table;
 
 pub use average_precision::average_precision;
-pub use bootstrap::{Bootstrap, Difference, Interval};
 pub use evaluation::{Evaluation, LabelEvaluation};
+pub use interval::{Difference, Interval};
 pub use intervals::Intervals;
 pub use table::{MetricError, RowMetric, Table};
 

@@ -1,7 +1,5 @@
 //! Answers beside the truth.
 
-use super::bootstrap::{Bootstrap, Interval};
-
 /// Probabilities or 0/1 answers beside 0/1 labels: rows of pictures, columns of labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
@@ -216,11 +214,6 @@ impl<'a> Table<'a> {
                 }
             })
             .collect()
-    }
-
-    /// The interval that holds the metric in 95 % of the bootstrap samples of the pictures.
-    pub fn interval(&self, metric: RowMetric, bootstrap: &Bootstrap) -> Interval {
-        bootstrap.interval(&self.row_values(metric))
     }
 }
 

@@ -120,35 +120,30 @@ fn a_table_that_cannot_be_judged_says_where() {
 }
 
 #[test]
-fn the_bootstrap_interval_is_as_wide_as_theory_says() {
+fn an_interval_is_as_wide_as_theory_says() {
     // 1,600 pictures, a quarter of them right: the standard error is sqrt(.25 * .75 / 1600).
     let values: Vec<f64> = (0..1600).map(|row| f64::from(row % 4 == 0)).collect();
-    let bootstrap = Bootstrap {
-        samples: 2000,
-        seed: 42,
-    };
-    let interval = bootstrap.interval(&values);
+    let interval = Interval::of_shares(&values);
     let error = (0.25f64 * 0.75 / 1600.0).sqrt();
+    for (end, expected) in [
+        (interval.low, 0.25 - 1.96 * error),
+        (interval.high, 0.25 + 1.96 * error),
+    ] {
+        assert!((end - expected).abs() < 0.1 * error, "{interval:?}");
+    }
+    // Nothing wrong in 100 pictures: statsmodels' proportion_confint(100, 100, method="wilson").
+    let all = Interval::of_shares(&[1.0; 100]);
     assert!(
-        (interval.low - (0.25 - 1.96 * error)).abs() < 0.1 * error,
-        "{interval:?}"
+        (all.low - 0.963_006_501_448_714_3).abs() < 1e-9 && all.high == 1.0,
+        "{all:?}"
     );
+    // A share and its variance: proportion_confint(3, 50, method="wilson"), but for 49 degrees of freedom.
+    let few: Vec<f64> = (0..50).map(|row| f64::from(row < 3)).collect();
+    let few = Interval::of_shares(&few);
     assert!(
-        (interval.high - (0.25 + 1.96 * error)).abs() < 0.1 * error,
-        "{interval:?}"
+        (few.low - 0.0206).abs() < 0.001 && (few.high - 0.1622).abs() < 0.002,
+        "{few:?}"
     );
-    assert_eq!(interval, bootstrap.interval(&values));
-    assert_ne!(
-        interval,
-        Bootstrap {
-            seed: 43,
-            ..bootstrap
-        }
-        .interval(&values)
-    );
-    let same = bootstrap.interval(&[0.5; 10]);
-    assert_eq!((same.low, same.high), (0.5, 0.5));
-    assert!(bootstrap.interval(&[]).low.is_nan());
 }
 
 #[test]
@@ -168,11 +163,6 @@ fn row_values_have_the_metrics_as_their_means() {
         let values = table.row_values(metric);
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         assert!((mean - expected).abs() < 1e-15, "{metric:?}");
-        let interval = table.interval(metric, &Bootstrap::default());
-        assert!(
-            interval.low <= expected && expected <= interval.high,
-            "{metric:?}"
-        );
     }
 }
 
@@ -194,53 +184,113 @@ fn drawn(rows: usize) -> (Vec<f32>, Vec<f32>) {
     (probabilities, targets)
 }
 
-/// Every score of a sample, counted by the weights of its pictures, is that of the table that holds
-/// the pictures as often.
+/// What a picture moves a score by and how far off few positives put it, against leaving out each picture
+/// of the table and scoring the rest.
 #[test]
-fn intervals_are_those_of_the_tables_drawn() {
-    let (rows, labels) = (60, names(3));
+fn influences_are_those_of_tables_without_a_picture() {
+    use super::interval::Influence;
+    let rows = 60;
     let (probabilities, targets) = drawn(rows);
-    let bootstrap = Bootstrap {
-        samples: 40,
-        seed: 9,
-    };
-    let table = Table::new(&probabilities, &targets, &labels, &[0.5, 0.4, 0.5]).unwrap();
-    let ours = serde_json::to_value(table.intervals(&bootstrap)).unwrap();
-    let mut sampled = Vec::new();
-    for sample in 0..bootstrap.samples {
-        let (mut drawn_probabilities, mut drawn_targets) = (Vec::new(), Vec::new());
-        for (row, times) in bootstrap.picks(sample, rows).into_iter().enumerate() {
-            for _ in 0..times {
-                drawn_probabilities.extend_from_slice(&probabilities[row * 3..][..3]);
-                drawn_targets.extend_from_slice(&targets[row * 3..][..3]);
+    let column =
+        |values: &[f32]| -> Vec<f32> { values.iter().skip(1).step_by(3).copied().collect() };
+    let (probabilities, targets) = (column(&probabilities), column(&targets));
+    let cells: Vec<(f32, bool)> = (probabilities.iter().zip(&targets))
+        .map(|(probability, target)| (*probability, *target == 1.0))
+        .collect();
+    let ours = Influence::average_precision(&cells).unwrap();
+    assert!((ours.value - average_precision(cells.iter().copied()).unwrap()).abs() < 1e-12);
+    let without: Vec<f64> = (0..rows)
+        .map(|out| {
+            (0..rows)
+                .filter(move |row| *row != out)
+                .map(|row| cells[row])
+        })
+        .map(|rest| average_precision(rest).unwrap())
+        .collect();
+    let count = rows as f64;
+    let middle = without.iter().sum::<f64>() / count;
+    let bias = (count - 1.0) * (middle - ours.value);
+    assert!((ours.bias - bias).abs() < 1e-10, "{} {bias}", ours.bias);
+    let positives = cells.iter().filter(|cell| cell.1).count() as f64;
+    let scale = ((count - 1.0) / count * (positives - 1.0) / positives).sqrt();
+    for (ours, without) in ours.of_pictures.iter().zip(&without) {
+        assert!((ours - (middle - without) * scale).abs() < 1e-10);
+    }
+
+    // F1 beside the jackknife of its counts: the same to the first order.
+    let number = |flag: bool| f64::from(u8::from(flag));
+    let pairs: Vec<(f64, f64)> = (cells.iter())
+        .map(|(probability, present)| (number(*probability > 0.5), number(*present)))
+        .collect();
+    let twice: Vec<f64> = pairs
+        .iter()
+        .map(|(yes, present)| 2.0 * yes * present)
+        .collect();
+    let both: Vec<f64> = pairs.iter().map(|(yes, present)| yes + present).collect();
+    let f1 = Influence::ratio(&twice, &both);
+    let sum = |values: &[f64], out: usize| values.iter().sum::<f64>() - values[out];
+    let without: Vec<f64> = (0..rows)
+        .map(|out| sum(&twice, out) / sum(&both, out))
+        .collect();
+    let middle = without.iter().sum::<f64>() / count;
+    let variance = |values: &mut dyn Iterator<Item = f64>| values.map(|by| by * by).sum::<f64>();
+    let ours = variance(&mut f1.of_pictures.iter().copied());
+    let theirs = variance(&mut without.iter().map(|value| value - middle));
+    assert!((ours / theirs - 1.0).abs() < 0.06, "{ours} {theirs}");
+    let bias = (count - 1.0) * (middle - f1.value);
+    assert!(
+        (f1.bias - bias).abs() < 0.1 * bias.abs() + 1e-6,
+        "{} {bias}",
+        f1.bias
+    );
+}
+
+/// The long tail of any real set of labels: one to three pictures each.
+#[test]
+fn rare_labels_have_no_interval_and_a_reason_and_no_interval_misses_its_score() {
+    use soup_random::{Purpose, Stream};
+    let mut draws = Stream::new(11, Purpose::Bootstrap, 1, 1);
+    for (rows, count, most) in [(300, 80, 3), (300, 20, 60), (40, 3, 2), (1, 1, 1)] {
+        let mut targets = vec![0.0f32; rows * count];
+        for label in 0..count {
+            for _ in 0..1 + label % most {
+                targets[draws.below(rows as u32) as usize * count + label] = 1.0;
             }
         }
-        let table = Table::new(
-            &drawn_probabilities,
-            &drawn_targets,
-            &labels,
-            &[0.5, 0.4, 0.5],
-        )
-        .unwrap();
-        sampled.push(serde_json::to_value(table.evaluate()).unwrap());
-    }
-    let scores = ours.as_object().unwrap();
-    assert_eq!(scores.len(), 11);
-    for (score, interval) in scores {
-        let values: Vec<f64> = (sampled.iter())
-            .map(|evaluation| evaluation[score].as_f64().unwrap())
+        let probabilities: Vec<f32> = (targets.iter())
+            .map(|target| (0.28 + 0.34 * target + 0.12 * draws.normal()).clamp(0.001, 0.999))
             .collect();
-        let expected = Interval::of(values);
-        for (end, expected) in [("low", expected.low), ("high", expected.high)] {
-            let ours = interval[end].as_f64().unwrap();
+        let labels = names(count);
+        let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+        let scores = serde_json::to_value(table.evaluate()).unwrap();
+        let intervals = table.intervals();
+        let missing = intervals.missing.clone();
+        let intervals = serde_json::to_value(intervals).unwrap();
+        assert_eq!(intervals.as_object().unwrap().len() + missing.len(), 11);
+        for (name, interval) in intervals.as_object().unwrap() {
+            let [low, value, high] = [&interval["low"], &scores[name], &interval["high"]];
+            let [low, value, high] = [low, value, high].map(|end| end.as_f64().unwrap());
             assert!(
-                (ours - expected).abs() < 1e-12,
-                "{score} {end}: {ours} {expected}"
+                low <= value && value <= high,
+                "{name}: {low} {value} {high}"
             );
+            assert!(low < high && low >= 0.0, "{name}: {low} {high}");
+        }
+        if count == 80 {
+            assert_eq!(
+                missing["CR"],
+                "80 of 80 labels have fewer than 5 positives: label 0, label 1, label 2, label 3, \
+                 label 4 and 75 more"
+            );
+            let none: Vec<&str> = missing.keys().copied().collect();
+            assert_eq!(none[..3], ["CF1", "CF1_harmonic", "CR"]);
+            assert!(missing.contains_key("mAP"));
+            assert!(intervals["OR"].is_object());
+        }
+        if rows == 1 {
+            assert_eq!(missing["OR"], "there are 1 positives, fewer than 5");
         }
     }
-    let means = table.interval(RowMetric::Loss, &bootstrap);
-    assert!((means.low - table.intervals(&bootstrap).loss.low).abs() < 1e-12);
 }
 
 #[test]
@@ -262,18 +312,77 @@ fn answers_of_another_origin_keep_the_ranking_of_the_probabilities() {
 
 #[test]
 fn a_paired_difference_is_surer_than_two_intervals() {
-    let bootstrap = Bootstrap::default();
     // Hard and easy pictures; ours is a hundredth better on each.
     let theirs: Vec<f64> = (0..200).map(|row| f64::from(row % 10) / 10.0).collect();
     let ours: Vec<f64> = theirs.iter().map(|value| value + 0.01).collect();
-    let gain = bootstrap.difference(&ours, &theirs);
+    let gain = Difference::of(&ours, &theirs);
     assert!(
         gain.is_gain() && (gain.mean - 0.01).abs() < 1e-12,
         "{gain:?}"
     );
-    let wide = bootstrap.interval(&ours);
+    let wide = Interval::of_shares(&ours);
     assert!(wide.high - wide.low > 0.05);
-    let none = bootstrap.difference(&theirs, &theirs);
+    let none = Difference::of(&theirs, &theirs);
     assert!(!none.is_gain());
-    assert!(!bootstrap.difference(&theirs, &ours).is_gain());
+    assert!(!Difference::of(&theirs, &ours).is_gain());
+}
+
+/// Exact sign test: of 4 pictures that differ all for one side happens once in 16, of 6 once in 64.
+#[test]
+fn few_pictures_that_differ_prove_nothing() {
+    let gain = |better: usize, worse: usize| {
+        let ours: Vec<f64> = (0..200).map(|row| f64::from(row < better)).collect();
+        let theirs: Vec<f64> = (0..200).map(|row| f64::from(row >= 200 - worse)).collect();
+        let gain = Difference::of(&ours, &theirs);
+        assert!(gain.low <= gain.mean && gain.mean <= gain.high);
+        gain.is_gain()
+    };
+    for (better, worse, proven) in [
+        (3, 0, false),
+        (4, 0, false),
+        (5, 0, false),
+        (6, 0, true),
+        (7, 1, false),
+        (8, 1, true),
+        (9, 2, false),
+        (10, 2, true),
+    ] {
+        assert_eq!(gain(better, worse), proven, "{better} to {worse}");
+    }
+    assert!(Difference::of(&[], &[]).mean.is_nan());
+}
+
+/// Two equally good models: a gain is "proven" in 2.5 of 100 sets at most, for rare and for common
+/// differences, of one size and of many.
+#[test]
+fn equal_models_are_hardly_ever_told_apart() {
+    use soup_random::{Purpose, Stream};
+    for (apart, sizes) in [
+        (0.01, false),
+        (0.03, false),
+        (0.05, true),
+        (0.5, true),
+        (1.0, false),
+    ] {
+        let sets = 4000;
+        let proven = (0..sets)
+            .filter(|set| {
+                let mut draws = Stream::new(*set, Purpose::Bootstrap, 1, 2);
+                let mut differences = Vec::new();
+                for _ in 0..200 {
+                    let size = if sizes {
+                        -draws.uniform().max(1e-9).ln()
+                    } else {
+                        1.0
+                    };
+                    let sign = if draws.chance(0.5) { 1.0 } else { -1.0 };
+                    differences.push(f64::from(draws.chance(apart)) * f64::from(sign * size));
+                }
+                Difference::of(&differences, &[0.0; 200]).is_gain()
+            })
+            .count();
+        let share = proven as f64 / sets as f64;
+        // Two and a half standard errors above 2.5 %.
+        assert!(share < 0.031, "{apart}: {share}");
+    }
 }

@@ -426,4 +426,41 @@ mod tests {
             "{together} {found}"
         );
     }
+
+    /// Two equal candidates on the same pictures, of which few tell them apart, as with rare labels: each is
+    /// ruled out in 2.5 of 100 sweeps at most.
+    #[test]
+    fn equal_candidates_are_hardly_ever_told_apart_by_few_pictures() {
+        for apart in [0.01, 0.03, 0.1] {
+            let sweeps = 300;
+            let (mut better, mut out) = (0, 0);
+            for sweep in 0..sweeps {
+                let mut draws = Stream::new(sweep, Purpose::Bootstrap, 2, 0);
+                let pictures: Vec<[f32; 2]> = (0..300)
+                    .map(|_| match (draws.chance(apart), draws.chance(0.5)) {
+                        (false, _) => [1.0; 2],
+                        (true, first) => [f32::from(u8::from(first)), f32::from(u8::from(!first))],
+                    })
+                    .collect();
+                let of: Vec<Vec<f32>> = (0..2)
+                    .map(|candidate| pictures.iter().map(|of| of[candidate]).collect())
+                    .collect();
+                let looks: Vec<_> = (of.iter().enumerate())
+                    .map(|(candidate, pictures)| Look {
+                        candidate,
+                        seed: 0,
+                        score: pictures.iter().map(|p| f64::from(*p)).sum::<f64>() / 300.0,
+                        pictures,
+                    })
+                    .collect();
+                let evidence = Evidence::new(&looks, 2, None, sweep);
+                let interval = evidence.interval(0, Some(1));
+                better += usize::from(interval.is_some_and(|interval| interval.low > 0.0));
+                out += usize::from(evidence.ruled_out(0.05)[1]);
+            }
+            // Of 300, two and a half standard errors above 7.5.
+            assert!(better <= 14, "{apart}: {better} of {sweeps}");
+            assert!(out <= 14, "{apart}: {out} of {sweeps}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use soup_random::{Purpose, Stream};
 
 use super::*;
-use crate::metrics::{Bootstrap, RowMetric};
+use crate::metrics::RowMetric;
 
 #[test]
 fn views_are_data() {
@@ -89,12 +89,8 @@ fn what_helps_is_kept_and_nothing_else() {
     let looks = Looks { views, logits };
     let parts: Vec<u32> = (0..pictures as u32).map(|row| row % 3).collect();
     let run = |metric| {
-        let bootstrap = Bootstrap {
-            samples: 300,
-            seed: 0,
-        };
         let truth = (&targets[..], &names[..]);
-        ViewTrials::run(&looks, &candidates, truth, &parts, metric, &bootstrap).unwrap()
+        ViewTrials::run(&looks, &candidates, truth, &parts, metric).unwrap()
     };
     for metric in [RowMetric::Accuracy, RowMetric::ExactMatch, RowMetric::Loss] {
         let trials = run(metric);

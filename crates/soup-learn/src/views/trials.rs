@@ -1,10 +1,14 @@
 //! Which views help: measured on pictures whose labels are known and that no network was trained on.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use serde::Serialize;
 use soup_data::transforms::View;
 
 use super::{Looks, Merge, Views};
-use crate::metrics::{Bootstrap, Difference, MetricError, RowMetric, Table};
+use crate::metrics::{Difference, MetricError, RowMetric, Table};
 
 /// Views that are tried together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,15 +74,20 @@ pub struct ViewTrials {
     pub gain: Difference,
 }
 
+/// Places of views, and the name of their merge.
+type Asked = (Vec<usize>, &'static str);
+
 /// The looks at pictures beside their labels.
 struct Known<'a> {
     looks: &'a Looks,
     targets: &'a [f32],
     labels: &'a [String],
     metric: RowMetric,
-    bootstrap: &'a Bootstrap,
     /// Places of each candidate's views.
     candidates: Vec<Vec<usize>>,
+    /// The metric of each picture, for the places and the merge that were asked for once: every part of the
+    /// pictures asks for the same again.
+    known: RefCell<BTreeMap<Asked, Rc<Vec<f64>>>>,
 }
 
 /// What was chosen, by places: the candidates in the order in which they came in, and the merge.
@@ -94,7 +103,7 @@ impl ViewTrials {
     /// others.
     ///
     /// Greedy: of the candidates whose gain over what is kept so far lies above 0 with its whole
-    /// 95 % interval (paired bootstrap over pictures) the best comes in, until there is none. Ties
+    /// 95 % interval (paired, [`Difference`]) the best comes in, until there is none. Ties
     /// are ties and stay out. Then another merge takes the place of the mean under the same rule.
     ///
     /// # Errors
@@ -105,7 +114,6 @@ impl ViewTrials {
         (targets, labels): (&[f32], &[String]),
         parts: &[u32],
         metric: RowMetric,
-        bootstrap: &Bootstrap,
     ) -> Result<Self, MetricError> {
         let place = |view: &View| looks.views.iter().position(|known| known == view);
         let known = Known {
@@ -113,7 +121,7 @@ impl ViewTrials {
             targets,
             labels,
             metric,
-            bootstrap,
+            known: RefCell::default(),
             candidates: (candidates.iter())
                 .map(|candidate| candidate.views.iter().filter_map(place).collect())
                 .collect(),
@@ -123,7 +131,7 @@ impl ViewTrials {
         let plain = known.values(&[], Merge::Mean)?;
 
         // Every part of the pictures is judged by a choice that the others made.
-        let mut chosen = plain.clone();
+        let mut chosen = plain.to_vec();
         let mut names = parts.to_vec();
         names.sort_unstable();
         names.dedup();
@@ -138,13 +146,13 @@ impl ViewTrials {
                 }
             }
         } else {
-            chosen = known.values(&choice.candidates, choice.merge)?;
+            chosen = known.values(&choice.candidates, choice.merge)?.to_vec();
         }
 
         let trial = |name: &str, values: &[f64], is_kept| ViewTrial {
             name: name.to_owned(),
             value: known.shown(mean(values)),
-            gain: bootstrap.difference(values, &plain),
+            gain: Difference::of(values, &plain),
             is_kept,
         };
         let mut trials = Vec::new();
@@ -176,7 +184,7 @@ impl ViewTrials {
             trials,
             merges,
             kept,
-            gain: bootstrap.difference(&chosen, &plain),
+            gain: Difference::of(&chosen, &plain),
         })
     }
 }
@@ -194,13 +202,19 @@ impl Known<'_> {
     }
 
     /// The metric of each picture, larger for better.
-    fn values(&self, candidates: &[usize], merge: Merge) -> Result<Vec<f64>, MetricError> {
-        let probabilities = self.looks.merged(&self.places(candidates), merge);
+    fn values(&self, candidates: &[usize], merge: Merge) -> Result<Rc<Vec<f64>>, MetricError> {
+        let asked = (self.places(candidates), merge.name());
+        if let Some(known) = self.known.borrow().get(&asked) {
+            return Ok(Rc::clone(known));
+        }
+        let probabilities = self.looks.merged(&asked.0, merge);
         let table = Table::new(&probabilities, self.targets, self.labels, &[0.5])?;
         let mut values = table.row_values(self.metric);
         if self.metric == RowMetric::Loss {
             values.iter_mut().for_each(|value| *value = -*value);
         }
+        let values = Rc::new(values);
+        self.known.borrow_mut().insert(asked, Rc::clone(&values));
         Ok(values)
     }
 
@@ -214,7 +228,8 @@ impl Known<'_> {
 
     /// Chooses by the pictures in these rows.
     fn choose(&self, rows: &[usize]) -> Result<Choice, MetricError> {
-        let at = |values: Vec<f64>| -> Vec<f64> { rows.iter().map(|row| values[*row]).collect() };
+        let at =
+            |values: Rc<Vec<f64>>| -> Vec<f64> { rows.iter().map(|row| values[*row]).collect() };
         let mut choice = Choice {
             candidates: Vec::new(),
             merge: Merge::Mean,
@@ -228,7 +243,7 @@ impl Known<'_> {
                 }
                 let with = [&choice.candidates[..], &[candidate]].concat();
                 let values = at(self.values(&with, Merge::Mean)?);
-                let gain = self.bootstrap.difference(&values, &current);
+                let gain = Difference::of(&values, &current);
                 if gain.is_gain() && best.as_ref().is_none_or(|best| gain.mean > best.0) {
                     best = Some((gain.mean, candidate, values));
                 }
@@ -242,7 +257,7 @@ impl Known<'_> {
         if !choice.candidates.is_empty() {
             for merge in Merge::ALL {
                 let values = at(self.values(&choice.candidates, merge)?);
-                if self.bootstrap.difference(&values, &current).is_gain() {
+                if Difference::of(&values, &current).is_gain() {
                     choice.merge = merge;
                     current = values;
                 }

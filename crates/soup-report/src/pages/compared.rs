@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use soup_learn::Error;
 use soup_learn::config::compare::flatten;
-use soup_learn::metrics::{Bootstrap, Difference};
+use soup_learn::metrics::Difference;
 
 use super::{between, duration, grid, overview::mean, run::Shown, share};
 use crate::plots::{Axis, Frame, Key, Line, Row, figure, intervals, lines};
@@ -78,7 +78,7 @@ fn paired(best: &Judged, other: &Judged) -> Result<Option<Difference>, Error> {
             None => {}
         }
     }
-    Ok((!ours.is_empty()).then(|| Bootstrap::default().difference(&ours, &theirs)))
+    Ok((!ours.is_empty()).then(|| Difference::of(&ours, &theirs)))
 }
 
 fn row(shown: &Shown, behind: Option<&Difference>) -> Vec<String> {

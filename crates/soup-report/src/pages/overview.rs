@@ -106,28 +106,34 @@ pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 fn scores(judged: &Judged) -> Markup {
     let (all, of) = (&judged.evaluation, &judged.intervals);
-    let row = |name: &str, value: f64, interval: Interval, words: &str| {
-        vec![format!("{name}: {words}"), share(value), between(interval)]
+    let row = |name: &str, value: f64, interval: Option<Interval>, words: &str| {
+        let none = || {
+            of.missing
+                .get(name)
+                .map_or("-".to_owned(), |why| format!("none: {why}"))
+        };
+        let interval = interval.map_or_else(none, between);
+        vec![format!("{name}: {words}"), share(value), interval]
     };
     let mut rows = vec![
         row(
             "accuracy",
             all.accuracy,
-            of.accuracy,
+            Some(of.accuracy),
             "share of right cells",
         ),
         row(
             "exact match",
             all.exact_match,
-            of.exact_match,
+            Some(of.exact_match),
             "share of pictures with every label right",
         ),
     ];
-    if let (Some(value), Some(interval)) = (all.mean_average_precision, of.mean_average_precision) {
+    if let Some(value) = all.mean_average_precision {
         rows.push(row(
             "mAP",
             value,
-            interval,
+            of.mean_average_precision,
             "mean over the labels of average precision",
         ));
     }

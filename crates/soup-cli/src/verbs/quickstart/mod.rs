@@ -230,7 +230,7 @@ fn decide_on(
         console,
         stop,
     )?;
-    decide::for_run(&places.run, Metric::Accuracy, stop)?;
+    decide::for_run(&places.run, Metric::Accuracy, console, stop)?;
     Ok(Some(Decision::read(&places.decision)?))
 }
 
