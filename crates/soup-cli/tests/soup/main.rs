@@ -9,6 +9,7 @@ mod decide;
 mod evaluate;
 mod export;
 mod folds;
+mod going_on;
 mod help;
 mod images;
 mod models;

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use soup_random::{Purpose, Stream};
+
+use crate::going_on::{kill_until_it_ends, kills_wanted};
 use crate::place::Place;
 
 const TINY: &str = "preset = 'quick'\n\
@@ -33,6 +36,19 @@ fn finished(place: &Place, sweep: &str) -> BTreeMap<String, Vec<u8>> {
             (name, fs::read(path).unwrap())
         })
         .collect()
+}
+
+/// The weights of every run of a sweep.
+fn models(place: &Place, sweep: &str) -> BTreeMap<String, Vec<u8>> {
+    let runs = fs::read_dir(place.path(sweep).join("runs")).unwrap();
+    let model = |run: fs::DirEntry| {
+        let name = run.file_name().into_string().unwrap();
+        Some((
+            name,
+            fs::read(run.path().join("fold0/model.safetensors")).ok()?,
+        ))
+    };
+    runs.filter_map(|run| model(run.unwrap())).collect()
 }
 
 fn start(place: &Place, arguments: &str) -> Child {
@@ -119,11 +135,27 @@ fn killed_sweeps_go_on_and_no_trial_is_repeated_or_lost() {
             .is_file()
     );
 
-    // Never killed, by one process: the same trials, the same figures.
+    // Never killed, by one process: the same trials, the same figures, the same bytes.
+    let begun = Instant::now();
     let whole = place.json("sweep sweep.toml --out whole");
+    let length = begun.elapsed();
     assert_eq!(scores(&ranking), scores(&whole));
-    let names = |sweep| finished(&place, sweep).into_keys().collect::<Vec<_>>();
+    let names = |sweep: &str| finished(&place, sweep).into_keys().collect::<Vec<_>>();
     assert_eq!(names("s"), names("whole"));
+    assert!(models(&place, "s") == models(&place, "whole"));
+    // Killed at drawn moments.
+    let mut moments = Stream::new(26, Purpose::Bootstrap, 2, 0);
+    let (mut kills, mut sweeps) = (0, 0);
+    while kills < kills_wanted() {
+        let name = format!("drawn{sweeps}");
+        let command = format!("sweep sweep.toml --out {name} --stale-seconds 1");
+        kills += kill_until_it_ends(&place, &command, length, &mut moments);
+        assert_eq!(scores(&place.json(&command)), scores(&whole));
+        assert_eq!(names(&name), names("whole"));
+        assert!(models(&place, &name) == models(&place, "whole"));
+        sweeps += 1;
+    }
+    eprintln!("{kills} kills in {sweeps} sweeps");
     // Again: nothing is trained.
     let again = place.soup("sweep s");
     assert_eq!((again.code, again.stderr.as_str()), (0, ""));

@@ -192,34 +192,39 @@ fn wrong_settings_are_named() {
     insta::assert_snapshot!("bad_trainings", table);
 }
 
+/// Once, and a second time before it could end well.
 #[test]
 #[cfg(unix)]
 fn interrupted_it_keeps_what_is_done() {
     let place = Place::new("train_interrupted");
-    let command = format!("train {TINY} train.epochs=4 data.composed=256 --out run");
-    let mut child = (place.command(&command))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while !place.path("run/fold0/metrics.jsonl").exists() {
-        assert!(
-            started.elapsed() < Duration::from_secs(120),
-            "no epoch ended"
-        );
-        assert!(child.try_wait().unwrap().is_none(), "the run ended early");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    assert_eq!(child.wait().unwrap().code(), Some(4));
-    let facts = place.json(&command);
-    let whole = place.json(&command.replace("--out run", "--out whole"));
-    assert_eq!(facts["oof_loss"], whole["oof_loss"]);
+    let command = |run: &str| format!("train {TINY} train.epochs=4 data.composed=256 --out {run}");
+    let whole = place.json(&command("whole"));
     let model = |run: &str| fs::read(place.path(run).join("fold0/model.safetensors")).unwrap();
-    assert_eq!(model("run"), model("whole"));
+    for (run, signals) in [("once", 1), ("twice", 2)] {
+        let mut child = (place.command(&command(run)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while !place.path(run).join("fold0/metrics.jsonl").exists() {
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "no epoch ended"
+            );
+            assert!(child.try_wait().unwrap().is_none(), "the run ended early");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for _ in 0..signals {
+            let sent = Command::new("kill")
+                .args(["-INT", &child.id().to_string()])
+                .status()
+                .unwrap();
+            assert!(sent.success());
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(4));
+        let facts = place.json(&command(run));
+        assert_eq!(facts["oof_loss"], whole["oof_loss"]);
+        assert!(model(run) == model("whole"));
+    }
 }

@@ -386,8 +386,25 @@ fn pack_into(
     match write_pack(&dataset, &out, &options) {
         Ok(_) => Ok(Pack::open(&out)?),
         Err(soup_data::Error::Interrupted) => Err(Error::Interrupted { checkpoint: out }),
-        Err(soup_data::Error::OtherData { problem, .. }) => Err(changed(path, &problem)),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(match changes(&error) {
+            Some(changes) => changed(path, &changes),
+            None => error.into(),
+        }),
+    }
+}
+
+/// What an error says of pictures that are not those that were packed, where it says nothing else.
+fn changes(error: &soup_data::Error) -> Option<String> {
+    match error {
+        soup_data::Error::OtherData { problem, .. } => Some(problem.clone()),
+        soup_data::Error::Several(all) => {
+            let mut lines: Vec<String> = all.shown().iter().map(changes).collect::<Option<_>>()?;
+            if all.count() > lines.len() {
+                lines.push(format!("and {} more", all.count() - lines.len()));
+            }
+            Some(lines.join("\n  "))
+        }
+        _ => None,
     }
 }
 
