@@ -64,6 +64,16 @@ impl Vector {
         // SAFETY: vectors have room for a batch.
         unsafe { context.at(self.buffer).add(picture * self.stride) }
     }
+
+    /// Zeros behind the first `length` values of each picture: whoever reads whole vectors of channels multiplies them
+    /// by zeros, which makes nothing of what happens to be there only if that is a number.
+    pub(crate) fn clear_rest(&self, context: &Context<'_>, length: usize) {
+        for picture in 0..context.batch {
+            let rest = self.stride.saturating_sub(length);
+            // SAFETY: a picture has `stride` values.
+            unsafe { std::ptr::write_bytes(self.at(context, picture).add(length), 0, rest) };
+        }
+    }
 }
 
 /// How a step reads a map: `gate * activation(norm(map))`.

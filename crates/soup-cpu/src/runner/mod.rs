@@ -257,6 +257,7 @@ impl Runner {
                 let values = self.elements_mut::<f32>(gradient, output);
                 for (row, given) in values.chunks_exact_mut(output.stride).zip(rows) {
                     row[..output.length].copy_from_slice(given);
+                    row[output.length..].fill(0.0);
                 }
             }
             Precision::Bf16 => {
@@ -265,6 +266,7 @@ impl Runner {
                     for (place, &value) in row.iter_mut().zip(given) {
                         *place = Bf16::from_f32(value);
                     }
+                    row[output.length..].fill(Bf16::from_f32(0.0));
                 }
             }
         }

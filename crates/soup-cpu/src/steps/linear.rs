@@ -33,6 +33,7 @@ impl Linear {
 
 impl Step for Linear {
     fn run(&self, context: &Context<'_>) {
+        self.output.clear_rest(context, self.outputs);
         let weights = &context.weights.trainable();
         self.each(context, &|first, last| {
             // SAFETY: tasks write other outputs; sizes are those of the layer.
@@ -98,6 +99,7 @@ impl Step for LinearBackward {
             }
         });
         if let Some((to, accumulate)) = self.to {
+            to.clear_rest(context, layer.inputs);
             context.pool.run(context.batch, &|picture| {
                 // SAFETY: tasks write other pictures' gradients.
                 unsafe {
@@ -154,6 +156,7 @@ pub(crate) struct Elementwise {
 
 impl Step for Elementwise {
     fn run(&self, context: &Context<'_>) {
+        self.to.clear_rest(context, self.length);
         for picture in 0..context.batch {
             // SAFETY: vectors have `length` values for each picture. `to` may be `a`, so that values are
             // read one by one through pointers.
