@@ -153,7 +153,10 @@ pub fn measure(
     }
     let views = Views::new(views, Merge::Mean).map_err(|error| Usage(error.to_string()))?;
     let options = PredictOptions { views, ..options };
-    let is_kept = out.is_some() || RunDirectory::at(run).is_writable();
+    let directory = RunDirectory::at(run);
+    // Where it is no run at all, that is what to say.
+    directory.config()?;
+    let is_kept = out.is_some() || directory.is_writable();
     if !is_kept {
         console.note(&format!(
             "{} cannot be written to: what helps is shown but not kept; --out FILE keeps it elsewhere",

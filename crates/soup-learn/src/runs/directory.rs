@@ -26,6 +26,7 @@ use crate::{
 /// | `pictures.pack/` | the pictures, where they were given as a folder or zip | once |
 /// | `fold0/...` | see [`FoldDirectory`] | by the process that trains the fold |
 /// | `metrics.jsonl`, `metrics.csv`, `log.txt` | those of the folds, in the folds' order | anew after each epoch of any fold |
+/// | `labels.json` | the pictures' ids and true labels | anew after each fold |
 /// | `oof.npy`, `oof.ids.json` | out-of-fold probabilities | anew after each fold |
 /// | `tta.json`, `tta.npy`, `tta.ids.json` | the views that `soup tta` kept; out-of-fold probabilities with them | by `soup tta` |
 /// | `decision.json` | calibration, thresholds and label counts, fitted out of fold | by `soup decide` |

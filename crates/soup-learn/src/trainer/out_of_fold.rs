@@ -5,7 +5,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use soup_data::{dataset::LabelTable, folds::Folds};
 
 use super::{OwnedData, TrainData, sources};
@@ -19,28 +19,38 @@ use crate::{
 
 /// Out-of-fold probabilities as training leaves them.
 const OUT_OF_FOLD: &str = "oof";
-/// Their rows, columns and true labels.
-const NAMES: &str = "oof.ids.json";
+/// The true labels of all pictures.
+const TRUTH: &str = "labels.json";
 /// Out-of-fold probabilities with the views that `soup tta` kept.
 pub(crate) const WITH_VIEWS: &str = "tta";
 /// The views themselves.
 pub(crate) const VIEWS_FILE: &str = "tta.json";
 
-/// Names of rows and columns of `oof.npy`, and what each row's labels are, so that a run can be judged without its data.
+/// Names of rows and columns of `oof.npy`.
 #[derive(Serialize, Deserialize)]
 struct Names {
     ids: Vec<String>,
     labels: Vec<String>,
-    /// One `0` or `1` a label; older runs do not hold them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    truth: Option<Vec<String>>,
 }
 
-impl Names {
-    fn read(path: &Path) -> Result<Self, Error> {
-        let text = files::read_text(path)?.unwrap_or_default();
-        serde_json::from_str(&text).map_err(|error| Error::format(path, error.to_string()))
-    }
+/// What the labels of each picture are, so that a run can be judged without its data.
+#[derive(Serialize, Deserialize)]
+struct Truth {
+    ids: Vec<String>,
+    labels: Vec<String>,
+    /// A row a picture, one `0` or `1` a label.
+    rows: Vec<String>,
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = files::read_text(path)?.unwrap_or_default();
+    serde_json::from_str(&text).map_err(|error| Error::format(path, error.to_string()))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let bytes =
+        serde_json::to_vec(value).map_err(|error| Error::format(path, error.to_string()))?;
+    files::write_bytes(path, &bytes)
 }
 
 /// The out-of-fold probabilities of a run beside the true labels: a row a picture of its data, a
@@ -114,7 +124,7 @@ impl OutOfFold {
         let config = run.config()?.check()?;
         let path = run.file(&format!("{name}.npy"));
         let names_path = run.file(&format!("{name}.ids.json"));
-        let names = Names::read(&names_path)?;
+        let names: Names = read_json(&names_path)?;
         let (probabilities, columns) = npy::read(&path)?;
         if columns != names.labels.len() || probabilities.len() != names.ids.len() * columns {
             return Err(Error::format(
@@ -126,7 +136,7 @@ impl OutOfFold {
             ));
         }
         let (labels_of, table) = match table_of(run)? {
-            Some(table) => (run.file(NAMES), table),
+            Some(table) => (run.file(TRUTH), table),
             None if config.data.only_composed() => {
                 let owned = OwnedData::composed(&config)?;
                 (path.clone(), owned.borrow().table(stop)?)
@@ -176,54 +186,53 @@ impl OutOfFold {
 /// The ids and labels that a run was trained on, by its own word; none where no fold is trained yet, or an older program
 /// wrote it.
 pub(super) fn table_of(run: &RunDirectory) -> Result<Option<LabelTable>, Error> {
-    let path = run.file(NAMES);
+    let path = run.file(TRUTH);
     if !path.exists() {
         return Ok(None);
     }
-    let names = Names::read(&path)?;
-    let Some(truth) = names.truth else {
-        return Ok(None);
-    };
-    let whole = truth.len() == names.ids.len()
-        && (truth.iter()).all(|row| {
-            row.len() == names.labels.len() && row.bytes().all(|cell| matches!(cell, b'0' | b'1'))
+    let truth: Truth = read_json(&path)?;
+    let whole = truth.rows.len() == truth.ids.len()
+        && (truth.rows.iter()).all(|row| {
+            row.len() == truth.labels.len() && row.bytes().all(|cell| matches!(cell, b'0' | b'1'))
         });
     if !whole {
-        let problem = "its labels do not fit its ids; soup train makes it anew";
+        let problem = "its labels do not fit its ids; delete it, and soup train makes it anew";
         return Err(Error::format(&path, problem));
     }
-    let cells = truth.iter().flat_map(|row| row.bytes());
+    let cells = truth.rows.iter().flat_map(|row| row.bytes());
     let cells = cells.map(|cell| u8::from(cell == b'1')).collect();
-    Ok(Some(LabelTable::new(names.ids, names.labels, cells)))
+    Ok(Some(LabelTable::new(truth.ids, truth.labels, cells)))
 }
 
-/// Writes probabilities (a row a picture of `table`, a column a label) with the names of rows and columns beside them;
-/// the run's lock must be held.
+fn write_table(run: &RunDirectory, table: &LabelTable) -> Result<(), Error> {
+    let rows = (0..table.len()).filter_map(|row| table.labels(row));
+    let text = |row: &[u8]| row.iter().map(|cell| char::from(b'0' + cell)).collect();
+    let truth = Truth {
+        ids: table.ids().to_vec(),
+        labels: table.label_names().to_vec(),
+        rows: rows.map(text).collect(),
+    };
+    write_json(&run.file(TRUTH), &truth)
+}
+
+/// Writes probabilities (pictures x labels) with the names of rows and columns beside them; the
+/// run's lock must be held.
 pub(crate) fn write_named(
     run: &RunDirectory,
     name: &str,
     values: &[f32],
-    names: (&[String], &[String]),
-    truth: Option<&LabelTable>,
+    ids: &[String],
+    labels: &[String],
 ) -> Result<(), Error> {
-    npy::write(&run.file(&format!("{name}.npy")), values, names.1.len())?;
-    let path = run.file(&format!("{name}.ids.json"));
-    let written = |table: &LabelTable| {
-        let rows = (0..table.len()).filter_map(|row| table.labels(row));
-        let text = |row: &[u8]| row.iter().map(|cell| char::from(b'0' + cell)).collect();
-        rows.map(text).collect()
-    };
-    let names = Names {
-        ids: names.0.to_vec(),
-        labels: names.1.to_vec(),
-        truth: truth.map(written),
-    };
-    let names =
-        serde_json::to_vec(&names).map_err(|error| Error::format(&path, error.to_string()))?;
-    files::write_bytes(&path, &names)
+    npy::write(&run.file(&format!("{name}.npy")), values, labels.len())?;
+    let (ids, labels) = (ids.to_vec(), labels.to_vec());
+    write_json(
+        &run.file(&format!("{name}.ids.json")),
+        &Names { ids, labels },
+    )
 }
 
-/// Makes `oof.npy` and `oof.ids.json` anew from what the folds have: a row a picture of the data,
+/// Makes `labels.json`, `oof.npy` and `oof.ids.json` anew from what the folds have: a row a picture of the data,
 /// NaN where its fold is not trained yet.
 pub(super) fn assemble(
     run: &RunDirectory,
@@ -232,8 +241,8 @@ pub(super) fn assemble(
 ) -> Result<(), Error> {
     let _lock = run.lock()?;
     let values = collect(run, data)?;
-    let names = (data.ids, data.label_names);
-    write_named(run, OUT_OF_FOLD, &values, names, Some(table))
+    write_table(run, table)?;
+    write_named(run, OUT_OF_FOLD, &values, data.ids, data.label_names)
 }
 
 fn collect(run: &RunDirectory, data: &TrainData<'_>) -> Result<Vec<f32>, Error> {

@@ -118,8 +118,8 @@ impl HeldOut {
             &directory,
             WITH_VIEWS,
             &values,
-            (&self.ids, &self.label_names),
-            None,
+            &self.ids,
+            &self.label_names,
         )?;
         Self::write_views(&path, kept)
     }
