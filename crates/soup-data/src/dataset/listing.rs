@@ -59,6 +59,8 @@ enum Named {
     Table,
     Archive,
     System,
+    /// What `soup compose` says of the pictures that it made.
+    Composed,
     /// Its first bytes must tell.
     Unknown,
 }
@@ -71,7 +73,9 @@ impl Named {
             return Self::System;
         }
         let path = Path::new(base);
-        if has_extension(path, &EXTENSIONS) {
+        if base == "compose.json" {
+            Self::Composed
+        } else if has_extension(path, &EXTENSIONS) {
             Self::Picture
         } else if has_extension(path, &["csv", "tsv"])
             || base.to_lowercase().ends_with(".csv.gz")
@@ -186,6 +190,7 @@ impl Walk<'_> {
             Named::Table => tables.push(file),
             Named::Archive => archives.push(file),
             Named::System => left.add(Reason::System, file.name),
+            Named::Composed => {}
             Named::Unknown => match start_of(path) {
                 Ok(start) if is_picture(&start) => pictures.push(file),
                 Ok(start) => left.add(reason(&file.name, &start), file.name),
@@ -332,6 +337,7 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
             match named {
                 Named::Table => listing.tables.push(file),
                 Named::Archive => listing.archives.push(file),
+                Named::Composed => {}
                 _ => listing.pictures.push(file),
             }
         }
