@@ -92,9 +92,9 @@ pub enum Error {
         /// Id of the picture.
         id: String,
         /// Name of the label's column.
-        label: String,
+        label: Box<str>,
         /// What stands there.
-        value: String,
+        value: Box<str>,
         /// What should stand there, and what to do.
         rule: &'static str,
     },

@@ -151,7 +151,7 @@ impl Folds {
             let without = without.iter().filter(|without| **without).count();
             if pictures > 0 && without > 0 {
                 warnings.push(format!(
-                    "label `{name}` is in {pictures} pictures: {without} of {} folds hold out none of them",
+                    "{without} of {} folds hold out no picture with label `{name}`, of which there are {pictures}",
                     self.k
                 ));
             }

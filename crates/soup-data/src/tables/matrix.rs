@@ -255,9 +255,9 @@ impl Table {
                         path: self.path().into(),
                         row: self.line(row),
                         id: matrix.ids[row].clone(),
-                        label: matrix.names[at].clone(),
+                        label: matrix.names[at].clone().into(),
                         rule: cells.rule(&value),
-                        value,
+                        value: value.into(),
                     }
                 }),
         );

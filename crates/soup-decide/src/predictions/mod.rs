@@ -108,8 +108,8 @@ impl Predictions {
             path: self.source.clone(),
             row: (at / columns) as u64 + 1,
             id: self.ids[at / columns].clone(),
-            label: self.labels[at % columns].clone(),
-            value: value.to_string(),
+            label: self.labels[at % columns].as_str().into(),
+            value: value.to_string().into(),
             rule: cells.rule(&value.to_string()),
         })
     }
