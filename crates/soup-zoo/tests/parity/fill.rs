@@ -36,7 +36,7 @@ pub fn weights(graph: &Graph, gain: f64) -> Weights {
             Role::Bias | Role::NormBias => (-0.5, 0.6),
             Role::Weight => (-0.5, 2.0 * bound),
         };
-        let values = uniform(&parameter.name(), parameter.len());
+        let values = uniform(parameter.name(), parameter.len());
         for (target, u) in weights.of_mut(parameter).iter_mut().zip(values) {
             *target = (u + shift) * scale;
         }
