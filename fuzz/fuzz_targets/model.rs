@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     model.to_bytes().expect("what was read can be written");
-    let values = model.members.iter().flat_map(|member| &member.graph.nodes());
+    let values = model.members.iter().flat_map(|member| member.graph.nodes());
     let values = values.fold(model.picture.len(), |sum, node| {
         sum.saturating_add(node.shape.len())
     });

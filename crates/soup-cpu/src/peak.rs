@@ -135,7 +135,7 @@ mod tests {
                     ..Options::default()
                 };
                 let peak = Peak::measure(&options, &pool).unwrap();
-                assert!(peak.gigaflops > 0.1, "{isa:?} {precision:?} {peak:?}");
+                assert!(peak.gigaflops > 0.01, "{isa:?} {precision:?} {peak:?}");
                 assert!(peak.gigabytes > 0.1, "{peak:?}");
             }
         }
