@@ -9,7 +9,7 @@ use law::{Judge, Law, coverage};
 
 /// Of 400 tables a 95 % interval misses the truth in 20, and in more than 36 or fewer than 6 once in ten
 /// thousand times: but there are some hundred of them here, and discrete scores of few cases, so the bounds are a
-/// little wider. Percentile bootstrap intervals of the same tables fall to .6.
+/// little wider.
 #[test]
 fn intervals_hold_the_truth() {
     let rare = |base, labels, judge| Law {

@@ -11,7 +11,7 @@ use super::table::{RowMetric, Table};
 /// case more or less would move it by a fifth.
 const FEWEST: usize = 5;
 /// A label with fewer positives has no interval of its average precision: too few of its ranks are seen to
-/// tell how they vary. Both are from the simulation in `examples/coverage.rs`.
+/// tell how they vary.
 const FEWEST_RANKED: usize = 20;
 /// A mean loss of fewer positives has none: the losses of positives are rare and large.
 const FEWEST_LOST: usize = 10;

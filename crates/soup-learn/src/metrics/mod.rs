@@ -36,8 +36,7 @@
 //! Wilson's interval for as many trials as their variance stands for, average precisions Student's
 //! quantile beside that, the loss an interval of its logarithm, and what few positives distort (F1,
 //! average precision) is taken out. Where too few cases tell how far a score varies there is no
-//! interval and [`Intervals::missing`] says why. `examples/coverage.rs` simulates how often the intervals
-//! hold the truth; `records/` keeps what it found.
+//! interval and [`Intervals::missing`] says why. `examples/coverage` simulates how often the intervals hold the truth.
 
 mod average_precision;
 mod evaluation;
