@@ -33,6 +33,9 @@ Examples:
   curl --data-binary @picture.png http://127.0.0.1:8080/predict
   curl -F image=@a.png -F image=@b.jpg http://127.0.0.1:8080/predict?model=letters
 
+A client that takes nothing of its answer for 30 s, sends no request for 10 s, or needs more than
+30 s for a body is let go; /metrics counts them. Answers that wait to be taken have 256 MB together.
+
 SIGTERM or Ctrl-C: nothing new is taken in, and what was taken in is answered. SIGHUP, or POST
 /v2/repository/models/NAME/load: the model's file is read again without losing a request. For TLS
 put a reverse proxy before it (Caddy: `caddy reverse-proxy --from soup.example.org --to :8080`).")]
@@ -91,7 +94,8 @@ struct LimitArguments {
     #[arg(long, value_name = "N", default_value_t = Limits::default().pixels)]
     max_pixels: usize,
 
-    /// Open connections; others wait
+    /// Connections that ask; where there are more, the one that waits for its client longest ends, and a request
+    /// that finds none waiting is told to come back (503). Health and metrics are answered beyond it
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
     max_connections: usize,
 }
