@@ -77,13 +77,14 @@ impl ViewsArgument {
         match self {
             Self::Views(views) => Ok(views.clone()),
             Self::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-                    std::io::ErrorKind::NotFound => soup_data::Error::NotFound {
-                        path: path.clone(),
-                        hint: "soup tta RUN writes one where views help".into(),
-                    },
-                    _ => soup_data::Error::io("read", path)(error),
-                })?;
+                let text =
+                    soup_data::files::read_settings(path).map_err(|error| match error.kind() {
+                        std::io::ErrorKind::NotFound => soup_data::Error::NotFound {
+                            path: path.clone(),
+                            hint: "soup tta RUN writes one where views help".into(),
+                        },
+                        _ => soup_data::Error::io("read", path)(error),
+                    })?;
                 Ok(serde_json::from_str(&text).map_err(|error| {
                     let hint =
                         "take the tta.json that soup tta wrote, or write the views themselves";

@@ -1,5 +1,6 @@
 //! What can be wrong with data: every message says what, in which file and row, and what to do.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::PictureShape;
@@ -281,10 +282,16 @@ impl Error {
         if let Self::Several(problems) = self {
             return problems.shown().iter().any(Self::is_bad_data);
         }
+        // The file itself is why it cannot be read: it has no end, or is no text.
+        if let Self::Io { source, .. } = self {
+            return matches!(
+                source.kind(),
+                ErrorKind::FileTooLarge | ErrorKind::InvalidData
+            );
+        }
         !matches!(
             self,
-            Self::Io { .. }
-                | Self::Output { .. }
+            Self::Output { .. }
                 | Self::Setting { .. }
                 | Self::OutOfRange { .. }
                 | Self::Buffer { .. }

@@ -1,4 +1,5 @@
-//! Files that are there whole or not at all: the one way in which everything is written.
+//! Files that are there whole or not at all: the one way in which everything is written. Read, they have a bound: a
+//! device has no end, what is packed may unpack to anything, and a file may grow while it is read.
 //!
 //! Only a regular file is replaced. A link stays, and what it leads to is replaced; a device, a pipe, a socket
 //! or an open descriptor (`/dev/stdout`, `/dev/fd/3`) is written into. A file that was there keeps its mode
@@ -89,12 +90,63 @@ pub(crate) fn write_once<T: PartialEq + Serialize>(
     write_whole(path, &text)
 }
 
-/// The bytes of a file, unpacked where they are gzipped, whatever its name says.
+/// Bytes of a table or an array at most, unpacked.
+const MOST: u64 = 1 << 30;
+/// Bytes of settings at most.
+const MOST_SETTINGS: u64 = 16 << 20;
+
+/// The bytes of a table or an array: 1 GiB at most.
+///
+/// # Errors
+/// The system's, and [`io::ErrorKind::FileTooLarge`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_up_to(File::open(path)?, MOST)
+}
+
+/// What a gzip file unpacks to: 1 GiB at most.
+///
+/// # Errors
+/// Those of damaged data, and [`io::ErrorKind::FileTooLarge`].
+pub fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    read_up_to(flate2::read::MultiGzDecoder::new(bytes), MOST)
+}
+
+/// The text of a file of settings.
+///
+/// # Errors
+/// The system's, and [`io::ErrorKind::FileTooLarge`] for more than 16 MiB.
+pub fn read_settings(path: &Path) -> io::Result<String> {
+    let bytes = read_up_to(File::open(path)?, MOST_SETTINGS)?;
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// All that there is to read, where it is not more than so many bytes.
+///
+/// # Errors
+/// The system's, and [`io::ErrorKind::FileTooLarge`].
+fn read_up_to(source: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    read_into(source, &mut bytes, most)?;
+    Ok(bytes)
+}
+
+/// [`read`] from anywhere, behind what is in `bytes` already.
+pub(crate) fn read_into(source: impl Read, bytes: &mut Vec<u8>, most: u64) -> io::Result<()> {
+    let read = source.take(most + 1).read_to_end(bytes)?;
+    if read as u64 > most {
+        let problem = format!("it has more than {} MiB", most >> 20);
+        return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
+    }
+    Ok(())
+}
+
+/// The bytes of a file, unpacked where they are gzipped, whatever its name says: 1 GiB at most.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Format`] where the gzip data is damaged, and what the system says.
 pub fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
+    let bytes = read(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => Error::NotFound {
             path: path.into(),
             hint: "check the name".into(),
@@ -104,17 +156,16 @@ pub fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
     }
-    let mut unpacked = Vec::new();
-    flate2::read::MultiGzDecoder::new(&bytes[..])
-        .read_to_end(&mut unpacked)
-        .map_err(|error| {
-            Error::format(
-                path,
-                format!("the gzip data is damaged ({error})"),
-                "restore the file from its source",
-            )
-        })?;
-    Ok(unpacked)
+    unpack(&bytes).map_err(|error| {
+        if error.kind() == ErrorKind::FileTooLarge {
+            return Error::io("unpack", path)(error);
+        }
+        Error::format(
+            path,
+            format!("the gzip data is damaged ({error})"),
+            "restore the file from its source",
+        )
+    })
 }
 
 /// Writes a file under its name with `suffix`, syncs it and renames it. A reader, or the next run after a crash,
@@ -288,6 +339,14 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn what_is_longer_than_the_bound_is_refused() {
+        assert_eq!(read_up_to(&[1, 2, 3][..], 3).unwrap(), [1, 2, 3]);
+        let error = read_up_to(io::repeat(0), 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+        assert_eq!(error.to_string(), "it has more than 1 MiB");
     }
 
     #[test]

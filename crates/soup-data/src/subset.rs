@@ -1,6 +1,5 @@
 //! The subset file: some pictures of a data set that stand for all of them.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,7 @@ use soup_random::{Purpose, Stream};
 
 use crate::compose::LabelBox;
 use crate::dataset::{LabelTable, content_hash};
-use crate::files::write_once;
+use crate::files::{self, write_once};
 use crate::folds::stratified;
 use crate::{Error, Examples, PictureShape, Result};
 
@@ -134,7 +133,7 @@ impl Subset {
     /// # Errors
     /// [`Error::Format`] where it is damaged, [`Error::Io`] where it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = files::read(path).map_err(Error::io("read", path))?;
         let broken = |problem: String| {
             let hint = "restore the file, or make one with `soup subset`";
             Error::format(path, problem, hint)

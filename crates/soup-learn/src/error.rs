@@ -106,7 +106,11 @@ impl Error {
         match self {
             Self::Config(_) | Self::Mismatch(_) => ErrorKind::Usage,
             Self::Data(error) if !error.is_bad_data() => ErrorKind::Failed,
-            Self::Weights(SafetensorsError::Io { .. }) => ErrorKind::Failed,
+            Self::Weights(SafetensorsError::Io { source, .. })
+                if source.kind() != io::ErrorKind::InvalidInput =>
+            {
+                ErrorKind::Failed
+            }
             Self::Data(_) | Self::Weights(_) | Self::Format { .. } => ErrorKind::Data,
             Self::Stopped | Self::Interrupted { .. } => ErrorKind::Interrupted,
             Self::File { .. }

@@ -1,6 +1,6 @@
 //! NumPy arrays of `float32` with rows and columns.
 
-use std::{fs, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
 use soup_data::npy;
 
@@ -27,7 +27,7 @@ pub fn write(path: &Path, values: &[f32], columns: usize) -> Result<(), Error> {
 /// # Errors
 /// [`Error::File`] where it cannot be read, [`Error::Format`] for any other kind of file.
 pub fn read(path: &Path) -> Result<(Vec<f32>, usize), Error> {
-    let bytes = fs::read(path).map_err(Error::file(path, "read"))?;
+    let bytes = soup_data::files::read(path).map_err(Error::file(path, "read"))?;
     parse(&bytes).ok_or_else(|| Error::format(path, "not a float32 array of rows and columns"))
 }
 
@@ -64,7 +64,7 @@ mod tests {
         let (values, columns) = read(&path).unwrap();
         assert_eq!((values.len(), columns), (6, 3));
         assert!(values[1].is_nan() && values[5] == 6.0);
-        let bytes = fs::read(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
         assert_eq!((bytes.len() - 24) % 64, 0);
         for length in 0..bytes.len() {
             assert!(parse(&bytes[..length]).is_none());

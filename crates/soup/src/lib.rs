@@ -62,7 +62,7 @@ impl Image {
             name: path.display().to_string(),
             problem,
         };
-        let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let bytes = soup_data::files::read(path).map_err(|error| wrong(error.to_string()))?;
         Self::of_file(bytes).map_err(wrong)
     }
 

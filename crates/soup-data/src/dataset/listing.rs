@@ -257,6 +257,8 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
         )
     };
     let file = File::open(path).map_err(Error::io("open", path))?;
+    let length = file.metadata().map_err(Error::io("look at", path))?.len();
+    let mut stored = 0u64;
     let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file))
         .map_err(|error| damaged(format!("not a whole zip archive ({error})")))?;
     if archive.has_duplicate_names() {
@@ -276,6 +278,10 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
             .map_err(|error| damaged(format!("entry {} is damaged ({error})", index + 1)))?;
         if !entry.is_file() {
             continue;
+        }
+        stored = stored.saturating_add(entry.compressed_size());
+        if stored > length {
+            return Err(damaged("its entries lie over one another".into()));
         }
         // The flag says UTF-8, and then the library has checked that it is.
         let name = super::names::in_archive(&super::names::of_bytes(entry.name_raw()));

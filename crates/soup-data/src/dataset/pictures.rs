@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use crate::files::read_into;
 use crate::{Error, Result};
+
+/// Bytes of a picture's file at most.
+const MOST: u64 = 256 << 20;
 
 /// A folder or an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +163,7 @@ impl FileReader {
         match file.span() {
             None => {
                 File::open(self.place.path_of(file))
-                    .and_then(|mut opened| opened.read_to_end(&mut self.bytes))
+                    .and_then(|opened| read_into(opened, &mut self.bytes, MOST))
                     .map_err(fault)?;
             }
             Some(span) => self.read_span(span, fault)?,
@@ -193,10 +197,9 @@ impl FileReader {
         span: Span,
         fault: impl Fn(std::io::Error) -> ReadFault,
     ) -> Result<(), ReadFault> {
-        const MOST: u64 = 1 << 30;
         let damaged = |problem: &str| ReadFault::Damaged(format!("damaged archive: {problem}"));
         if span.size > MOST || span.stored > MOST {
-            return Err(damaged("it claims a file of more than 1 GiB"));
+            return Err(damaged("it claims a file of more than 256 MiB"));
         }
         let archive = match &mut self.archive {
             Some(archive) => archive,
@@ -217,6 +220,10 @@ impl FileReader {
             return Err(damaged("it is cut short"));
         }
         if span.deflated {
+            // Deflate packs at best 1032 to 1.
+            if span.size / 1032 > span.stored {
+                return Err(damaged("it claims more than deflate can pack"));
+            }
             self.bytes.resize(span.size as usize, 0);
             let mut inflate = Decompress::new(false);
             let status = inflate

@@ -7,13 +7,12 @@ pub(crate) mod stratified;
 
 pub use group::spellings as group_spellings;
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::LabelTable;
-use crate::files::write_once;
+use crate::files::{self, write_once};
 use crate::subset::Subset;
 use crate::{Error, Result};
 
@@ -200,7 +199,7 @@ impl Folds {
     /// # Errors
     /// [`Error::Format`] where it is damaged, [`Error::Io`] where it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = files::read(path).map_err(Error::io("read", path))?;
         let broken = |problem: String| {
             Error::format(
                 path,

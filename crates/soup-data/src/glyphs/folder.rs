@@ -3,14 +3,13 @@
 //! A picture may be dark on light, light on dark, or drawn on a transparent ground; what its rim
 //! looks like is paper. Folders named by one letter are merged without regard to case.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Ink;
 use super::scans::Scans;
 use crate::dataset::{Channels, Place, decode};
 use crate::problems::Problems;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Glyphs are held no larger than this; no composed letter is.
 const GREATEST_SIDE: usize = 128;
@@ -78,7 +77,7 @@ pub fn read(path: &Path) -> Result<Scans> {
 
 /// The ink of one picture, or what is wrong with it.
 fn scan(path: &Path) -> std::result::Result<Ink, String> {
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = files::read(path).map_err(|error| error.to_string())?;
     let (shape, bytes) = decode(&bytes, Channels::AsStored)?;
     let (width, height, channels) = (shape.width, shape.height, shape.channels);
     let has_alpha = channels % 2 == 0;
@@ -144,7 +143,7 @@ fn shrink(strength: &[u8], width: usize, height: usize) -> Ink {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-    use std::fs::File;
+    use std::fs::{self, File};
 
     use super::*;
     use crate::glyphs::{GlyphSource, Shape};

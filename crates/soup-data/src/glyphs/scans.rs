@@ -1,14 +1,9 @@
 //! Scanned glyphs held in memory: what every file of pictures becomes.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 
 use super::{GlyphSource, Ink, Shape};
-use crate::{Error, Result};
-
-/// More than any file of glyphs has; stops a small compressed file that unpacks to fill the memory.
-const GREATEST_FILE: u64 = 4 << 30;
+use crate::{Error, Result, files};
 
 /// Scanned glyphs with their labels.
 #[derive(Clone, Debug, Default)]
@@ -99,19 +94,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
             hint: "check the path of the glyphs".into(),
         });
     }
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
-    }
-    let mut unpacked = Vec::new();
-    flate2::read::MultiGzDecoder::new(&bytes[..])
-        .take(GREATEST_FILE)
-        .read_to_end(&mut unpacked)
-        .map_err(|error| {
-            let problem = format!("the gzip file is damaged ({error})");
-            Error::format(path, problem, "fetch the file again")
-        })?;
-    Ok(unpacked)
+    files::read_unpacked(path)
 }
 
 /// Index of a letter's label, `a` and `A` being one.

@@ -1,14 +1,13 @@
 //! The manifest of a pack: what stands in which row, and what it was made of.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::progress::Done;
 use crate::dataset::{LabelTable, SampleRange, content_hash};
-use crate::{Error, PictureShape, Result};
+use crate::{Error, PictureShape, Result, files};
 
 pub(super) const FILE: &str = "manifest.json";
 const FORMAT: &str = "soup-pack";
@@ -124,7 +123,7 @@ impl Manifest {
     /// Reads the manifest and checks all that can be checked without the pictures.
     pub(super) fn read(path: &Path) -> Result<(Self, LabelTable)> {
         let broken = |problem: String| Error::format(path, problem, HINT);
-        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = files::read(path).map_err(Error::io("read", path))?;
         let manifest: Self = serde_json::from_slice(&bytes)
             .map_err(|error| broken(format!("not the manifest of a pack: {error}")))?;
         if manifest.format != FORMAT || manifest.version != VERSION {

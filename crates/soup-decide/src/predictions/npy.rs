@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<Predictions> {
     };
     let (rows, columns, values) = parse(&bytes).map_err(broken)?;
     let names_path = names_path(path);
-    let names = std::fs::read(&names_path).map_err(|source| match source.kind() {
+    let names = soup_data::files::read(&names_path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound {
             path: names_path.clone(),
             hint: format!(

@@ -35,8 +35,10 @@ pub fn find(name: &str) -> Result<String, ConfigError> {
             known: names().join(", "),
         });
     }
-    std::fs::read_to_string(name).map_err(|error| ConfigError::Syntax {
-        origin: name.to_owned(),
-        problem: error.to_string(),
+    soup_data::files::read_settings(std::path::Path::new(name)).map_err(|error| {
+        ConfigError::Syntax {
+            origin: name.to_owned(),
+            problem: error.to_string(),
+        }
     })
 }

@@ -197,7 +197,7 @@ fn read(path: &Path) -> Result<String> {
         }
         .into());
     }
-    Ok(std::fs::read_to_string(path).map_err(DataError::io("read", path))?)
+    Ok(soup_data::files::read_settings(path).map_err(DataError::io("read", path))?)
 }
 
 /// A line for each thing that happens; with several processes, bars would overwrite each other.

@@ -56,8 +56,13 @@ pub(super) fn decode(
     } else {
         ColorSpace::RGB
     }));
+    let size = checked_size(shape)?;
+    // A block of 64 pixels takes one bit at least, for its mean.
+    if shape.height * shape.width / (8 * 64) > bytes.len() {
+        return Err("damaged JPEG: it has too little data for its size".into());
+    }
     pixels.clear();
-    pixels.resize(checked_size(shape)?, 0);
+    pixels.resize(size, 0);
     // Two bytes end every JPEG file; the decoder does not miss them.
     if !bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
         return Err("damaged JPEG: the file is cut short".into());

@@ -8,6 +8,8 @@ mod png;
 pub use channels::{Channels, InChannels, convert};
 pub use png::is_sixteen_bit;
 
+use std::sync::{Mutex, PoisonError};
+
 use orientation::Orientation;
 
 use crate::PictureShape;
@@ -15,8 +17,14 @@ use crate::PictureShape;
 /// File name extensions, in lower case, of the pictures that can be decoded.
 pub const EXTENSIONS: [&str; 5] = ["jfif", "jpe", "jpeg", "jpg", "png"];
 
-/// No picture that a network sees is larger; a damaged header may claim anything.
+/// No picture that a network sees has more pixels or bytes; a damaged header may claim anything.
+const MOST_PIXELS: usize = 1 << 27;
 const MOST_BYTES: usize = 1 << 30;
+
+/// Pictures with more pixels are decoded one at a time, whatever the number of threads.
+const LARGE: usize = 1 << 24;
+/// Held while a large picture is decoded.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// How pictures are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -214,6 +222,15 @@ impl Decoder {
         bytes: &[u8],
         reading: Reading,
     ) -> Result<(PictureShape, &[u8]), String> {
+        let claimed = picture_shape(bytes)?;
+        let is_large = claimed.height.saturating_mul(claimed.width) > LARGE;
+        // Whoever panicked with it left nothing behind.
+        let _alone = is_large.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
+        // What a large picture took is not kept.
+        for kept in [&mut self.pixels, &mut self.converted] {
+            kept.clear();
+            kept.shrink_to(4 * LARGE);
+        }
         self.samples = None;
         let (shape, orientation) = match Format::of(bytes) {
             Some(Format::Png) => {
@@ -247,7 +264,8 @@ fn checked_size(shape: PictureShape) -> Result<usize, String> {
     shape
         .height
         .checked_mul(shape.width)
-        .and_then(|size| size.checked_mul(shape.channels))
+        .filter(|pixels| *pixels <= MOST_PIXELS)
+        .and_then(|pixels| pixels.checked_mul(shape.channels))
         .filter(|size| (1..=MOST_BYTES).contains(size))
         .ok_or_else(|| {
             format!(

@@ -1,0 +1,11 @@
+"""A small PNG whose data unpack to a gigabyte."""
+
+from forge import png, save, zeros
+
+COMMAND = "pack --images pictures --out pack"
+SAYS = "too much for its size"
+MOST_MIB = 64
+
+
+def make(folder):
+    save(folder / "pictures/a.png", png(32, 32, zeros(1 << 30)))

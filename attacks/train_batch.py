@@ -1,0 +1,10 @@
+"""Training with batches of a million pictures."""
+
+COMMAND = "train --preset quick --out run data.compose_share=1 model.name=soup_nano train.batch=1000000 train.threads=2"
+SAYS = "a batch of 1000000 pictures needs"
+EXIT = 1
+MOST_MIB = 256
+
+
+def make(folder):
+    pass
