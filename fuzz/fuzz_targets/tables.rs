@@ -31,7 +31,10 @@ fuzz_target!(|input: &[u8]| -> Corpus {
                 let (ids, labels) = (sample.ids().to_vec(), sample.labels().to_vec());
                 let table = Predictions::new(&path, ids, labels, values).expect("a sample's own names");
                 let filled = sample.fill(&table, &Thresholds::default()).expect("a table that fits");
-                Template::parse(&path, filled).expect("a submission in the shape of the sample");
+                // Of two separators the rows decide which one is meant, and the answers are part of them.
+                let separators = b",;\t".iter().filter(|byte| bytes.contains(byte)).count();
+                let again = Template::parse(&path, filled);
+                assert!(separators > 1 || again.is_ok(), "{again:?}");
             }
         }
         b'g' => drop(SourceKind::Csv(path).open()),
