@@ -15,9 +15,9 @@ pub(crate) struct Aligned {
     values: usize,
 }
 
-// SAFETY: the memory is owned; access goes through methods that borrow.
+// SAFETY: the pages are owned by `map` and by no thread; `start` points into them and moves with them.
 unsafe impl Send for Aligned {}
-// SAFETY: as above.
+// SAFETY: as for Send: shared access goes through `slice`, which writes nothing.
 unsafe impl Sync for Aligned {}
 
 /// Where values start on large pages of their own.
@@ -60,17 +60,23 @@ impl Aligned {
         self.start
     }
 
+    fn check(&self, offset: usize, length: usize) {
+        let end = offset.checked_add(length);
+        let is_within = end.is_some_and(|end| end <= self.values);
+        assert!(is_within, "slice beyond the memory");
+    }
+
     /// `length` values from `offset`.
     pub(crate) fn slice(&self, offset: usize, length: usize) -> &[f32] {
-        assert!(offset + length <= self.values, "slice beyond the memory");
+        self.check(offset, length);
         // SAFETY: checked above; the pages were zeroed, so every value is initialised.
         unsafe { std::slice::from_raw_parts(self.start.add(offset), length) }
     }
 
     /// `length` values from `offset`, to be written.
     pub(crate) fn slice_mut(&mut self, offset: usize, length: usize) -> &mut [f32] {
-        assert!(offset + length <= self.values, "slice beyond the memory");
-        // SAFETY: as above, and the borrow is unique.
+        self.check(offset, length);
+        // SAFETY: checked above; the pages were zeroed, and `&mut self` keeps every other slice away.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), length) }
     }
 

@@ -13,6 +13,7 @@
     unsafe_code,
     reason = "kernels work on raw pointers into the plan's arena; each use states why it is sound"
 )]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod aligned;
 mod kernels;

@@ -28,14 +28,18 @@ mod activation;
 mod convolution;
 mod normalisation;
 mod pooling;
+mod rounding;
 #[cfg(test)]
 mod tests;
+mod winograd;
 
 use soup_graph::{Graph, ImageShape, NodeId, Op, ParameterId, Shape, Weights};
 use soup_random::{Purpose, Stream};
 use thiserror::Error;
 
 use normalisation::Statistics;
+use rounding::Exact;
+pub use rounding::{Operands, Rounding};
 
 /// Why a graph cannot be run on what was given.
 #[derive(Debug, Error, PartialEq)]
@@ -135,6 +139,21 @@ pub fn forward(
     batch: usize,
     mode: Mode,
 ) -> Result<Pass, ReferenceError> {
+    forward_rounded(graph, weights, images, batch, mode, &Exact)
+}
+
+/// As [`forward`], with values rounded on their way.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_rounded(
+    graph: &Graph,
+    weights: &Weights,
+    images: &[f32],
+    batch: usize,
+    mode: Mode,
+    rounding: &dyn Rounding,
+) -> Result<Pass, ReferenceError> {
     check("images", batch * graph.input().len(), images.len())?;
     check_weights(graph, weights)?;
     let mut pass = Pass {
@@ -145,9 +164,10 @@ pub fn forward(
         statistics: vec![None; graph.nodes().len()],
     };
     for (index, node) in graph.nodes().iter().enumerate() {
-        let input = |which: usize| &pass.values[node.inputs[which].0];
+        let read = read(graph, &pass, NodeId(index), rounding);
+        let input = |which: usize| &read[which];
         let of = |parameter: ParameterId| values_of(graph, weights, parameter);
-        let value = match &node.op {
+        let mut value = match &node.op {
             Op::Input => images.iter().copied().map(f64::from).collect(),
             Op::Convolution { spec, weight, bias } => convolution::forward(
                 *spec,
@@ -156,6 +176,7 @@ pub fn forward(
                 &of(*weight),
                 bias.map(of).as_deref(),
                 batch,
+                rounding.operands(NodeId(index)),
             ),
             Op::BatchNorm { weight, bias, .. } => {
                 let channels = node.shape.channels();
@@ -233,6 +254,7 @@ pub fn forward(
                 input(0).iter().zip(factors).map(|(x, f)| x * f).collect()
             }
         };
+        rounding.kept(NodeId(index), &mut value);
         pass.values.push(value);
     }
     Ok(pass)
@@ -248,6 +270,20 @@ pub fn backward(
     weights: &Weights,
     pass: &Pass,
     output_gradients: &[Vec<f64>],
+) -> Result<Gradients, ReferenceError> {
+    backward_rounded(graph, weights, pass, output_gradients, &Exact)
+}
+
+/// As [`backward`], with values and gradients rounded on their way.
+///
+/// # Errors
+/// As [`backward`].
+pub fn backward_rounded(
+    graph: &Graph,
+    weights: &Weights,
+    pass: &Pass,
+    output_gradients: &[Vec<f64>],
+    rounding: &dyn Rounding,
 ) -> Result<Gradients, ReferenceError> {
     check_weights(graph, weights)?;
     check("node values", graph.nodes().len(), pass.values.len())?;
@@ -266,10 +302,16 @@ pub fn backward(
         check("gradient of an output", target.len(), gradient.len())?;
         accumulate(target, gradient);
     }
+    let mut apart: Vec<Option<Vec<f64>>> = vec![None; graph.nodes().len()];
     for (index, node) in graph.nodes().iter().enumerate().rev() {
         // A node's gradient is complete here: all its readers stand after it.
-        let given = std::mem::take(&mut gradients.nodes[index]);
-        let input = |which: usize| &pass.values[node.inputs[which].0];
+        let mut given = std::mem::take(&mut gradients.nodes[index]);
+        if let Some(terms) = &apart[index] {
+            accumulate(&mut given, terms);
+        }
+        rounding.given(NodeId(index), &mut given);
+        let read = read(graph, pass, NodeId(index), rounding);
+        let input = |which: usize| &read[which];
         let of = |parameter: ParameterId| values_of(graph, weights, parameter);
         let mut learn = |parameter: ParameterId, gradient: &[f64]| {
             let range = graph.at(parameter).range();
@@ -280,8 +322,17 @@ pub fn backward(
             Op::Input => {}
             Op::Convolution { spec, weight, bias } => {
                 let shape = map(graph, node.inputs[0]);
-                let (to_input, to_weight) =
-                    convolution::backward(*spec, shape, input(0), &of(*weight), &given, batch);
+                let operands = rounding.operands(NodeId(index));
+                operands.round(&mut given);
+                let (to_input, to_weight) = convolution::backward(
+                    *spec,
+                    shape,
+                    input(0),
+                    &of(*weight),
+                    &given,
+                    batch,
+                    operands,
+                );
                 learn(*weight, &to_weight);
                 if let Some(bias) = bias {
                     learn(*bias, &sum_by_channel(&given, node.shape.channels()));
@@ -296,10 +347,12 @@ pub fn backward(
                         given.iter().zip(&normalised).map(|(g, x)| g * x).collect();
                     learn(*weight, &sum_by_channel(&products, channels));
                     learn(*bias, &sum_by_channel(&given, channels));
+                    let mut summed = given.clone();
+                    rounding.summed(NodeId(index), &mut summed);
                     to_inputs.push(statistics.backward(
                         &normalised,
                         &of(*weight),
-                        &given,
+                        [&given, &summed],
                         pass.mode != Mode::Eval,
                     ));
                 }
@@ -406,12 +459,32 @@ pub fn backward(
                 to_inputs.push(given.iter().zip(factors).map(|(g, f)| g * f).collect());
             }
         }
-        for (id, gradient) in node.inputs.iter().zip(&to_inputs) {
-            accumulate(&mut gradients.nodes[id.0], gradient);
+        for (which, (id, gradient)) in node.inputs.iter().zip(&mut to_inputs).enumerate() {
+            rounding.to_input(NodeId(index), which, gradient);
+            if rounding.stays_apart(NodeId(index)) {
+                let terms = apart[id.0].get_or_insert_with(|| vec![0.0; gradient.len()]);
+                accumulate(terms, gradient);
+                continue;
+            }
+            let total = &mut gradients.nodes[id.0];
+            accumulate(total, gradient);
+            rounding.added(NodeId(index), which, total);
         }
         gradients.nodes[index] = given;
     }
     Ok(gradients)
+}
+
+/// What a node reads.
+fn read(graph: &Graph, pass: &Pass, node: NodeId, rounding: &dyn Rounding) -> Vec<Vec<f64>> {
+    let inputs = graph.node(node).inputs.iter().enumerate();
+    inputs
+        .map(|(which, id)| {
+            let mut values = pass.values[id.0].clone();
+            rounding.read(node, which, &mut values);
+            values
+        })
+        .collect()
 }
 
 /// The factor of every value of a dropping node for the whole batch.

@@ -12,6 +12,7 @@
     unsafe_code,
     reason = "workers borrow the caller's task for as long as the caller waits; each use states why it is sound"
 )]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod handshake;
 

@@ -44,7 +44,7 @@ pub(crate) unsafe fn exp<S: Simd, E: Element>(x: S::V) -> S::V {
 /// As [`Simd`].
 #[inline(always)]
 pub(crate) unsafe fn sigmoid<S: Simd, E: Element>(x: S::V) -> S::V {
-    // SAFETY: as above; the bound keeps the sum finite.
+    // SAFETY: no pointers; the processor has `S`, as the caller says. The bound keeps the sum finite.
     unsafe {
         let x = S::at_least(x, -86.0);
         let sum = S::add(S::splat(1.0), exp::<S, E>(S::sub(S::splat(0.0), x)));
@@ -70,7 +70,7 @@ pub(crate) trait Function: Copy {
     /// As [`Simd`].
     #[inline(always)]
     unsafe fn value<S: Simd, E: Element>(x: S::V) -> S::V {
-        // SAFETY: as promised by the caller; the unused derivative is optimised away.
+        // SAFETY: no pointers; the processor has `S`, as the caller says. The unused derivative is optimised away.
         unsafe { Self::both::<S, E>(x).0 }
     }
 }

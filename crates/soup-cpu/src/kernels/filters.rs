@@ -151,7 +151,8 @@ impl Filters {
     ) {
         let lanes = S::LANES.min(self.columns - column);
         let mut square = [0.0f32; WIDEST * WIDEST];
-        // SAFETY: as for `read`.
+        // SAFETY: the gradients are laid out as the weights that `read` takes: only kernels of the `count` channels
+        // and `lanes` columns are touched, and the block holds all that `whole` and `count` name.
         unsafe {
             let to = to.add(first * self.row_step + column * self.column_step);
             let whole = count * self.taps / S::LANES * S::LANES;

@@ -67,7 +67,8 @@ impl Gather {
     /// All channels of `T` pixels.
     #[inline(always)]
     unsafe fn block<S: Simd, E: Element, F: Function, const T: usize>(&self, first: usize) {
-        // SAFETY: as for the kernel.
+        // SAFETY: pixels `first` to `first + T` are below `pixels`, `c` below `channels`, a multiple of the widest
+        // vector.
         unsafe {
             let stride = self.view.stride;
             let raw = self.view.raw.of::<E>().add(first * stride);
@@ -89,7 +90,8 @@ impl Gather {
         dense: *mut E,
         c: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `T` pixels from both pointers on are there, `stride` values apart; norm, gate, `pooled` and the
+        // sums have a vector at `c`.
         unsafe {
             let [scale, shift, mean, inverse] =
                 [0, 1, 2, 3].map(|row| S::load(self.view.norm.row(row).add(c)));
@@ -119,7 +121,8 @@ impl Gather {
         dense: *const E,
         c: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `T` pixels from both pointers on are there, `stride` values apart; norm and sums have a vector at
+        // `c`.
         unsafe {
             let [scale, shift, mean, inverse] =
                 [0, 1, 2, 3].map(|row| S::load(self.view.norm.row(row).add(c)));
@@ -143,7 +146,7 @@ impl Gather {
 
     #[inline(always)]
     unsafe fn load<S: Simd, const ROWS: usize>(&self, c: usize) -> [S::V; ROWS] {
-        // SAFETY: as for the kernel.
+        // SAFETY: `to` has at least `ROWS` rows of `row` values, and `c` is a vector of one.
         unsafe {
             let mut sums = [S::splat(0.0); ROWS];
             for row in 0..ROWS {
@@ -155,7 +158,7 @@ impl Gather {
 
     #[inline(always)]
     unsafe fn store<S: Simd, const ROWS: usize>(&self, c: usize, sums: [S::V; ROWS]) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `to` has at least `ROWS` rows of `row` values, and `c` is a vector of one.
         unsafe {
             for row in 0..ROWS {
                 S::store(self.to.add(row * self.row + c), sums[row]);

@@ -37,7 +37,8 @@ impl MapKernel for ChunkStatistics {
 impl ChunkStatistics {
     #[inline(always)]
     unsafe fn block<S: Simd, E: Element, const N: usize>(&self, c: usize) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `N` vectors from channel `c` on are below `channels`, in every pixel and in the rows of means and
+        // spreads.
         unsafe {
             let first = self.raw.of::<E>().add(c);
             let mut origin = [S::splat(0.0); N];

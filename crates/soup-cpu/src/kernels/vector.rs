@@ -183,7 +183,7 @@ impl MapKernel for ColumnSums {
 impl ColumnSums {
     #[inline(always)]
     unsafe fn add<S: Simd, T: Element>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `run` chose `T` by what the rows are; pixels are below `pixels` and `c` below `channels`.
         unsafe {
             let rows = self.rows.of::<T>();
             let mut c = 0;
@@ -227,7 +227,7 @@ impl MapKernel for Convert {
 impl Convert {
     #[inline(always)]
     unsafe fn convert<S: Simd, F: Element, T: Element>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `run` chose `F` and `T` by what both sides are; `values` is a multiple of the widest vector.
         unsafe {
             let (from, to) = (self.from.of::<F>(), self.to.of::<T>());
             let mut i = 0;

@@ -23,7 +23,7 @@ impl NormRows {
     /// `base` must point to `NORM_ROWS` rows of `stride` values.
     #[inline(always)]
     pub(crate) unsafe fn row(self, row: usize) -> *const f32 {
-        // SAFETY: as promised.
+        // SAFETY: the caller says that there are `NORM_ROWS` rows from `base` on, and asks for one of these.
         unsafe { self.base.add(row * self.stride) }
     }
 }
@@ -76,7 +76,8 @@ impl MapKernel for Fill {
 impl Fill {
     #[inline(always)]
     unsafe fn fill<S: Simd, E: Element, T: Element, F: Function>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `run` chose `T` by what `to` is; `pixel` is below `pixels`, `c` below `channels`: the map, the
+        // norm's rows, the gate, `to` and, where not null, `slope` have these places.
         unsafe {
             let scale = self.view.norm.row(0).add(self.first);
             let shift = self.view.norm.row(1).add(self.first);
@@ -151,7 +152,8 @@ impl MapKernel for Term {
 impl Term {
     #[inline(always)]
     unsafe fn add<S: Simd, E: Element, T: Element, F: Function>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `run` chose `T` by what `to` is; `pixel` is below `pixels`, `c` below `channels`: every term,
+        // `before` where not null, and `to` have these places.
         unsafe {
             let (scale, shift) = (self.view.norm.row(0), self.view.norm.row(1));
             let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
@@ -222,7 +224,7 @@ impl MapKernel for FillGradient {
 impl FillGradient {
     #[inline(always)]
     unsafe fn write<S: Simd, E: Element, T: Element>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: nothing is touched here; `run` chose `T` by what `to` is.
         unsafe {
             if self.gradient.premultiplied {
                 self.premultiplied::<S, E, T>();
@@ -234,7 +236,8 @@ impl FillGradient {
 
     #[inline(always)]
     unsafe fn premultiplied<S: Simd, E: Element, T: Element>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `pixel` is below `pixels`, `c` below `channels`: map, gradient, the norm's rows and `to` have these
+        // places.
         unsafe {
             let view = &self.gradient.view;
             let plane = self.to_plane.unwrap_or(S::LANES);
@@ -262,7 +265,8 @@ impl FillGradient {
 
     #[inline(always)]
     unsafe fn fill<S: Simd, E: Element, T: Element, F: Function>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `pixel` is below `pixels`, `c` below `channels`: map, gradient, the norm's rows, gate, `pooled` and
+        // `to` have these places.
         unsafe {
             let view = &self.gradient.view;
             let rows = [0, 1, 4, 5, 6].map(|row| view.norm.row(row).add(self.first));
@@ -296,7 +300,7 @@ impl FillGradient {
 
     #[inline(always)]
     unsafe fn put<S: Simd, T: Element>(&self, to: *mut T, value: S::V) {
-        // SAFETY: as for the kernel.
+        // SAFETY: the two above hand over a place of `to` that has a whole vector.
         unsafe {
             let value = if self.accumulate {
                 S::add(T::load::<S>(to), value)

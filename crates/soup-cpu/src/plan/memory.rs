@@ -134,6 +134,11 @@ impl Memory {
     /// First and last step of a buffer that no more than these name.
     #[cfg(test)]
     pub(crate) fn life(&self, buffer: Buffer) -> Option<(usize, usize)> {
+    /// Whether a buffer that was written before this step is in place when it begins.
+    pub(crate) fn lasts(&self, buffer: Buffer, step: usize) -> bool {
+        self.lives[buffer.0].is_some_and(|(first, last)| first < step && step <= last)
+    }
+
         self.lives[buffer.0].filter(|_| !self.pinned[buffer.0])
     }
 }

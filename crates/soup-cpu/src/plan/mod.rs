@@ -5,6 +5,7 @@ mod forward;
 mod memory;
 mod view;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use soup_graph::Weights;
@@ -45,6 +46,10 @@ pub(crate) struct Plan {
     pub ones: Vector,
     pub zeros: Vector,
     pub identity: Norm,
+    /// For every node its map, where one is stored for it.
+    pub kept: Vec<Option<Output>>,
+    /// For some nodes the copy of their input that was stored for them.
+    pub copies: BTreeMap<usize, Output>,
     /// Where every map is stored, with how wide a frame of zeros.
     #[cfg(test)]
     pub maps: Vec<(Buffer, MapShape, usize)>,
@@ -79,7 +84,13 @@ pub(crate) struct NormPlan {
 /// One pass over memory (or a few small ones).
 pub(crate) trait Step: Debug + Send + Sync {
     /// Runs it.
-    fn run(&self, context: &Context<'_>);
+    ///
+    /// # Safety
+    /// The context must be that of the plan which the step is part of, and the steps before it must have run. Then every
+    /// buffer has the words that were asked for where nothing else lives ([`Memory::lay_out`]), every worker of the pool
+    /// has scratch of its own as large as [`Step::scratch`] says, and the processor has the instruction set. Nobody else
+    /// may use arena, scratch or gradients meanwhile. That no two tasks of a step write to one place is its own affair.
+    unsafe fn run(&self, context: &Context<'_>);
     /// Every buffer that it reads or writes; they stay in place from the first to the last step that
     /// names them.
     fn buffers(&self, visit: &mut dyn FnMut(Buffer));
@@ -118,14 +129,14 @@ pub(crate) struct Context<'a> {
     pub step: u32,
 }
 
-// SAFETY: the pointers are to memory that outlives the run; steps cut their work so that no two
-// tasks write to one place.
+// SAFETY: a context is shared with the tasks of one step at a time. Its pointers are to memory that its maker borrows for
+// as long as it lives, and steps cut their work so that no two tasks write to one place, each with scratch of its worker.
 unsafe impl Sync for Context<'_> {}
 
 impl Context<'_> {
     /// Start of a buffer.
     pub(crate) fn at(&self, buffer: Buffer) -> *mut f32 {
-        // SAFETY: offsets were laid out within the arena.
+        // SAFETY: `Memory::lay_out` gave every buffer an offset within the `total` words that the arena has.
         unsafe { self.memory.add(self.offsets[buffer.0]) }
     }
 
@@ -139,13 +150,14 @@ impl Context<'_> {
     /// # Safety
     /// As [`Isa::run`].
     pub(crate) unsafe fn run(&self, kernel: impl MapKernel) {
-        // SAFETY: as promised by the caller.
+        // SAFETY: the kernel's pointers are the caller's promise; that the processor has `isa` was seen to when the
+        // engine was made.
         unsafe { self.isa.run_on(self.precision, kernel) }
     }
 
     /// A worker's scratch.
     pub(crate) fn scratch(&self, worker: usize) -> *mut f32 {
-        // SAFETY: there is scratch for every worker of the pool.
+        // SAFETY: there are `scratch_stride` words for every thread of the pool, and workers are numbered below these.
         unsafe { self.scratch.add(worker * self.scratch_stride) }
     }
 

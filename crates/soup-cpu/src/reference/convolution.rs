@@ -2,6 +2,9 @@
 
 use soup_graph::{Convolution, ImageShape};
 
+use super::Operands;
+use super::winograd;
+
 /// Output of a convolution for the whole batch. `weight` in PyTorch's order.
 pub(super) fn forward(
     spec: Convolution,
@@ -10,13 +13,24 @@ pub(super) fn forward(
     weight: &[f64],
     bias: Option<&[f64]>,
     batch: usize,
+    operands: Operands,
 ) -> Vec<f64> {
+    let (mut input, mut weight) = (input.to_vec(), weight.to_vec());
+    operands.round(&mut input);
+    if let Operands::Tiles(round) = operands {
+        let mut output = winograd::forward(spec, shape, &input, &weight, batch, round);
+        for pixel in output.chunks_exact_mut(spec.channels) {
+            add_scaled(pixel, 1.0, bias.unwrap_or_default());
+        }
+        return output;
+    }
+    operands.round(&mut weight);
     let pixels = batch * spec.output_side(shape.height) * spec.output_side(shape.width);
     let mut output = match bias {
         Some(bias) => bias.repeat(pixels),
         None => vec![0.0; pixels * spec.channels],
     };
-    let filters = by_tap(spec, shape, weight, Inner::Output);
+    let filters = by_tap(spec, shape, &weight, Inner::Output);
     for_each_tap(spec, shape, batch, |tap, from, to| {
         let x = &input[from * shape.channels..][..shape.channels];
         let y = &mut output[to * spec.channels..][..spec.channels];
@@ -39,9 +53,16 @@ pub(super) fn backward(
     weight: &[f64],
     given: &[f64],
     batch: usize,
+    operands: Operands,
 ) -> (Vec<f64>, Vec<f64>) {
+    let (mut input, mut weight) = (input.to_vec(), weight.to_vec());
+    operands.round(&mut input);
+    if let Operands::Tiles(round) = operands {
+        return winograd::backward(spec, shape, &input, &weight, given, batch, round);
+    }
+    operands.round(&mut weight);
     let mut to_input = vec![0.0; input.len()];
-    let filters = by_tap(spec, shape, weight, Inner::Input);
+    let filters = by_tap(spec, shape, &weight, Inner::Input);
     let mut to_filters: Vec<Vec<f64>> = filters.iter().map(|f| vec![0.0; f.len()]).collect();
     for_each_tap(spec, shape, batch, |tap, from, to| {
         let x = &input[from * shape.channels..][..shape.channels];

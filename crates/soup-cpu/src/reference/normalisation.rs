@@ -85,18 +85,18 @@ impl Statistics {
     }
 
     /// Gradient of the input of `normalised * weight + bias`. In training the statistics move with
-    /// the input.
+    /// the input. The gradient is given as it is summed up, and as it goes on from there.
     pub(super) fn backward(
         &self,
         normalised: &[f64],
         weight: &[f64],
-        given: &[f64],
+        [summed, given]: [&[f64]; 2],
         training: bool,
     ) -> Vec<f64> {
         let channels = self.mean.len();
-        let products: Vec<f64> = given.iter().zip(normalised).map(|(g, x)| g * x).collect();
+        let products: Vec<f64> = summed.iter().zip(normalised).map(|(g, x)| g * x).collect();
         let count = self.count as f64;
-        let sums = sum_by_channel(given, channels);
+        let sums = sum_by_channel(summed, channels);
         let products = sum_by_channel(&products, channels);
         given
             .iter()

@@ -64,8 +64,7 @@ impl Inference {
     /// Where they have not the graph's length.
     pub fn load(&mut self, weights: Weights) {
         let steps = 0..self.runner.plan.loading;
-        self.runner
-            .run(steps, &weights, std::ptr::null_mut(), (0, 0));
+        self.runner.run(steps, &weights, None, (0, 0));
         self.weights = Some(weights);
     }
 
@@ -78,8 +77,7 @@ impl Inference {
             panic!("weights are loaded before a run");
         };
         let steps = self.runner.plan.loading..self.runner.plan.steps.len();
-        self.runner
-            .run(steps, weights, std::ptr::null_mut(), (0, 0));
+        self.runner.run(steps, weights, None, (0, 0));
         for (index, output) in self.outputs.iter_mut().enumerate() {
             self.runner.output(index, output);
         }

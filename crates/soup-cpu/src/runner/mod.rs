@@ -170,12 +170,20 @@ impl Runner {
         &mut self,
         steps: std::ops::Range<usize>,
         weights: &Weights,
-        gradients: *mut f32,
+        gradients: Option<&mut [f32]>,
         (seed, step): (u64, u32),
     ) {
         self.check(weights);
         let context = Context {
             memory: self.memory.start(),
+        let gradients = gradients.map_or(std::ptr::null_mut(), |gradients| {
+            assert_eq!(
+                gradients.len(),
+                self.trainable,
+                "gradients of another graph"
+            );
+            gradients.as_mut_ptr()
+        });
             offsets: &self.plan.memory.offsets,
             scratch: self.scratch.start(),
             scratch_stride: self.plan.scratch.next_multiple_of(16),
@@ -209,7 +217,11 @@ impl Runner {
                 }
             }
             let start = self.profile.is_some().then(Instant::now);
-            self.plan.steps[index].run(&context);
+            // SAFETY: the context is this plan's: `new` took an arena of its `total` words and scratch of its `scratch` for
+            // every thread of the pool, and asked whether the processor has the instruction set. Weights and gradients are
+            // as long as the graph's, which is checked above, and both are borrowed until the last step; only callers that
+            // run the backward half give gradients. They run the steps in order: loading, forward, backward.
+            unsafe { self.plan.steps[index].run(&context) };
             if self.poison {
                 for range in self.plan.memory.ending(index) {
                     self.memory.slice_mut(range.start, range.len()).fill(POISON);
@@ -228,7 +240,10 @@ impl Runner {
     }
 
     fn output(&self, index: usize, to: &mut Vec<f32>) {
-        let output = &self.plan.outputs[index];
+        self.read(&self.plan.outputs[index], to);
+    }
+
+    fn read(&self, output: &Output, to: &mut Vec<f32>) {
         to.clear();
         match self.stored(output) {
             Precision::F32 => {
@@ -285,7 +300,8 @@ impl Runner {
         let offset = self.plan.memory.offsets[buffer.0];
         let length = output.rows * output.stride;
         let words = self.memory.slice(offset, E::PRECISION.words(length));
-        // SAFETY: words of the arena are initialised, and elements are plain bits of half their size or the same.
+        // SAFETY: `slice` checked that the words are within the arena, where all are initialised; an element is plain
+        // bits of a word or of half of one, so `length` of them fit in and are aligned.
         unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), length) }
     }
 
@@ -293,7 +309,7 @@ impl Runner {
         let offset = self.plan.memory.offsets[buffer.0];
         let length = output.rows * output.stride;
         let words = self.memory.slice_mut(offset, E::PRECISION.words(length));
-        // SAFETY: as above.
+        // SAFETY: as in `elements`, and `slice_mut` borrowed the words for this slice alone.
         unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), length) }
     }
 

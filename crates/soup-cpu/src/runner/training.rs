@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use soup_graph::{Graph, Weights};
+use soup_graph::{Graph, NodeId, Weights};
 
 use super::{Detail, Options, Runner, StepTime};
-use crate::plan::{Mode, PlanError};
+use crate::plan::{Mode, Output, PlanError};
 
 /// A network being trained: forward with batch statistics, then backward.
 ///
@@ -47,8 +47,7 @@ impl Training {
     pub fn forward(&mut self, weights: &Weights, seed: u64, step: u32) {
         let forward = self.runner.plan.forward;
         self.draws = (seed, step);
-        self.runner
-            .run(0..forward, weights, std::ptr::null_mut(), self.draws);
+        self.runner.run(0..forward, weights, None, self.draws);
         for (index, output) in self.outputs.iter_mut().enumerate() {
             self.runner.output(index, output);
         }
@@ -60,6 +59,28 @@ impl Training {
         &self.outputs[index]
     }
 
+    /// For tests: the map that is stored for a node from the forward to the backward half, laid out as an output. None
+    /// where the node's value is a vector, is pending on another node's map, or is not needed any more.
+    #[doc(hidden)]
+    pub fn kept(&self, node: NodeId) -> Option<Vec<f32>> {
+        self.between(self.runner.plan.kept[node.0].as_ref()?)
+    }
+
+    /// For tests: the copy of its input that was stored for this node, as [`Training::kept`].
+    #[doc(hidden)]
+    pub fn copied(&self, node: NodeId) -> Option<Vec<f32>> {
+        self.between(self.runner.plan.copies.get(&node.0)?)
+    }
+
+    fn between(&self, map: &Output) -> Option<Vec<f32>> {
+        let plan = &self.runner.plan;
+        let mut values = Vec::new();
+        plan.memory.lasts(map.value, plan.forward).then(|| {
+            self.runner.read(map, &mut values);
+            values
+        })
+    }
+
     /// Runs the last batch backward: takes the gradient of every output (in the output's layout) and adds to
     /// `gradients`, laid out as [`Weights::trainable`]. `weights` must be those of the forward run.
     pub fn backward(
@@ -69,11 +90,6 @@ impl Training {
         gradients: &mut [f32],
     ) {
         let runner = &mut self.runner;
-        assert_eq!(
-            gradients.len(),
-            runner.trainable,
-            "gradients of another graph"
-        );
         assert_eq!(
             output_gradients.len(),
             runner.plan.outputs.len(),
@@ -89,7 +105,7 @@ impl Training {
             runner.put_gradient(&output, given);
         }
         let steps = runner.plan.forward..runner.plan.steps.len();
-        runner.run(steps, weights, gradients.as_mut_ptr(), self.draws);
+        runner.run(steps, weights, Some(gradients), self.draws);
     }
 
     /// Moves the running statistics of every batch norm towards those of the last forward run.

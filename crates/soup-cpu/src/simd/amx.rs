@@ -124,7 +124,8 @@ impl Tiles for Amx {
         let rows = [4 * left_row, 4 * right_row];
         let ends = [4 * k, 4 * k * right_row];
         let left = [left[0], left[M - 1]];
-        // SAFETY: as promised by the caller; there is at least one step.
+        // SAFETY: the caller laid tiles out for these rows and this `k`, gives rows that reach as far as `steps`
+        // times `k` words, and at least one step.
         unsafe {
             match (M, N) {
                 (1, 1) => steps!(
@@ -224,7 +225,8 @@ impl Tiles for Amx {
                 }
             };
         }
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller laid tiles out and gives room for `M` tiles of rows by `N` times 16 values, rows `row`
+        // values apart.
         unsafe {
             store!("tmm0", 0, 0);
             store!("tmm1", 0, 1);

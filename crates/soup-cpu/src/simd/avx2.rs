@@ -13,7 +13,7 @@ pub(crate) struct Avx2;
 /// As [`Kernel::run`], on a processor with AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: as promised by the caller.
+    // SAFETY: the caller says that the processor has AVX2 and FMA and that the kernel's pointers are valid.
     unsafe { kernel.run::<Avx2>() }
 }
 
@@ -101,7 +101,13 @@ unsafe fn four_by_three(
     ];
 }
 
-// SAFETY of all bodies below: the trait's contract gives the instruction set and valid pointers.
+// SAFETY of all bodies below: the processor has AVX2 and FMA, which the entry points above ask of
+// their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
+// caller vouch for, without alignment; all others work on registers.
+#[expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "the comment above stands for all of them"
+)]
 impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;

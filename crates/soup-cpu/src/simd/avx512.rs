@@ -13,7 +13,7 @@ pub(crate) struct Avx512<const BF16: bool, const TILES: bool = false>;
 /// As [`Kernel::run`], on a processor with AVX-512 F, BW, DQ and VL.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(crate) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: as promised by the caller.
+    // SAFETY: the caller says that the processor has this AVX-512 and that the kernel's pointers are valid.
     unsafe { kernel.run::<Avx512<false>>() }
 }
 
@@ -21,7 +21,7 @@ pub(crate) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 /// As [`Kernel::run`], on a processor with AVX-512 F, BW, DQ, VL and BF16.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 pub(crate) unsafe fn run_bf16<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: as promised by the caller.
+    // SAFETY: the caller says that the processor has this AVX-512 with BF16 and that the kernel's pointers are valid.
     unsafe { kernel.run::<Avx512<true>>() }
 }
 
@@ -29,11 +29,18 @@ pub(crate) unsafe fn run_bf16<K: Kernel>(kernel: K) -> K::Output {
 /// As [`Kernel::run`], on a processor with AVX-512 F, BW, DQ, VL and BF16 and with AMX.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 pub(crate) unsafe fn run_amx<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: as promised by the caller.
+    // SAFETY: the caller says that the processor has this AVX-512 with BF16 and AMX, and that the kernel's pointers
+    // are valid.
     unsafe { kernel.run::<Avx512<true, true>>() }
 }
 
-// SAFETY of all bodies below: the trait's contract gives the instruction set and valid pointers.
+// SAFETY of all bodies below: the processor has AVX-512, with `BF16` and `TILES` also these, which the entry points above ask of
+// their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
+// caller vouch for, without alignment; all others work on registers.
+#[expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "the comment above stands for all of them"
+)]
 impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
     type V = __m512;
     const LANES: usize = 16;

@@ -77,17 +77,17 @@ impl Element for f32 {
     const PRECISION: Precision = Precision::F32;
     #[inline(always)]
     unsafe fn load<S: Simd>(from: *const f32) -> S::V {
-        // SAFETY: as promised.
+        // SAFETY: the caller says that the processor has `S` and that a vector of values is at `from`.
         unsafe { S::load(from) }
     }
     #[inline(always)]
     unsafe fn store<S: Simd>(to: *mut f32, value: S::V) {
-        // SAFETY: as promised.
+        // SAFETY: the caller says that the processor has `S` and that there is room for a vector of values at `to`.
         unsafe { S::store(to, value) }
     }
     #[inline(always)]
     unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, sum: S::V) -> S::V {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe { S::mul_add(a, b, sum) }
     }
     #[inline(always)]
@@ -109,17 +109,19 @@ impl Element for Bf16 {
     const PRECISION: Precision = Precision::Bf16;
     #[inline(always)]
     unsafe fn load<S: Simd>(from: *const Self) -> S::V {
-        // SAFETY: as promised.
+        // SAFETY: the caller says that the processor has `S` and that a vector of halves is at `from`; `Bf16` is a
+        // `u16` inside.
         unsafe { S::load_bf16(from.cast()) }
     }
     #[inline(always)]
     unsafe fn store<S: Simd>(to: *mut Self, value: S::V) {
-        // SAFETY: as promised.
+        // SAFETY: the caller says that the processor has `S` and that there is room for a vector of halves at `to`;
+        // `Bf16` is a `u16` inside.
         unsafe { S::store_bf16(to.cast(), value) }
     }
     #[inline(always)]
     unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, sum: S::V) -> S::V {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe { S::dot_bf16(a, b, sum) }
     }
     /// To the nearest, ties to even; a number that is none stays none.
@@ -168,7 +170,7 @@ impl Values {
     #[inline(always)]
     pub(crate) unsafe fn add(self, values: usize) -> Self {
         Self {
-            // SAFETY: as promised.
+            // SAFETY: the caller says that so many values further is within the same memory or at its end.
             start: unsafe { self.start.add(values * self.precision.bytes()) },
             ..self
         }
@@ -179,7 +181,7 @@ impl Values {
     /// # Safety
     /// There must be room for them.
     pub(crate) unsafe fn zero(self, values: usize) {
-        // SAFETY: as promised; zero is all bits zero in either precision.
+        // SAFETY: the caller says that there is room for so many values; zero is all bits zero in either precision.
         unsafe { std::ptr::write_bytes(self.start, 0, values * self.precision.bytes()) }
     }
 
@@ -190,7 +192,8 @@ impl Values {
     pub(crate) unsafe fn copy_from(self, from: Self, values: usize) {
         debug_assert_eq!(self.precision, from.precision);
         let bytes = values * self.precision.bytes();
-        // SAFETY: as promised.
+        // SAFETY: the caller says that so many values are at both places and that they do not overlap; both are of
+        // one precision.
         unsafe { std::ptr::copy_nonoverlapping(from.start, self.start, bytes) }
     }
 
@@ -212,7 +215,7 @@ pub(crate) trait MapKernel {
     /// The body; must be `#[inline(always)]`.
     ///
     /// # Safety
-    /// The processor must have `S`, maps must be of `E`, and pointers in `self` must be valid.
+    /// As [`Kernel::run`], and maps must be of `E`.
     unsafe fn run<S: Simd, E: Element>(self);
 }
 
@@ -223,7 +226,8 @@ impl<K: MapKernel, E: Element> Kernel for On<K, E> {
     const BF16: bool = matches!(E::PRECISION, Precision::Bf16);
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller says that the processor has `S`, that maps are of `E`, and that the kernel's pointers
+        // are valid.
         unsafe { self.0.run::<S, E>() }
     }
 }
@@ -235,7 +239,8 @@ impl Isa {
     /// As [`Isa::run`].
     #[inline]
     pub(crate) unsafe fn run_on<K: MapKernel>(self, precision: Precision, kernel: K) {
-        // SAFETY: as promised by the caller.
+        // SAFETY: instruction set and pointers are the caller's promise; the element is that of the precision which
+        // the maps have.
         unsafe {
             match precision {
                 Precision::F32 => self.run(On::<K, f32>(kernel, PhantomData)),

@@ -169,7 +169,8 @@ impl Isa {
     /// what its body reads and writes.
     #[inline]
     pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller says that the processor has this instruction set, which is what each entry point asks
+        // for, and that the kernel's pointers are valid.
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
@@ -202,7 +203,9 @@ pub(crate) trait Kernel {
     /// The body; must be `#[inline(always)]`.
     ///
     /// # Safety
-    /// The processor must have `S`; pointers in `self` must be valid.
+    /// The processor must have `S`. Pointers in `self` must be valid for what the comments on its fields say is there, and
+    /// nobody else may touch what is written. Channels are whole vectors of any instruction set ([`CHANNEL_BLOCK`]). What
+    /// methods of a kernel are called with is within the same bounds; each says why.
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 

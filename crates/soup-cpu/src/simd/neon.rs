@@ -16,7 +16,7 @@ pub(crate) struct Neon<const BF16: bool>;
 /// As [`Kernel::run`], on a processor with NEON.
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn run_neon<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: as promised by the caller.
+    // SAFETY: the caller says that the processor has NEON and that the kernel's pointers are valid.
     unsafe { kernel.run::<Neon<false>>() }
 }
 
@@ -24,7 +24,7 @@ pub(crate) unsafe fn run_neon<K: Kernel>(kernel: K) -> K::Output {
 /// As [`Kernel::run`], on a processor with NEON and BF16.
 #[target_feature(enable = "neon,bf16")]
 pub(crate) unsafe fn run_neon_bf16<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: as promised by the caller.
+    // SAFETY: the caller says that the processor has NEON with BF16 and that the kernel's pointers are valid.
     unsafe { kernel.run::<Neon<true>>() }
 }
 
@@ -70,7 +70,13 @@ unsafe fn halves<const BF16: bool>([low, high]: Pair) -> uint16x8_t {
     }
 }
 
-// SAFETY of all bodies below: the trait's contract gives the instruction set and valid pointers.
+// SAFETY of all bodies below: the processor has NEON, with `BF16` also that, which the entry points above ask of
+// their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
+// caller vouch for, without alignment; all others work on registers.
+#[expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "the comment above stands for all of them"
+)]
 impl<const BF16: bool> Simd for Neon<BF16> {
     type V = Pair;
     const LANES: usize = 8;

@@ -43,7 +43,7 @@ pub(crate) struct AttentionPool {
 }
 
 impl Step for AttentionPool {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.values.shape;
         let [temperature, share, mean] = self.attention.factors(shape);
         context
@@ -95,7 +95,7 @@ pub(crate) struct AttentionPoolBackward {
 }
 
 impl Step for AttentionPoolBackward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.values.shape;
         let [temperature, share, mean] = self.attention.factors(shape);
         context

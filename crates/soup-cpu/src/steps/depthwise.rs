@@ -50,7 +50,7 @@ pub(crate) struct Forward {
 }
 
 impl Step for Forward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let blocks = self.channels.div_ceil(self.block);
         let pixels = self.plane.out_height * self.plane.out_width;
         context
@@ -131,7 +131,7 @@ pub(crate) struct Backward {
 }
 
 impl Step for Backward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let size = even_blocks(self.channels);
         let blocks = self.channels.div_ceil(size);
         let taps = self.plane.kernel * self.plane.kernel;

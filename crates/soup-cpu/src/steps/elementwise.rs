@@ -73,7 +73,7 @@ pub(crate) struct Sum {
 }
 
 impl Step for Sum {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
         self.runs
             .each(context, &|run, picture, first, last, worker| {
@@ -146,7 +146,7 @@ pub(crate) struct MapStatistics {
 }
 
 impl Step for MapStatistics {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
         self.runs.each(context, &|run, picture, first, last, _| {
             // SAFETY: runs lie within the map.
@@ -207,7 +207,8 @@ impl GradientSums {
     ) {
         let stride = self.gradient.view.shape.stride;
         let gradient = self.gradient.pixel(context, picture, pixels.start);
-        // SAFETY: as promised; nothing is written but this run's sums.
+        // SAFETY: the caller says that the pixels are within the maps; nothing is written but this run's `SUM_ROWS`
+        // rows.
         unsafe {
             context.run(Gather {
                 view: gradient.view,
@@ -225,7 +226,7 @@ impl GradientSums {
 }
 
 impl Step for GradientSums {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         self.runs.each(context, &|run, picture, first, last, _| {
             // SAFETY: runs lie within the maps.
             unsafe { self.gather(context, run, picture, first..last) };
@@ -252,7 +253,7 @@ pub(crate) struct Resolve {
 }
 
 impl Step for Resolve {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.gradient.view.shape;
         self.runs.each(context, &|_, picture, first, last, _| {
             // SAFETY: runs do not overlap.
@@ -298,7 +299,7 @@ pub(crate) struct Combine {
 }
 
 impl Step for Combine {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
         self.runs.each(context, &|run, picture, first, last, _| {
             let values = (last - first) * stride;
@@ -351,7 +352,7 @@ pub(crate) struct DropPath {
 }
 
 impl Step for DropPath {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         use soup_random::{Purpose, Stream};
         for picture in 0..context.batch {
             let index = (self.node as u64) << 32 | picture as u64;
@@ -396,7 +397,7 @@ pub(crate) struct DropValues {
 }
 
 impl Step for DropValues {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         use soup_random::{Purpose, Stream};
         let shape = &self.shape;
         context

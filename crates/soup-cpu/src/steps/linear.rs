@@ -32,7 +32,7 @@ impl Linear {
 }
 
 impl Step for Linear {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         self.output.clear_rest(context, self.outputs);
         let weights = &context.weights.trainable();
         self.each(context, &|first, last| {
@@ -77,7 +77,7 @@ pub(crate) struct LinearBackward {
 }
 
 impl Step for LinearBackward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let layer = &self.layer;
         layer.each(context, &|first, last| {
             // SAFETY: tasks write gradients of other outputs' weights.
@@ -155,7 +155,7 @@ pub(crate) struct Elementwise {
 }
 
 impl Step for Elementwise {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         self.to.clear_rest(context, self.length);
         for picture in 0..context.batch {
             // SAFETY: vectors have `length` values for each picture. `to` may be `a`, so that values are

@@ -34,7 +34,7 @@ pub(crate) struct MaxPool {
 }
 
 impl Step for MaxPool {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let input = &self.view.shape;
         let stride = self.shape.stride;
         context
@@ -124,7 +124,7 @@ pub(crate) struct MaxPoolBackward {
 }
 
 impl Step for MaxPoolBackward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
         context
             .pool

@@ -39,7 +39,7 @@ pub(crate) struct BatchCoefficients {
 }
 
 impl Step for BatchCoefficients {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let p = &self.parameters;
         let stride = self.norm.stride;
         let chunks = context.batch * self.pixels.len();
@@ -112,7 +112,7 @@ pub(crate) struct RunningCoefficients {
 }
 
 impl Step for RunningCoefficients {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let p = &self.parameters;
         // SAFETY: two different rows.
         let (scale, shift) = unsafe {
@@ -162,7 +162,8 @@ impl GatheredSums {
         row: usize,
         stride: usize,
     ) -> &'a [f32] {
-        // SAFETY: as promised.
+        // SAFETY: the caller says that the chunk's rows were written; there are `SUM_ROWS` for every chunk, of
+        // `stride` values.
         unsafe {
             let start = context
                 .at(self.buffer)
@@ -185,7 +186,7 @@ pub(crate) struct NormGradient {
 }
 
 impl Step for NormGradient {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let p = &self.parameters;
         let stride = self.norm.stride;
         let mut plain = vec![0.0f64; stride];
@@ -261,7 +262,7 @@ pub(crate) struct GateGradient {
 }
 
 impl Step for GateGradient {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.to.stride;
         for picture in 0..context.batch {
             // SAFETY: all chunks' rows were written; the vector has `stride` values a picture.

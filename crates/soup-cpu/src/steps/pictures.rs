@@ -80,7 +80,7 @@ pub(crate) struct RoundPictures {
 }
 
 impl Step for RoundPictures {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.shape;
         let pieces = shape.pixels().div_ceil(PIXELS);
         context.pool.run(context.batch * pieces, &|task| {

@@ -18,7 +18,7 @@ pub(crate) struct AveragePool {
 }
 
 impl Step for AveragePool {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.view.shape;
         let blocks = shape.stride.div_ceil(CHANNELS);
         context
@@ -114,7 +114,8 @@ pub(super) unsafe fn read<'a>(
     start: usize,
 ) -> &'a mut [f32] {
     let shape = &view.shape;
-    // SAFETY: as promised.
+    // SAFETY: the caller says that the worker's scratch has room for a picture from `start` on; nobody else uses it
+    // while the slice lives.
     unsafe {
         let scratch = context.scratch(worker).add(start);
         context.run(Fill {
@@ -174,7 +175,8 @@ impl Shares {
     ) -> impl Iterator<Item = Self> + use<'a> {
         let places = places(shape, values, sharpness);
         if let Some(places) = places {
-            // SAFETY: as promised; stored channels are whole vectors.
+            // SAFETY: the caller gives three rows of room; `values` is a whole picture, whose stored channels are
+            // whole vectors.
             unsafe { context.isa.run(Totals { places, to: rows }) };
         }
         (0..shape.channels).map(move |c| {
@@ -265,7 +267,7 @@ pub(super) fn channel_of(
 }
 
 impl Step for LogSumExpPool {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.view.shape;
         let sharpness = self.sharpness.now(context);
         context
@@ -312,7 +314,7 @@ pub(crate) struct LogSumExpPoolBackward {
 }
 
 impl Step for LogSumExpPoolBackward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.view.shape;
         let sharpness = self.sharpness.now(context);
         let learned = matches!(self.sharpness, Sharpness::Learned(_));

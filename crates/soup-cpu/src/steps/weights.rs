@@ -221,7 +221,7 @@ impl PackWeights {
 }
 
 impl Step for PackWeights {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         context.pool.run(self.tasks.len(), &|task| {
             let (index, block) = self.tasks[task];
             let entry = &self.entries[index];
@@ -265,7 +265,7 @@ pub(crate) struct ReduceWeights {
 }
 
 impl Step for ReduceWeights {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let filters = Filters {
             taps: self.taps,
             rows: self.inputs,

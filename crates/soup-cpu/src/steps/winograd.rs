@@ -181,7 +181,8 @@ impl Products {
         let (start, end) = self.columns;
         for (first, width) in column_blocks((end - start) / lanes) {
             let (column, width) = (start + first * lanes, width * lanes);
-            // SAFETY: as promised.
+            // SAFETY: the caller's tiles, filters, products and pixels have the sizes that `Grid` and `Packed` say;
+            // column blocks cut the columns without a rest, and products have room for the widest.
             unsafe {
                 let panel = self.filters.add(column * positions * words);
                 let product_plane = self.grid.product_plane(width);
@@ -251,7 +252,8 @@ pub(super) unsafe fn forward(
     let grid = Grid::new(g, last - first);
     let (pixels, width) = grid.padded();
     let inputs = g.input.stride;
-    // SAFETY: as promised; scratch is as large as `forward_scratch` says.
+    // SAFETY: chunks and columns of one output do not overlap, by the caller's word; scratch is the worker's own, as
+    // large as `forward_scratch` says: padded rows, transformed tiles, products of a block.
     unsafe {
         let tiles = scratch.add(pixels * inputs);
         let plane = grid.plane(inputs, g.precision);
@@ -295,7 +297,10 @@ pub(super) unsafe fn forward(
 }
 
 /// All gradients of a convolution, group by group of its chunks.
-pub(super) fn backward(step: &ConvolutionBackward, context: &Context<'_>, group: &Group) {
+///
+/// # Safety
+/// As [`crate::plan::Step::run`].
+pub(super) unsafe fn backward(step: &ConvolutionBackward, context: &Context<'_>, group: &Group) {
     let g = &step.geometry;
     let blocks = group.inputs.div_ceil(ROWS);
     step.by_groups(
@@ -363,7 +368,8 @@ unsafe fn backward_chunk(
     let (pixels, width) = grid.padded();
     let (inputs, outputs) = (g.input.stride, g.output.stride);
     let rows = first as isize - 1..(first + grid.padded_rows()) as isize - 1;
-    // SAFETY: as promised; scratch is as large as `backward_scratch` says.
+    // SAFETY: no other chunk writes these input rows or this place of the group, by the caller's word; scratch is the
+    // worker's own, as large as `backward_scratch` says.
     unsafe {
         let gradient = scratch;
         let values = gradient.add(pixels * outputs);

@@ -74,7 +74,7 @@ impl MapKernel for DepthwiseForward {
 impl DepthwiseForward {
     #[inline(always)]
     unsafe fn any_row<S: Simd, E: Element, F: Function>(&self, ring: &Ring, oy: usize) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `oy` is below the output's height and the ring holds the rows that it meets.
         unsafe {
             match self.plane.kernel {
                 3 => self.row::<S, E, F, 3>(ring, oy),
@@ -87,7 +87,8 @@ impl DepthwiseForward {
     /// Takes a stored row through an activation.
     #[inline(always)]
     unsafe fn activate<S: Simd, E: Element, F: Function>(&self, oy: usize) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `oy` and `ox` are pixels of the output, `c` a vector of the block's channels; the row was written
+        // before.
         unsafe {
             let p = &self.plane;
             let out = self.out.of::<E>();
@@ -103,7 +104,7 @@ impl DepthwiseForward {
 
     #[inline(always)]
     unsafe fn row<S: Simd, E: Element, F: Function, const K: usize>(&self, ring: &Ring, oy: usize) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `oy` is below the output's height and the ring holds the rows that it meets; `K` is the kernel.
         unsafe {
             match self.plane.stride {
                 1 => self.strided_row::<S, E, F, K, 1>(ring, oy),
@@ -119,7 +120,8 @@ impl DepthwiseForward {
         ring: &Ring,
         oy: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: the ring has the `K` rows or its row of zeros; the output has row `oy` and, from `first` on, the
+        // channels `c`.
         unsafe {
             let p = &self.plane;
             let top = (oy * STRIDE) as isize - p.padding as isize;
@@ -157,7 +159,8 @@ impl DepthwiseForward {
         c: usize,
         ox: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `T` outputs from `ox` on are within the row; their taps reach to `padded_width` at most, as long as
+        // the ring's rows are. Weights have `K` times `K` rows, the bias every channel.
         unsafe {
             let weights = self.weights.add(self.first + c);
             let mut sums = [S::load(self.bias.add(self.first + c)); T];
@@ -174,7 +177,8 @@ impl DepthwiseForward {
 
     #[inline(always)]
     unsafe fn row_any<S: Simd, E: Element, F: Function>(&self, ring: &Ring, oy: usize) {
-        // SAFETY: as for the kernel.
+        // SAFETY: taps of output `ox` reach to `padded_width` at most, as long as the ring's rows are; weights have
+        // `kernel` squared rows.
         unsafe {
             let p = &self.plane;
             let top = (oy * p.stride) as isize - p.padding as isize;
@@ -204,7 +208,8 @@ impl DepthwiseForward {
     /// Adds a row to origin, sum and sum of squares (about the plane's first pixel).
     #[inline(always)]
     unsafe fn row_sums<S: Simd, E: Element>(&self, oy: usize, sums: *mut f32) {
-        // SAFETY: as for the kernel; `sums` has three rows of `BLOCK` values.
+        // SAFETY: `sums` has three rows of `BLOCK` values, the block no more channels than that, and row `oy` is
+        // written.
         unsafe {
             let p = &self.plane;
             let out = self.out.of::<E>();
@@ -228,7 +233,8 @@ impl DepthwiseForward {
 
     #[inline(always)]
     unsafe fn finish<S: Simd, E: Element>(&self, sums: *mut f32) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `sums` has three rows of `BLOCK` values; mean and spread have a value for every channel, of which
+        // this task writes its block's.
         unsafe {
             let share = S::splat(1.0 / (self.plane.out_height * self.plane.out_width) as f32);
             let mut c = 0;

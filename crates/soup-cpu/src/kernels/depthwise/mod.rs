@@ -100,7 +100,8 @@ impl Ring {
             plane: width * S::LANES,
             left: padding * S::LANES,
         };
-        // SAFETY: as promised.
+        // SAFETY: the caller gives room for `rows + 1` rows of `row` values: a plane of `width` vectors for each of
+        // their channels.
         unsafe {
             let end = ring.left + pixels * S::LANES;
             for row in 0..rows {
@@ -132,7 +133,7 @@ impl Ring {
     /// First pixel of row `y`.
     #[inline(always)]
     unsafe fn pixels(&self, y: usize) -> *mut f32 {
-        // SAFETY: as above.
+        // SAFETY: the slot is below `rows`, each of which begins with `left` values of padding.
         unsafe { self.base.add((y % self.rows) * self.row + self.left) }
     }
 }
@@ -164,7 +165,7 @@ use together;
 /// `K` taps of a vector of channels, `row` values apart.
 #[inline(always)]
 unsafe fn taps<S: Simd, const K: usize>(weights: *const f32, row: usize) -> [S::V; K] {
-    // SAFETY: the caller's weights have `K` rows.
+    // SAFETY: the caller's weights have `K` taps from here on, `row` values apart, each a whole vector.
     unsafe {
         let mut w = [S::splat(0.0); K];
         for kx in 0..K {

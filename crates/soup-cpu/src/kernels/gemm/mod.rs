@@ -113,7 +113,8 @@ impl MapKernel for Gemm<'_> {
 impl Gemm<'_> {
     #[inline(always)]
     unsafe fn product<S: Simd, E: Element, T: Element, F: Function>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: column blocks cut `columns` without a rest, so every block's part of the three matrices and of the
+        // bias is within them, and `group` is below `groups`.
         unsafe {
             for (first, width) in column_blocks(self.columns / S::LANES) {
                 let column = first * S::LANES;
@@ -163,7 +164,7 @@ impl Gemm<'_> {
         bias: *const f32,
         c: *mut T,
     ) {
-        // SAFETY: as for the whole product.
+        // SAFETY: tiles are of rows below `rows` of one group; `b` and `c` begin with this block's `N` vectors.
         unsafe {
             let mut row = 0;
             if S::LANES == 16 {
@@ -207,7 +208,9 @@ impl Gemm<'_> {
         bias: *const f32,
         c: *mut T,
     ) {
-        // SAFETY: as for the whole product.
+        // SAFETY: all segments of `M` rows of the left side, and the same rows of the right side, are within the
+        // matrices by the caller's word; `c` has `M` rows of `N` vectors, the bias `N` vectors. `raw` holds `M` times
+        // `N` vectors. The cast of the sums is made where `M` and `N` are 4 and 3.
         unsafe {
             let mut sums = [[S::splat(0.0); N]; M];
             if !bias.is_null() {
@@ -280,7 +283,7 @@ impl Gemm<'_> {
     /// Takes the stored result through an activation.
     #[inline(always)]
     unsafe fn activate<S: Simd, T: Element, F: Function>(&self) {
-        // SAFETY: as for the whole product.
+        // SAFETY: these are the places of the result that `product` has written.
         unsafe {
             for group in 0..self.groups {
                 for row in 0..self.rows {

@@ -42,7 +42,8 @@ impl Gemm<'_> {
             }
             let place = |tile: usize| (tile / of_group, first + tile % of_group * ROWS);
             let count = self.groups * of_group;
-            // SAFETY: as for the whole product.
+            // SAFETY: there are tiles (`S::TILES`); each pair of tiles is of rows below `rows` of groups below
+            // `groups`, and `begin` comes before and `end` after what is done with them.
             unsafe {
                 tiles.begin(rows, k);
                 let mut tile = 0;
@@ -82,7 +83,9 @@ impl Gemm<'_> {
         let width = N * S::LANES;
         let mut raw = MaybeUninit::<[f32; 2 * ROWS * 3 * 16]>::uninit();
         let raw = raw.as_mut_ptr().cast::<f32>();
-        // SAFETY: as for the whole product; vectors have 16 values where there are tiles.
+        // SAFETY: tiles are laid out by `squares` for these rows and this `k`, which divides every segment. `raw` has
+        // room for both tiles of rows by three vectors of 16, of which `N` are written and read; the result's places
+        // are those of `rows` rows of the group.
         unsafe {
             tiles.zero();
             for segment in self.segments.iter().filter(|segment| segment.k > 0) {
@@ -159,7 +162,7 @@ mod tests {
             for (tile, left) in left.into_iter().enumerate() {
                 for (m, n) in (0..self.rows).flat_map(|m| (0..16 * N).map(move |n| (m, n))) {
                     for i in 0..k * steps {
-                        // SAFETY: as promised.
+                        // SAFETY: the caller gives rows of `k` times `steps` words on both sides.
                         let (a, b) = unsafe {
                             (
                                 halves(left.add(m * left_row + i)),

@@ -52,7 +52,8 @@ impl MapKernel for Transform {
 impl Transform {
     #[inline(always)]
     unsafe fn tiles<S: Simd, E: Element, L: Law>(&self, stage: Stage) {
-        // SAFETY: as for the kernel.
+        // SAFETY: every tile is of the grid and `c` below `channels`, so `to` has a place for it at each position, in
+        // pairs of tiles where they are paired.
         unsafe {
             let side = L::TILE.side();
             let tiles = self.tile_rows * self.tile_columns;
@@ -101,7 +102,8 @@ impl Transform {
     ) -> Square<S> {
         let (y, x) = (tile / self.tile_columns, tile % self.tile_columns);
         let first = L::TILE.outputs() * (y * self.row + x * self.channels) + c;
-        // SAFETY: as for the kernel.
+        // SAFETY: the rows that the caller gives hold whole tiles, with the two columns and rows that reach into the
+        // next ones.
         unsafe {
             let from = self.from.of::<E>().add(first).cast_const();
             square!(L, S, stage, y, x => E::load::<S>(from.add(y * self.row + x * self.channels)))
@@ -148,7 +150,8 @@ impl MapKernel for Outputs {
 impl Outputs {
     #[inline(always)]
     unsafe fn tiles<S: Simd, E: Element, F: Function, L: Law>(&self) {
-        // SAFETY: as for the kernel.
+        // SAFETY: the products have this tile at every position, and only pixels within `height` and `width` are
+        // written, `columns` values each.
         unsafe {
             let (outputs, side) = (L::TILE.outputs(), L::TILE.side());
             for tile in 0..self.tile_rows * self.tile_columns {
@@ -215,7 +218,8 @@ impl PackFilters {
         let filters = &self.filters;
         let side = L::TILE.side();
         let mut block = Block::EMPTY;
-        // SAFETY: as for the kernel.
+        // SAFETY: `first + column` is below the columns of the filters; the panel has a line for every position,
+        // stored channel and column of `width`.
         unsafe {
             for column in (0..self.width).step_by(S::LANES) {
                 if self.first + column >= filters.columns {
@@ -301,7 +305,8 @@ impl ReduceFilters {
         let (first, count) = filters.block(self.part.block);
         let (side, positions) = (L::TILE.side(), L::TILE.positions());
         let mut block = Block::EMPTY;
-        // SAFETY: as for the kernel.
+        // SAFETY: slots have `positions` planes of stored channels by stored columns, and the part is one of the
+        // filters'.
         unsafe {
             let plane = self.stored_channels * self.stored_columns;
             for column in self.part.columns(filters).step_by(S::LANES) {

@@ -87,7 +87,7 @@ pub(super) trait Law {
 
     #[inline(always)]
     unsafe fn line<S: Simd>(stage: Stage, line: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             match stage {
                 Stage::Input => Self::input::<S>(line),
@@ -135,7 +135,7 @@ impl Law for Two {
     /// `[1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]`
     #[inline(always)]
     unsafe fn input<S: Simd>(d: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let ends = [S::sub(d[0], d[2]), S::sub(d[1], d[3])];
             let (sum, difference) = (S::add(d[1], d[2]), S::sub(d[2], d[1]));
@@ -146,7 +146,7 @@ impl Law for Two {
     /// `[1 0; 1 1; 1 -1; 0 -1]`
     #[inline(always)]
     unsafe fn gradient<S: Simd>(d: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let last = S::sub(S::splat(0.0), d[1]);
             line::<S, 4>([d[0], S::add(d[0], d[1]), S::sub(d[0], d[1]), last])
@@ -156,7 +156,7 @@ impl Law for Two {
     /// `[1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]`
     #[inline(always)]
     unsafe fn taps<S: Simd>(g: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let half = S::splat(0.5);
             let (ends, middle) = (S::mul(S::add(g[0], g[2]), half), S::mul(g[1], half));
@@ -167,7 +167,7 @@ impl Law for Two {
     /// `[1 1 1 0; 0 1 -1 -1]`
     #[inline(always)]
     unsafe fn outputs<S: Simd>(m: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let first = S::add(S::add(m[0], m[1]), m[2]);
             line::<S, 2>([first, S::sub(S::sub(m[1], m[2]), m[3])])
@@ -177,7 +177,7 @@ impl Law for Two {
     /// `[1 1/2 1/2 0; 0 1/2 -1/2 0; 0 1/2 1/2 1]`
     #[inline(always)]
     unsafe fn separate<S: Simd>(m: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let half = S::splat(0.5);
             let sum = S::mul(S::add(m[1], m[2]), half);
@@ -196,7 +196,7 @@ impl Law for Four {
     /// `[4 0 -5 0 1 0; 0 -4 -4 1 1 0; 0 4 -4 -1 1 0; 0 -2 -1 2 1 0; 0 2 -1 -2 1 0; 0 4 0 -5 0 1]`
     #[inline(always)]
     unsafe fn input<S: Simd>(d: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let (two, four, five) = (S::splat(2.0), S::splat(-4.0), S::splat(-5.0));
             let first = S::sub(S::mul_add(five, d[2], d[4]), S::mul(four, d[0]));
@@ -217,7 +217,7 @@ impl Law for Four {
     /// `[1 0 0 0; 1 1 1 1; 1 -1 1 -1; 1 2 4 8; 1 -2 4 -8; 0 0 0 1]`
     #[inline(always)]
     unsafe fn gradient<S: Simd>(d: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let (two, four) = (S::splat(2.0), S::splat(4.0));
             let (even, odd) = (S::add(d[0], d[2]), S::add(d[1], d[3]));
@@ -237,7 +237,7 @@ impl Law for Four {
     /// `[1/4 0 0; -1/6 -1/6 -1/6; -1/6 1/6 -1/6; 1/24 1/12 1/6; 1/24 -1/12 1/6; 0 0 1]`
     #[inline(always)]
     unsafe fn taps<S: Simd>(g: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let sixth = S::splat(-1.0 / 6.0);
             let (even, odd) = (S::mul(S::add(g[0], g[2]), sixth), S::mul(g[1], sixth));
@@ -258,7 +258,7 @@ impl Law for Four {
     /// `[1 1 1 1 1 0; 0 1 -1 2 -2 0; 0 1 1 4 4 0; 0 1 -1 8 -8 1]`
     #[inline(always)]
     unsafe fn outputs<S: Simd>(m: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let (sum, further_sum) = (S::add(m[1], m[2]), S::add(m[3], m[4]));
             let (difference, further) = (S::sub(m[1], m[2]), S::sub(m[3], m[4]));
@@ -274,7 +274,7 @@ impl Law for Four {
     /// `[1/4 -1/6 -1/6 1/24 1/24 0; 0 -1/6 1/6 1/12 -1/12 0; 0 -1/6 -1/6 1/6 1/6 1]`
     #[inline(always)]
     unsafe fn separate<S: Simd>(m: Line<S>) -> Line<S> {
-        // SAFETY: as promised.
+        // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let sixth = S::splat(1.0 / 6.0);
             let sum = S::mul(S::add(m[1], m[2]), sixth);
@@ -298,7 +298,7 @@ impl Law for Four {
 /// A whole line of its first values.
 #[inline(always)]
 unsafe fn line<S: Simd, const N: usize>(values: [S::V; N]) -> Line<S> {
-    // SAFETY: as promised.
+    // SAFETY: no pointers; the processor has `S`, as the caller says.
     let mut line = [unsafe { S::splat(0.0) }; LONGEST];
     line[..N].copy_from_slice(&values);
     line
@@ -321,7 +321,7 @@ mod tests {
         let d: Vec<f64> = (0..tile.side()).map(|i| number(i, 0.3)).collect();
         let taps: Vec<f64> = (0..3).map(|i| number(i, 1.9)).collect();
         let slopes: Vec<f64> = (0..tile.outputs()).map(|i| number(i, 4.2)).collect();
-        // SAFETY: every processor has it.
+        // SAFETY: every processor has `Portable`, and no pointers are used.
         unsafe {
             let line = |values: &[f64]| {
                 let mut line = [Portable::splat(0.0); LONGEST];

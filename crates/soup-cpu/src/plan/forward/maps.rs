@@ -56,6 +56,13 @@ impl Lowering<'_> {
         Lazy::stored(self.sum(terms, relu))
     }
 
+    /// A value as a map of its own, for the node that is being lowered.
+    pub(super) fn copy(&mut self, lazy: Lazy) -> Lazy {
+        let map = self.sum(vec![lazy], false);
+        self.copies.insert(self.values.len(), map);
+        Lazy::stored(map)
+    }
+
     pub(super) fn sum(&mut self, terms: Vec<Lazy>, relu: bool) -> MapId {
         for term in &terms {
             self.read(term, false);

@@ -115,6 +115,8 @@ pub(super) struct Lowering<'g> {
     pub ones: Vector,
     pub zeros: Vector,
     pub identity: Norm,
+    /// Maps that were stored for one reader alone, by that node.
+    copies: BTreeMap<usize, MapId>,
     /// Where the caller puts the batch.
     pictures: Buffer,
     values: Vec<Value>,
@@ -186,6 +188,7 @@ pub(crate) fn lower(
             buffer: identity,
             stride: widest,
         },
+        copies: BTreeMap::new(),
         pictures: Buffer(0),
         values: Vec::new(),
         uses,
@@ -245,6 +248,16 @@ impl Lowering<'_> {
             })
             .collect();
         self.memory.lay_out(&self.steps);
+        let kept = |(index, value): (usize, &Value)| match value {
+            Value::Map(lazy) if *lazy == Lazy::stored(lazy.map) => {
+                let is_own = !self.activated.contains(&NodeId(index));
+                is_own.then(|| self.output(*value))
+            }
+            _ => None,
+        };
+        let kept = self.values.iter().enumerate().map(kept).collect();
+        let copy = |(&node, &map)| (node, self.output(Value::Map(Lazy::stored(map))));
+        let copies = self.copies.iter().map(copy).collect();
         let scratch = self.steps.iter().map(|step| step.scratch()).max();
         Plan {
             batch: self.batch,
@@ -259,6 +272,8 @@ impl Lowering<'_> {
             ones: self.ones,
             zeros: self.zeros,
             identity: self.identity,
+            kept,
+            copies,
             #[cfg(test)]
             maps: (self.maps.iter())
                 .map(|map| (map.buffer, map.shape, map.frame))

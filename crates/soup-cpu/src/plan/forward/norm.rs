@@ -24,7 +24,7 @@ impl Lowering<'_> {
         let lazy = if lazy == Lazy::stored(lazy.map) {
             lazy
         } else {
-            Lazy::stored(self.sum(vec![lazy], false))
+            self.copy(lazy)
         };
         let map = self.maps[lazy.map.0];
         let stride = map.shape.stride;

@@ -11,7 +11,7 @@ impl Lowering<'_> {
             return lazy;
         }
         let lazy = if lazy.activation.is_some() || lazy.gate.is_some() {
-            Lazy::stored(self.sum(vec![lazy], false))
+            self.copy(lazy)
         } else {
             lazy
         };
@@ -34,7 +34,7 @@ impl Lowering<'_> {
     /// The same value without a factor pending.
     pub(super) fn ungated(&mut self, lazy: Lazy) -> Lazy {
         if lazy.gate.is_some() {
-            Lazy::stored(self.sum(vec![lazy], false))
+            self.copy(lazy)
         } else {
             lazy
         }
@@ -49,7 +49,7 @@ impl Lowering<'_> {
             .filter(|reader| reader.op != Op::AveragePool && reader.inputs.contains(&node))
             .count();
         if lazy.gate.is_some() || dense_readers > 1 {
-            Lazy::stored(self.sum(vec![lazy], false))
+            self.copy(lazy)
         } else {
             lazy
         }

@@ -53,7 +53,7 @@ impl ConvolutionForward {
             return;
         };
         let channels = self.geometry.output.stride;
-        // SAFETY: as promised; every chunk has its two rows.
+        // SAFETY: the caller has written the chunk's pixels; every chunk has its two rows of stored channels.
         unsafe {
             let to = context.at(statistics).add(task * 2 * channels);
             context.run(ChunkStatistics {
@@ -77,7 +77,7 @@ impl ConvolutionForward {
             0 => first * self.chunks.row * shape.stride,
             _ => (first + frame) * shape.framed_row(frame) + frame * shape.stride,
         };
-        // SAFETY: as promised; the buffer has room for the frames.
+        // SAFETY: the chunk is one of the batch, by the caller's word, and `framed_words` made room for the frames.
         unsafe {
             context
                 .map(self.output)
@@ -95,7 +95,8 @@ impl ConvolutionForward {
             return;
         }
         let (row, side) = (shape.framed_row(frame), frame * shape.stride);
-        // SAFETY: as promised; the buffer has room for the frames and for what is behind the last.
+        // SAFETY: rows are of the picture, the picture of the batch, and `framed_words` made room for the frames and
+        // for what is behind the last.
         unsafe {
             let start = context.map(self.output).add(picture * shape.framed(frame));
             for y in rows.clone() {
@@ -147,7 +148,7 @@ impl ConvolutionForward {
 }
 
 impl Step for ConvolutionForward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         let g = &self.geometry;
         let segments = self.segments();
         let channels = g.output.stride;

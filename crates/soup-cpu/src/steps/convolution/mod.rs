@@ -157,7 +157,8 @@ impl Geometry {
         width: usize,
     ) {
         let channels = self.input.stride;
-        // SAFETY: as promised.
+        // SAFETY: the caller gives all that `rows` output rows read, in rows of `padded_width` pixels, and room for what
+        // they are unfolded to and a vector more.
         unsafe {
             isa.run(Unfold {
                 from: from.words(),
@@ -348,7 +349,8 @@ pub(super) unsafe fn fill_rows(
     to: Values,
 ) {
     let shape = &view.shape;
-    // SAFETY: as promised; rows are filled within the picture.
+    // SAFETY: the caller gives room for the rows; `padded_rows` asks only for rows within the picture, of which the
+    // map has every pixel.
     unsafe {
         padded_rows(shape, rows, (width, padding), to, |pixel, row| {
             let pixels = view.pixel(context, picture, pixel);
@@ -372,7 +374,7 @@ unsafe fn padded_rows(
     let stride = shape.stride;
     let right = left + shape.width;
     for (index, y) in rows.enumerate() {
-        // SAFETY: as promised.
+        // SAFETY: the caller gives room for `width` pixels in every row, which are at least `left` and the picture's own.
         unsafe {
             let row = to.add(index * width * stride);
             if y < 0 || y as usize >= shape.height {
@@ -397,7 +399,8 @@ unsafe fn fill_pixels(
     count: usize,
     to: Values,
 ) {
-    // SAFETY: as promised.
+    // SAFETY: the caller says that `count` pixels are at both places; norm, gate and map have the stored channels,
+    // which are whole vectors.
     unsafe {
         if view.plain {
             to.copy_from(pixels.raw, count * view.shape.stride);

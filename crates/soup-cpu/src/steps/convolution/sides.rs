@@ -122,7 +122,8 @@ impl Sides {
     ) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let phases = self.phases();
-        // SAFETY: as promised.
+        // SAFETY: the caller gives room for `words()` and rows as padded as `band` makes them, whose phases and taps
+        // reach no further; `index` is below `chunks`.
         unsafe {
             for (y, x) in (0..phases).flat_map(|y| (0..phases).map(move |x| (y, x))) {
                 // The last phases of a kernel that they do not divide have a row less.
@@ -183,7 +184,8 @@ impl Sides {
         let (tap, row) = (task / blocks, task % blocks * ROWS);
         let (ky, kx) = (tap / self.kernel, tap % self.kernel);
         let phase = ky % self.stride * self.phases() + kx % self.stride;
-        // SAFETY: as promised. A tap may start from the second pixel of a word, which products allow.
+        // SAFETY: the caller has filled the sides and gives the whole gradient, of which a task makes rows of one
+        // tap. A tap may start from the second pixel of a word, which products allow.
         unsafe {
             let left = sides.add(phase * self.phase() + row * self.left_row());
             context.run(Gemm {

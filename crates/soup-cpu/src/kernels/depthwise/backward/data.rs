@@ -8,7 +8,8 @@ impl DepthwiseBackward {
     /// The gradient rows that input row `y` meets at each tap; the row of zeros where there is none.
     #[inline(always)]
     unsafe fn gradient_row(&self, gradients: &Ring, y: usize, ky: usize) -> *mut f32 {
-        // SAFETY: as for the kernel.
+        // SAFETY: the ring has `rows` rows and one of zeros; the rows that `y` meets were filled by `run` before it
+        // asks for `y`.
         unsafe {
             let p = &self.plane;
             let from = (y + p.padding) as isize - ky as isize;
@@ -29,7 +30,8 @@ impl DepthwiseBackward {
         slopes: &Ring,
         y: usize,
     ) {
-        // SAFETY: as for the kernel; columns beyond the output are zeros of the ring's padding.
+        // SAFETY: `y` is below the plane's height and `c` below `channels`. What is read left and right of the
+        // output's columns is the ring's padding: `kernel` pixels of zeros on each side.
         unsafe {
             if self.plane.stride > 2 {
                 return self.data_row_any::<S, E>(data, gradients, slopes, y);
@@ -65,7 +67,7 @@ impl DepthwiseBackward {
         c: usize,
         first: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: columns are `first`, `first + stride`, ... below the plane's width; gradients as `data_row` says.
         unsafe {
             let p = &self.plane;
             let count = (p.width - first).div_ceil(p.stride);
@@ -85,7 +87,8 @@ impl DepthwiseBackward {
         first: usize,
         done: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `N` taps from column `at` on stay within the row and its padding of `kernel` pixels; `N - 1` and
+        // `kx` name taps of the kernel's `K`.
         unsafe {
             let p = &self.plane;
             let vector = (c / S::LANES * gradients.plane) as isize;
@@ -120,7 +123,8 @@ impl DepthwiseBackward {
         c: usize,
         mut sum: S::V,
     ) -> S::V {
-        // SAFETY: as for the kernel.
+        // SAFETY: `from` is a column of the output or of the ring's padding behind it; taps are below `kernel`
+        // squared.
         unsafe {
             let p = &self.plane;
             for ky in 0..p.kernel {
@@ -149,7 +153,7 @@ impl DepthwiseBackward {
         slopes: &Ring,
         y: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `y` is below the plane's height, `x` below its width, `c` below `channels`.
         unsafe {
             let mut c = 0;
             while c < self.channels {
@@ -172,7 +176,8 @@ impl DepthwiseBackward {
         y: usize,
         c: usize,
     ) -> FinishedRow<S, E> {
-        // SAFETY: as for the kernel.
+        // SAFETY: `y` is below the plane's height: `data` and the raw map have this row, and with `sums` the norm has
+        // its rows and the ring the slopes of `y`.
         unsafe {
             let channel = self.first + c;
             let at = y * self.plane.width * self.view.stride + channel;
@@ -218,7 +223,8 @@ struct FinishedRow<S: Simd, E: Element> {
 impl<S: Simd, E: Element> FinishedRow<S, E> {
     #[inline(always)]
     unsafe fn put(&mut self, x: usize, mut value: S::V) {
-        // SAFETY: as for the kernel; `x` is below the plane's width.
+        // SAFETY: `x` is below the plane's width, for which `finished` gave the row's start, its slopes and raw
+        // values.
         unsafe {
             let place = self.to.add(x * self.stride);
             if self.accumulate {
@@ -240,7 +246,8 @@ impl<S: Simd, E: Element> FinishedRow<S, E> {
         if self.slopes.is_null() {
             return;
         }
-        // SAFETY: as for the kernel.
+        // SAFETY: with slopes there are sums: two vectors within the rows that `finished` pointed to, which this task
+        // alone writes.
         unsafe {
             let [sum, product] = self.sums;
             S::store(sum, S::add(S::load(sum), self.sum));

@@ -128,7 +128,8 @@ impl MapKernel for DepthwiseBackward {
 impl DepthwiseBackward {
     #[inline(always)]
     unsafe fn fill_gradient_row<S: Simd, E: Element>(&self, gradients: &Ring, oy: usize) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `oy` is below the output's height, so the gradient's map has the row and the ring a slot; the bias
+        // has a value for every channel of the block.
         unsafe {
             let p = &self.plane;
             let view = self.gradient.view;

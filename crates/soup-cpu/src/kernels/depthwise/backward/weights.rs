@@ -43,7 +43,7 @@ impl DepthwiseBackward {
         gradients: &Ring,
         oy: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `oy` is below the output's height; both rings hold the rows that it meets.
         unsafe {
             match self.plane.stride {
                 1 => self.strided_weight_row::<S, K, 1>(values, gradients, oy),
@@ -60,7 +60,7 @@ impl DepthwiseBackward {
         gradients: &Ring,
         oy: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `c` is below `channels` and `ky` and the rows of taps that are named below `K`.
         unsafe {
             let mut c = 0;
             while c < self.channels {
@@ -94,7 +94,8 @@ impl DepthwiseBackward {
         c: usize,
         ky: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: the slot has `K` times `K` taps, `weight_row` values apart; rows of the ring reach to the last
+        // output's last tap, as `Plane::padded_width` makes them.
         unsafe {
             let p = &self.plane;
             let vector = c / S::LANES;
@@ -144,7 +145,8 @@ impl DepthwiseBackward {
         gradients: &Ring,
         oy: usize,
     ) {
-        // SAFETY: as for the kernel.
+        // SAFETY: `ky` and `kx` are below `kernel`, `ox` below the output's width: within the padded rows of the ring
+        // and the taps of the slot.
         unsafe {
             let p = &self.plane;
             let top = (oy * p.stride) as isize - p.padding as isize;

@@ -34,7 +34,9 @@ impl ConvolutionBackward {
         // Gradient rows from `base`, so that every offset of `reach` has its row.
         let base = first as isize + low.min(0);
         let end = (bottom.div_ceil(g.stride) as isize + high).max(last as isize);
-        // SAFETY: as promised.
+        // SAFETY: scratch is the worker's own, as large as `scratch()` says: rows of the gradient, `BEHIND`, rows of
+        // the input, and what `sides` makes of them. Rows outside the picture are not read (`padded_rows`). The slot
+        // is this task's alone.
         unsafe {
             let gradient = context.scratch_map(worker);
             let rows = self.gradient_rows(self.chunks.size);
@@ -185,7 +187,9 @@ impl ConvolutionBackward {
                     // Each is a whole row of the kernel, and the zeros behind it.
                     segments.iter_mut().for_each(|segment| segment.k = run);
                 }
-                // SAFETY: as promised. With no tap at all (a 1x1 kernel at stride 2) the product of
+                // SAFETY: the gradient has a row for every offset of `reach` from `base` on, with zeros around it; a
+                // chunk writes input rows that no other chunk has. With no tap at all (a 1x1 kernel at stride 2) the
+                // product of
                 // an empty sum writes zeros, as it must.
                 unsafe {
                     let origin = (top + phase_y) * g.input.width + phase_x;

@@ -122,7 +122,8 @@ impl ConvolutionBackward {
     unsafe fn chunk(&self, context: &Context<'_>, task: usize, worker: usize, slot: Slot) {
         let picture = task / self.chunks.per_picture;
         let (first, last) = self.chunks.range(task % self.chunks.per_picture);
-        // SAFETY: as promised.
+        // SAFETY: the caller gives this chunk scratch and a slot that no other task has; `range` keeps it within the
+        // picture.
         unsafe {
             if self.geometry.is_pointwise() {
                 self.pointwise(context, picture, (first, last), worker, slot);
@@ -145,7 +146,8 @@ impl ConvolutionBackward {
         rows: usize,
         from: (Values, Values),
     ) {
-        // SAFETY: as promised.
+        // SAFETY: `room` is behind the rows that `from` points to and has `Sides::words`, as `scratch()` counts; a
+        // buffer for sides together has them `chunks` times, of which this task has `slot.place`.
         unsafe {
             match &self.product {
                 Product::Direct | Product::Tiles(_) => {}
@@ -164,7 +166,10 @@ impl ConvolutionBackward {
     }
 
     /// All gradients where many chunks are multiplied together.
-    fn together(&self, context: &Context<'_>, sides: &Sides, buffer: Buffer) {
+    ///
+    /// # Safety
+    /// As [`Step::run`].
+    unsafe fn together(&self, context: &Context<'_>, sides: &Sides, buffer: Buffer) {
         self.by_groups(
             context,
             sides.chunks,
@@ -230,7 +235,8 @@ impl ConvolutionBackward {
         to: Values,
     ) {
         let output = &self.geometry.output;
-        // SAFETY: as promised; rows are read within the picture.
+        // SAFETY: the caller gives room for the rows; `padded_rows` asks only for rows within the picture, of which
+        // the map and its gradient have every pixel.
         unsafe {
             padded_rows(output, rows, padded, to, |pixel, row| {
                 context.run(FillGradient {
@@ -265,7 +271,8 @@ impl ConvolutionBackward {
     ) {
         let Some(bias) = self.bias_slots else { return };
         let channels = self.geometry.output.stride;
-        // SAFETY: as promised.
+        // SAFETY: there are bias gradients for every slot, the slot is this task's alone, and the caller gives
+        // `pixels` pixels.
         unsafe {
             let to = context.at(bias).add(slot * channels);
             if !accumulate {
@@ -301,7 +308,7 @@ impl ConvolutionBackward {
             let (top, bottom) = self.input_rows(first, last);
             (top * input.width, bottom * input.width)
         };
-        // SAFETY: as promised.
+        // SAFETY: the chunk's pixels are within the picture, and the sums have `SUM_ROWS` rows for every task.
         unsafe {
             let dense = context
                 .map(data.buffer)
@@ -324,10 +331,14 @@ impl ConvolutionBackward {
 }
 
 impl Step for ConvolutionBackward {
-    fn run(&self, context: &Context<'_>) {
+    unsafe fn run(&self, context: &Context<'_>) {
         match &self.product {
-            Product::Tiles(group) => return winograd::backward(self, context, group),
-            Product::Together(sides, buffer) => return self.together(context, sides, *buffer),
+            // SAFETY: the caller's promise is the one that both ask for.
+            Product::Tiles(group) => return unsafe { winograd::backward(self, context, group) },
+            Product::Together(sides, buffer) => {
+                // SAFETY: as above.
+                return unsafe { self.together(context, sides, *buffer) };
+            }
             Product::Direct | Product::Apart(_) => {}
         }
         let tasks = context.batch * self.chunks.per_picture;

@@ -21,7 +21,9 @@ impl ConvolutionBackward {
         let g = &self.geometry;
         let (inputs, outputs) = (g.input.stride, g.output.stride);
         let pixels = last - first;
-        // SAFETY: as promised.
+        // SAFETY: scratch is the worker's own, as large as `scratch()` says: `size` pixels of the gradient and of the
+        // input, and what `sides` makes of them. Pixels `first` to `last` are within the picture, and no other chunk
+        // writes their gradient. The slot is this task's alone.
         unsafe {
             let gradient = context.scratch_map(worker);
             let values = gradient.add(self.chunks.size * outputs);

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod rounding;
+
+use rounding::{BOUNDS, Engine, bf16};
 use soup_cpu::reference::{self, Mode};
 use soup_cpu::{Inference, Isa, Options, Precision, Training};
 use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, NodeId, Role, Weights};
@@ -68,7 +71,7 @@ fn check(name: &str, graph: &Graph, batch: usize) {
     }
 }
 
-/// Checks everything and gives the bits of all gradients.
+/// Checks everything and gives the bits of all gradients. In bfloat16 the reference rounds where the engine does.
 fn check_on(
     name: &str,
     graph: &Graph,
@@ -76,12 +79,7 @@ fn check_on(
     (isa, precision): (Isa, Precision),
     threads: usize,
 ) -> Vec<u32> {
-    // How far single precision may be off, and how much farther bfloat16: eight bits of a value, rounded at
-    // every map, against 24.
-    let off = |single: f64, half: f64| match precision {
-        Precision::F32 => single,
-        Precision::Bf16 => half,
-    };
+    let single = precision == Precision::F32;
     let (seed, step) = (11, 3);
     let mut weights = weights(graph, seed);
     let images = pictures(graph, batch, seed);
@@ -93,33 +91,60 @@ fn check_on(
         ..Options::default()
     };
     let context = format!("{name}, {isa:?}, {precision:?}, {threads} threads");
+    let rounding = |training| Engine::new(graph, isa, training, &context);
+    let pass = |mode, rounding: &Engine| match precision {
+        Precision::F32 => reference::forward(graph, &weights, &images, batch, mode),
+        Precision::Bf16 => {
+            reference::forward_rounded(graph, &weights, &images, batch, mode, rounding)
+        }
+    };
+    // An output that is a map is rounded, too, where it is stored for the caller.
+    let rounded = |id: NodeId, values: &[f64]| -> Vec<f64> {
+        let round = !single && rounding(None).is_map(id);
+        let values = values.iter();
+        values.map(|&x| if round { bf16(x) } else { x }).collect()
+    };
 
     // Inference.
-    let expected = reference::forward(graph, &weights, &images, batch, Mode::Eval).unwrap();
+    let expected = pass(Mode::Eval, &rounding(None)).unwrap();
     let mut inference = Inference::new(graph, batch, &options).unwrap();
     inference.input_mut().copy_from_slice(&images);
     inference.load(weights.clone());
     inference.run();
-    for (index, id) in graph.outputs().iter().enumerate() {
-        let d = difference(inference.output(index), &expected.values[id.0]);
+    for (index, &id) in graph.outputs().iter().enumerate() {
+        let expected = rounded(id, &expected.values[id.0]);
+        let (d, most) = match precision {
+            Precision::F32 => (difference(inference.output(index), &expected), 2e-5),
+            Precision::Bf16 => (
+                distance(inference.output(index), &expected),
+                BOUNDS.outputs[1],
+            ),
+        };
         assert!(
-            d < off(2e-5, 2e-2),
+            d < most,
             "{context}: inference output {index} differs by {d}"
         );
     }
 
     // Training.
-    let expected =
-        reference::forward(graph, &weights, &images, batch, Mode::Train { seed, step }).unwrap();
     let mut training = Training::new(graph, batch, &options).unwrap();
     training.input_mut().copy_from_slice(&images);
     training.forward(&weights, seed, step);
+    let engine = rounding(Some(&training));
+    let expected = pass(Mode::Train { seed, step }, &engine).unwrap();
     let mut stream = Stream::new(seed, Purpose::Noise, 1, 0);
     let mut output_gradients = Vec::new();
-    for (index, id) in graph.outputs().iter().enumerate() {
-        let d = difference(training.output(index), &expected.values[id.0]);
+    for (index, &id) in graph.outputs().iter().enumerate() {
+        let expected = rounded(id, &expected.values[id.0]);
+        let (d, most) = match precision {
+            Precision::F32 => (difference(training.output(index), &expected), 5e-5),
+            Precision::Bf16 => (
+                distance(training.output(index), &expected),
+                BOUNDS.outputs[0],
+            ),
+        };
         assert!(
-            d < off(5e-5, 5e-2),
+            d < most,
             "{context}: training output {index} differs by {d}"
         );
         output_gradients.push(
@@ -128,11 +153,18 @@ fn check_on(
                 .collect::<Vec<f32>>(),
         );
     }
-    let exact: Vec<Vec<f64>> = output_gradients
-        .iter()
-        .map(|g| g.iter().map(|&x| f64::from(x)).collect())
+    let exact: Vec<Vec<f64>> = (output_gradients.iter().zip(graph.outputs()))
+        .map(|(g, &id)| {
+            let g: Vec<f64> = g.iter().map(|&x| f64::from(x)).collect();
+            rounded(id, &g)
+        })
         .collect();
-    let expected_gradients = reference::backward(graph, &weights, &expected, &exact).unwrap();
+    let expected_gradients = match precision {
+        Precision::F32 => reference::backward(graph, &weights, &expected, &exact),
+        Precision::Bf16 => reference::backward_rounded(graph, &weights, &expected, &exact, &engine),
+    };
+    let expected_gradients = expected_gradients.unwrap();
+    let bound = engine.gradient_bound();
     let given: Vec<&[f32]> = output_gradients.iter().map(Vec::as_slice).collect();
     let mut gradients = vec![0.0; graph.trainable_len()];
     training.backward(&weights, &given, &mut gradients);
@@ -145,13 +177,12 @@ fn check_on(
             &gradients[parameter.range()],
             &expected_gradients.trainable[parameter.range()],
         );
-        // Rounding to bfloat16 turns some rectifiers and maxima over: single values may be far off.
-        let d = match precision {
-            Precision::F32 => difference(got, expected),
-            Precision::Bf16 => distance(got, expected),
+        let (d, most) = match precision {
+            Precision::F32 => (difference(got, expected), 5e-4),
+            Precision::Bf16 => (distance(got, expected), bound),
         };
         assert!(
-            d < off(5e-4, 2.5e-1),
+            d < most,
             "{context}: gradient of {} differs by {d}",
             parameter.name()
         );
@@ -169,10 +200,7 @@ fn check_on(
     training.update_statistics(&mut weights);
     let buffers: Vec<f64> = expected.buffers.iter().map(|&x| f64::from(x)).collect();
     let d = difference(weights.buffers(), &buffers);
-    assert!(
-        d < off(1e-5, 1e-2),
-        "{context}: running statistics differ by {d}"
-    );
+    assert!(d < 1e-5, "{context}: running statistics differ by {d}");
     once.iter().map(|value| value.to_bits()).collect()
 }
 
