@@ -242,11 +242,11 @@ mod tests {
     use super::*;
 
     /// Regions of so many tasks, one after the other, with so many workers: every task runs once and is done, and what
-    /// it wrote is seen, when its region ends; workers end when they are told to, asleep or awake.
-    fn regions(workers: usize, tasks: &'static [usize]) {
+    /// it wrote is seen, when its region ends; workers end when they are told to, asleep or awake. Orders in which a thread
+    /// is stopped in mid-course more often than `stops` times are not looked at.
+    fn regions(workers: usize, tasks: &'static [usize], stops: usize) {
         let mut model = loom::model::Builder::new();
-        // Orders in which a thread is stopped in mid-course more often than that are not looked at.
-        model.preemption_bound = Some(3);
+        model.preemption_bound = Some(stops);
         model.check(move || {
             let shared = Arc::new(Handshake::new());
             let threads: Vec<_> = (1..=workers)
@@ -289,11 +289,16 @@ mod tests {
 
     #[test]
     fn one_worker_and_three_regions() {
-        regions(1, &[2, 1, 2]);
+        regions(1, &[2, 1, 2], 3);
+    }
+
+    #[test]
+    fn two_workers_and_two_regions() {
+        regions(2, &[2, 2], 2);
     }
 
     #[test]
     fn a_worker_that_nobody_calls_ends() {
-        regions(1, &[]);
+        regions(1, &[], 3);
     }
 }
