@@ -14,6 +14,7 @@
     reason = "kernels work on raw pointers into the plan's arena; each use states why it is sound"
 )]
 #![warn(clippy::undocumented_unsafe_blocks)]
+#![cfg_attr(soup_asan, allow(dead_code))]
 
 mod aligned;
 mod kernels;

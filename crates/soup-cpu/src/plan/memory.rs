@@ -23,10 +23,13 @@ pub(crate) struct Memory {
 /// Offsets are multiples of this many words: a cache line.
 const ALIGNMENT: usize = 16;
 
+/// Words behind every buffer that nobody may touch, where a sanitizer sees who does.
+pub(crate) const GAP: usize = if cfg!(soup_asan) { ALIGNMENT } else { 0 };
+
 impl Memory {
     /// A buffer of this many words that lives from the first to the last step that names it.
     pub(crate) fn buffer(&mut self, words: usize) -> Buffer {
-        self.sizes.push(words.next_multiple_of(ALIGNMENT));
+        self.sizes.push(words.next_multiple_of(ALIGNMENT) + GAP);
         self.pinned.push(false);
         Buffer(self.sizes.len() - 1)
     }
@@ -45,7 +48,7 @@ impl Memory {
 
     /// Words in a buffer.
     pub(crate) fn len(&self, buffer: Buffer) -> usize {
-        self.sizes[buffer.0]
+        self.sizes[buffer.0] - GAP
     }
 
     /// Gives every buffer its place: largest first, each at the lowest offset that is free while it
@@ -131,14 +134,14 @@ impl Memory {
         empty
     }
 
-    /// First and last step of a buffer that no more than these name.
-    #[cfg(test)]
-    pub(crate) fn life(&self, buffer: Buffer) -> Option<(usize, usize)> {
     /// Whether a buffer that was written before this step is in place when it begins.
     pub(crate) fn lasts(&self, buffer: Buffer, step: usize) -> bool {
         self.lives[buffer.0].is_some_and(|(first, last)| first < step && step <= last)
     }
 
+    /// First and last step of a buffer that no more than these name.
+    #[cfg(test)]
+    pub(crate) fn life(&self, buffer: Buffer) -> Option<(usize, usize)> {
         self.lives[buffer.0].filter(|_| !self.pinned[buffer.0])
     }
 }

@@ -1,5 +1,7 @@
 //! Running a plan: [`Training`] and [`Inference`].
 
+#[cfg(soup_asan)]
+mod guard;
 mod inference;
 #[cfg(test)]
 mod tests;
@@ -174,8 +176,6 @@ impl Runner {
         (seed, step): (u64, u32),
     ) {
         self.check(weights);
-        let context = Context {
-            memory: self.memory.start(),
         let gradients = gradients.map_or(std::ptr::null_mut(), |gradients| {
             assert_eq!(
                 gradients.len(),
@@ -184,6 +184,8 @@ impl Runner {
             );
             gradients.as_mut_ptr()
         });
+        let context = Context {
+            memory: self.memory.start(),
             offsets: &self.plan.memory.offsets,
             scratch: self.scratch.start(),
             scratch_stride: self.plan.scratch.next_multiple_of(16),
@@ -217,11 +219,15 @@ impl Runner {
                 }
             }
             let start = self.profile.is_some().then(Instant::now);
+            #[cfg(soup_asan)]
+            self.guard(index);
             // SAFETY: the context is this plan's: `new` took an arena of its `total` words and scratch of its `scratch` for
             // every thread of the pool, and asked whether the processor has the instruction set. Weights and gradients are
             // as long as the graph's, which is checked above, and both are borrowed until the last step; only callers that
             // run the backward half give gradients. They run the steps in order: loading, forward, backward.
             unsafe { self.plan.steps[index].run(&context) };
+            #[cfg(soup_asan)]
+            self.unguard();
             if self.poison {
                 for range in self.plan.memory.ending(index) {
                     self.memory.slice_mut(range.start, range.len()).fill(POISON);
