@@ -88,8 +88,9 @@ impl<'a> Engine<'a> {
                 .any(|&input| !is_kept(input) && self.is_approximate(input))
     }
 
-    /// How far gradients may be off.
+    /// How far gradients may be off, once the stored maps were looked at.
     pub fn gradient_bound(&self) -> f64 {
+        assert!(self.maps.get() > 1, "{}: no map was seen", self.context);
         BOUNDS.gradients[usize::from(self.maps.get() > 5)]
     }
 
