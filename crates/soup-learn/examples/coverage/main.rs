@@ -2,11 +2,13 @@
 //!
 //! ```sh
 //! cargo run --release -p soup-learn --example coverage -- 1000 > coverage.csv
+//! cargo run --release -p soup-learn --example coverage -- 1000 apart > apart.csv
 //! ```
 //!
 //! Draws so many tables of each law and size, and writes a line a law, size and score: the share of the
-//! tables whose score had an interval, and of these intervals the share that held the score of a large table
-//! of the same law. Tables are numbered from 0, so a second run writes the same bytes.
+//! tables whose score had an interval, and of these intervals the share that held the score of endlessly many
+//! pictures of the same law. With `apart`: how often one of two equal judges of the same pictures was called the
+//! better one. Tables are numbered from 0, so a second run writes the same bytes.
 #![allow(clippy::print_stdout)]
 
 mod law;
@@ -14,76 +16,107 @@ mod law;
 use std::collections::BTreeMap;
 use std::thread;
 
-use law::{Coverage, Judge, Law, coverage};
+use law::{Coverage, Judge, Law, coverage, told_apart};
 
-/// Cells of the table that stands for the truth.
-const TRUTH: usize = 4_000_000;
-/// Number of that table, far from all others.
-const TRUTHS: u64 = 1 << 40;
+/// Pictures of a table.
+const PICTURES: [usize; 4] = [100, 300, 1000, 5000];
 
 fn main() {
-    let sets: u64 = (std::env::args().nth(1).as_deref().unwrap_or("1000"))
-        .parse()
-        .unwrap_or(1000);
-    println!("judge,labels,base,pictures,score,truth,printed,held,above");
-    for judge in [
+    let mut arguments = std::env::args().skip(1);
+    let sets: u64 = arguments
+        .next()
+        .map_or(1000, |text| text.parse().unwrap_or(1000));
+    let laws = [
         Judge::Scores,
         Judge::Calibrated(1.0),
         Judge::Calibrated(1.8),
-    ] {
-        for (labels, common) in [(1, 0.0), (20, 0.3)] {
-            for base in [0.5, 0.1, 0.02, 0.005] {
-                let law = Law {
-                    base,
-                    labels,
-                    judge,
-                    common,
-                };
-                let truth = law.draw(TRUTH / labels, TRUTHS);
-                let truth = truth.table().evaluate();
-                let truths = serde_json::to_value(&truth).unwrap_or_default();
-                for pictures in [100, 300, 1000, 5000] {
-                    for (score, of) in many(&law, &truth, pictures, sets) {
-                        let Coverage { printed, above, .. } = of;
-                        println!(
-                            "{judge:?},{labels},{base},{pictures},{score},{:.4},{:.3},{:.3},{:.3}",
-                            truths[&score].as_f64().unwrap_or(f64::NAN),
-                            printed as f64 / sets as f64,
-                            of.share(),
-                            above as f64 / printed as f64,
-                        );
-                    }
+    ]
+    .into_iter()
+    .flat_map(|judge| {
+        let alike = |base| (base, base);
+        // The last is a long tail.
+        let bases = [0.5, 0.1, 0.02, 0.005].map(alike).into_iter();
+        let one = bases.clone().map(|bases| (1, 0.0, bases));
+        let many = bases.chain([(0.5, 0.005)]).map(|bases| (20, 0.3, bases));
+        let of = move |(labels, common, (base, last))| Law {
+            base,
+            last,
+            labels,
+            judge,
+            common,
+        };
+        one.chain(many).map(of)
+    });
+    if arguments.next().as_deref() == Some("apart") {
+        println!("judge,labels,base,last,pictures,alike,accuracy,exact_match,loss");
+        for law in laws {
+            for (pictures, alike) in PICTURES.into_iter().flat_map(|of| [(of, 0.5), (of, 0.9)]) {
+                let parts = on_every_core(sets, |numbers| {
+                    let all = (numbers.end - numbers.start) as f64;
+                    told_apart(&law, pictures, alike, numbers).map(|share| share * all)
+                });
+                let mut apart = [0.0; 3];
+                for part in parts {
+                    (apart.iter_mut().zip(part)).for_each(|(all, own)| *all += own / sets as f64);
                 }
+                let [accuracy, exact, loss] = apart;
+                println!(
+                    "{},{pictures},{alike},{accuracy:.3},{exact:.3},{loss:.3}",
+                    name(&law)
+                );
             }
         }
+        return;
     }
-}
-
-/// The coverage over all tables, on every core.
-fn many(
-    law: &Law,
-    truth: &soup_learn::metrics::Evaluation,
-    pictures: usize,
-    sets: u64,
-) -> BTreeMap<String, Coverage> {
-    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
-    thread::scope(|scope| {
-        let parts: Vec<_> = (0..threads)
-            .map(|part| sets * part / threads..sets * (part + 1) / threads)
-            .map(|numbers| scope.spawn(move || coverage(law, truth, pictures, numbers)))
-            .collect();
-        let mut all: BTreeMap<String, Coverage> = BTreeMap::new();
-        for part in parts {
-            let part = part
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            for (score, of) in part {
+    println!("judge,labels,base,last,pictures,score,truth,printed,held,above");
+    for law in laws {
+        let truth = law.truth();
+        for pictures in PICTURES {
+            let parts = on_every_core(sets, |numbers| coverage(&law, &truth, pictures, numbers));
+            let mut all: BTreeMap<String, Coverage> = BTreeMap::new();
+            for (score, of) in parts.into_iter().flatten() {
                 let all = all.entry(score).or_default();
                 all.printed += of.printed;
                 all.held += of.held;
                 all.above += of.above;
             }
+            for (score, of) in all {
+                println!(
+                    "{},{pictures},{score},{:.4},{:.3},{:.3},{:.3}",
+                    name(&law),
+                    truth[&score],
+                    of.printed as f64 / sets as f64,
+                    of.share(),
+                    of.above as f64 / of.printed as f64,
+                );
+            }
         }
-        all
+    }
+}
+
+fn name(law: &Law) -> String {
+    let Law {
+        judge,
+        labels,
+        base,
+        last,
+        ..
+    } = law;
+    format!("{judge:?},{labels},{base},{last}")
+}
+
+/// What `work` makes of the numbers of all tables, cut among the cores.
+fn on_every_core<T: Send>(sets: u64, work: impl Fn(std::ops::Range<u64>) -> T + Sync) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|part| sets * part / threads..sets * (part + 1) / threads)
+            .map(|numbers| scope.spawn(|| work(numbers)))
+            .collect();
+        let join = |part: thread::ScopedJoinHandle<'_, T>| {
+            part.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        parts.into_iter().map(join).collect()
     })
 }

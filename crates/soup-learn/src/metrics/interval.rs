@@ -14,6 +14,10 @@ pub struct Interval {
     pub high: f64,
 }
 
+/// Where one to three cases were seen, as many come with a chance of 5 % where these are expected (Poisson).
+const RARE: [f64; 3] = [0.0513, 0.3554, 0.8177];
+/// Trials above which these take the place of the ends of Wilson's interval.
+const FEW_TRIALS: f64 = 50.0;
 /// 97.5 % of a normal distribution lie below.
 const NORMAL: f64 = 1.959_963_984_540_054;
 
@@ -40,6 +44,21 @@ impl Interval {
         Self {
             low: within(middle - half),
             high: within(middle + half),
+        }
+    }
+
+    /// Wilson's interval, with wider ends where one to three cases were seen, or all but so many: there it would hold too
+    /// seldom (Brown, Cai and DasGupta, Statistical Science 2001, section 4.1.1).
+    fn of_trials(share: f64, size: f64) -> Self {
+        let wilson = Self::wilson(share, size, NORMAL);
+        let rare = |share: f64| {
+            let cases = (share * size).round();
+            let is_rare = size > FEW_TRIALS && (1.0..=3.0).contains(&cases);
+            is_rare.then(|| RARE[cases as usize - 1] / size)
+        };
+        Self {
+            low: rare(share).map_or(wilson.low, |low| low.min(wilson.low)),
+            high: rare(1.0 - share).map_or(wilson.high, |low| wilson.high.max(1.0 - low)),
         }
     }
 }
@@ -253,23 +272,31 @@ impl Influence {
     /// The interval of a score from 0 to 1: Wilson's, for as many trials as would make the score vary as
     /// it does (Korn and Graubard, Survey Methodology 1998).
     pub(super) fn share_interval(&self) -> Interval {
-        self.interval(f64::INFINITY, NORMAL)
+        let middle = self.middle();
+        Interval::of_trials(middle, self.trials(middle)).holding(self.value)
     }
 
-    /// The interval of an average precision. A few positives among the negatives carry all that is known of
-    /// how far it varies: Student's quantile, and never more trials than two a positive.
-    pub(super) fn precision_interval(&self) -> Interval {
-        self.interval(2.0 * self.size, self.student())
+    /// The interval of an average precision; none of a perfect one, where nothing shows how far it varies.
+    ///
+    /// A few positives among the negatives carry all that is known of how far it varies: Student's quantile.
+    /// It stands for no more trials than positives, the lower the score, and for the more the nearer it is to
+    /// 1: a positive that ranks below a few of the negatives still has a precision near 1.
+    pub(super) fn precision_interval(&self) -> Option<Interval> {
+        if self.value >= 1.0 {
+            return None;
+        }
+        let middle = self.middle();
+        let size = self.trials(middle).min(self.size / (1.0 - middle));
+        Some(Interval::wilson(middle, size, self.student()).holding(self.value))
     }
 
-    fn interval(&self, most: f64, quantile: f64) -> Interval {
-        let (middle, variance) = (self.middle(), self.variance());
-        let size = if variance > 0.0 && middle > 0.0 && middle < 1.0 {
-            (middle * (1.0 - middle) / variance).min(most)
-        } else {
-            self.size
-        };
-        Interval::wilson(middle, size, quantile).holding(self.value)
+    /// The number of trials that would make a share vary as much.
+    fn trials(&self, middle: f64) -> f64 {
+        let variance = self.variance();
+        match variance > 0.0 && middle > 0.0 && middle < 1.0 {
+            true => middle * (1.0 - middle) / variance,
+            false => self.size,
+        }
     }
 
     /// The interval of a mean of positive values, by its logarithm, as it is the higher the further it may

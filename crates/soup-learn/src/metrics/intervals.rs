@@ -7,14 +7,10 @@ use serde::Serialize;
 use super::interval::{Influence, Interval};
 use super::table::{RowMetric, Table};
 
-/// A share of fewer cases of a label (or of all labels, for scores over all cells) has no interval: a
-/// case more or less would move it by a fifth.
-const FEWEST: usize = 5;
-/// A label with fewer positives has no interval of its average precision: too few of its ranks are seen to
-/// tell how they vary.
-const FEWEST_RANKED: usize = 20;
-/// A mean loss of fewer positives has none: the losses of positives are rare and large.
-const FEWEST_LOST: usize = 10;
+/// A score of fewer cases of a label (or of all labels, for scores over all cells) has no interval: they do not tell
+/// how far it varies, and average precisions of few positives lie above the truth. With fewer, intervals do not hold
+/// as often as they say (`records/2026-11-30-intervals`).
+const FEWEST: usize = 12;
 /// Labels that a reason names.
 const NAMED: usize = 5;
 
@@ -170,19 +166,24 @@ impl Table<'_> {
                 }
                 None => interval(),
             };
+        let ranked = Influence::mean_of((0..labels).filter_map(|label| {
+            let cells = self.column(label);
+            let cells: Vec<_> = cells.map(|cell| (cell.probability, cell.present)).collect();
+            Influence::average_precision(&cells)
+        }));
+        let few_ranks = present.each(FEWEST).or_else(|| {
+            let is_perfect = ranked.as_ref().is_some_and(|ranked| ranked.value >= 1.0);
+            is_perfect.then(|| {
+                "every picture with a label ranks above all without it, so nothing shows how far it varies".to_owned()
+            })
+        });
         let share = |influence: Influence| Some(influence.share_interval());
         let rare = || present.each(FEWEST);
         Intervals {
             accuracy: Interval::of_shares(&self.row_values(RowMetric::Accuracy)),
             exact_match: Interval::of_shares(&self.row_values(RowMetric::ExactMatch)),
-            mean_average_precision: unless("mAP", present.each(FEWEST_RANKED), &|| {
-                let labels = (0..labels).filter_map(|label| {
-                    let cells = self.column(label);
-                    let cells: Vec<_> =
-                        cells.map(|cell| (cell.probability, cell.present)).collect();
-                    Influence::average_precision(&cells)
-                });
-                Some(Influence::mean_of(labels)?.precision_interval())
+            mean_average_precision: unless("mAP", few_ranks, &|| {
+                ranked.as_ref()?.precision_interval()
             }),
             class_precision: unless("CP", yes.each(FEWEST), &|| {
                 share(by_label(Cells::precision)?)
@@ -195,7 +196,7 @@ impl Table<'_> {
             overall_precision: unless("OP", yes.together(FEWEST), &|| share(all.precision())),
             overall_recall: unless("OR", present.together(FEWEST), &|| share(all.recall())),
             overall_f1: unless("OF1", present.together(FEWEST), &|| share(all.f1())),
-            loss: unless("loss", present.together(FEWEST_LOST), &|| {
+            loss: unless("loss", present.together(FEWEST), &|| {
                 Some(Influence::mean(&self.row_values(RowMetric::Loss)).positive_interval())
             }),
             missing,

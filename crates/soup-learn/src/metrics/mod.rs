@@ -26,17 +26,19 @@
 //!   average precision of a label is its share of positives (all ties).
 //! * 0/1 answers may be given as probabilities; the average precision then has two steps only, and
 //!   the loss of a wrong cell is `-ln(2^-52)`, about 36, as with scikit-learn's `log_loss`.
-
 //!
 //! # Intervals
 //! An interval is for the score that all pictures of the same kind would give, of which those at hand are
 //! a sample. It comes from how each picture moves the score (infinitesimal jackknife; for average
 //! precision each picture is left out in turn), so a label that is on three pictures of a thousand is not
 //! lost by chance as in bootstrap samples, where the score may fall outside its own interval. Shares get
-//! Wilson's interval for as many trials as their variance stands for, average precisions Student's
-//! quantile beside that, the loss an interval of its logarithm, and what few positives distort (F1,
-//! average precision) is taken out. Where too few cases tell how far a score varies there is no
-//! interval and [`Intervals::missing`] says why. `examples/coverage` simulates how often the intervals hold the truth.
+//! Wilson's interval for as many trials as their variance stands for, with wider ends where one to three cases
+//! were seen; average precisions Student's quantile beside that, the loss an interval of its logarithm, and what
+//! few positives distort (F1, average precision) is taken out. Where fewer than twelve cases tell how far a score varies
+//! there is no interval and [`Intervals::missing`] says why.
+//!
+//! `examples/coverage` simulates how often the intervals hold the truth; `records/2026-11-30-intervals` says how often
+//! they did.
 
 mod average_precision;
 mod evaluation;
