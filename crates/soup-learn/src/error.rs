@@ -65,6 +65,14 @@ pub enum Error {
     /// Training no longer makes numbers.
     #[error("{0}")]
     Diverged(Box<Divergence>),
+    /// Folds of several no longer make numbers; the others are trained.
+    #[error("{}", of_several(.diverged, .trained))]
+    SomeDiverged {
+        /// Those that diverged.
+        diverged: Vec<Divergence>,
+        /// The others that were asked for, counted from 0.
+        trained: Vec<usize>,
+    },
     /// What a network says of a picture is no number.
     #[error(
         "{model}: what it says of picture {picture} is no number or infinite: its weights are too large, or damaged; take \
@@ -85,6 +93,28 @@ pub enum Error {
         /// Where the run will go on.
         checkpoint: PathBuf,
     },
+}
+
+/// Which folds diverged, a line each, and what became of the others.
+fn of_several(diverged: &[Divergence], trained: &[usize]) -> String {
+    let all = diverged.len() + trained.len();
+    let mut text = format!("{} of {all} folds diverged", diverged.len());
+    if !trained.is_empty() {
+        let trained: Vec<String> = trained.iter().map(ToString::to_string).collect();
+        let (plural, are) = if trained.len() == 1 {
+            ("", "is")
+        } else {
+            ("s", "are")
+        };
+        text.push_str(&format!(
+            "; fold{plural} {} {are} trained to the end",
+            trained.join(", ")
+        ));
+    }
+    for found in diverged {
+        text.push_str(&format!("\n  {found}"));
+    }
+    text
 }
 
 /// The kinds of failure that a caller tells apart, e.g. by its exit code.
@@ -119,6 +149,7 @@ impl Error {
             | Self::Graph(_)
             | Self::Rewrite(_)
             | Self::Diverged(_)
+            | Self::SomeDiverged { .. }
             | Self::NoAnswer { .. } => ErrorKind::Failed,
         }
     }

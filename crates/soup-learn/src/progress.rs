@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::runs::EpochRecord;
+use crate::trainer::Divergence;
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub enum Event<'a> {
         /// Optimiser steps that the schedule was laid out for.
         planned: u64,
     },
+    /// One of several folds no longer makes numbers; the others go on.
+    FoldDiverged(&'a Divergence),
     /// A checkpoint was written.
     Checkpoint(&'a Path),
     /// A fold is over (or was, before this process began).

@@ -9,7 +9,7 @@ use soup_learn::Error;
 use soup_learn::config::Config;
 use soup_learn::metrics::{Interval, RowMetric, Table};
 use soup_learn::runs::{EpochRecord, RunDirectory};
-use soup_learn::trainer::OutOfFold;
+use soup_learn::trainer::{Divergence, OutOfFold};
 use soup_learn::views::Views;
 
 /// What a run says of itself, without its pictures.
@@ -27,6 +27,8 @@ pub struct Run {
     pub folds: usize,
     /// Folds that are trained to their end.
     pub trained: Vec<usize>,
+    /// Folds that diverged, where and how.
+    pub diverged: Vec<Divergence>,
     /// The views that `soup tta` kept, if any; or why they cannot be read.
     pub views: Option<Result<Views, String>>,
     /// What `soup decide` fitted, if it did; or why it cannot be read.
@@ -58,13 +60,14 @@ impl Run {
         let directory = RunDirectory::at(path);
         let config = directory.config()?;
         let mut epochs = Vec::new();
-        let mut trained = Vec::new();
+        let (mut trained, mut diverged) = (Vec::new(), Vec::new());
         for fold in directory.folds()? {
             let files = directory.fold(fold);
             epochs.extend(files.metrics()?);
             if files.file("valid.npy").is_file() {
                 trained.push(fold);
             }
+            diverged.extend(Divergence::read(&files)?);
         }
         let folds_file = directory.file("folds.json");
         let folds = if config.data.only_composed() {
@@ -88,6 +91,7 @@ impl Run {
             epochs,
             folds,
             trained,
+            diverged,
         })
     }
 
@@ -113,6 +117,11 @@ impl Run {
         let mut folds: Vec<usize> = self.epochs.iter().map(|record| record.fold).collect();
         folds.dedup();
         folds
+    }
+
+    /// Where and how a fold diverged, if it did.
+    pub fn divergence(&self, fold: usize) -> Option<&Divergence> {
+        self.diverged.iter().find(|found| found.fold == fold)
     }
 
     /// Seconds of training and validation, in all folds.

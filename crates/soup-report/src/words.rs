@@ -1,5 +1,7 @@
 //! What pages say, in English and Korean.
 
+use soup_learn::trainer::Divergence;
+
 /// The words that the live page shares with the report, and its own. Sentences whose order differs are
 /// functions.
 #[allow(missing_docs, reason = "the words say what they are")]
@@ -78,6 +80,9 @@ pub struct LiveWords {
     pub no_epoch: &'static str,
     pub ended: &'static str,
     pub quiet: &'static str,
+    /// That a fold diverged, where, and what to do.
+    pub diverged: fn(&Divergence) -> String,
+    pub is_diverged: &'static str,
     /// Folds in training, in words: `fold 0: epoch 3 of 25`.
     pub trains: fn(&str) -> String,
     /// Epochs done, of how many, by fold.
@@ -162,6 +167,8 @@ pub static ENGLISH: Words = Words {
         no_epoch: "no epoch yet",
         ended: "Ended: every fold is trained.",
         quiet: "Nothing is being written. soup train with the same --out goes on.",
+        diverged: |found| format!("Diverged: {found}."),
+        is_diverged: "diverged",
         trains: |folds| format!("Training. {folds}"),
         progress: |fold, done, of| match of {
             Some(of) => format!("Fold {fold}: {done} of {of} epochs."),
@@ -257,6 +264,25 @@ pub static KOREAN: Words = Words {
         no_epoch: "아직 끝난 에포크 없음",
         ended: "끝났습니다. 모든 폴드가 학습되었습니다.",
         quiet: "지금은 아무것도 기록되지 않습니다. 같은 --out으로 soup train을 실행하면 이어집니다.",
+        diverged: |found| {
+            let Divergence {
+                fold, epoch, step, ..
+            } = found;
+            let bf16 = match found.in_bf16 {
+                true => ", 또는 model.precision=f32로 학습하세요",
+                false => "",
+            };
+            let kept = match found.best_epoch {
+                Some(best) => format!("에포크 {best}의 가장 좋은 가중치는 남아 있습니다."),
+                None => "그 전에 끝난 에포크는 없습니다.".to_owned(),
+            };
+            format!(
+                "발산: 폴드 {fold}, 에포크 {epoch}, 스텝 {step}에서 학습이 멈췄습니다 ({}). {kept} 새 실행(--out)에서 \
+                 train.rate를 낮추거나 train.clip_norm=1로 기울기를 제한하세요{bf16}.",
+                found.what
+            )
+        },
+        is_diverged: "발산",
         trains: |folds| format!("학습 중입니다. {folds}"),
         progress: |fold, done, of| match of {
             Some(of) => format!("폴드 {fold}: 에포크 {of}개 중 {done}개 완료."),

@@ -102,6 +102,10 @@ impl Progress for TrainingProgress {
             }
             Event::EpochFinished(record) => self.note(&epoch_line(record)),
             Event::Checkpoint(_) => {}
+            Event::FoldDiverged(found) => self.note(&format!(
+                "fold {} diverged in epoch {}, step {}: {}",
+                found.fold, found.epoch, found.step, found.what
+            )),
             Event::CutShort {
                 fold,
                 steps,

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_learn::sweeps::{Ranking, SweepDirectory};
+use soup_learn::trainer::Divergence;
 use soup_report::judged::Wanted;
 use soup_report::pages::{Shown, of_runs, of_sweep};
 use soup_report::{Judged, Run};
@@ -52,6 +53,15 @@ struct Facts {
     paths: Vec<PathBuf>,
     /// Runs whose predictions could not be shown, and why.
     not_judged: Vec<NotJudged>,
+    /// Folds that diverged.
+    diverged: Vec<Diverged>,
+}
+
+#[derive(Serialize)]
+struct Diverged {
+    run: PathBuf,
+    #[serde(flatten)]
+    how: Divergence,
 }
 
 #[derive(Serialize)]
@@ -69,7 +79,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         _ => return Err(Usage("name the page of several runs with --out FILE".into()).into()),
     };
     let file = Output::new(&out, "--out", &["html", "htm"])?;
-    let mut not_judged = Vec::new();
+    let (mut not_judged, mut diverged) = (Vec::new(), Vec::new());
     let (of, page) = match &paths[..] {
         [one] if is_sweep(one) => {
             let (ranking, file) = Ranking::read(&SweepDirectory::at(one))?;
@@ -85,6 +95,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
                 .into());
             }
             let runs = read(arguments, console, &mut not_judged)?;
+            for Shown { run, .. } in &runs {
+                for how in run.diverged.clone() {
+                    console.warn(&format!("{}: {how}", run.path.display()));
+                    let run = run.path.clone();
+                    diverged.push(Diverged { run, how });
+                }
+            }
             ("runs", of_runs(&runs)?)
         }
     };
@@ -96,6 +113,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         of,
         paths: paths.clone(),
         not_judged,
+        diverged,
     };
     file.report(facts, text)
 }

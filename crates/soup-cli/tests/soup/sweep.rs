@@ -304,3 +304,38 @@ fn shipped_sweeps_begin() {
         assert!(facts["candidates"].as_array().unwrap().len() >= 8, "{name}");
     }
 }
+
+#[test]
+fn a_trial_that_diverges_is_recorded_and_the_sweep_goes_on() {
+    let place = Place::new("sweep_diverged");
+    let sweep = TINY.replace("seeds = 2", "seeds = 1").replace(
+        "'train.epochs=4'",
+        "'train.epochs=4', 'schedule.kind=step', 'schedule.step_size=1'",
+    );
+    let (options, _) = sweep.split_once("[[option]]").unwrap();
+    let option = "[[option]]\nkey = 'schedule.gamma'\nvalues = [1e20, 0.5]\n";
+    place.write("sweep.toml", format!("{options}{option}"));
+    let facts = place.json("sweep sweep.toml --out s");
+    let candidates = facts["candidates"].as_array().unwrap();
+    assert_eq!(candidates.len(), 2);
+    let of = |gamma: &str| {
+        let is = |row: &&Value| row["values"].to_string().contains(gamma);
+        candidates
+            .iter()
+            .find(is)
+            .unwrap_or_else(|| panic!("{facts}"))
+    };
+    let failure = of("100000000000000000000")["failure"].as_str().unwrap();
+    for part in ["fold 0, epoch 2", "lower train.rate"] {
+        assert!(failure.contains(part), "{failure}");
+    }
+    assert!(
+        of("100000000000000000000")["score"].is_null() && of("0.5")["score"].is_number(),
+        "{facts}"
+    );
+    assert!(of("0.5")["failure"].is_null(), "{facts}");
+    // The next process goes on with what is written and trains nothing again.
+    let before = finished(&place, "s");
+    place.json("sweep s");
+    assert_eq!(finished(&place, "s"), before);
+}

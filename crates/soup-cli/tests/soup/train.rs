@@ -228,3 +228,67 @@ fn interrupted_it_keeps_what_is_done() {
         assert!(model(run) == model("whole"));
     }
 }
+
+/// What a process that saw a fold diverge wrote down.
+const DIVERGED: &str = "{\"fold\":0,\"epoch\":2,\"step\":3,\"what\":\"the loss is NaN\",\"best_epoch\":1,\"in_bf16\":false}\n";
+
+#[test]
+fn a_fold_that_diverged_ends_no_other_and_is_shown_everywhere() {
+    let place = Place::new("train_diverged");
+    place.json(
+        "compose --count 32 --out set compose.width=64 compose.height=64 compose.side=[8,20]",
+    );
+    place.json("pack --data set --out pack");
+    place.write("run/fold0/diverged.json", DIVERGED);
+    let train = "train --preset quick --data pack --out run folds.k=2 data.compose_share=0 \
+        model.name=repvgg_nano train.batch=8 train.epochs=1";
+    // Again the same: nothing is forgotten and nothing trained twice.
+    for _ in 0..2 {
+        let said = place.failure(1, train);
+        for part in [
+            "1 of 2 folds diverged; fold 1 is trained to the end",
+            "fold 0, epoch 2, step 3: the loss is NaN",
+            "lower train.rate",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    assert!(place.path("run/fold1/model.safetensors").is_file());
+    assert!(!place.path("run/fold0/model.safetensors").exists());
+    assert_eq!(place.json("evaluate run")["pictures"], 16);
+    // One fold alone says it as it is.
+    let said = place.failure(1, &format!("{train} --fold 0"));
+    assert!(
+        !said.contains("of 2 folds") && said.contains("fold 0, epoch 2"),
+        "{said}"
+    );
+
+    let said = place.soup("report run");
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("fold 0, epoch 2, step 3: the loss is NaN"),
+        "{}",
+        said.stderr
+    );
+    let page = place.read("run/report.html");
+    assert!(page.contains("Diverged: fold 0, epoch 2, step 3: the loss is NaN"));
+    assert!(page.contains("lower train.rate"));
+    let facts = place.json("report run");
+    assert_eq!(
+        (&facts["diverged"][0]["run"], &facts["diverged"][0]["step"]),
+        (&"run".into(), &3.into())
+    );
+
+    let (mut child, address, mut log) = crate::serve::start(&place, "watch run --port 0");
+    let page = crate::watch::get(&address, "/");
+    assert!(page.contains("Diverged: fold 0, epoch 2, step 3"), "{page}");
+    assert!(!page.contains("Training."), "{page}");
+    let page = crate::watch::get(&address, "/?language=ko");
+    assert!(page.contains("폴드 0, 에포크 2, 스텝 3"), "{page}");
+    crate::serve::signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut log, &mut said).unwrap();
+    assert!(said.contains("fold 0, epoch 2, step 3"), "{said}");
+}

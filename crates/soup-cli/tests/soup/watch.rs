@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::place::Place;
 use crate::serve::{signal, start, trained};
 
-fn get(address: &str, path: &str) -> String {
+pub fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();

@@ -106,8 +106,11 @@ impl Divergence {
         }
     }
 
-    /// What an earlier process wrote down.
-    pub(super) fn read(directory: &FoldDirectory) -> Result<Option<Self>, Error> {
+    /// What the process that trained a fold wrote down, if it diverged.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the file is damaged, [`Error::File`].
+    pub fn read(directory: &FoldDirectory) -> Result<Option<Self>, Error> {
         let path = directory.file(FILE);
         let Some(text) = files::read_text(&path)? else {
             return Ok(None);

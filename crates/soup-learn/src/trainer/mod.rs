@@ -82,7 +82,8 @@ pub struct TrainSummary {
 }
 
 /// Trains the folds that were asked for, one after the other, or goes on where an earlier process
-/// was ended. Opens the data that the settings name.
+/// was ended. Opens the data that the settings name. Where one of several folds diverges, the others are trained
+/// all the same, and [`Error::SomeDiverged`] says which did.
 ///
 /// `stop` ends the training after the step at hand: a checkpoint is written and
 /// [`Error::Interrupted`] is given.
@@ -141,8 +142,9 @@ pub fn train_on(
     sources::refuse_other(&run, data.fingerprint)?;
     heal_metrics(&run)?;
     let table = data.table(stop)?;
-    let mut folds = Vec::new();
-    for fold in wanted(request.folds.as_deref(), data.held_out_rows.len())? {
+    let (mut folds, mut diverged) = (Vec::new(), Vec::new());
+    let wanted = wanted(request.folds.as_deref(), data.held_out_rows.len())?;
+    for &fold in &wanted {
         let work = Fold {
             config,
             data,
@@ -155,8 +157,23 @@ pub fn train_on(
             stop,
             fold,
         };
-        folds.push(work.train(progress)?);
+        match work.train(progress) {
+            Ok(summary) => folds.push(summary),
+            // The other folds know nothing of it.
+            Err(Error::Diverged(found)) if wanted.len() > 1 => {
+                progress.event(&Event::FoldDiverged(&found));
+                diverged.push(*found);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
         out_of_fold::assemble(&run, data, &table)?;
+    }
+    if !diverged.is_empty() {
+        return Err(Error::SomeDiverged {
+            diverged,
+            trained: folds.iter().map(|summary| summary.fold).collect(),
+        });
     }
     let (out_of_fold, out_of_fold_images) = out_of_fold::evaluate(&run, data, &table)?;
     Ok(TrainSummary {

@@ -21,12 +21,13 @@ pub use parts::{PARTS, Part};
 /// Lines of the log that are shown.
 const LOG_LINES: usize = 12;
 /// Files of a fold that are written while it trains.
-const SIGNS: [&str; 5] = [
+const SIGNS: [&str; 6] = [
     "last.ckpt",
     "metrics.jsonl",
     "log.txt",
     "sessions.jsonl",
     "plan.json",
+    "diverged.json",
 ];
 /// A fold that is silent for less than this may still be measuring, or looking at held-out pictures.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -131,10 +132,23 @@ impl Now {
         self.folds.len() >= self.run.folds && self.folds.iter().all(|(_, at)| at.is_done())
     }
 
+    /// Folds that are neither at their end nor diverged, and where they stand.
+    pub fn training(&self) -> impl Iterator<Item = &(usize, Standing)> {
+        let is_open =
+            |(fold, at): &&(usize, Standing)| !at.is_done() && self.run.divergence(*fold).is_none();
+        self.folds.iter().filter(is_open)
+    }
+
+    /// Whether nothing is left to train, and something diverged.
+    pub fn is_diverged(&self) -> bool {
+        let is_begun = self.folds.len() >= self.run.folds;
+        !self.run.diverged.is_empty() && is_begun && self.training().next().is_none()
+    }
+
     /// Seconds until the folds that were begun end, at the pace of their epochs.
     pub fn seconds_left(&self) -> Option<f64> {
         let mut left = 0.0;
-        for (fold, at) in &self.folds {
+        for (fold, at) in self.training() {
             let own: Vec<f64> = self.run.of_fold(*fold).map(|of| of.seconds).collect();
             let missing = at.epochs?.saturating_sub(at.done) as f64;
             if missing > 0.0 && own.is_empty() {

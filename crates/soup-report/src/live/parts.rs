@@ -75,15 +75,19 @@ impl Part {
 fn status(now: &Now, words: &Words) -> Markup {
     let live = &words.live;
     let sentence = if now.is_ended() {
-        live.ended.to_owned()
+        Some(live.ended.to_owned())
+    } else if now.is_diverged() {
+        None
     } else if now.is_quiet {
-        live.quiet.to_owned()
+        Some(live.quiet.to_owned())
     } else {
-        let begun = now.folds.iter().filter(|(_, at)| !at.is_done());
-        let begun = begun.map(|(fold, at)| (live.progress)(*fold, at.done, at.epochs));
-        (live.trains)(&begun.collect::<Vec<_>>().join(" "))
+        let begun = (now.training()).map(|(fold, at)| (live.progress)(*fold, at.done, at.epochs));
+        Some((live.trains)(&begun.collect::<Vec<_>>().join(" ")))
     };
-    html! { p { (sentence) } }
+    html! {
+        @if let Some(sentence) = sentence { p { (sentence) } }
+        @for found in &now.run.diverged { p.note { ((live.diverged)(found)) } }
+    }
 }
 
 fn facts(now: &Now, words: &Words) -> Markup {
@@ -129,6 +133,7 @@ fn facts(now: &Now, words: &Words) -> Markup {
 }
 
 fn folds(now: &Now, words: &Words) -> Markup {
+    let live = &words.live;
     let best = now.run.best();
     let rows: Vec<Vec<String>> = (now.folds.iter())
         .map(|(fold, at)| {
@@ -145,6 +150,7 @@ fn folds(now: &Now, words: &Words) -> Markup {
                 figure(best.map(|record| record.valid_loss)),
                 figure(best.map(|record| record.valid_map)),
                 match (at.is_done(), at.loss) {
+                    _ if now.run.divergence(*fold).is_some() => live.is_diverged.to_owned(),
                     (false, Some(loss)) if at.step > 0 => format!(
                         "{}, {} {}",
                         (words.live.step)(at.step, at.epoch_steps),

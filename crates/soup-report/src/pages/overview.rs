@@ -11,6 +11,7 @@ pub(super) fn section(shown: &Shown) -> Markup {
     html! {
         p { (what(shown)) }
         (cards(&facts(shown)))
+        @for found in &run.diverged { p.note { "Diverged: " (found) "." } }
         @if let Err(reason) = &shown.judged {
             p.note { "The predictions of held-out pictures are not shown: " (reason) }
         } @else if run.trained.len() < run.folds {
@@ -180,10 +181,10 @@ fn folds(run: &Run) -> Markup {
                 duration(own.iter().map(|record| record.seconds).sum()),
                 mean(own.iter().map(|record| record.images_per_second))
                     .map_or("-".into(), |speed| format!("{speed:.0}")),
-                if run.trained.contains(&fold) {
-                    "ended"
-                } else {
-                    "not ended"
+                match (run.divergence(fold), run.trained.contains(&fold)) {
+                    (Some(_), _) => "diverged",
+                    (None, true) => "ended",
+                    (None, false) => "not ended",
                 }
                 .to_owned(),
             ]

@@ -104,6 +104,7 @@ mod tests {
         };
         Drawn {
             name: String::new(),
+            diverged: Vec::new(),
             english: parts(status),
             korean: parts(""),
         }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use soup_report::live::{Live, Look, Looked, PARTS, Part};
+use soup_report::live::{Live, Look, Looked, PARTS, Part, State};
 use soup_report::words::{ENGLISH, KOREAN, Words};
 use tokio::{
     net,
@@ -56,6 +56,8 @@ struct Watched {
 #[derive(Debug, PartialEq)]
 struct Drawn {
     name: String,
+    /// Which folds diverged, for the terminal.
+    diverged: Vec<String>,
     english: Vec<(Part, String)>,
     korean: Vec<(Part, String)>,
 }
@@ -71,6 +73,10 @@ impl Drawn {
         Self {
             english: draw(&ENGLISH),
             korean: draw(&KOREAN),
+            diverged: match &live.state {
+                State::There(now) => now.run.diverged.iter().map(ToString::to_string).collect(),
+                _ => Vec::new(),
+            },
             name: live.name,
         }
     }
@@ -152,6 +158,7 @@ impl Watcher {
     pub fn run(self) -> Result<(), ServeError> {
         let runtime = connections::runtime()?;
         let watched = self.watched;
+        say_diverged(&[], &watched.drawn.borrow().diverged);
         runtime.block_on(async {
             let listener = net::TcpListener::from_std(self.listener)?;
             tokio::spawn(follow(Arc::clone(&watched)));
@@ -181,10 +188,18 @@ impl Watched {
         self.drawn.send_if_modified(|last| {
             let is_new = **last != drawn;
             if is_new {
+                say_diverged(&last.diverged, &drawn.diverged);
                 *last = Arc::new(drawn);
             }
             is_new
         });
+    }
+}
+
+/// Says on the terminal which folds diverged since it was looked at last.
+fn say_diverged(before: &[String], now: &[String]) {
+    for found in now.iter().filter(|found| !before.contains(found)) {
+        tracing::warn!("{found}");
     }
 }
 
