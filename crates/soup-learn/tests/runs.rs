@@ -382,9 +382,18 @@ fn a_loss_that_is_no_number_ends_the_run_with_advice() {
         "schedule.kind=constant",
     ];
     let error = run(&path, &overrides, &data.borrow()).unwrap_err();
-    assert!(matches!(error, Error::Diverged(_)), "{error}");
     let text = error.to_string();
-    assert!(text.starts_with("fold 0, epoch 1, step "), "{text}");
+    let Error::SomeDiverged { diverged, trained } = error else {
+        panic!("{text}");
+    };
+    // The first fold does not end the second.
+    let folds: Vec<usize> = diverged.iter().map(|found| found.fold).collect();
+    assert_eq!((folds, trained), (vec![0, 1], vec![]));
+    assert!(
+        text.starts_with("2 of 2 folds diverged\n  fold 0, epoch 1, step "),
+        "{text}"
+    );
+    assert!(text.contains("\n  fold 1, epoch 1, step "), "{text}");
     assert!(text.contains("no epoch was finished before"), "{text}");
     assert!(text.contains("lower train.rate"), "{text}");
     assert!(!path.join("fold0/model.safetensors").exists());
@@ -409,6 +418,7 @@ fn a_run_that_diverges_says_where_and_keeps_the_last_good_weights() {
         let train = || {
             let asked = TrainRequest {
                 network: None,
+                folds: Some(vec![0]),
                 ..request(&path, &overrides)
             };
             let error = train_on(&asked, &data.borrow(), &mut (), &NEVER).unwrap_err();
