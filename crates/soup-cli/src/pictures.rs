@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use soup_data::dataset::{Columns, Dataset, LabelTable, Reading, SampleRange};
+use soup_data::glyphs::GlyphSpec;
 use soup_data::pack::Pack;
 use soup_data::problems::Problems;
 use soup_data::{Error, Examples, PictureShape};
@@ -59,6 +60,28 @@ pub fn say_what_was_found(
     }
     if !left.is_empty() {
         console.warn(&left.sentence(dataset.len()));
+    }
+    Ok(())
+}
+
+/// Says what folders of glyphs hold beside glyphs; an error where that may be pictures and `strict` was asked for.
+pub fn say_what_glyphs_leave_out(
+    glyphs: &GlyphSpec,
+    is_strict: bool,
+    console: Console,
+) -> Result<(), Error> {
+    for (path, found, left) in glyphs.left_out()? {
+        if is_strict {
+            let hint = "convert, unpack, move them into a label's folder or remove them, or do without --strict";
+            if let Some(error) = left.problem(&path, found, hint) {
+                return Err(error);
+            }
+        }
+        console.warn(&format!(
+            "glyphs in {}: {}",
+            path.display(),
+            left.sentence(found)
+        ));
     }
     Ok(())
 }

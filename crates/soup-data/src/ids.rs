@@ -10,6 +10,8 @@
 //! * leading zeros and a float's `.0` of whole numbers (`0`, `00000`, `0.0`);
 //! * the two Unicode forms of one letter (NFC, NFD), and spaces around the id.
 //!
+//! Names of labels have no folders or numbers: of them only the Unicode form is overlooked ([`is_same_name`]).
+//!
 //! Of several candidates the one that differs in fewer ways wins; where none does, nothing is guessed:
 //! the id is [`Fault::Several`]. Two ids that lead to one row are [`Fault::Twice`]. What was overlooked is
 //! for people to know: [`Meeting::note`] says it in a line.
@@ -332,6 +334,23 @@ impl<'a> Id<'a> {
     }
 }
 
+/// Whether two names of labels are one: their Unicode forms (NFC, NFD) are overlooked, nothing else.
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    one == other || composed(one) == composed(other)
+}
+
+/// Whether these are the same names of labels in the same order.
+pub fn are_same_names(ours: &[String], theirs: &[String]) -> bool {
+    let mut pairs = ours.iter().zip(theirs);
+    ours.len() == theirs.len() && pairs.all(|(one, other)| is_same_name(one, other))
+}
+
+/// Where a name of a label stands among others: as it is, or in the other Unicode form.
+pub fn place_of_name(names: &[String], name: &str) -> Option<usize> {
+    let is = |same: &dyn Fn(&str) -> bool| names.iter().position(|other| same(other));
+    is(&|other| other == name).or_else(|| is(&|other| is_same_name(other, name)))
+}
+
 /// Whether a text is the name of a picture's file.
 pub(crate) fn is_picture(text: &str) -> bool {
     Id::stem(text).1.is_some()
@@ -353,7 +372,7 @@ fn number(stem: &str) -> &str {
 }
 
 /// The text in form NFC.
-fn composed(text: &str) -> Cow<'_, str> {
+pub fn composed(text: &str) -> Cow<'_, str> {
     match is_nfc_quick(text.chars()) {
         IsNormalized::Yes => Cow::Borrowed(text),
         _ => Cow::Owned(text.nfc().collect()),
@@ -445,6 +464,24 @@ mod tests {
             (vec![None], vec![several])
         );
         assert_eq!(row(&["a/1.png", "b/1.png"], "1"), None);
+    }
+
+    #[test]
+    fn names_of_labels_are_one_in_both_unicode_forms() {
+        let names = ["e\u{301}t\u{e9}", "ete", "01"].map(String::from);
+        for (name, place) in [
+            ("\u{e9}t\u{e9}", Some(0)),
+            ("e\u{301}te\u{301}", Some(0)),
+            ("ete", Some(1)),
+            ("1", None),
+            ("01.png", None),
+        ] {
+            assert_eq!(place_of_name(&names, name), place, "{name}");
+        }
+        let both = ["\u{e9}", "e\u{301}"].map(String::from);
+        assert_eq!(place_of_name(&both, "e\u{301}"), Some(1));
+        assert!(are_same_names(&both, &[both[1].clone(), both[0].clone()]));
+        assert!(!are_same_names(&both, &both[..1]) && !is_same_name("a", "A"));
     }
 
     #[test]

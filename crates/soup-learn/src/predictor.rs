@@ -7,7 +7,7 @@ use std::{
 };
 
 use soup_cpu::Pool;
-use soup_data::{Examples, PictureShape, dataset::InChannels};
+use soup_data::{Examples, PictureShape, dataset::InChannels, ids::are_same_names};
 use soup_graph::safetensors::Archive;
 
 use crate::{
@@ -172,7 +172,7 @@ impl Predictor {
         };
         if self.label_names.is_empty() {
             (self.label_names, self.answering) = (label_names, answering);
-        } else if self.label_names != label_names {
+        } else if !are_same_names(&self.label_names, &label_names) {
             return Err(Error::Mismatch(format!(
                 "{} and {} have other labels and cannot answer together",
                 self.networks[0].file.display(),

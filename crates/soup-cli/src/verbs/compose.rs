@@ -16,6 +16,7 @@ use soup_learn::config::Config;
 use crate::console::{Console, Report};
 use crate::failure::Usage;
 use crate::interrupt;
+use crate::pictures::say_what_glyphs_leave_out;
 use crate::progress::Bar;
 
 /// Make labelled pictures of letters under noise
@@ -62,6 +63,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
+    /// Fails where files of a folder of glyphs were left out that may be pictures
+    #[arg(long)]
+    strict: bool,
+
     /// Settings of the composer: compose.key=value
     #[arg(value_name = "SETTINGS")]
     settings: Vec<String>,
@@ -86,6 +91,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     }
     let config = Config::load(None, &arguments.settings)?.compose;
     let glyphs: GlyphSpec = arguments.glyphs.parse()?;
+    say_what_glyphs_leave_out(&glyphs, arguments.strict, console)?;
     let composer = Composer::new(config, glyphs.open()?)?;
     let options = WriteOptions {
         out: arguments.out.clone(),

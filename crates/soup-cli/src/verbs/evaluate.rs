@@ -54,6 +54,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDS", default_value = "all", requires = "data")]
     fold: Folds,
 
+    /// Fails where files of the folder of --data were left out that may be pictures
+    #[arg(long, requires = "data")]
+    strict: bool,
+
     /// Probabilities or 0/1 answers: .csv, .csv.gz or .npy
     #[arg(long, value_name = "FILE", conflicts_with = "run", requires = "labels")]
     predictions: Option<PathBuf>,
@@ -102,7 +106,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         (Some(run), _, _) => match &arguments.data {
             Some(data) => {
                 let views = views.cloned().unwrap_or_default();
-                of_pictures(run, &arguments.fold, data, views, console)?
+                let is_strict = arguments.strict;
+                of_pictures(run, &arguments.fold, (data, is_strict), views, console)?
             }
             None => {
                 if arguments.deciding.decision.is_some() {
@@ -148,14 +153,14 @@ fn out_of_fold(run: &Path, views: Option<&Views>) -> Result<(Predictions, Predic
 fn of_pictures(
     run: &Path,
     folds: &Folds,
-    data: &Path,
+    (data, is_strict): (&Path, bool),
     views: Views,
     console: Console,
 ) -> Result<(Predictions, Predictions)> {
     let predictor = Predictor::open(&[run.to_path_buf()], folds.0.as_deref())?;
     let pictures = Pictures::open(data)?;
     if let Some(folder) = pictures.folder() {
-        say_what_was_found(folder, false, console)?;
+        say_what_was_found(folder, is_strict, console)?;
     }
     let table = pictures.table();
     if table.label_names().is_empty() {

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_data::PictureShape;
+use soup_data::ids::are_same_names;
 use soup_decide::{DecideError, Decision, Thresholds};
 use soup_learn::config::Precision;
 use soup_learn::model::{Model, Origin};
@@ -166,6 +167,9 @@ struct Facts<'a> {
     labels: usize,
     /// Height, width, channels.
     picture: [usize; 3],
+    /// The white of the 16-bit pictures that it learned from, where that is below 65535.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_value: Option<u16>,
     bytes: usize,
     out: &'a Path,
 }
@@ -235,7 +239,7 @@ fn decide(model: &mut Model, path: &Path) -> Result<()> {
         path: path.to_path_buf(),
         problem,
     };
-    if decision.labels() != model.label_names {
+    if !are_same_names(decision.labels(), &model.label_names) {
         return Err(wrong("it is for other labels than the networks'".to_owned()).into());
     }
     let cuts = decision.cuts().ok_or_else(|| {
@@ -297,6 +301,7 @@ fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) ->
         networks: origins.collect(),
         labels: model.label_names.len(),
         picture: [height, width, channels],
+        max_value: model.max_value,
         bytes,
         out: &arguments.out,
     };
@@ -319,6 +324,12 @@ fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) ->
         arguments.out.display(),
         bytes as f64 / 1e6
     ));
+    if let (Format::Onnx, Some(most)) = (format, model.max_value) {
+        text.push_str(&format!(
+            "\nit learned from 16-bit pictures whose white is {most}: bring such pictures to bytes as min(value, {most}) * 255 / {most}, \
+             rounded (max_value in its metadata)"
+        ));
+    }
     if format == Format::Soup {
         text.push_str(&format!(
             "\nnext: soup predict {} --images DIR --out probs.csv",

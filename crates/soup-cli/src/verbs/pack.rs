@@ -106,17 +106,22 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         labels: arguments.label_columns.clone(),
         ignored: arguments.ignore.clone(),
     };
-    let mut dataset = match (&arguments.data, &arguments.images) {
-        (Some(data), _) => Dataset::open(data, &columns)?,
-        (None, Some(images)) => Dataset::from_parts(images, arguments.labels.as_deref(), &columns)?,
-        (None, None) => {
-            return Err(Usage("name the pictures with --data or --images".into()).into());
-        }
-    };
     let stop = interrupt::watch()?;
     let reading = Reading {
         channels: arguments.channels,
         max_value: arguments.max_value,
+    };
+    let labels = arguments.labels.as_deref();
+    let mut dataset = match (&arguments.data, &arguments.images) {
+        (Some(data), _) if arguments.skip_damaged => Dataset::open(data, &columns)?,
+        (Some(data), _) => Dataset::open_wholly(data, None, &columns, (reading, &stop))?,
+        (None, Some(images)) if labels.is_none() || arguments.skip_damaged => {
+            Dataset::from_parts(images, labels, &columns)?
+        }
+        (None, Some(images)) => Dataset::open_wholly(images, labels, &columns, (reading, &stop))?,
+        (None, None) => {
+            return Err(Usage("name the pictures with --data or --images".into()).into());
+        }
     };
     if arguments.skip_damaged {
         dataset = dataset.without_damaged(reading, &stop)?;

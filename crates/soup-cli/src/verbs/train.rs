@@ -19,7 +19,7 @@ use soup_learn::trainer::{
 use super::{Folds, path_setting};
 use crate::console::{Console, Report};
 use crate::interrupt;
-use crate::pictures::say_what_was_found;
+use crate::pictures::{say_what_glyphs_leave_out, say_what_was_found};
 use crate::progress::TrainingProgress;
 
 /// Train a network on the folds of a data set
@@ -72,6 +72,10 @@ pub struct Arguments {
     #[arg(long, value_name = "RUN")]
     plans_of: Option<PathBuf>,
 
+    /// Fails where files of a folder were left out that may be pictures
+    #[arg(long)]
+    strict: bool,
+
     /// Settings laid over the preset: section.key=value
     #[arg(value_name = "SETTINGS")]
     settings: Vec<String>,
@@ -121,7 +125,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         settings.push(format!("train.batch={batch}"));
     }
     let config = run.settings(preset, &settings)?.check()?;
-    say_what_is_trained_on(&config, console)?;
+    say_what_is_trained_on(&config, arguments.strict, console)?;
     let request = TrainRequest {
         config,
         run: &arguments.out,
@@ -143,14 +147,20 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
 }
 
 /// Says what was found in a folder or archive of pictures, and what was left out.
-fn say_what_is_trained_on(config: &CheckedConfig, console: Console) -> Result<()> {
+fn say_what_is_trained_on(config: &CheckedConfig, is_strict: bool, console: Console) -> Result<()> {
     let given = Path::new(&config.data.path);
     // What is wrong with it is said where it is packed.
     if !config.data.only_composed()
         && !Pack::is_pack(given)
         && let Ok(dataset) = Dataset::open(given, &Columns::default())
     {
-        say_what_was_found(&dataset, false, console)?;
+        say_what_was_found(&dataset, is_strict, console)?;
+    }
+    let data = &config.data;
+    if data.compose_share > 0.0 {
+        for glyphs in std::iter::once(&data.glyphs).chain(&data.held_out_glyphs) {
+            say_what_glyphs_leave_out(glyphs, is_strict, console)?;
+        }
     }
     Ok(())
 }

@@ -155,6 +155,19 @@ fn what_lies_beside_pictures_does_not_matter_to_predict_and_is_said() {
         said.contains("5.webp") && said.contains("old.zip"),
         "{said}"
     );
+    place.write("labelled/images/0.png", grey(0));
+    place.write("labelled/images/1.webp", b"RIFF\x10\0\0\0WEBPVP8 ");
+    place.write("labelled/labels.csv", "id,a\n0,1\n");
+    for verb in [
+        "train --preset quick --data labelled --out run",
+        "evaluate letters --data labelled",
+    ] {
+        let said = place.failure(3, &format!("{verb} --strict"));
+        assert!(
+            said.contains("1.webp") && said.contains("--strict"),
+            "{verb}: {said}"
+        );
+    }
     for verb in [
         "pack --images test --out pack --strict",
         "doctor test/more --strict",
@@ -194,6 +207,27 @@ fn all_damaged_pictures_are_named_at_once_or_left_out_where_wanted() {
             assert!(said.contains(&format!("cut/{id}.png")), "{command}: {said}");
         }
     }
+    // Wrong cells and damaged pictures in one round; what no row names is not looked at.
+    let table = place.read("labels.csv");
+    let table = table
+        .replace("\n5,1,0\n", "\n5,2,0\n")
+        .replace("\n129,1,0", "");
+    place.write("wrong.csv", table.replace("\n7,1,1\n", "\n7,1,\n"));
+    let said = place.failure(3, "pack --images cut --labels wrong.csv --out p1");
+    assert!(said.contains("13 problems:"), "{said}");
+    for part in [
+        "row 7 (picture `5`)",
+        "row 9 (picture `7`)",
+        "cut/050.png",
+        "cut/117.png",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = place.failure(
+        3,
+        "pack --images cut --labels wrong.csv --out p1 --skip-damaged",
+    );
+    assert!(said.contains("2 problems:"), "{said}");
     assert!(!place.path("p1").exists());
     let facts = place.json("pack --images cut --labels labels.csv --skip-damaged --out p1");
     assert_eq!(facts["pictures"], 119);
@@ -238,9 +272,52 @@ fn twelve_bits_in_sixteen_are_said_and_scaled_alike_from_pack_to_answer() {
     assert_ne!(answers("run --images dark"), expected);
     place.json("export run --out model.soup");
     assert_eq!(answers("model.soup --images xray"), expected);
+    // Who runs an ONNX file has to bring pictures to bytes in the same way, and hears of it.
+    let said = place.soup("export run --out model.onnx");
+    assert!(
+        said.stdout.contains("min(value, 4095) * 255 / 4095"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(place.json("export run --out model.onnx")["max_value"], 4095);
+    let bytes = fs::read(place.path("model.onnx")).unwrap();
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+    assert!(has(b"\x0a\x09max_value\x12\x044095"));
     // Trained from the folder itself.
     place.json(&format!(
         "train {TINY} --data xray --out other data.max_value=4095"
     ));
     assert_eq!(answers("other --images xray"), expected);
+}
+
+#[test]
+fn what_is_no_glyph_in_a_folder_of_glyphs_is_said() {
+    let place = Place::new("images_glyphs");
+    for (name, seed) in [
+        ("a/1", 1),
+        ("b/1", 2),
+        ("c/1", 5),
+        ("loose", 3),
+        ("a/old/2", 4),
+    ] {
+        place.write(
+            &format!("glyphs/{name}.png"),
+            eight(16, png::ColorType::Grayscale, seed),
+        );
+    }
+    place.write("glyphs/a/3.webp", b"RIFF\x10\0\0\0WEBPVP8 ");
+    let compose = "compose --glyphs folder:glyphs --count 2 compose.letters=[1,2]";
+    let said = place.soup(&format!("{compose} --out set"));
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    for part in [
+        "glyphs in glyphs: 3 pictures found; 3 left out: 1 x .webp (not supported), 2 in no folder of a label",
+        "a/old/2.png, loose.png",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
+    let train = "train --preset quick data.compose_share=1 data.glyphs=\"folder:glyphs\" --out run";
+    for command in [&format!("{compose} --out other"), train] {
+        let said = place.failure(3, &format!("{command} --strict"));
+        assert!(said.contains("loose.png"), "{command}: {said}");
+    }
 }

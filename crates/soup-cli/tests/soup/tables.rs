@@ -201,10 +201,14 @@ fn everything_wrong_with_labels_and_groups_is_named_at_once() {
         .write("g.csv", "id,g\n0,\n1,nan\n2,p\n3,p\n");
     let message = place.failure(3, "pack --images pics --labels cells.csv --out p");
     assert!(
-        message.starts_with("error: 65 problems:\n  cells.csv, row 2 (picture `0`)"),
+        message.starts_with("error: 191 problems:\n  cells.csv, row 2 (picture `0`)"),
         "{message}"
     );
-    assert_eq!(message.lines().count(), 66);
+    // Pictures that are missing come with the wrong cells.
+    let cells = message
+        .lines()
+        .filter(|line| line.contains("label `a` is `?`"));
+    assert_eq!(cells.count(), 65);
     let message = place.failure(3, "pack --images pics --labels gone.csv --out p");
     assert!(message.starts_with("error: 126 problems:"), "{message}");
     assert!(message.ends_with("\n  and 26 more\n"), "{message}");
@@ -266,4 +270,45 @@ fn odd_groups_and_folds_are_warned_of() {
         let message = place.failure(2, &verb);
         assert!(message.contains("give 2 to 12"), "{message}");
     }
+}
+
+#[test]
+fn names_of_labels_meet_in_both_unicode_forms() {
+    let place = Place::new("unicode_labels");
+    let (composed, apart) = (
+        "\u{e9}t\u{e9},b,\u{d55c}",
+        "e\u{301}te\u{301},b,\u{1112}\u{1161}\u{11ab}",
+    );
+    let rows = table("", 16, |row| row.to_string());
+    place
+        .write("labels.csv", format!("id,{composed}{rows}"))
+        .write("probs.csv", format!("id,{apart}{rows}"))
+        .write(
+            "twice.csv",
+            format!(
+                "id,{composed},e\u{301}te\u{301}{}",
+                rows.replace(",0\n", ",0,0\n").replace(",1\n", ",1,0\n")
+            ),
+        );
+    let facts = place.json("evaluate --predictions probs.csv --labels labels.csv");
+    assert_eq!(facts["accuracy"], 1.0);
+    place.json("ensemble probs.csv labels.csv --out both.csv");
+    let facts = place.json(
+        "evaluate --predictions probs.csv --labels labels.csv --threshold 0.5,\u{e9}t\u{e9}=1",
+    );
+    assert!(facts["accuracy"].as_f64().unwrap() < 1.0);
+    // What is handed in is written as the sample has it.
+    place.write("sample.csv", format!("id,{composed}{rows}"));
+    place.json("submit probs.csv --sample sample.csv --out out.csv");
+    assert!(
+        place
+            .read("out.csv")
+            .starts_with(&format!("id,{composed}\n"))
+    );
+    let said = place.failure(3, "evaluate --predictions probs.csv --labels twice.csv");
+    assert!(said.contains("two columns are called"), "{said}");
+    pictures(&place, "pics", 16);
+    let facts =
+        place.json("pack --images pics --labels labels.csv --ignore e\u{301}te\u{301} --out pack");
+    assert_eq!(facts["labels"], 2);
 }

@@ -20,23 +20,29 @@ pub(super) struct Labels {
     pub(super) notes: Vec<String>,
 }
 
-/// Reads a label table. `path` is for messages.
-pub(super) fn read_labels(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Labels> {
+/// Reads a label table, and beside it what is wrong with its cells. `path` is for messages.
+pub(super) fn read_labels(
+    path: &Path,
+    bytes: &[u8],
+    columns: &Columns,
+) -> Result<(Labels, Problems)> {
     let table = Table::parse(path, bytes)?;
+    let (matrix, wrong_cells) = table.matrix_of_rows(columns, Cells::Labels)?;
     let Matrix {
         ids,
         lines,
         names,
         values,
         ..
-    } = table.matrix(columns, Cells::Labels)?;
-    Ok(Labels {
+    } = matrix;
+    let labels = Labels {
         ids,
         rows: lines,
         names,
         labels: values.into_iter().map(|value| value as u8).collect(),
         notes: table.notes().to_vec(),
-    })
+    };
+    Ok((labels, wrong_cells))
 }
 
 /// A label table alone, without its pictures, and what a person should know of how it was read.
@@ -45,7 +51,8 @@ pub(super) fn read_labels(path: &Path, bytes: &[u8], columns: &Columns) -> Resul
 /// Named with file and row, all at once: a column that is not there, a label that is not 0 or 1, an id
 /// twice, an unreadable row.
 pub fn read_label_table(path: &Path, columns: &Columns) -> Result<(LabelTable, Vec<String>)> {
-    let read = read_labels(path, &read_unpacked(path)?, columns)?;
+    let (read, wrong_cells) = read_labels(path, &read_unpacked(path)?, columns)?;
+    wrong_cells.check()?;
     let table = LabelTable::new(read.ids, read.names, read.labels);
     Ok((table, read.notes))
 }

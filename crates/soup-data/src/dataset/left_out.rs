@@ -35,6 +35,8 @@ pub enum Reason {
     Pack,
     /// A picture beside the folder or archive that was taken.
     Beside,
+    /// Among glyphs, a picture that is in no folder of a label.
+    NoGlyph,
     /// A picture that no row of the label table names.
     Unlisted,
     /// A picture that cannot be decoded, where that was allowed.
@@ -77,6 +79,7 @@ impl fmt::Display for Reason {
             Self::Archive => "an archive (not looked into)",
             Self::Pack => "a pack",
             Self::Beside => "beside the pictures that were taken",
+            Self::NoGlyph => "in no folder of a label",
             Self::Unlisted => "in no row of the table",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",

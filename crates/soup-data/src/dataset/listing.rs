@@ -24,10 +24,10 @@ const BEHIND: usize = 100_000;
 #[derive(Default)]
 pub(crate) struct Listing {
     pub(crate) pictures: Vec<PictureFile>,
-    pub(super) tables: Vec<PictureFile>,
+    pub(crate) tables: Vec<PictureFile>,
     /// Zip archives.
-    pub(super) archives: Vec<PictureFile>,
-    pub(super) left: LeftOut,
+    pub(crate) archives: Vec<PictureFile>,
+    pub(crate) left: LeftOut,
 }
 
 impl Place {

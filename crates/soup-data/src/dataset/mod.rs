@@ -15,6 +15,7 @@ mod table;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 pub use decode::{
     Channels, EXTENSIONS, InChannels, Reading, SampleRange, convert, decode, is_sixteen_bit,
@@ -24,6 +25,7 @@ pub use folder::FolderExamples;
 pub(crate) use labels::read_pairs;
 pub use labels::{Column, read_column, read_label_table};
 pub use left_out::{LeftOut, Reason};
+pub(crate) use listing::Listing;
 pub use table::LabelTable;
 pub(crate) use table::content_hash;
 
@@ -54,6 +56,17 @@ struct LabelSource {
     rows: Vec<u64>,
 }
 
+/// A table that must be there.
+fn existing(labels: &Path) -> Result<&Path> {
+    match labels.exists() {
+        true => Ok(labels),
+        false => Err(Error::NotFound {
+            path: labels.into(),
+            hint: "give the CSV file with the labels".into(),
+        }),
+    }
+}
+
 impl Dataset {
     /// Finds pictures and labels below `path`: the contest's layout (a folder or zip archive of
     /// pictures beside `answer.csv` or `dirty_mnist_2nd_answer.csv`, gzipped or not), what
@@ -64,7 +77,27 @@ impl Dataset {
     /// # Errors
     /// What is missing or ambiguous, and everything that [`Dataset::from_parts`] reports.
     pub fn open(path: &Path, columns: &Columns) -> Result<Self> {
-        Self::join(find::find(path, &find::Labels::Beside)?, columns)
+        Self::join(find::find(path, &find::Labels::Beside)?, columns, None)
+    }
+
+    /// As [`open`](Self::open) where `labels` is none and they lie beside the pictures, else as
+    /// [`from_parts`](Self::from_parts). Where cells of the table are wrong, every picture is looked at, too: those
+    /// that cannot be read or decoded are named with them.
+    ///
+    /// # Errors
+    /// As those; [`Error::Interrupted`] once the flag is true.
+    pub fn open_wholly(
+        images: &Path,
+        labels: Option<&Path>,
+        columns: &Columns,
+        (reading, stop): (Reading, &AtomicBool),
+    ) -> Result<Self> {
+        let labels = match labels {
+            Some(labels) => find::Labels::Given(existing(labels)?),
+            None => find::Labels::Beside,
+        };
+        let found = find::find(images, &labels)?;
+        Self::join(found, columns, Some((reading, stop)))
     }
 
     /// The pictures below `path` alone, whatever tables lie beside them.
@@ -72,7 +105,8 @@ impl Dataset {
     /// # Errors
     /// What is missing or ambiguous.
     pub fn open_pictures(path: &Path) -> Result<Self> {
-        Self::join(find::find(path, &find::Labels::None)?, &Columns::default())
+        let found = find::find(path, &find::Labels::None)?;
+        Self::join(found, &Columns::default(), None)
     }
 
     /// The pictures in `images` (folder or zip) that the table `labels` (CSV, gzipped or not)
@@ -87,17 +121,16 @@ impl Dataset {
         let Some(labels) = labels else {
             return Self::open_pictures(images);
         };
-        if !labels.exists() {
-            return Err(Error::NotFound {
-                path: labels.into(),
-                hint: "give the CSV file with the labels".into(),
-            });
-        }
-        Self::join(find::find(images, &find::Labels::Given(labels))?, columns)
+        let found = find::find(images, &find::Labels::Given(existing(labels)?))?;
+        Self::join(found, columns, None)
     }
 
-    /// Matches pictures with the table.
-    fn join(found: find::Found, columns: &Columns) -> Result<Self> {
+    /// Matches pictures with the table. Where its cells are wrong, the pictures are read so.
+    fn join(
+        found: find::Found,
+        columns: &Columns,
+        looking: Option<(Reading, &AtomicBool)>,
+    ) -> Result<Self> {
         let find::Found {
             place,
             files,
@@ -115,9 +148,14 @@ impl Dataset {
                 left,
             });
         };
-        let read = labels::read_labels(&path, &bytes, columns)?;
-        let (files, note) = matching::files_of(&path, &read, files, &place, &mut left)?;
-        Ok(Self {
+        let (read, mut problems) = labels::read_labels(&path, &bytes, columns)?;
+        let matched = matching::files_of(&path, &read, files, &place, &mut left);
+        let (files, note) = matched.or_else(|error| {
+            let mut all = std::mem::take(&mut problems);
+            all.push(error);
+            all.check().map(|()| Default::default())
+        })?;
+        let set = Self {
             place,
             notes: read.notes.into_iter().chain(note).collect(),
             left,
@@ -128,7 +166,15 @@ impl Dataset {
                 path,
                 rows: read.rows,
             }),
-        })
+        };
+        if !problems.is_empty() {
+            if let Some((reading, stop)) = looking {
+                let faults = set.faults(reading, stop)?.into_iter();
+                problems.extend(faults.map(|(_, fault)| fault));
+            }
+            problems.check()?;
+        }
+        Ok(set)
     }
 
     /// Ids, label names and labels.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::Ink;
 use super::scans::Scans;
-use crate::dataset::{Channels, Place, decode};
+use crate::dataset::{Channels, LeftOut, Listing, Place, Reason, decode};
+use crate::ids::composed;
 use crate::problems::Problems;
 use crate::{Error, Result, files};
 
@@ -20,35 +21,16 @@ const GREATEST_SIDE: usize = 128;
 /// [`Error::NotFound`], [`Error::Io`]; all pictures that cannot be decoded or are all of one colour
 /// ([`Error::DamagedPicture`]); [`Error::Empty`] where there is no picture.
 pub fn read(path: &Path) -> Result<Scans> {
-    if !path.is_dir() {
-        return Err(Error::NotFound {
-            path: path.into(),
-            hint: "name a folder that holds a folder of pictures for each label".into(),
-        });
-    }
-    let place = Place::Folder(path.into());
-    let mut found: Vec<(String, PathBuf)> = Vec::new();
-    for file in place.list()?.pictures {
-        // Pictures beside the folders have no label, and those further below are of other things.
-        let Some((name, _)) = file
-            .name
-            .split_once('/')
-            .filter(|(_, rest)| !rest.contains('/'))
-        else {
-            continue;
-        };
-        let name = if name.len() == 1 {
-            name.to_lowercase()
-        } else {
-            name.to_owned()
-        };
-        found.push((name, place.path_of(&file)));
-    }
+    let Listed { found, left } = list(path)?;
     if found.is_empty() {
+        let hint = "put PNG or JPEG pictures into a folder for each label, such as a/1.png";
         return Err(Error::Empty {
             path: path.into(),
             what: "glyphs",
-            hint: "put PNG or JPEG pictures into a folder for each label, such as a/1.png".into(),
+            hint: match left.is_empty() {
+                true => hint.into(),
+                false => format!("{hint}; {} left out: {left}", left.count()),
+            },
         });
     }
     let mut names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
@@ -73,6 +55,55 @@ pub fn read(path: &Path) -> Result<Scans> {
     }
     problems.check()?;
     Ok(Scans::from_inks(names, labels, inks))
+}
+
+/// Glyphs and what lies beside them.
+pub(super) struct Listed {
+    /// Label and file of each.
+    pub(super) found: Vec<(String, PathBuf)>,
+    pub(super) left: LeftOut,
+}
+
+/// Lists what is in the folder.
+pub(super) fn list(path: &Path) -> Result<Listed> {
+    if !path.is_dir() {
+        return Err(Error::NotFound {
+            path: path.into(),
+            hint: "name a folder that holds a folder of pictures for each label".into(),
+        });
+    }
+    let place = Place::Folder(path.into());
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    let Listing {
+        pictures,
+        tables,
+        archives,
+        mut left,
+    } = place.list()?;
+    for (reason, files) in [(Reason::Table, tables), (Reason::Archive, archives)] {
+        for file in files {
+            left.add(reason.clone(), file.name);
+        }
+    }
+    for file in pictures {
+        // Pictures beside the folders have no label, and those further below are of other things.
+        let Some((name, _)) = file
+            .name
+            .split_once('/')
+            .filter(|(_, rest)| !rest.contains('/'))
+        else {
+            left.add(Reason::NoGlyph, file.name);
+            continue;
+        };
+        let name = if name.len() == 1 {
+            name.to_lowercase()
+        } else {
+            // One label, whichever Unicode form a system gave its folder.
+            composed(name).into_owned()
+        };
+        found.push((name, place.path_of(&file)));
+    }
+    Ok(Listed { found, left })
 }
 
 /// The ink of one picture, or what is wrong with it.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::strokes::Strokes;
 use super::{GlyphPool, GlyphSource, csv, folder, font, idx};
+use crate::dataset::LeftOut;
 use crate::{Error, Result};
 
 /// One or more glyph sources, written with `+` between them:
@@ -105,6 +106,24 @@ impl GlyphSpec {
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(GlyphPool::joined(sources))
+    }
+
+    /// What lies in folders of glyphs and is none, of each folder with such files: its path, how many glyphs it has, and
+    /// the files. No picture is decoded.
+    ///
+    /// # Errors
+    /// What listing the folders reports.
+    pub fn left_out(&self) -> Result<Vec<(PathBuf, usize, LeftOut)>> {
+        let mut all = Vec::new();
+        for spec in &self.0 {
+            if let SourceKind::Folder(path) = &spec.kind
+                && let folder::Listed { found, left, .. } = folder::list(path)?
+                && !left.is_empty()
+            {
+                all.push((path.clone(), found.len(), left));
+            }
+        }
+        Ok(all)
     }
 }
 

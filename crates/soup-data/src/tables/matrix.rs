@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Table, is_missing, is_unnamed, names_ids};
 use crate::ids::is_picture;
+use crate::ids::place_of_name;
 use crate::problems::Problems;
 use crate::{Error, Result};
 
@@ -76,6 +77,17 @@ impl Table {
     /// All that is wrong, at once: columns that are not there or twice, a first row that is no header, no label
     /// column or no row; in rows an id that is missing or twice, cells that are not what they must be.
     pub fn matrix(&self, columns: &Columns, cells: Cells) -> Result<Matrix> {
+        let (matrix, wrong_cells) = self.matrix_of_rows(columns, cells)?;
+        wrong_cells.check()?;
+        Ok(matrix)
+    }
+
+    /// As [`matrix`](Self::matrix), where ids and columns are right; beside it what is wrong with cells, which are 0 in it.
+    pub(crate) fn matrix_of_rows(
+        &self,
+        columns: &Columns,
+        cells: Cells,
+    ) -> Result<(Matrix, Problems)> {
         let any_id = match &columns.id {
             Some(name) => self.column(name)?,
             None => 0,
@@ -89,7 +101,10 @@ impl Table {
                 .map(|name| self.column(name))
                 .collect::<Result<_>>()?,
             None => (0..self.header().len())
-                .filter(|&at| at != any_id && !columns.ignored.contains(&self.header()[at]))
+                .filter(|&at| {
+                    let is_ignored = place_of_name(&columns.ignored, &self.header()[at]).is_some();
+                    at != any_id && !is_ignored
+                })
                 .collect(),
         };
         if columns.id.is_none() {
@@ -111,9 +126,13 @@ impl Table {
             ..Matrix::default()
         };
         let mut problems = self.ids_into(&mut matrix, id_column);
-        problems.append(self.values_into(&mut matrix, cells));
+        let wrong_cells = self.values_into(&mut matrix, cells);
+        if problems.is_empty() {
+            return Ok((matrix, wrong_cells));
+        }
+        problems.append(wrong_cells);
         problems.check()?;
-        Ok(matrix)
+        Ok((matrix, Problems::default()))
     }
 
     /// Refuses to take a first row of values for names of labels. Labels may be called `0` or `1`, so the id column

@@ -17,6 +17,7 @@ pub use matrix::{Cells, Columns, Matrix};
 pub use text::Encoding;
 
 use crate::files::read_unpacked;
+use crate::ids::place_of_name;
 use crate::problems::Problems;
 use crate::{Error, Result};
 
@@ -279,10 +280,7 @@ impl Table {
             column: name.into(),
             found: self.header.clone(),
         };
-        self.header
-            .iter()
-            .position(|column| column == name)
-            .ok_or_else(missing)
+        place_of_name(&self.header, name).ok_or_else(missing)
     }
 
     /// The id column: the first where none is named.
@@ -292,7 +290,7 @@ impl Table {
     pub fn id_column(&self, name: Option<&str>) -> Result<usize> {
         let mut problems = Problems::default();
         for (at, name) in self.header.iter().enumerate() {
-            if !is_unnamed(name) && self.header[..at].contains(name) {
+            if !is_unnamed(name) && place_of_name(&self.header[..at], name).is_some() {
                 let problem = format!("two columns are called `{name}`; rename one");
                 problems.push(Error::table(&self.path, self.header_line, problem));
             }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use soup_data::Error;
 use soup_data::files::write_packed;
-use soup_data::ids::{Fault, Index, Meeting};
+use soup_data::ids::{Fault, Index, Meeting, place_of_name};
 use soup_data::problems::Problems;
 use soup_data::tables::Cells;
 
@@ -338,7 +338,9 @@ impl Predictions {
     /// For each of `labels`, its column here.
     fn columns(&self, labels: &[String], reference: &Path) -> Result<Vec<usize>> {
         let lacking = |names: &[String], of: &[String]| -> Vec<String> {
-            let lacks = of.iter().filter(|name| !names.contains(name));
+            let lacks = of
+                .iter()
+                .filter(|name| place_of_name(names, name).is_none());
             lacks.cloned().collect()
         };
         let missing = lacking(&self.labels, labels);
@@ -353,7 +355,7 @@ impl Predictions {
         }
         Ok(labels
             .iter()
-            .filter_map(|label| self.labels.iter().position(|own| own == label))
+            .filter_map(|label| place_of_name(&self.labels, label))
             .collect())
     }
 }

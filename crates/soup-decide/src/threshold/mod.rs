@@ -5,6 +5,8 @@ mod fit;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use soup_data::ids::{composed, place_of_name};
+
 use crate::{DecideError, Predictions, Result};
 
 pub use fit::ThresholdKind;
@@ -58,7 +60,11 @@ impl Thresholds {
     /// A threshold below 0, above 1 or not a number, or a label that has its own already.
     pub fn with(mut self, label: &str, threshold: f32) -> Result<Self, ThresholdError> {
         let threshold = checked(threshold)?;
-        match self.by_label.insert(label.to_owned(), threshold) {
+        // In one Unicode form, however a label is written.
+        match self
+            .by_label
+            .insert(composed(label).into_owned(), threshold)
+        {
             Some(_) => Err(ThresholdError::Twice(label.to_owned())),
             None => Ok(self),
         }
@@ -66,7 +72,8 @@ impl Thresholds {
 
     /// The threshold of a label.
     pub fn of(&self, label: &str) -> f32 {
-        self.by_label.get(label).copied().unwrap_or(self.default)
+        let own = self.by_label.get(&*composed(label));
+        own.copied().unwrap_or(self.default)
     }
 
     /// Whether a label with this probability is in the picture.
@@ -88,7 +95,8 @@ impl Thresholds {
     /// # Errors
     /// A threshold for a label that is not among `labels`.
     pub fn in_order(&self, labels: &[String]) -> Result<Vec<f32>> {
-        if let Some(label) = self.by_label.keys().find(|label| !labels.contains(label)) {
+        let is_unknown = |label: &&String| place_of_name(labels, label).is_none();
+        if let Some(label) = self.by_label.keys().find(is_unknown) {
             return Err(DecideError::UnknownThresholdLabel {
                 label: label.clone(),
                 labels: labels.to_vec(),
@@ -150,6 +158,8 @@ mod tests {
         let thresholds: Thresholds = "0.3, b=0.7".parse().unwrap();
         let labels = ["a", "b"].map(String::from);
         assert_eq!(thresholds.in_order(&labels).unwrap(), [0.3, 0.7]);
+        let accented = "\u{e9}=0.2".parse::<Thresholds>().unwrap();
+        assert_eq!(accented.in_order(&["e\u{301}".to_owned()]).unwrap(), [0.2]);
         let error = thresholds.in_order(&labels[..1]).unwrap_err();
         assert_eq!(
             error.to_string(),

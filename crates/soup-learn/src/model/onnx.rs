@@ -24,7 +24,9 @@ impl Model {
     /// libraries decode them (RGB, not BGR). Output `probabilities`: floats, N x labels. With `maps`,
     /// output `maps`: floats, N x labels x rows x columns, the sigmoid of every cell of the label
     /// maps (for heads with `context`, before its layer), the mean over the members; calibration does
-    /// not reach them. The metadata holds `labels`, `thresholds` and `origins` as JSON.
+    /// not reach them. The metadata holds `labels`, `thresholds` and `origins` as JSON and, of a model that learned from
+    /// pictures of 16 bits whose white is below 65535, that value as `max_value`: whoever runs the file has to bring
+    /// them to bytes, `min(value, max_value) * 255 / max_value`, rounded.
     ///
     /// # Errors
     /// [`Error::Mismatch`] where maps are wanted and a network has none or of another size, where the model has views or
@@ -91,11 +93,12 @@ impl Model {
             value.map_err(|error| Error::Mismatch(format!("the model cannot be noted: {error}")))
         };
         let origins: Vec<_> = self.members.iter().map(|member| &member.origin).collect();
-        let notes = [
+        let mut notes = vec![
             ("labels", json(serde_json::to_string(&self.label_names))?),
             ("thresholds", json(serde_json::to_string(&self.thresholds))?),
             ("origins", json(serde_json::to_string(&origins))?),
         ];
+        notes.extend(self.max_value.map(|most| ("max_value", most.to_string())));
         let notes: Vec<(&str, &str)> = notes
             .iter()
             .map(|(key, text)| (*key, text.as_str()))

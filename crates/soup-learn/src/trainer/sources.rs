@@ -14,6 +14,7 @@ use soup_data::{
     dataset::{Columns, Dataset, LabelTable, Reading},
     folds::Folds,
     glyphs::GlyphPool,
+    ids::are_same_names,
     pack::{Pack, PackOptions, write_pack},
     subset::{Subset, SubsetExamples},
 };
@@ -226,7 +227,7 @@ impl OwnedData {
                 config.train.seed,
                 u64::MAX,
             )?;
-            if composed.label_names() != label_names {
+            if !are_same_names(composed.label_names(), &label_names) {
                 return Err(Error::Mismatch(format!(
                     "the pictures have the labels {}, the glyphs {}: they cannot be mixed",
                     label_names.join(", "),
