@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 import ours
 
-FIXTURES = pathlib.Path(__file__).parents[2] / "crates/soup-learn/tests/fixtures"
+FIXTURES = pathlib.Path(__file__).parents[2] / "crates/soup-train/tests/fixtures"
 
 
 def box_loss():

@@ -5,7 +5,7 @@
 
 `make` writes weights of timm's model, a batch of pictures, the logits that PyTorch's eager float32 gives for them, and
 the network as ONNX into DIR. `run` gives the batch to RUNTIME (torch, ort, openvino), prints the logits and then answers
-turns, which peer.py says. The other side is crates/soup-learn/examples/peer_infer.rs. RepVGG's branches are merged for
+turns, which peer.py says. The other side is crates/soup-train/examples/peer_infer.rs. RepVGG's branches are merged for
 every runtime. A call goes from the pictures in an array to the logits in an array.
 """
 

@@ -5,7 +5,7 @@
 
 `make` writes fresh weights of timm's model, a batch of pictures and its labels into DIR. `run` loads them, takes three
 steps and prints the loss of each and the logits of the first; then it answers turns, which peer.py says. The other side,
-crates/soup-learn/examples/peer_step.rs, speaks the same way.
+crates/soup-train/examples/peer_step.rs, speaks the same way.
 """
 
 import json

@@ -3,8 +3,7 @@
 use serde_json::json;
 use soup_data::PictureShape;
 use soup_graph::{Builder, Convolution, ImageShape, Weights};
-use soup_learn::config::Precision;
-use soup_learn::model::{Calibration, Member, Model, Origin};
+use soup_model::{Calibration, Member, Model, Origin, Precision};
 
 const LABELS: [&str; 2] = ["cat", "dog"];
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use soup_data::glyphs::SourceKind;
+use soup_compose::glyphs::SourceKind;
 
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Some((pictures, letters)) = soup_fuzz::two(input) else {

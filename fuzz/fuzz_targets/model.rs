@@ -1,14 +1,15 @@
 //! `model.soup`: a file that is taken must also be planned, run and written without a panic.
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use soup_cpu::Pool;
+use soup_devices::DeviceName;
+use soup_engine::Device;
 use soup_decide::Decision;
-use soup_learn::model::{Model, Session};
+use soup_model::{Model, Session};
 
-static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(1)));
+static DEVICE: LazyLock<Device> = LazyLock::new(|| DeviceName::Auto.with_threads(1));
 /// A file may ask for any amount of work; what is run here must leave time for other files.
 const VALUES: usize = 1 << 18;
 
@@ -25,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     if values > VALUES {
         return;
     }
-    if let Ok(mut session) = Session::new(&model, model.picture, &POOL) {
+    if let Ok(mut session) = Session::new(&model, model.picture, &DEVICE) {
         let pixels = vec![128; model.picture.len()];
         // Wild weights may answer what is no number, which is an error.
         let Ok(mut answers) = session.run(&model, &pixels) else {

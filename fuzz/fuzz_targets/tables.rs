@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use soup_data::dataset::{Columns, read_label_table};
-use soup_data::glyphs::SourceKind;
+use soup_compose::glyphs::SourceKind;
 use soup_decide::{Predictions, Template, Thresholds};
 
 fuzz_target!(|input: &[u8]| -> Corpus {
@@ -31,10 +31,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
                 let (ids, labels) = (sample.ids().to_vec(), sample.labels().to_vec());
                 let table = Predictions::new(&path, ids, labels, values).expect("a sample's own names");
                 let filled = sample.fill(&table, &Thresholds::default()).expect("a table that fits");
-                // Of two separators the rows decide which one is meant, and the answers are part of them.
-                let separators = b",;\t".iter().filter(|byte| bytes.contains(byte)).count();
-                let again = Template::parse(&path, filled);
-                assert!(separators > 1 || again.is_ok(), "{again:?}");
+                Template::parse(&path, filled).expect("a submission in the shape of the sample");
             }
         }
         b'g' => drop(SourceKind::Csv(path).open()),

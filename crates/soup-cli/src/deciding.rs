@@ -1,14 +1,16 @@
 //! Arguments that several verbs share: how pictures are looked at, and how probabilities become
 //! answers.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::{path::PathBuf, str::FromStr};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use soup_decide::decision::{self, Decoding};
-use soup_decide::{Decision, Rule, Thresholds};
-use soup_learn::views::{self, Views};
+use soup_decide::{
+    Decision, Rule, Thresholds,
+    decision::{self, Decoding},
+    views,
+    views::Views,
+};
 
 /// How probabilities become answers.
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use anyhow::Error;
 use soup_decide::{DecideError, ThresholdError};
+use soup_model::ErrorKind as ErrorOfModel;
 use soup_report::track::mlflow::TrackError;
 
 /// The kinds of failure that scripts tell apart.
@@ -46,16 +47,17 @@ impl Kind {
                 _ => Self::Usage,
             });
         }
-        if let Some(error) = error.downcast_ref::<soup_learn::Error>() {
-            if let soup_learn::Error::Data(error) = error {
-                return Self::of_one(error);
-            }
-            return Some(match error.kind() {
-                soup_learn::ErrorKind::Usage => Self::Usage,
-                soup_learn::ErrorKind::Data => Self::Data,
-                soup_learn::ErrorKind::Interrupted => Self::Interrupted,
-                soup_learn::ErrorKind::Failed => Self::Failed,
-            });
+        if let Some(error) = error.downcast_ref::<soup_train::Error>() {
+            return match error {
+                soup_train::Error::Base(error) => Self::of_one(error),
+                error => Some(error.kind().into()),
+            };
+        }
+        if let Some(error) = error.downcast_ref::<soup_model::Error>() {
+            return match error {
+                soup_model::Error::Data(error) => Self::of_one(error),
+                error => Some(error.kind().into()),
+            };
         }
         if let Some(error) = error.downcast_ref::<soup_serve::ServeError>() {
             use soup_serve::ServeError;
@@ -75,13 +77,13 @@ impl Kind {
                 TrackError::Unreachable { .. } | TrackError::Refused { .. } => Some(Self::Failed),
             };
         }
-        if error.is::<soup_learn::metrics::MetricError>() {
+        if error.is::<soup_decide::metrics::MetricError>() {
             return Some(Self::Data);
         }
         let usage = error.is::<Usage>()
             || error.is::<ThresholdError>()
             || error.is::<soup_zoo::ZooError>()
-            || error.is::<soup_learn::config::ConfigError>();
+            || error.is::<soup_train::config::ConfigError>();
         usage.then_some(Self::Usage)
     }
 
@@ -92,6 +94,17 @@ impl Kind {
             Self::Usage => 2,
             Self::Data => 3,
             Self::Interrupted => 4,
+        }
+    }
+}
+
+impl From<ErrorOfModel> for Kind {
+    fn from(kind: ErrorOfModel) -> Self {
+        match kind {
+            ErrorOfModel::Usage => Self::Usage,
+            ErrorOfModel::Data => Self::Data,
+            ErrorOfModel::Interrupted => Self::Interrupted,
+            ErrorOfModel::Failed => Self::Failed,
         }
     }
 }
@@ -117,7 +130,11 @@ pub fn problems(error: &Error) -> Option<Vec<String>> {
         if let Some(DecideError::Data(error)) = error.downcast_ref() {
             return several(error);
         }
-        if let Some(soup_learn::Error::Data(error)) = error.downcast_ref() {
+        if let Some(soup_model::Error::Data(error)) = error.downcast_ref() {
+            return several(error);
+        }
+        let of_run = error.downcast_ref().and_then(soup_train::Error::data);
+        if let Some(error) = of_run {
             return several(error);
         }
         several(error.downcast_ref()?)

@@ -1,14 +1,14 @@
 //! Pictures to be answered for, with their ids and labels.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 
-use soup_data::dataset::{Columns, Dataset, LabelTable, Reading, SampleRange};
-use soup_data::glyphs::GlyphSpec;
-use soup_data::pack::Pack;
-use soup_data::problems::Problems;
-use soup_data::{Error, Examples, PictureShape};
+use soup_compose::glyphs::GlyphSpec;
+use soup_data::{
+    Error, PictureShape, Source,
+    dataset::{Columns, Dataset, LabelTable, Reading, SampleRange},
+    pack::Pack,
+    problems::Problems,
+};
 
 use crate::console::Console;
 
@@ -18,10 +18,19 @@ pub trait Faulty: Sized {
     fn fault(self) -> Result<Error, Self>;
 }
 
-impl Faulty for soup_learn::Error {
+impl Faulty for soup_model::Error {
     fn fault(self) -> Result<Error, Self> {
         match self {
             Self::Data(fault) => Ok(fault),
+            other => Err(other),
+        }
+    }
+}
+
+impl Faulty for soup_train::Error {
+    fn fault(self) -> Result<Error, Self> {
+        match self {
+            Self::Base(error) => error.fault().map_err(Self::Base),
             other => Err(other),
         }
     }
@@ -136,7 +145,7 @@ impl Pictures {
         &self,
         reading: Reading,
         stop: &AtomicBool,
-        mut work: impl FnMut(&dyn Examples, &[u64]) -> Result<(), E>,
+        mut work: impl FnMut(&dyn Source, &[u64]) -> Result<(), E>,
     ) -> Result<Option<String>, E> {
         let dataset = match self {
             Self::Pack(pack) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use memmap2::MmapMut;
 
-use crate::memory::{PLANNED, Shortage, free_bytes, room_for};
+use soup_engine::memory::{PLANNED, Shortage, free_bytes, room_for};
 
 /// Zeroed values, aligned to a page. Large pages are asked for where the system has them: a training
 /// step walks over hundreds of megabytes, more than the processor can keep small pages' addresses of.

@@ -6,28 +6,26 @@
 //! Normalisation, activation and squeeze-excite are applied by whoever reads the raw output next, and
 //! computed again on the way back. All memory of a step is laid out before the first one.
 //!
-//! [`Training`] and [`Inference`] run a plan; [`reference`] is a plain interpreter of the same graphs that
-//! both are tested against. Results do not depend on the number of threads.
+//! [`Training`] and [`Inference`] run a plan; [`Cpu`] is the engine that others know. Both are tested against
+//! [`soup_engine::reference`]. Results do not depend on the number of threads.
 
 #![expect(
     unsafe_code,
     reason = "kernels work on raw pointers into the plan's arena; each use states why it is sound"
 )]
 #![warn(clippy::undocumented_unsafe_blocks)]
-#![cfg_attr(soup_asan, allow(dead_code))]
+#![cfg_attr(any(soup_asan, fuzzing), allow(dead_code))]
 
 mod aligned;
+mod engine;
 mod kernels;
-pub mod memory;
 mod peak;
 mod plan;
-pub mod reference;
 mod runner;
 mod simd;
 mod steps;
 
-pub use peak::Peak;
+pub use engine::Cpu;
 pub use plan::PlanError;
-pub use runner::{Detail, Inference, Options, StepTime, Training};
-pub use simd::{Isa, Precision};
-pub use soup_threads::Pool;
+pub use runner::{Inference, Options, Training};
+pub use simd::Isa;

@@ -1,16 +1,17 @@
 //! What this machine can do at most, measured: the ceilings that a profile is read against.
 
-use std::hint::black_box;
-use std::marker::PhantomData;
-use std::time::Instant;
+use std::{hint::black_box, marker::PhantomData, time::Instant};
 
-use crate::plan::PlanError;
-use crate::runner::Options;
-use crate::simd::tiles::ROWS;
+use soup_engine::Peak;
+use soup_threads::Pool;
+
 #[cfg(target_arch = "x86_64")]
 use crate::simd::tiles::Tiles;
-use crate::simd::{Bf16, Element, Kernel, Precision, Simd};
-use soup_threads::Pool;
+use crate::{
+    plan::PlanError,
+    runner::Options,
+    simd::{Bf16, Element, Kernel, Precision, Simd, tiles::ROWS},
+};
 
 /// Independent sums: enough that no multiplication waits for the one before it.
 const SUMS: usize = 24;
@@ -23,54 +24,43 @@ const COPIED: usize = 16 << 20;
 /// Measurements; the best counts, as other guests of a machine only ever slow it down.
 const REPEATS: usize = 5;
 
-/// The ceilings of a machine, of all its threads together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Peak {
-    /// Products with a sum, two operations each, from registers: 10^9 operations a second.
-    pub gigaflops: f64,
-    /// Copying between arrays larger than the caches, read and written bytes: 10^9 bytes a second.
-    pub gigabytes: f64,
-}
-
-impl Peak {
-    /// Measures for some tenths of a second, on all threads of the pool; nothing else should run.
-    ///
-    /// # Errors
-    /// [`PlanError::InstructionSet`] as [`Options::instruction_set`].
-    pub fn measure(options: &Options, pool: &Pool) -> Result<Self, PlanError> {
-        let (isa, precision) = (options.instruction_set()?, options.precision);
-        let threads = pool.threads();
-        let sums = match isa.multiplies_squares(precision) {
-            true => SQUARES * ROWS * ROWS,
-            false => SUMS,
-        };
-        let operations = 2 * precision.per_word() * isa.lanes() * sums * ROUNDS;
-        let products = best_seconds(|| {
-            pool.run(threads, &|_| {
-                // SAFETY: the engine runs on instruction sets that the processor has; only registers are used.
-                let sum = unsafe {
-                    match precision {
-                        Precision::F32 => isa.run(Products::<f32>(PhantomData)),
-                        Precision::Bf16 => isa.run(Products::<Bf16>(PhantomData)),
-                    }
-                };
-                black_box(sum);
-            });
+/// Measures for some tenths of a second, on all threads of the pool; nothing else should run.
+///
+/// # Errors
+/// [`PlanError::InstructionSet`] as [`Options::instruction_set`].
+pub(crate) fn measure(options: &Options, pool: &Pool) -> Result<Peak, PlanError> {
+    let (isa, precision) = (options.instruction_set()?, options.precision);
+    let threads = pool.threads();
+    let sums = match isa.multiplies_squares(precision) {
+        true => SQUARES * ROWS * ROWS,
+        false => SUMS,
+    };
+    let operations = 2 * precision.per_word() * isa.lanes() * sums * ROUNDS;
+    let products = best_seconds(|| {
+        pool.run(threads, &|_| {
+            // SAFETY: the engine runs on instruction sets that the processor has; only registers are used.
+            let sum = unsafe {
+                match precision {
+                    Precision::F32 => isa.run(Products::<f32>(PhantomData)),
+                    Precision::Bf16 => isa.run(Products::<Bf16>(PhantomData)),
+                }
+            };
+            black_box(sum);
         });
-        let mut arrays: Vec<_> = (0..threads)
-            .map(|_| (vec![1.0f32; COPIED], vec![0.0f32; COPIED]))
-            .collect();
-        let copies = best_seconds(|| {
-            pool.each(&mut arrays, |(from, to)| {
-                to.copy_from_slice(black_box(from));
-                black_box(to);
-            });
+    });
+    let mut arrays: Vec<_> = (0..threads)
+        .map(|_| (vec![1.0f32; COPIED], vec![0.0f32; COPIED]))
+        .collect();
+    let copies = best_seconds(|| {
+        pool.each(&mut arrays, |(from, to)| {
+            to.copy_from_slice(black_box(from));
+            black_box(to);
         });
-        Ok(Self {
-            gigaflops: (threads * operations) as f64 / products * 1e-9,
-            gigabytes: (threads * 2 * size_of::<f32>() * COPIED) as f64 / copies * 1e-9,
-        })
-    }
+    });
+    Ok(Peak {
+        gigaflops: (threads * operations) as f64 / products * 1e-9,
+        gigabytes: (threads * 2 * size_of::<f32>() * COPIED) as f64 / copies * 1e-9,
+    })
 }
 
 fn best_seconds(mut work: impl FnMut()) -> f64 {
@@ -134,7 +124,7 @@ mod tests {
                     precision,
                     ..Options::default()
                 };
-                let peak = Peak::measure(&options, &pool).unwrap();
+                let peak = measure(&options, &pool).unwrap();
                 assert!(peak.gigaflops > 0.01, "{isa:?} {precision:?} {peak:?}");
                 assert!(peak.gigabytes > 0.1, "{peak:?}");
             }

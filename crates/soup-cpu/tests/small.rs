@@ -2,8 +2,11 @@
 //! sides and channels that no vector divides, one thread and several. See `.ci/miri`, `.ci/asan`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use soup_cpu::reference::{self, Mode};
-use soup_cpu::{Inference, Isa, Options, Precision, Training};
+use soup_cpu::{Inference, Isa, Options, Training};
+use soup_engine::{
+    Precision,
+    reference::{self, Mode},
+};
 use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, Weights};
 use soup_random::{Purpose, Stream};
 

@@ -1,21 +1,22 @@
-//! Where pictures and labels come from: data sets, the pack, folds, transforms, glyph sources and
-//! the composer.
+//! Where pictures and labels come from: data sets, the pack, folds, transforms.
 
-pub mod compose;
+mod annotation;
+pub mod batches;
 pub mod dataset;
 pub mod doctor;
 pub mod error;
-pub mod examples;
 pub mod files;
 pub mod folds;
-pub mod glyphs;
 pub mod ids;
+pub mod mixture;
 pub mod npy;
 pub mod pack;
 pub mod problems;
+mod source;
 pub mod subset;
 pub mod tables;
 pub mod transforms;
 
+pub use annotation::{Annotation, Annotations};
 pub use error::{Error, Result};
-pub use examples::{Examples, PictureShape};
+pub use source::{PictureShape, Source};

@@ -5,11 +5,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use soup_random::{Purpose, Stream};
 
-use crate::compose::LabelBox;
-use crate::dataset::{LabelTable, content_hash};
-use crate::files::{self, write_once};
-use crate::folds::stratified;
-use crate::{Error, Examples, PictureShape, Result};
+use crate::{
+    Annotation, Error, PictureShape, Result, Source,
+    dataset::{LabelTable, content_hash},
+    files::{self, write_once},
+    folds::stratified,
+};
 
 const FORMAT: &str = "soup-subset";
 const VERSION: u32 = 1;
@@ -293,14 +294,14 @@ impl<'a> Balance<'a> {
 }
 
 /// The pictures of a subset, numbered from 0.
-pub struct SubsetExamples {
-    whole: Box<dyn Examples>,
+pub struct SubsetSource {
+    whole: Box<dyn Source>,
     rows: Vec<u64>,
 }
 
-impl SubsetExamples {
+impl SubsetSource {
     /// Those of `whole` that `subset` names.
-    pub fn new(whole: Box<dyn Examples>, subset: &Subset) -> Self {
+    pub fn new(whole: Box<dyn Source>, subset: &Subset) -> Self {
         Self {
             whole,
             rows: subset.subset.clone(),
@@ -319,7 +320,7 @@ impl SubsetExamples {
     }
 }
 
-impl Examples for SubsetExamples {
+impl Source for SubsetSource {
     fn len(&self) -> u64 {
         self.rows.len() as u64
     }
@@ -336,20 +337,16 @@ impl Examples for SubsetExamples {
         self.whole.max_value()
     }
 
-    fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<()> {
-        self.whole.load(self.row(index)?, pixels, labels)
-    }
-
-    fn load_labels(&self, index: u64, labels: &mut [f32]) -> Result<()> {
-        self.whole.load_labels(self.row(index)?, labels)
-    }
-
-    fn load_with_boxes(
+    fn read(
         &self,
         index: u64,
         pixels: &mut [u8],
         labels: &mut [f32],
-    ) -> Result<Option<Vec<LabelBox>>> {
-        self.whole.load_with_boxes(self.row(index)?, pixels, labels)
+    ) -> Result<Option<Vec<Annotation>>> {
+        self.whole.read(self.row(index)?, pixels, labels)
+    }
+
+    fn read_labels(&self, index: u64, labels: &mut [f32]) -> Result<()> {
+        self.whole.read_labels(self.row(index)?, labels)
     }
 }

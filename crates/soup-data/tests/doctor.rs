@@ -1,17 +1,18 @@
 //! The doctor: what it must find, and what it must not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
-use soup_data::compose::{ComposeConfig, ComposedExamples, Composer};
-use soup_data::dataset::LabelTable;
-use soup_data::doctor::{
-    Finding, Fingerprints, Likeness, Patient, Verdict, examine, groups, read_sources,
+use soup_compose::{
+    ComposeConfig, ComposedSource, Composer,
+    glyphs::{GlyphPool, strokes::Strokes},
 };
-use soup_data::folds::{FoldKind, Folds};
-use soup_data::glyphs::{GlyphPool, strokes::Strokes};
-use soup_data::{Error, Examples, PictureShape};
+use soup_data::{
+    Error, PictureShape, Source,
+    dataset::LabelTable,
+    doctor::{Finding, Fingerprints, Likeness, Patient, Verdict, examine, groups, read_sources},
+    folds::{FoldKind, Folds},
+};
 use soup_random::{Purpose, Stream};
 
 /// Pictures in memory.
@@ -20,7 +21,7 @@ struct Pictures {
     pixels: Vec<Vec<u8>>,
 }
 
-impl Examples for Pictures {
+impl Source for Pictures {
     fn len(&self) -> u64 {
         self.pixels.len() as u64
     }
@@ -33,9 +34,14 @@ impl Examples for Pictures {
         &[]
     }
 
-    fn load(&self, index: u64, pixels: &mut [u8], _: &mut [f32]) -> Result<(), Error> {
+    fn read(
+        &self,
+        index: u64,
+        pixels: &mut [u8],
+        _: &mut [f32],
+    ) -> Result<Option<Vec<soup_data::Annotation>>, Error> {
         pixels.copy_from_slice(&self.pixels[index as usize]);
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -44,7 +50,7 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 /// Composed pictures as the founding task has them: dense noise, letters and distractors.
 fn composed(count: u64) -> Pictures {
     let pool = GlyphPool::new(Arc::new(Strokes::new(0)));
-    let examples = ComposedExamples {
+    let examples = ComposedSource {
         composer: Arc::new(Composer::new(ComposeConfig::default(), pool).unwrap()),
         seed: 5,
         count,
@@ -53,7 +59,7 @@ fn composed(count: u64) -> Pictures {
     let mut labels = vec![0.0; examples.label_names().len()];
     let pixels = (0..count).map(|index| {
         let mut pixels = vec![0; shape.len()];
-        examples.load(index, &mut pixels, &mut labels).unwrap();
+        examples.read(index, &mut pixels, &mut labels).unwrap();
         pixels
     });
     Pictures {

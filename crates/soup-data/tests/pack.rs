@@ -1,15 +1,19 @@
 //! Packs of real files: what goes in comes out, a stopped run goes on, and bad input is named.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
-use soup_data::dataset::{Channels, Columns, Dataset, read_column};
-use soup_data::folds::{FoldKind, Folds};
-use soup_data::pack::{Pack, PackOptions, PackReport, write_pack};
-use soup_data::{Error, Examples};
+use soup_data::{
+    Error, Source,
+    dataset::{Channels, Columns, Dataset, read_column},
+    folds::{FoldKind, Folds},
+    pack::{Pack, PackOptions, PackReport, write_pack},
+};
 use tempfile::TempDir;
 
 fn fixtures() -> PathBuf {
@@ -89,21 +93,21 @@ fn what_goes_in_comes_out() {
         assert_eq!(opened.labels(index).unwrap(), labels);
     }
     let (mut picture, mut labels) = ([0; 48], [9.0; 3]);
-    opened.load(3, &mut picture, &mut labels).unwrap();
+    opened.read(3, &mut picture, &mut labels).unwrap();
     assert_eq!((picture.to_vec(), labels), (pixels(3), [1.0, 1.0, 1.0]));
     assert!(matches!(
-        opened.load(150, &mut picture, &mut labels),
+        opened.read(150, &mut picture, &mut labels),
         Err(Error::OutOfRange {
             index: 150,
             len: 150
         })
     ));
     assert!(matches!(
-        opened.load(0, &mut picture[1..], &mut labels),
+        opened.read(0, &mut picture[1..], &mut labels),
         Err(Error::Buffer { .. })
     ));
     assert!(matches!(
-        opened.load(0, &mut picture, &mut labels[1..]),
+        opened.read(0, &mut picture, &mut labels[1..]),
         Err(Error::Buffer { .. })
     ));
 
@@ -115,7 +119,7 @@ fn what_goes_in_comes_out() {
     // Decoded on the fly, the same.
     let live = dataset.examples(Channels::AsStored).unwrap();
     let (mut other, mut other_labels) = ([0; 48], [9.0; 3]);
-    live.load(3, &mut other, &mut other_labels).unwrap();
+    live.read(3, &mut other, &mut other_labels).unwrap();
     assert_eq!((other, other_labels), (picture, labels));
 }
 
@@ -207,7 +211,7 @@ fn every_form_of_png_and_jpeg_decodes_as_in_pillow() {
             .examples(channels)
             .unwrap();
         let mut picture = vec![0; live.shape().len()];
-        live.load(0, &mut picture, &mut []).unwrap();
+        live.read(0, &mut picture, &mut []).unwrap();
         picture
     };
     for form in [

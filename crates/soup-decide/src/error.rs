@@ -19,7 +19,7 @@ pub enum DecideError {
 
     /// Probabilities or labels that cannot be judged.
     #[error(transparent)]
-    Metric(#[from] soup_learn::metrics::MetricError),
+    Metric(#[from] crate::metrics::MetricError),
 
     /// A prediction for a picture that the other file needs is not there.
     #[error(

@@ -36,15 +36,18 @@ pub mod decoding;
 pub mod ensemble;
 mod error;
 mod logit;
+pub mod metrics;
 mod parts;
 mod predictions;
 mod rule;
 mod sample;
 mod submission;
 mod threshold;
+pub mod views;
 
 pub use decision::Decision;
 pub use error::{DecideError, Result};
+pub use logit::probability_of;
 pub use parts::Parts;
 pub use predictions::Predictions;
 pub use rule::Rule;

@@ -34,3 +34,33 @@ pub(crate) fn log_add(a: f64, b: f64) -> f64 {
         high + (low - high).exp().ln_1p()
     }
 }
+
+/// The probability that a logit of single precision stands for: `1 / (1 + e^-x)`, for any `x`.
+pub fn probability_of(logit: f32) -> f32 {
+    let positive = 1.0 / (1.0 + (-f64::from(logit).abs()).exp());
+    if logit >= 0.0 {
+        positive as f32
+    } else {
+        (1.0 - positive) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_probability_is_accurate_and_never_leaves_its_range() {
+        for (logit, value) in [
+            (0.0, 0.5),
+            (2.0, 0.880_797_1),
+            (-2.0, 0.119_202_92),
+            (500.0, 1.0),
+            (-500.0, 0.0),
+            (f32::INFINITY, 1.0),
+        ] {
+            assert!(
+                (super::probability_of(logit) - value).abs() < 1e-7,
+                "{logit}"
+            );
+        }
+    }
+}

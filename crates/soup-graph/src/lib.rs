@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 
 mod builder;
 mod description;
+pub mod finite;
 pub mod onnx;
 mod op;
 pub mod rewrite;

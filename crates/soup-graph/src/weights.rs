@@ -3,8 +3,10 @@
 use half::f16;
 use soup_random::{Purpose, Stream};
 
-use crate::op::{too_many, values_within};
-use crate::{Graph, GraphError};
+use crate::{
+    Graph, GraphError,
+    op::{too_many, values_within},
+};
 
 /// What a parameter is to its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +210,18 @@ impl Weights {
         &mut self.trainable
     }
 
+    /// Moves every value towards that of `other` by `weight`, from 0 (which leaves them) to 1 (a copy).
+    ///
+    /// # Panics
+    /// If the two belong to different networks.
+    pub fn lerp(&mut self, other: &Self, weight: f32) {
+        if weight == 0.0 {
+            return;
+        }
+        lerp(&mut self.trainable, &other.trainable, weight);
+        lerp(&mut self.buffers, &other.buffers, weight);
+    }
+
     /// Running statistics.
     pub fn buffers(&self) -> &[f32] {
         &self.buffers
@@ -297,4 +311,19 @@ impl Weights {
 /// The nearest value of half precision.
 fn half(value: f32) -> f32 {
     f16::from_f32(value).to_f32()
+}
+
+/// `torch.lerp`: from one value towards another `values` by `weight`, starting from the end that is nearer.
+fn lerp(from: &mut [f32], values: &[f32], weight: f32) {
+    assert_eq!(from.len(), values.len(), "weights of the same network");
+    if weight < 0.5 {
+        for (from, &value) in from.iter_mut().zip(values) {
+            *from += weight * (value - *from);
+        }
+    } else {
+        let keep = 1.0 - weight;
+        for (from, &value) in from.iter_mut().zip(values) {
+            *from = value - keep * (value - *from);
+        }
+    }
 }

@@ -11,9 +11,11 @@ use std::{fs, path::Path};
 
 use networks::{SHAPE, everything};
 use serde::Deserialize;
-use soup_cpu::reference::{Mode, forward};
-use soup_graph::onnx::{Element, Writer};
-use soup_graph::{Graph, Shape, Weights};
+use soup_engine::reference::{Mode, forward};
+use soup_graph::{
+    Graph, Shape, Weights,
+    onnx::{Element, Writer},
+};
 use soup_random::{Purpose, Stream};
 
 /// What ONNX Runtime made of the file.

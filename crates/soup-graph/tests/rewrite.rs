@@ -1,10 +1,10 @@
 //! Both forms of a rewritten graph, run by the reference interpreter.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use soup_cpu::reference::{Mode, forward};
-use soup_graph::rewrite::{self, RewriteError};
+use soup_engine::reference::{Mode, forward};
 use soup_graph::{
     Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op, Weights,
+    rewrite::{self, RewriteError},
 };
 use soup_random::{Purpose, Stream};
 

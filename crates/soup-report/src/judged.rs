@@ -1,22 +1,26 @@
 //! What the out-of-fold predictions of a run show.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use soup_cpu::Pool;
 use soup_data::PictureShape;
-use soup_learn::config::CheckedConfig;
-use soup_learn::metrics::{Evaluation, Intervals, RowMetric};
-use soup_learn::model::{Question, Session};
-use soup_learn::predictor::Predictor;
-use soup_learn::runs::RunDirectory;
-use soup_learn::trainer::{OutOfFold, OwnedData};
-use soup_learn::{Error, ErrorKind};
+use soup_decide::metrics::{Evaluation, Intervals, RowMetric};
+use soup_devices::DeviceName;
+use soup_model::{ErrorKind, Predictor, Question, Session};
+use soup_train::{
+    Error,
+    config::CheckedConfig,
+    runs::RunDirectory,
+    trainer::{OutOfFold, OwnedData},
+};
 
-use crate::Run;
-use crate::pictures::{Seen, Shown, Wrong};
-use crate::run::{held_out, table};
+use crate::{
+    Run,
+    pictures::{Seen, Shown, Wrong},
+    run::{held_out, table},
+};
 
 /// How much of a run is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -143,8 +147,7 @@ impl Judged {
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         let data = owned.borrow();
-        let examples = (data.packed.or(data.held_out))
-            .ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
+        let examples = data.validation()?;
         let picture = examples.shape();
         self.picture = Some(picture);
         let seen = config.transforms.evaluation().output_shape(picture);
@@ -156,7 +159,7 @@ impl Judged {
         let load = |row: usize| -> Result<Vec<u8>, Error> {
             let mut pixels = vec![0; picture.len()];
             let mut labels = vec![0.0; self.found.label_names.len()];
-            examples.load(row as u64, &mut pixels, &mut labels)?;
+            examples.read(row as u64, &mut pixels, &mut labels)?;
             Ok(pixels)
         };
         let all = self.found.ids.len();
@@ -209,7 +212,7 @@ impl Judged {
         let mut folds: Vec<u32> = wrong.iter().map(|of| of.1.seen.fold).collect();
         folds.sort_unstable();
         folds.dedup();
-        let pool = Arc::new(Pool::new(0));
+        let device = DeviceName::Auto.with_threads(0);
         for fold in folds {
             let file = RunDirectory::at(path)
                 .fold(fold as usize)
@@ -220,14 +223,14 @@ impl Judged {
             }
             let predictor = Predictor::open(&[path.to_owned()], Some(&[fold as usize]))?;
             let model = predictor.model(Some(picture))?;
-            let mut session = Session::new(&model, picture, &pool)?;
+            let mut session = Session::new(&model, picture, &device)?;
             if session.map_size().is_none() {
                 return Ok(());
             }
             let own = wrong.iter_mut().filter(|of| of.1.seen.fold == fold);
             for (_, wrong, pixels) in own {
                 if stop.load(Ordering::Relaxed) {
-                    return Err(Error::Stopped);
+                    return Err(Error::STOPPED);
                 }
                 let maps = true;
                 session.run_all(&model, &[Question { pixels, maps }], &mut |_, reply| {

@@ -1,15 +1,17 @@
 //! The runs in a folder beside each other.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use serde::Serialize;
-use soup_learn::metrics::Interval;
-use soup_learn::{Error, ErrorKind};
+use soup_decide::metrics::Interval;
+use soup_model::ErrorKind;
+use soup_train::Error;
 
-use crate::Run;
-use crate::pages::differing;
+use crate::{Run, pages::differing};
 
 /// Folders are looked into so deep; a sweep's runs lie at 3.
 const DEEPEST: usize = 4;
@@ -48,11 +50,9 @@ pub struct Listed {
 /// # Errors
 /// [`Error::Format`] where there is none or a file of one is damaged, [`Error::File`].
 pub fn list(folder: &Path, stop: &AtomicBool) -> Result<Vec<Listed>, Error> {
-    let wrong = |problem: &str| Error::Format {
-        path: folder.to_owned(),
-        problem: format!(
-            "{problem}; name a folder that soup train --out wrote into, or one above it"
-        ),
+    let wrong = |problem: &str| {
+        let hint = "name a folder that soup train --out wrote into, or one above it";
+        Error::format(folder, format!("{problem}; {hint}"))
     };
     if !folder.is_dir() {
         return Err(wrong("there is no such folder"));
@@ -121,13 +121,8 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Err
         found.push(folder.to_owned());
         return Ok(());
     }
-    let failed = |source| Error::File {
-        path: folder.to_owned(),
-        action: "list",
-        source,
-    };
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    for entry in std::fs::read_dir(folder).map_err(Error::file(folder, "list"))? {
+        let path = entry.map_err(Error::file(folder, "list"))?.path();
         if depth < DEEPEST && path.is_dir() && !path.is_symlink() {
             find(&path, depth + 1, found)?;
         }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use soup_data::PictureShape;
-use soup_learn::model::LabelMaps;
+use soup_model::LabelMaps;
 
 /// Maps that are shown of a picture.
 pub const HEATS: usize = 3;

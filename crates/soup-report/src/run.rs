@@ -1,16 +1,22 @@
 //! A run's folder, read back.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use soup_data::folds::Folds;
-use soup_decide::Decision;
-use soup_learn::Error;
-use soup_learn::config::Config;
-use soup_learn::metrics::{Interval, RowMetric, Table};
-use soup_learn::runs::{EpochRecord, RunDirectory};
-use soup_learn::trainer::{Divergence, OutOfFold};
-use soup_learn::views::Views;
+use soup_decide::{
+    Decision,
+    metrics::{Interval, RowMetric, Table},
+    views::Views,
+};
+use soup_train::{
+    Error,
+    config::Config,
+    runs::{EpochRecord, RunDirectory},
+    trainer::{Divergence, OutOfFold},
+};
 
 /// What a run says of itself, without its pictures.
 #[derive(Clone, Debug)]
@@ -186,8 +192,6 @@ pub(crate) fn table<'a>(
     probabilities: &'a [f32],
     targets: &'a [f32],
 ) -> Result<Table<'a>, Error> {
-    Table::new(probabilities, targets, &found.label_names, &[0.5]).map_err(|error| Error::Format {
-        path: found.path.clone(),
-        problem: error.to_string(),
-    })
+    Table::new(probabilities, targets, &found.label_names, &[0.5])
+        .map_err(|error| Error::format(&found.path, error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! What pages say, in English and Korean.
 
-use soup_learn::trainer::Divergence;
+use soup_train::trainer::Divergence;
 
 /// The words that the live page shares with the report, and its own. Sentences whose order differs are
 /// functions.

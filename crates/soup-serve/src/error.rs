@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 pub enum ServeError {
     /// A model cannot be read or planned.
     #[error(transparent)]
-    Model(#[from] soup_learn::Error),
+    Model(#[from] soup_model::Error),
     /// The decision in a model makes no sense.
     #[error(transparent)]
     Decision(#[from] soup_decide::DecideError),

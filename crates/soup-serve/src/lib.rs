@@ -5,12 +5,10 @@
 //! the pictures side by side and runs them together; nothing is calculated on the threads that talk to
 //! clients. What a model says of a picture is what `soup predict` says, whatever else is running.
 //!
-//! [`watch`] is another server on the same ground: a page of a run that is training.
-//!
 //! [Open Inference Protocol]: https://github.com/kserve/open-inference-protocol
 
 mod body;
-mod connections;
+pub mod connections;
 mod engine;
 mod error;
 mod metrics;
@@ -21,8 +19,7 @@ mod refusal;
 mod routes;
 mod shared;
 mod token;
-mod traffic;
-pub mod watch;
+pub mod traffic;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -35,7 +32,7 @@ pub use error::ServeError;
 pub use metrics::Totals;
 pub use options::{Limits, Options};
 pub use refusal::Refusal;
-use soup_cpu::Pool;
+pub use routes::page;
 pub use token::Token;
 
 use body::Intake;
@@ -87,12 +84,12 @@ impl Server {
         // A taken address is found before large models are read.
         let listener = connections::listen(host, port)?;
         let address = listener.local_addr()?;
-        let pool = Arc::new(Pool::new(options.threads));
-        let models = Models::open(models, options.batch, &pool)?;
+        let device = options.device.with_threads(options.threads);
+        let models = Models::open(models, options.batch, &device)?;
         let (queue, metrics) = (Arc::new(Queue::new(options.queue)), Arc::default());
         let engine = Engine {
             queue: Arc::clone(&queue),
-            pool,
+            device,
             batch: options.batch,
             window: options.window,
             metrics: Arc::<Metrics>::clone(&metrics),

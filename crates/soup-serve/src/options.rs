@@ -1,5 +1,6 @@
 //! How a server answers, and what it refuses.
 
+use soup_devices::DeviceName;
 use std::time::Duration;
 
 use crate::token::Token;
@@ -14,6 +15,8 @@ pub struct Options {
     pub window: Duration,
     /// Pictures that may wait; the next request is told to come back later.
     pub queue: usize,
+    /// Where the networks run.
+    pub device: DeviceName,
     /// Threads that calculate; 0 takes every core.
     pub threads: usize,
     /// Who may ask; `None` answers everybody.
@@ -56,6 +59,7 @@ impl Default for Options {
             batch: 8,
             window: Duration::from_millis(2),
             queue: 64,
+            device: DeviceName::Auto,
             threads: 0,
             token: None,
             limits: Limits::default(),

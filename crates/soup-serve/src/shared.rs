@@ -34,7 +34,7 @@ impl Shared {
         Gauges {
             waiting: self.queue.len(),
             running: self.traffic.running.load(Ordering::Relaxed),
-            connections: self.traffic.lines.len(),
+            connections: self.traffic.lines.open_count(),
             answer_bytes: self.traffic.lines.answer_bytes(),
             closed: self.traffic.lines.closed(),
         }

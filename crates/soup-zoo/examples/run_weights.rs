@@ -15,7 +15,7 @@ use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
 
-use soup_cpu::reference::{Mode, forward};
+use soup_engine::reference::{Mode, forward};
 use soup_graph::{Weights, rewrite, safetensors};
 use soup_zoo::{ModelConfig, build};
 

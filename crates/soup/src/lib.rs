@@ -12,16 +12,19 @@
 //! # Ok::<(), soup::Error>(())
 //! ```
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
-use soup_cpu::Pool;
 use soup_data::{
     PictureShape,
     dataset::{Channels, decode, is_sixteen_bit},
 };
 use soup_decide::Decision;
-use soup_learn::model::{Model as Networks, Session};
+use soup_devices::DeviceName;
+use soup_engine::Device;
+use soup_model::{Model as Networks, Session};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +39,7 @@ pub enum Error {
     },
     /// A model cannot be read, or cannot answer for pictures of this shape.
     #[error(transparent)]
-    Model(#[from] soup_learn::Error),
+    Model(#[from] soup_model::Error),
     /// The decision in a model makes no sense.
     #[error(transparent)]
     Decision(#[from] soup_decide::DecideError),
@@ -138,7 +141,7 @@ pub struct Answer<'a> {
 pub struct Model {
     networks: Networks,
     decision: Option<Decision>,
-    pool: Arc<Pool>,
+    device: Device,
     /// Made for the pictures of the last shape.
     session: Mutex<Option<Session>>,
 }
@@ -166,7 +169,7 @@ impl Model {
         Ok(Self {
             networks,
             decision: decision.transpose()?,
-            pool: Arc::new(Pool::new(0)),
+            device: DeviceName::Auto.with_threads(0),
             session: Mutex::new(None),
         })
     }
@@ -197,7 +200,7 @@ impl Model {
         };
         let session = match kept.take() {
             Some(session) if session.picture() == shape => session,
-            _ => Session::new(&self.networks, shape, &self.pool)?,
+            _ => Session::new(&self.networks, shape, &self.device)?,
         };
         let session = kept.insert(session);
         let mut probabilities = session.run(&self.networks, &pixels)?;

@@ -3,12 +3,9 @@
 
 use soup::{Image, Model};
 use soup_data::PictureShape;
+use soup_decide::views::Views;
 use soup_graph::{Builder, Convolution, ImageShape, Weights};
-use soup_learn::{
-    config::Precision,
-    model::{Member, Model as Networks, Origin},
-    views::Views,
-};
+use soup_model::{Member, Model as Networks, Origin, Precision};
 
 /// A network that says `bright` of pictures brighter than grey, `dark` of the others.
 fn brightness() -> Networks {

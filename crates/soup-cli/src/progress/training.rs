@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use soup_learn::progress::{Event, Progress};
-use soup_learn::runs::EpochRecord;
+use soup_train::{
+    progress::{Event, Progress},
+    runs::EpochRecord,
+};
 
 use super::Bar;
 use crate::console::Console;

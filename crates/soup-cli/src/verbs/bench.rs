@@ -1,6 +1,5 @@
 //! `soup bench`: how fast the engine runs a network on this machine, and where the time goes.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -9,13 +8,19 @@ use serde::{
     Deserialize, Serialize,
     de::{IntoDeserializer, value::Error as Unknown},
 };
-use soup_cpu::{Detail, Inference, Options, Peak, PlanError, Pool, Precision, StepTime, Training};
+use soup_devices::DeviceName;
+use soup_engine::{
+    Detail, Device, EngineError, InferenceSession, Learning, Precision, StepTime, TrainingSession,
+    TrainingState,
+};
 use soup_graph::{Graph, Weights, rewrite};
 use soup_random::{Purpose, Stream};
 use soup_zoo::{Head, ModelConfig, build};
 
-use crate::console::{Console, Report};
-use crate::failure::Usage;
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+};
 
 /// Time a network on this machine, and say where the time goes
 ///
@@ -66,6 +71,10 @@ pub struct Arguments {
     #[arg(long, default_value = "f32", value_parser = precision)]
     precision: Precision,
 
+    /// Where the network runs: auto, cpu or reference
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceName::Auto)]
+    device: DeviceName,
+
     /// Threads [default: one a core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
@@ -96,7 +105,7 @@ impl From<ProfileDetail> for Detail {
     }
 }
 
-fn wrong(error: PlanError) -> Usage {
+fn wrong(error: EngineError) -> Usage {
     Usage(error.to_string())
 }
 
@@ -118,7 +127,8 @@ struct Facts {
     batch: u32,
     precision: &'static str,
     threads: usize,
-    instruction_set: &'static str,
+    /// What the engine says of itself.
+    device: String,
     /// From nothing to a plan with its memory.
     plan_seconds: f64,
     memory_bytes: usize,
@@ -147,14 +157,12 @@ struct Kernel {
 }
 
 /// What is timed.
-enum Engine {
+enum Timed {
     Training {
-        engine: Box<Training>,
-        weights: Weights,
-        slopes: Vec<f32>,
-        gradients: Vec<f32>,
+        session: Box<dyn TrainingSession>,
+        logit_gradients: Vec<f32>,
     },
-    Inference(Box<Inference>),
+    Inference(Box<dyn InferenceSession>),
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
@@ -167,19 +175,14 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         labels: arguments.labels,
         ..ModelConfig::default()
     })?;
-    let pool = Arc::new(Pool::new(arguments.threads));
-    let options = Options {
-        precision: arguments.precision,
-        pool: Some(Arc::clone(&pool)),
-        ..Options::default()
-    };
+    let device = arguments.device.with_threads(arguments.threads);
     let started = Instant::now();
-    let mut engine = Engine::new(arguments, graph.clone(), &options)?;
+    let mut timed = Timed::new(arguments, &graph, &device)?;
     let plan_seconds = started.elapsed().as_secs_f64();
 
     console.note("running");
-    engine.run(&pool);
-    let runs = (0..arguments.repeats).map(|_| engine.run(&pool));
+    timed.run();
+    let runs = (0..arguments.repeats).map(|_| timed.run());
     let mut times: Vec<Duration> = runs.collect();
     times.sort_unstable();
     let fastest_seconds = times[0].as_secs_f64();
@@ -190,9 +193,9 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         None => None,
         Some(detail) => {
             console.note("measuring what the machine can do");
-            let peak = Peak::measure(&options, &pool).map_err(wrong)?;
-            let kernels = engine.profile(detail.into(), &pool);
-            Some(Profile {
+            let peak = device.engine.peak(arguments.precision).map_err(wrong)?;
+            let kernels = timed.profile(detail.into());
+            peak.map(|peak| Profile {
                 peak_gigaflops: peak.gigaflops,
                 peak_gigabytes_per_second: peak.gigabytes,
                 kernels: kernels.into_iter().map(Kernel::new).collect(),
@@ -211,10 +214,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         channels: arguments.channels,
         batch: arguments.batch,
         precision: arguments.precision.name(),
-        threads: pool.threads(),
-        instruction_set: options.instruction_set().map_err(wrong)?.name(),
+        threads: device.pool.threads(),
+        device: device.engine.description(),
         plan_seconds,
-        memory_bytes: engine.memory_bytes(),
+        memory_bytes: timed.memory_bytes(),
         fastest_seconds,
         median_seconds: times[times.len() / 2].as_secs_f64(),
         images_per_second: f64::from(arguments.batch) / fastest_seconds,
@@ -225,67 +228,67 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     Report::new(facts, text)
 }
 
-impl Engine {
-    fn new(arguments: &Arguments, graph: Graph, options: &Options) -> Result<Self> {
-        let batch = arguments.batch as usize;
-        let weights = Weights::initial(&graph, 1);
-        let mut engine = if arguments.infer {
-            let (graph, weights) = rewrite::for_inference(&graph, &weights)?;
-            let mut engine = Inference::new(&graph, batch, options).map_err(wrong)?;
-            engine.load(weights);
-            Self::Inference(Box::new(engine))
+impl Timed {
+    fn new(arguments: &Arguments, graph: &Graph, device: &Device) -> Result<Self> {
+        let (batch, precision) = (arguments.batch as usize, arguments.precision);
+        let weights = Weights::initial(graph, 1);
+        let mut timed = if arguments.infer {
+            let (graph, weights) = rewrite::for_inference(graph, &weights)?;
+            let session = device.engine.inference(&graph, batch, precision);
+            let mut session = session.map_err(wrong)?;
+            session.load(weights);
+            Self::Inference(session)
         } else {
+            let state = TrainingState::new(graph, Learning::default(), weights)
+                .map_err(|error| Usage(error.to_string()))?;
+            let session = device.engine.training(graph, batch, precision, state);
             Self::Training {
-                engine: Box::new(Training::new(&graph, batch, options).map_err(wrong)?),
-                slopes: vec![1e-3; batch * arguments.labels],
-                gradients: vec![0.0; graph.trainable_len()],
-                weights,
+                session: session.map_err(wrong)?,
+                logit_gradients: vec![1e-3; batch * arguments.labels],
             }
         };
         let mut stream = Stream::new(1, Purpose::Noise, 0, 0);
-        let input = match &mut engine {
-            Self::Training { engine, .. } => engine.input_mut(),
-            Self::Inference(engine) => engine.input_mut(),
+        let input = match &mut timed {
+            Self::Training { session, .. } => session.input_mut(),
+            Self::Inference(session) => session.input_mut(),
         };
         input.fill_with(|| stream.normal());
-        Ok(engine)
+        Ok(timed)
     }
 
-    fn run(&mut self, pool: &Pool) -> Duration {
+    fn run(&mut self) -> Duration {
         let start = Instant::now();
         match self {
             Self::Training {
-                engine,
-                weights,
-                slopes,
-                gradients,
+                session,
+                logit_gradients,
             } => {
-                engine.forward(weights, 1, 0);
-                pool.zero(gradients);
-                engine.backward(weights, &[slopes], gradients);
+                session.forward(1, 0);
+                session.zero_gradients();
+                session.backward(&[logit_gradients]);
             }
-            Self::Inference(engine) => engine.run(),
+            Self::Inference(session) => session.run(),
         }
         start.elapsed()
     }
 
     /// Of one run more.
-    fn profile(&mut self, detail: Detail, pool: &Pool) -> Vec<StepTime> {
+    fn profile(&mut self, detail: Detail) -> Vec<StepTime> {
         match self {
-            Self::Training { engine, .. } => engine.start_profile(),
-            Self::Inference(engine) => engine.start_profile(),
+            Self::Training { session, .. } => session.start_profile(),
+            Self::Inference(session) => session.start_profile(),
         }
-        self.run(pool);
+        self.run();
         match self {
-            Self::Training { engine, .. } => engine.profile(detail),
-            Self::Inference(engine) => engine.profile(detail),
+            Self::Training { session, .. } => session.profile(detail),
+            Self::Inference(session) => session.profile(detail),
         }
     }
 
     fn memory_bytes(&self) -> usize {
         match self {
-            Self::Training { engine, .. } => engine.memory_bytes(),
-            Self::Inference(engine) => engine.memory_bytes(),
+            Self::Training { session, .. } => session.memory_bytes(),
+            Self::Inference(session) => session.memory_bytes(),
         }
     }
 }
@@ -314,7 +317,7 @@ impl Kernel {
 fn text(facts: &Facts) -> String {
     let head = serde_json::json!(facts.head);
     let mut text = format!(
-        "{} with head {}, {} of {} pictures, {} px, {} channels, {}, {} threads, {}\n\
+        "{} with head {}, {} of {} pictures, {} px, {} channels, {}, {}\n\
          fastest {:.2} ms, median {:.2} ms: {:.1} images/s, {:.0} GFLOP/s\n\
          planned in {:.3} s, {:.0} MB\n",
         facts.model,
@@ -324,8 +327,7 @@ fn text(facts: &Facts) -> String {
         facts.size,
         facts.channels,
         facts.precision,
-        facts.threads,
-        facts.instruction_set,
+        facts.device,
         facts.fastest_seconds * 1e3,
         facts.median_seconds * 1e3,
         facts.images_per_second,

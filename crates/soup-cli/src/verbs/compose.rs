@@ -1,23 +1,26 @@
 //! `soup compose`: pictures in the manner of the founding contest.
 
-use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::{
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::compose::{Composer, WriteOptions, write_dataset};
-use soup_data::glyphs::GlyphSpec;
-use soup_learn::config::Config;
+use soup_compose::{Composer, WriteOptions, glyphs::GlyphSpec, write_dataset};
+use soup_train::config::Config;
 
-use crate::console::{Console, Report};
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::pictures::say_what_glyphs_leave_out;
-use crate::progress::Bar;
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+    interrupt,
+    pictures::say_what_glyphs_leave_out,
+    progress::Bar,
+};
 
 /// Make labelled pictures of letters under noise
 ///

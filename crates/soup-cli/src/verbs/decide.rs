@@ -1,24 +1,30 @@
 //! `soup decide`: from out-of-fold predictions to one small file that makes better answers.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_decide::calibration::{Calibration, CalibrationKind};
-use soup_decide::decision::{Decoding, RECIPES, Recipe, Trial, trials};
-use soup_decide::{Decision, Parts, Predictions, Sample, ThresholdKind};
-use soup_learn::metrics::Difference;
-use soup_learn::trainer::OutOfFold;
-use soup_learn::views::Views;
+use soup_decide::{
+    Decision, Parts, Predictions, Sample, ThresholdKind,
+    calibration::{Calibration, CalibrationKind},
+    decision::{Decoding, RECIPES, Recipe, Trial, trials},
+    metrics::Difference,
+    views::Views,
+};
+use soup_train::trainer::OutOfFold;
 
-use crate::console::{Console, Report};
-use crate::deciding::Metric;
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::output::Output;
-use crate::progress::Bar;
+use crate::{
+    console::{Console, Report},
+    deciding::Metric,
+    failure::Usage,
+    interrupt,
+    output::Output,
+    progress::Bar,
+};
 
 /// Fit calibration, thresholds and label counts on out-of-fold predictions
 ///
@@ -165,7 +171,7 @@ fn of_run(run: &Path, stop: &AtomicBool) -> Result<HeldOut> {
         Some((found, views)) => (found, Some(views)),
         None => (OutOfFold::read(run, stop)?, None),
     };
-    let (predictions, truth) = Predictions::out_of_fold(&found)?;
+    let (predictions, truth) = found.tables()?;
     let folds: Vec<u32> = (found.held_out().into_iter())
         .map(|row| found.folds[row])
         .collect();

@@ -5,25 +5,28 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::Examples;
-use soup_data::dataset::{
-    Channels, Columns, Dataset, FolderExamples, LabelTable, LeftOut, Reading, SampleRange,
+use soup_data::{
+    Source,
+    dataset::{
+        Channels, Columns, Dataset, FolderSource, LabelTable, LeftOut, Reading, SampleRange,
+    },
+    doctor::{
+        Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, packed,
+        read_sources,
+    },
+    folds::Folds,
+    pack::Pack,
 };
-use soup_data::doctor::{
-    Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, packed,
-    read_sources,
-};
-use soup_data::folds::Folds;
-use soup_data::pack::Pack;
-use soup_learn::trainer::OutOfFold;
-use soup_learn::{doctor, runs::RunDirectory};
+use soup_train::{doctor, runs::RunDirectory, trainer::OutOfFold};
 
-use crate::console::{Console, Report};
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::output::Output;
-use crate::pictures::{all_faults, say_what_was_found};
-use crate::progress::Bar;
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+    interrupt,
+    output::Output,
+    pictures::{all_faults, say_what_was_found},
+    progress::Bar,
+};
 
 /// Look for leaks in a data set, and for a validation of a run that will not hold
 ///
@@ -84,13 +87,13 @@ struct Facts {
     groups: Option<PathBuf>,
 }
 
-enum Source {
+enum Opened {
     Pack(Pack),
-    Folder(FolderExamples<'static>),
+    Folder(FolderSource<'static>),
 }
 
-impl Source {
-    fn examples(&self) -> &dyn Examples {
+impl Opened {
+    fn images(&self) -> &dyn Source {
         match self {
             Self::Pack(pack) => pack,
             Self::Folder(folder) => folder,
@@ -103,7 +106,7 @@ impl Source {
             Self::Pack(pack) => pack.samples(),
             Self::Folder(folder) => folder.samples(),
         };
-        Some((samples?, self.examples().max_value()))
+        Some((samples?, self.images().max_value()))
     }
 }
 
@@ -111,7 +114,7 @@ impl Source {
 struct Data {
     path: PathBuf,
     table: LabelTable,
-    pictures: Source,
+    pictures: Opened,
     file_names: Vec<String>,
     left_out: Option<LeftOut>,
     /// Of a pack: whether its pictures are what was packed.
@@ -157,13 +160,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         .transpose()?;
     let sources = sources(arguments, &data)?;
 
-    let examples = data.pictures.examples();
+    let examples = data.pictures.images();
     let bar = Bar::new(console, "looking", examples.len(), "pictures");
     let fingerprints = Fingerprints::take(examples, &|done| bar.set(done), &stop);
     bar.finish();
     let fingerprints = fingerprints.map_err(|fault| match &data.pictures {
-        Source::Pack(_) => fault,
-        Source::Folder(folder) => all_faults(folder.dataset(), Reading::default(), fault, &stop),
+        Opened::Pack(_) => fault,
+        Opened::Folder(folder) => all_faults(folder.dataset(), Reading::default(), fault, &stop),
     })?;
     let mut findings = Vec::from_iter(data.packed.clone());
     findings.extend(examine(&Patient {
@@ -224,7 +227,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
             table: pack.table().clone(),
             file_names: pack.file_names().to_vec(),
             packed: Some(packed(&pack)),
-            pictures: Source::Pack(pack),
+            pictures: Opened::Pack(pack),
             left_out: None,
         });
     }
@@ -237,7 +240,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
         file_names: (0..dataset.len())
             .filter_map(|index| dataset.file_name(index).map(str::to_owned))
             .collect(),
-        pictures: Source::Folder(dataset.examples(Channels::default())?),
+        pictures: Opened::Folder(dataset.examples(Channels::default())?),
         packed: None,
     })
 }

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use soup_decide::ensemble::{self, FittedWeights, Tie};
-use soup_decide::{Predictions, Thresholds};
-use soup_learn::metrics::Difference;
+use soup_decide::{
+    Predictions, Thresholds,
+    ensemble::{self, FittedWeights, Tie},
+    metrics::Difference,
+};
 
-use crate::console::{Console, Report};
-use crate::failure::Usage;
-use crate::output::{self, Output};
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+    output::{self, Output},
+};
 
 /// Combine prediction files into one
 ///

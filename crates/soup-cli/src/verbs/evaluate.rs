@@ -1,26 +1,31 @@
 //! `soup evaluate`: how good predictions are.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::dataset::LabelTable;
-use soup_data::folds::Folds as FoldFile;
-use soup_decide::decision::Decoding;
-use soup_decide::{Predictions, Rule};
-use soup_learn::metrics::{Evaluation, Interval, Intervals, Table};
-use soup_learn::predictor::{PredictOptions, Predictor};
-use soup_learn::trainer::OutOfFold;
-use soup_learn::views::Views;
+use soup_data::{dataset::LabelTable, folds::Folds as FoldFile};
+use soup_decide::{
+    Predictions, Rule,
+    decision::Decoding,
+    metrics::{Evaluation, Interval, Intervals, Table},
+    views::Views,
+};
+use soup_model::{PredictOptions, Predictor};
+use soup_train::trainer::OutOfFold;
 
 use super::{Folds, predict};
-use crate::console::{Console, Report};
-use crate::deciding::Deciding;
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::pictures::{Pictures, say_what_was_found};
+use crate::{
+    console::{Console, Report},
+    deciding::Deciding,
+    failure::Usage,
+    interrupt,
+    pictures::{Pictures, say_what_was_found},
+};
 
 /// Score a run, or predictions, against the true labels
 ///
@@ -136,10 +141,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
 fn out_of_fold(run: &Path, views: Option<&Views>) -> Result<(Predictions, Predictions)> {
     let stop = interrupt::watch()?;
     let Some(views) = views else {
-        return Ok(Predictions::out_of_fold(&OutOfFold::read(run, &stop)?)?);
+        return Ok(OutOfFold::read(run, &stop)?.tables()?);
     };
     match OutOfFold::read_with_views(run, &stop)? {
-        Some((found, known)) if known == *views => Ok(Predictions::out_of_fold(&found)?),
+        Some((found, known)) if known == *views => Ok(found.tables()?),
         _ => Err(Usage(format!(
             "the decision is for pictures looked at as {views}, of which {} has no out-of-fold \
              predictions; soup tta makes them, and soup decide a decision for others",

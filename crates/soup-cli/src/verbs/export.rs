@@ -1,24 +1,20 @@
 //! `soup export`: runs as one file for production.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use soup_data::PictureShape;
-use soup_data::ids::are_same_names;
-use soup_decide::{DecideError, Decision, Thresholds};
-use soup_learn::config::Precision;
-use soup_learn::model::{Model, Origin};
-use soup_learn::predictor::Predictor;
-use soup_learn::views::Views;
+use soup_data::{PictureShape, ids::are_same_names};
+use soup_decide::{DecideError, Decision, Thresholds, views::Views};
+use soup_model::{Model, Origin, Precision, Predictor};
 
 use super::Folds;
-use crate::console::Report;
-use crate::failure::Usage;
-use crate::output::Output;
+use crate::{console::Report, failure::Usage, output::Output};
 
 /// Write runs as one file for production: model.soup, ONNX, or weights for timm
 ///

@@ -1,20 +1,26 @@
 //! `soup pack`: pictures decoded once.
 
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::dataset::{Channels, Columns, Dataset, LeftOut, Reading, SampleRange};
-use soup_data::pack::{Pack, PackOptions, PackReport, write_pack};
+use soup_data::{
+    dataset::{Channels, Columns, Dataset, LeftOut, Reading, SampleRange},
+    pack::{Pack, PackOptions, PackReport, write_pack},
+};
 
-use crate::console::{Console, Report};
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::pictures::say_what_was_found;
-use crate::progress::Bar;
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+    interrupt,
+    pictures::say_what_was_found,
+    progress::Bar,
+};
 
 /// Decode pictures once into a memory-mapped array, and check every one and every label
 ///

@@ -1,24 +1,28 @@
 //! `soup predict`: probabilities of pictures.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Instant,
+};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_data::dataset::{Dataset, LeftOut, Reading};
-use soup_decide::{Decision, Predictions};
-use soup_learn::predictor::{PredictOptions, Predictor};
-use soup_learn::views::Views;
+use soup_decide::{Decision, Predictions, views::Views};
+use soup_devices::DeviceName;
+use soup_model::{PredictOptions, Predictor};
 
 use super::Folds;
-use crate::console::{Console, Report};
-use crate::deciding::{Merge, ViewsArgument};
-use crate::interrupt;
-use crate::output::{self, Output};
-use crate::pictures::{Pictures, say_what_was_found};
-use crate::progress::Bar;
+use crate::{
+    console::{Console, Report},
+    deciding::{Merge, ViewsArgument},
+    interrupt,
+    output::{self, Output},
+    pictures::{Pictures, say_what_was_found},
+    progress::Bar,
+};
 
 /// Predict the probability of every label for every picture
 ///
@@ -78,6 +82,10 @@ pub struct Arguments {
     /// Pictures in a batch
     #[arg(long, value_name = "N", default_value_t = PredictOptions::default().batch)]
     batch: usize,
+
+    /// Where the networks run: auto, cpu or reference
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceName::Auto)]
+    device: DeviceName,
 
     /// Threads; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -144,6 +152,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         None => None,
     };
     let options = PredictOptions {
+        device: arguments.device,
         threads: arguments.threads,
         batch: arguments.batch,
         views: match &decision {
@@ -241,7 +250,7 @@ pub fn predict(
             let at = index as usize * labels.len();
             values[at..at + labels.len()].copy_from_slice(row);
         }
-        Ok::<_, soup_learn::Error>(())
+        Ok::<_, soup_train::Error>(())
     });
     bar.finish();
     if let Some(warning) = predicted? {

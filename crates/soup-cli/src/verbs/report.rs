@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_learn::sweeps::{Ranking, SweepDirectory};
-use soup_learn::trainer::Divergence;
-use soup_report::judged::Wanted;
-use soup_report::pages::{Shown, of_runs, of_sweep};
-use soup_report::{Judged, Run};
+use soup_report::{
+    Judged, Run,
+    judged::Wanted,
+    pages::{Shown, of_runs, of_sweep},
+};
+use soup_sweep::{Ranking, SweepDirectory};
+use soup_train::trainer::Divergence;
 
-use crate::console::{Console, Report};
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::output::Output;
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+    interrupt,
+    output::Output,
+};
 
 /// Make a page to look at: of a run, of several beside each other, or of a sweep
 ///

@@ -1,16 +1,17 @@
 //! `soup serve`: models over HTTP.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
+use soup_devices::DeviceName;
 use soup_serve::{Limits, Options, Server, Token};
 
-use crate::console::{Console, Report};
-use crate::serving::{self, Log};
+use crate::{
+    console::{Console, Report},
+    serving::{self, Log},
+};
 
 /// Answer over HTTP: a page for people, and addresses for programs
 ///
@@ -72,6 +73,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = Options::default().queue)]
     queue: usize,
 
+    /// Where the networks run: auto, cpu or reference
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceName::Auto)]
+    device: DeviceName,
+
     /// Threads that calculate; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -117,6 +122,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         batch: arguments.batch,
         window: Duration::from_millis(arguments.window),
         queue: arguments.queue,
+        device: arguments.device,
         threads: arguments.threads,
         token: token.transpose()?,
         limits: Limits {

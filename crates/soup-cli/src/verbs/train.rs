@@ -1,26 +1,32 @@
 //! `soup train`: folds of a run, trained or gone on with.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Instant,
+};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::Examples;
-use soup_data::dataset::{Columns, Dataset};
-use soup_data::pack::Pack;
-use soup_learn::config::CheckedConfig;
-use soup_learn::runs::RunDirectory;
-use soup_learn::trainer::{
-    BatchTrial, CutShort, TrainRequest, TrainSummary, search_batch_size, train,
+use soup_data::{
+    Source,
+    dataset::{Columns, Dataset},
+    pack::Pack,
+};
+use soup_train::{
+    config::CheckedConfig,
+    runs::RunDirectory,
+    trainer::{BatchTrial, CutShort, TrainRequest, TrainSummary, search_batch_size, train},
 };
 
 use super::{Folds, path_setting};
-use crate::console::{Console, Report};
-use crate::interrupt;
-use crate::pictures::{say_what_glyphs_leave_out, say_what_was_found};
-use crate::progress::TrainingProgress;
+use crate::{
+    console::{Console, Report},
+    interrupt,
+    pictures::{say_what_glyphs_leave_out, say_what_was_found},
+    progress::TrainingProgress,
+};
 
 /// Train a network on the folds of a data set
 ///

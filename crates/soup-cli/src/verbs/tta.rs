@@ -1,22 +1,28 @@
 //! `soup tta`: which ways of looking at a picture help.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Instant,
+};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use soup_data::transforms::View;
-use soup_learn::metrics::{Difference, RowMetric};
-use soup_learn::predictor::PredictOptions;
-use soup_learn::runs::RunDirectory;
-use soup_learn::views::{Candidate, HeldOut, Merge, ViewTrial, ViewTrials, Views};
+use soup_decide::{
+    metrics::{Difference, RowMetric},
+    views::{Candidate, Merge, ViewTrial, ViewTrials, Views},
+};
+use soup_model::PredictOptions;
+use soup_train::{held_out::HeldOut, runs::RunDirectory};
 
-use crate::console::{Console, Report};
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::progress::Bar;
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+    interrupt,
+    progress::Bar,
+};
 
 /// Measure test-time augmentation on out-of-fold pictures and keep what helps
 ///
@@ -176,7 +182,7 @@ pub fn measure(
     let held_out = held_out?;
     let seconds = started.elapsed().as_secs_f64();
     let trials = ViewTrials::run(
-        &held_out.looks,
+        &held_out.logits,
         candidates,
         (&held_out.targets, &held_out.label_names),
         &parts(&held_out.folds),

@@ -1,16 +1,17 @@
 //! `soup watch`: a run while it trains, as a page.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_report::Run;
-use soup_serve::watch::Watcher;
+use soup_watch::Watcher;
 
-use crate::console::{Console, Report};
-use crate::serving::{self, Log};
+use crate::{
+    console::{Console, Report},
+    serving::{self, Log},
+};
 
 /// Watch a run train: a page with curves that grow
 ///

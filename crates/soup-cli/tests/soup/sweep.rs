@@ -1,16 +1,19 @@
 //! `sweep`: real trainings, so small that they learn little, by several processes that are killed.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
-
 use soup_random::{Purpose, Stream};
 
-use crate::going_on::{kill_until_it_ends, kills_wanted};
-use crate::place::Place;
+use crate::{
+    going_on::{kill_until_it_ends, kills_wanted},
+    place::Place,
+};
 
 const TINY: &str = "preset = 'quick'\n\
 settings = ['data.compose_share=1', 'data.composed=48', 'data.composed_valid=16', \

@@ -3,8 +3,8 @@
 use std::fs;
 
 use serde_json::json;
+use soup_compose::png;
 use soup_data::PictureShape;
-use soup_data::compose::png;
 
 use crate::place::Place;
 

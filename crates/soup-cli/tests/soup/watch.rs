@@ -1,12 +1,16 @@
 //! `watch`: the page of a run, from the command line.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use serde_json::Value;
 
-use crate::place::Place;
-use crate::serve::{signal, start, trained};
+use crate::{
+    place::Place,
+    serve::{signal, start, trained},
+};
 
 pub fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();

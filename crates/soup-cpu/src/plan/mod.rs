@@ -5,18 +5,16 @@ mod forward;
 mod memory;
 mod view;
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-
-use soup_graph::Weights;
+use std::{collections::BTreeMap, fmt::Debug};
 
 pub use forward::PlanError;
 pub(crate) use forward::{Machine, lower};
 pub(crate) use memory::{Buffer, Memory};
+use soup_graph::Weights;
+use soup_threads::Pool;
 pub(crate) use view::{Gradient, MapShape, Norm, Vector, View};
 
 use crate::simd::{Isa, MapKernel, Precision, Values};
-use soup_threads::Pool;
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

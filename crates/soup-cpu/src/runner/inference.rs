@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use soup_graph::{Graph, Weights};
 
-use super::{Detail, Options, Runner, StepTime};
+use soup_engine::{Detail, StepTime};
+
+use super::{Options, Runner};
 use crate::plan::{Mode, PlanError};
 
 /// A trained network: forward with running statistics.

@@ -7,21 +7,24 @@ mod inference;
 mod tests;
 mod training;
 
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 pub use inference::Inference;
+use soup_engine::{Detail, StepTime, memory::room_for};
+use soup_graph::{Graph, Weights};
+use soup_threads::Pool;
 pub use training::Training;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use soup_graph::{Graph, Weights};
-
-use crate::aligned::Aligned;
-use crate::kernels::view::NORM_ROWS;
-use crate::memory::room_for;
-use crate::plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, Step, lower};
-use crate::simd::{Bf16, Element, Isa, Precision};
-use soup_threads::Pool;
+use crate::{
+    aligned::Aligned,
+    kernels::view::NORM_ROWS,
+    plan::{Buffer, Context, Machine, Mode, Output, Plan, PlanError, Step, lower},
+    simd::{Bf16, Element, Isa, Precision},
+};
 
 /// How an engine runs.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +43,7 @@ pub struct Options {
 }
 
 impl Options {
-    fn pool(&self) -> Arc<Pool> {
+    pub(crate) fn pool(&self) -> Arc<Pool> {
         self.pool
             .clone()
             .unwrap_or_else(|| Arc::new(Pool::new(self.threads)))
@@ -70,31 +73,6 @@ impl Options {
             wrong(isa.name(), "this processor does not have it".to_owned())
         }
     }
-}
-
-/// Which steps a profile adds up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// All of one kind.
-    Kinds,
-    /// All of one kind and the same shapes.
-    Steps,
-}
-
-/// Time spent in the steps of one kind.
-#[derive(Clone, Debug)]
-pub struct StepTime {
-    /// What the steps do.
-    pub name: String,
-    /// How many there are.
-    pub count: usize,
-    /// Their time together.
-    pub time: Duration,
-    /// Multiplications of values with an addition each, in all of them and one run.
-    pub multiply_adds: u64,
-    /// Bytes of the tensors that each of them reads or writes, every tensor of a step counted once: what must
-    /// pass through memory at least where the caches hold nothing between two steps.
-    pub bytes: u64,
 }
 
 /// A plan with its memory and threads.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use soup_engine::{Detail, StepTime};
 use soup_graph::{Graph, NodeId, Weights};
 
-use super::{Detail, Options, Runner, StepTime};
+use super::{Options, Runner};
 use crate::plan::{Mode, Output, PlanError};
 
 /// A network being trained: forward with batch statistics, then backward.

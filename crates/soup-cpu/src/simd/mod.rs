@@ -19,9 +19,9 @@ pub(crate) mod tiles;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use amx::Amx;
 
-pub use element::Precision;
 pub(crate) use element::{Bf16, Element, MapKernel, Values};
 pub(crate) use portable::Portable;
+pub(crate) use soup_engine::Precision;
 
 /// Channels of feature maps are padded with zeros to a multiple of this many values: the widest
 /// vector of any instruction set, so that no kernel has a remainder along channels.
@@ -79,7 +79,7 @@ impl Isa {
     pub fn is_available(self) -> bool {
         // Miri interprets Rust alone. Of what a sanitizer watches portable kernels are enough: the same source, compiled in
         // a quarter of the time.
-        if cfg!(any(miri, soup_asan)) {
+        if cfg!(any(miri, soup_asan, fuzzing)) {
             return self == Self::Portable;
         }
         #[cfg(target_arch = "x86_64")]
@@ -174,13 +174,13 @@ impl Isa {
         // for, and that the kernel's pointers are valid.
         unsafe {
             match self {
-                #[cfg(all(target_arch = "x86_64", not(soup_asan)))]
+                #[cfg(all(target_arch = "x86_64", not(any(soup_asan, fuzzing))))]
                 Self::Avx2 => avx2::run(kernel),
-                #[cfg(all(target_arch = "x86_64", not(soup_asan)))]
+                #[cfg(all(target_arch = "x86_64", not(any(soup_asan, fuzzing))))]
                 Self::Amx if K::BF16 => avx512::run_amx(kernel),
-                #[cfg(all(target_arch = "x86_64", not(soup_asan)))]
+                #[cfg(all(target_arch = "x86_64", not(any(soup_asan, fuzzing))))]
                 Self::Avx512Bf16 if K::BF16 => avx512::run_bf16(kernel),
-                #[cfg(all(target_arch = "x86_64", not(soup_asan)))]
+                #[cfg(all(target_arch = "x86_64", not(any(soup_asan, fuzzing))))]
                 Self::Avx512 | Self::Avx512Bf16 | Self::Amx => avx512::run(kernel),
                 #[cfg(target_arch = "aarch64")]
                 Self::NeonBf16 if K::BF16 => neon::run_neon_bf16(kernel),

@@ -2,11 +2,12 @@
 //!
 //! Maps of heads are small, so this is plain code.
 
-use crate::kernels::vector::Convert;
-use crate::plan::{Buffer, Context, MapShape, Step, Vector, View};
-use crate::simd::Values;
-
 use super::pool::{Shares, channel_of, read};
+use crate::{
+    kernels::vector::Convert,
+    plan::{Buffer, Context, MapShape, Step, Vector, View},
+    simd::Values,
+};
 
 /// What attention computes: `mean * mean(values) + share * sum(softmax(temperature scores) values)`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,10 +2,12 @@
 
 use soup_graph::Activation;
 
-use crate::kernels::depthwise::{BLOCK, DepthwiseBackward, DepthwiseForward, Plane};
-use crate::plan::{Buffer, Context, Gradient, Step, View};
-use crate::simd::padded;
-use crate::steps::convolution::Data;
+use crate::{
+    kernels::depthwise::{BLOCK, DepthwiseBackward, DepthwiseForward, Plane},
+    plan::{Buffer, Context, Gradient, Step, View},
+    simd::padded,
+    steps::convolution::Data,
+};
 
 /// Channels of a task in training: as even as they can be, at most [`BLOCK`].
 pub(crate) fn even_blocks(channels: usize) -> usize {

@@ -2,13 +2,17 @@
 
 use std::ops::Range;
 
-use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
-use crate::kernels::statistics::ChunkStatistics;
-use crate::kernels::vector::{Convert, MaskRelu};
-use crate::kernels::view::{Fill, FillGradient, Term};
-use crate::plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View};
-use crate::simd::Values;
-use crate::steps::norm::GatheredSums;
+use crate::{
+    kernels::{
+        gather::{Gather, SUM_ROWS, Sums},
+        statistics::ChunkStatistics,
+        vector::{Convert, MaskRelu},
+        view::{Fill, FillGradient, Term},
+    },
+    plan::{Buffer, Context, Gradient, MapShape, Step, Vector, View},
+    simd::Values,
+    steps::norm::GatheredSums,
+};
 
 /// Pixels of one picture cut into runs of a fitting size.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,13 @@
 use soup_graph::Activation;
 use soup_random::{Purpose, Stream};
 
-use crate::kernels::activation::both_of;
-use crate::kernels::vector::{LinearForward, LinearInput, LinearWeights};
-use crate::plan::{Buffer, Context, Step, Vector};
+use crate::{
+    kernels::{
+        activation::both_of,
+        vector::{LinearForward, LinearInput, LinearWeights},
+    },
+    plan::{Buffer, Context, Step, Vector},
+};
 
 /// Outputs that one task of a linear layer makes.
 const OUTPUTS: usize = 32;

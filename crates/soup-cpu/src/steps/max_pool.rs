@@ -1,9 +1,10 @@
 //! Largest value in a window, and the gradient back to where it was.
 
-use crate::kernels::vector::Convert;
-use crate::kernels::view::Fill;
-use crate::plan::{Buffer, Context, MapShape, Step, View};
-use crate::simd::Values;
+use crate::{
+    kernels::{vector::Convert, view::Fill},
+    plan::{Buffer, Context, MapShape, Step, View},
+    simd::Values,
+};
 
 /// Sizes of a window.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,9 @@
 //! Batch norm's small steps: from chunk statistics to coefficients, and back from gathered sums.
 
-use crate::kernels::gather::{SUM_ROWS, Sums};
-use crate::plan::{Buffer, Context, Norm, Step, Vector};
+use crate::{
+    kernels::gather::{SUM_ROWS, Sums},
+    plan::{Buffer, Context, Norm, Step, Vector},
+};
 
 /// Where a batch norm's parameters stand in their arenas.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,9 @@
 //! The batch as the caller gave it, brought to the maps' precision.
 
-use crate::plan::{Buffer, Context, MapShape, Step};
-use crate::simd::{Bf16, Element, Isa, Kernel, Simd};
+use crate::{
+    plan::{Buffer, Context, MapShape, Step},
+    simd::{Bf16, Element, Isa, Kernel, Simd},
+};
 
 /// Pixels that one task rounds.
 const PIXELS: usize = 16 * 1024;

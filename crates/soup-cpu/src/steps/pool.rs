@@ -1,10 +1,14 @@
 //! Global pooling: map to vector, and back.
 
-use crate::kernels::softmax::{Places, Totals, Weights};
-use crate::kernels::vector::{ColumnSums, Convert};
-use crate::kernels::view::Fill;
-use crate::plan::{Buffer, Context, MapShape, Step, Vector, View};
-use crate::simd::Values;
+use crate::{
+    kernels::{
+        softmax::{Places, Totals, Weights},
+        vector::{ColumnSums, Convert},
+        view::Fill,
+    },
+    plan::{Buffer, Context, MapShape, Step, Vector, View},
+    simd::Values,
+};
 
 /// Channels that one task pools, and pixels that it reads at a time.
 const CHANNELS: usize = 64;

@@ -1,11 +1,15 @@
 //! Between the parameters' own layout (PyTorch's) and the engine's: packing before a run, reducing
 //! partial gradients after it.
 
-use crate::kernels::filters::{Filters, PackPanel, ReduceRows};
-use crate::kernels::gemm::column_blocks;
-use crate::kernels::winograd::{PackFilters, ReduceFilters, Tile};
-use crate::plan::{Buffer, Context, Step};
-use crate::simd::{Precision, Values};
+use crate::{
+    kernels::{
+        filters::{Filters, PackPanel, ReduceRows},
+        gemm::column_blocks,
+        winograd::{PackFilters, ReduceFilters, Tile},
+    },
+    plan::{Buffer, Context, Step},
+    simd::{Precision, Values},
+};
 
 /// One convolution's weights (out, in, rows, columns) to be packed.
 #[derive(Clone, Copy, Debug)]

@@ -3,10 +3,14 @@
 use soup_graph::Activation;
 
 use super::convolution::{ConvolutionBackward, ConvolutionForward, Geometry, fill_rows};
-use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
-use crate::kernels::winograd::{Outputs, Stage, Tile, Transform};
-use crate::plan::{Buffer, Context};
-use crate::simd::{Precision, Values};
+use crate::{
+    kernels::{
+        gemm::{Gemm, Right, Segment, column_blocks},
+        winograd::{Outputs, Stage, Tile, Transform},
+    },
+    plan::{Buffer, Context},
+    simd::{Precision, Values},
+};
 
 /// Widest column block, in values: three of the widest vectors.
 const BLOCK: usize = 48;

@@ -1,16 +1,16 @@
 //! Pictures read and decoded each time they are asked for; a pack is faster.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
+};
 
 use super::{Channels, Dataset, Decoder, FileReader, Reading, SampleRange};
-use crate::problems::Problems;
-use crate::{Error, Examples, PictureShape, Result};
+use crate::{Annotation, Error, PictureShape, Result, Source, problems::Problems};
 
-/// A [`Dataset`] as [`Examples`].
-pub struct FolderExamples<'a> {
+/// A [`Dataset`] as [`Source`].
+pub struct FolderSource<'a> {
     dataset: Cow<'a, Dataset>,
     reading: Reading,
     shape: PictureShape,
@@ -20,7 +20,7 @@ pub struct FolderExamples<'a> {
     idle: Mutex<Vec<(FileReader, Decoder)>>,
 }
 
-impl<'a> FolderExamples<'a> {
+impl<'a> FolderSource<'a> {
     pub(super) fn new(dataset: Dataset, mut reading: Reading) -> Result<Self> {
         let stop = AtomicBool::new(false);
         let shapes = dataset.shapes(&stop)?;
@@ -105,7 +105,7 @@ impl<'a> FolderExamples<'a> {
     }
 }
 
-impl Examples for FolderExamples<'_> {
+impl Source for FolderSource<'_> {
     fn len(&self) -> u64 {
         self.dataset.len() as u64
     }
@@ -122,7 +122,12 @@ impl Examples for FolderExamples<'_> {
         self.reading.max_value
     }
 
-    fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<(), Error> {
+    fn read(
+        &self,
+        index: u64,
+        pixels: &mut [u8],
+        labels: &mut [f32],
+    ) -> Result<Option<Vec<Annotation>>, Error> {
         let len = self.len();
         if index >= len {
             return Err(Error::OutOfRange { index, len });
@@ -139,7 +144,7 @@ impl Examples for FolderExamples<'_> {
                 });
             }
             pixels.copy_from_slice(decoded);
-            Ok(())
+            Ok(None)
         })
     }
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::LabelTable;
-use crate::files::read_unpacked;
-use crate::ids::{Fault, Index};
-use crate::problems::Problems;
-use crate::tables::{Cells, Columns, Matrix, Table, is_missing};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    files::read_unpacked,
+    ids::{Fault, Index},
+    problems::Problems,
+    tables::{Cells, Columns, Matrix, Table, is_missing},
+};
 
 /// A label table as read, not yet matched with pictures.
 pub(super) struct Labels {

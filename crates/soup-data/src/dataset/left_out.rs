@@ -103,7 +103,8 @@ struct Kind {
 }
 
 impl LeftOut {
-    pub(crate) fn add(&mut self, reason: Reason, name: impl Into<String>) {
+    /// Counts a file that is left out.
+    pub fn add(&mut self, reason: Reason, name: impl Into<String>) {
         let kind = self.0.entry(reason).or_default();
         kind.count += 1;
         // The first by name, in whatever order a system lists them.

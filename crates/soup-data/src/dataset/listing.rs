@@ -4,16 +4,19 @@
 //! A file with the extension of PNG or JPEG is a picture, and damaged where it holds something else.
 //! Of every other file the first bytes decide. Links to files are followed, links to folders are not.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
 
-use super::decode::{EXTENSIONS, foreign_format, is_picture};
-use super::left_out::{LeftOut, Reason};
-use super::pictures::{FileReader, PictureFile, Place, Source, Span, has_extension};
-use crate::pack::Pack;
-use crate::{Error, Result};
+use super::{
+    decode::{EXTENSIONS, foreign_format, is_picture},
+    left_out::{LeftOut, Reason},
+    pictures::{FileReader, PictureFile, Place, Source, Span, has_extension},
+};
+use crate::{Error, Result, pack::Pack};
 
 /// First bytes that tell a format; DICOM needs the most.
 pub(super) const START: usize = 132;

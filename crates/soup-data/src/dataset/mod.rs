@@ -21,7 +21,7 @@ pub use decode::{
     Channels, EXTENSIONS, InChannels, Reading, SampleRange, convert, decode, is_sixteen_bit,
     picture_shape,
 };
-pub use folder::FolderExamples;
+pub use folder::FolderSource;
 pub(crate) use labels::read_pairs;
 pub use labels::{Column, read_column, read_label_table};
 pub use left_out::{LeftOut, Reason};
@@ -30,6 +30,28 @@ pub use table::LabelTable;
 pub(crate) use table::content_hash;
 
 pub(crate) use decode::Decoder;
+/// The images in a folder and the folders in it, by one listing for all verbs: names that count from the folder, and
+/// paths; and what was left out.
+///
+/// # Errors
+/// [`Error::Io`] where a folder cannot be read.
+pub fn images_below(folder: &Path) -> Result<(Vec<(String, PathBuf)>, LeftOut)> {
+    let place = Place::Folder(folder.into());
+    let named = |file: PictureFile| (file.name.clone(), place.path_of(&file));
+    let Listing {
+        pictures,
+        tables,
+        archives,
+        mut left,
+    } = place.list()?;
+    for (reason, files) in [(Reason::Table, tables), (Reason::Archive, archives)] {
+        for file in files {
+            left.add(reason.clone(), file.name);
+        }
+    }
+    Ok((pictures.into_iter().map(named).collect(), left))
+}
+
 pub(crate) use pictures::{FileReader, PictureFile, Place, ReadFault};
 
 pub use crate::tables::Columns;
@@ -231,14 +253,14 @@ impl Dataset {
     ///
     /// # Errors
     /// All pictures that are of another size than the first one or whose headers are damaged.
-    pub fn examples(self, reading: impl Into<Reading>) -> Result<FolderExamples<'static>> {
-        FolderExamples::new(self, reading.into())
+    pub fn examples(self, reading: impl Into<Reading>) -> Result<FolderSource<'static>> {
+        FolderSource::new(self, reading.into())
     }
 
     /// Those of the pictures that have this shape as examples, by their places in the whole set; to
     /// load another one is an error.
-    pub fn examples_of(&self, shape: PictureShape, reading: Reading) -> FolderExamples<'_> {
-        FolderExamples::of(Cow::Borrowed(self), reading, shape)
+    pub fn examples_of(&self, shape: PictureShape, reading: Reading) -> FolderSource<'_> {
+        FolderSource::of(Cow::Borrowed(self), reading, shape)
     }
 
     /// The set without some of its pictures, which are left out as damaged.

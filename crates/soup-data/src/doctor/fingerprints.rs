@@ -7,7 +7,7 @@ use std::thread;
 use twox_hash::xxhash3_128::Hasher;
 
 use super::levels::Levels;
-use crate::{Error, Examples, PictureShape, Result};
+use crate::{Error, PictureShape, Result, Source};
 
 /// Side of the thumbnail that likeness is judged by.
 pub(super) const SIDE: usize = 16;
@@ -38,7 +38,7 @@ impl Fingerprints {
     /// The first picture, in their order, that cannot be read; [`Error::Interrupted`] where `stop`
     /// was raised.
     pub fn take(
-        examples: &dyn Examples,
+        examples: &dyn Source,
         note: &(dyn Fn(u64) + Sync),
         stop: &AtomicBool,
     ) -> Result<Self> {
@@ -54,7 +54,7 @@ impl Fingerprints {
                 if index >= count || stop.load(Ordering::Relaxed) {
                     return (found, levels);
                 }
-                if let Err(error) = examples.load(index, &mut pixels, &mut labels) {
+                if let Err(error) = examples.read(index, &mut pixels, &mut labels) {
                     let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                     if failure.as_ref().is_none_or(|(first, _)| index < *first) {
                         *failure = Some((index, error));

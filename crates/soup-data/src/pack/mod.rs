@@ -8,16 +8,19 @@ mod manifest;
 mod npy;
 mod progress;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-use memmap2::Mmap;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 pub use build::{PackOptions, PackReport, write_pack};
-
-use crate::dataset::{LabelTable, SampleRange, content_hash};
-use crate::{Error, Examples, PictureShape, Result};
 use manifest::Manifest;
+use memmap2::Mmap;
+
+use crate::{
+    Annotation, Error, PictureShape, Result, Source,
+    dataset::{LabelTable, SampleRange, content_hash},
+};
 
 const PICTURES: &str = "pictures.npy";
 
@@ -191,7 +194,7 @@ impl Pack {
     }
 }
 
-impl Examples for Pack {
+impl Source for Pack {
     fn len(&self) -> u64 {
         self.table.len() as u64
     }
@@ -208,7 +211,12 @@ impl Examples for Pack {
         self.max_value
     }
 
-    fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<(), Error> {
+    fn read(
+        &self,
+        index: u64,
+        pixels: &mut [u8],
+        labels: &mut [f32],
+    ) -> Result<Option<Vec<Annotation>>, Error> {
         let len = self.table.len() as u64;
         if index >= len {
             return Err(Error::OutOfRange { index, len });
@@ -223,10 +231,10 @@ impl Examples for Pack {
         }
         self.table.load_labels(index as usize, labels)?;
         pixels.copy_from_slice(picture);
-        Ok(())
+        Ok(None)
     }
 
-    fn load_labels(&self, index: u64, labels: &mut [f32]) -> Result<(), Error> {
+    fn read_labels(&self, index: u64, labels: &mut [f32]) -> Result<(), Error> {
         let len = self.table.len() as u64;
         if index >= len {
             return Err(Error::OutOfRange { index, len });

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Table, is_missing, is_unnamed, names_ids};
-use crate::ids::is_picture;
-use crate::ids::place_of_name;
-use crate::problems::Problems;
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    ids::{is_picture, place_of_name},
+    problems::Problems,
+};
 
 /// Which columns of a table are what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,18 +8,17 @@ mod matrix;
 mod scan;
 mod text;
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 pub use matrix::{Cells, Columns, Matrix};
 pub use text::Encoding;
 
-use crate::files::read_unpacked;
-use crate::ids::place_of_name;
-use crate::problems::Problems;
-use crate::{Error, Result};
+use crate::{Error, Result, files::read_unpacked, ids::place_of_name, problems::Problems};
 
 /// What stands where nothing is known: pandas's words for it.
 pub fn is_missing(cell: &str) -> bool {

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use soup_data::files::{read_unpacked, write_whole};
-use soup_learn::views::Views;
-
-use crate::calibration::{Calibration, CalibrationKind};
-use crate::decoding::{CountDecoder, CountPrior};
-use crate::threshold::ThresholdKind;
-use crate::{DecideError, Predictions, Result, Sample};
-
 pub use trials::{Metric, RECIPES, Trial, trials};
+
+use crate::{
+    DecideError, Predictions, Result, Sample,
+    calibration::{Calibration, CalibrationKind},
+    decoding::{CountDecoder, CountPrior},
+    threshold::ThresholdKind,
+    views::Views,
+};
 
 const FORMAT: &str = "soup-decision";
 const VERSION: u32 = 1;

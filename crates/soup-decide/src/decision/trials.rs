@@ -1,12 +1,14 @@
 //! What each part of a decision is worth, judged on pictures that it was not fitted on.
 
 use serde::Serialize;
-use soup_learn::metrics::{Difference, RowMetric, Table};
 
 use super::{Decision, Decoding, Recipe};
-use crate::calibration::{Calibration, CalibrationKind};
-use crate::threshold::ThresholdKind;
-use crate::{Parts, Result, Sample};
+use crate::{
+    Parts, Result, Sample,
+    calibration::{Calibration, CalibrationKind},
+    metrics::{Difference, RowMetric, Table},
+    threshold::ThresholdKind,
+};
 
 /// What answers are to be good at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,9 +1,7 @@
 //! Weights of the mean, fitted on pictures whose labels are known.
 
-use soup_learn::metrics::Difference;
-
 use super::{Method, align, combine};
-use crate::{DecideError, Parts, Predictions, Result, Sample};
+use crate::{DecideError, Parts, Predictions, Result, Sample, metrics::Difference};
 
 /// With fewer pictures a file, weights are noise: equal ones are better.
 const PICTURES_A_FILE: usize = 100;

@@ -2,19 +2,21 @@
 
 mod csv;
 mod npy;
-mod out_of_fold;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
-use soup_data::Error;
-use soup_data::files::write_packed;
-use soup_data::ids::{Fault, Index, Meeting, place_of_name};
-use soup_data::problems::Problems;
-use soup_data::tables::Cells;
+use soup_data::{
+    Error,
+    files::write_packed,
+    ids::{Fault, Index, Meeting, place_of_name},
+    problems::Problems,
+    tables::Cells,
+};
 
-use crate::error::NAMED;
-use crate::{DecideError, Result};
+use crate::{DecideError, Result, error::NAMED};
 
 /// Probabilities from 0 to 1 (or answers, 0 and 1) for named pictures and labels.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,22 +1,19 @@
 //! A few held-out pictures as the newest weights see them.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::{path::Path, time::SystemTime};
 
 use maud::{Markup, html};
-use soup_cpu::Pool;
-use soup_learn::Error;
-use soup_learn::metrics::{RowMetric, Table};
-use soup_learn::model::{LabelMaps, Question, Session};
-use soup_learn::predictor::Predictor;
-use soup_learn::runs::RunDirectory;
-use soup_learn::trainer::OwnedData;
+use soup_decide::metrics::{RowMetric, Table};
+use soup_devices::DeviceName;
+use soup_model::{LabelMaps, Predictor, Question, Session};
+use soup_train::{Error, runs::RunDirectory, trainer::OwnedData};
 
 use super::modified;
-use crate::pages::wrong;
-use crate::pictures::{HEATS, Heat, Seen, Shown, Wrong};
-use crate::words::Words;
+use crate::{
+    pages::wrong,
+    pictures::{HEATS, Heat, Seen, Shown, Wrong},
+    words::Words,
+};
 
 /// Pictures that are shown at once.
 const COUNT: usize = 4;
@@ -61,22 +58,21 @@ impl Look {
         let run = RunDirectory::at(path);
         let owned = OwnedData::held_out(&run.config()?.check()?, &run)?;
         let data = owned.borrow();
-        let examples = (data.packed.or(data.held_out))
-            .ok_or_else(|| Error::Mismatch("there is no source of pictures".into()))?;
+        let examples = data.validation()?;
         let rows = data
             .held_out_rows
             .get(self.fold)
             .map_or(&[][..], Vec::as_slice);
         let (shape, names) = (examples.shape(), data.label_names);
         let model = Predictor::open(&[path.to_owned()], Some(&[self.fold]))?.model(Some(shape))?;
-        let mut session = Session::new(&model, shape, &Arc::new(Pool::new(THREADS)))?;
+        let mut session = Session::new(&model, shape, &DeviceName::Auto.with_threads(THREADS))?;
         let mut pictures = Vec::new();
         for place in 0..COUNT.min(rows.len()) {
             // Far from one another, as pictures beside each other may be alike.
             let place = (place * rows.len() / COUNT.min(rows.len()) + self.set) % rows.len();
             let row = rows[place];
             let (mut pixels, mut targets) = (vec![0; shape.len()], vec![0.0; names.len()]);
-            examples.load(row, &mut pixels, &mut targets)?;
+            examples.read(row, &mut pixels, &mut targets)?;
             let seen = Seen {
                 id: data.ids[row as usize].clone(),
                 fold: self.fold as u32,

@@ -4,19 +4,17 @@
 mod look;
 mod parts;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-use soup_learn::Error;
-use soup_learn::runs::RunDirectory;
-use soup_learn::trainer::Standing;
-
-use crate::Run;
-use crate::run::name;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 pub use look::{Look, Looked};
 pub use parts::{PARTS, Part};
+use soup_train::{Error, runs::RunDirectory, trainer::Standing};
+
+use crate::{Run, run::name};
 
 /// Lines of the log that are shown.
 const LOG_LINES: usize = 12;

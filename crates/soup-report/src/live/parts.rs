@@ -1,12 +1,13 @@
 //! The pieces of the page, each drawn anew when it changes.
 
 use maud::{Markup, html};
-use soup_learn::runs::log::timestamp;
+use soup_train::runs::log::timestamp;
 
 use super::{Live, Now, State};
-use crate::pages::overview::mean;
-use crate::pages::{cards, curves, duration_in, grid, settings, share};
-use crate::words::Words;
+use crate::{
+    pages::{cards, curves, duration_in, grid, overview::mean, settings, share},
+    words::Words,
+};
 
 /// One piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use soup_learn::Error;
-use soup_learn::config::compare::flatten;
-use soup_learn::metrics::Difference;
+use soup_decide::metrics::Difference;
+use soup_train::{Error, config::compare::flatten};
 
 use super::{between, duration, grid, overview::mean, run::Shown, share};
-use crate::plots::{Axis, Frame, Key, Line, Row, figure, intervals, lines};
-use crate::{Judged, Run};
+use crate::{
+    Judged, Run,
+    plots::{Axis, Frame, Key, Line, Row, figure, intervals, lines},
+};
 
 pub(super) fn section(runs: &[Shown]) -> Result<Markup, Error> {
     let best = (0..runs.len()).reduce(|a, b| {

@@ -1,11 +1,13 @@
 //! How training went: loss, accuracy and rate by epoch, a colour a fold.
 
 use maud::{Markup, html};
-use soup_learn::runs::EpochRecord;
+use soup_train::runs::EpochRecord;
 
-use crate::Run;
-use crate::plots::{Axis, Frame, Key, Line, figure, lines, number};
-use crate::words::{ENGLISH, Words};
+use crate::{
+    Run,
+    plots::{Axis, Frame, Key, Line, figure, lines, number},
+    words::{ENGLISH, Words},
+};
 
 pub(super) fn section(run: &Run) -> Markup {
     if run.epochs.is_empty() {

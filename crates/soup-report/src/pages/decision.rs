@@ -1,14 +1,13 @@
 //! How answers are made of what the networks say: views, calibration, thresholds, label counts.
 
 use maud::{Markup, html};
-use soup_decide::Decision;
-use soup_decide::calibration::Calibration;
-use soup_decide::decision::Decoding;
-use soup_learn::views::Views;
+use soup_decide::{Decision, calibration::Calibration, decision::Decoding, views::Views};
 
 use super::{cards, grid};
-use crate::Run;
-use crate::plots::{Axis, Columns, Frame, Key, Line, columns, figure, lines};
+use crate::{
+    Run,
+    plots::{Axis, Columns, Frame, Key, Line, columns, figure, lines},
+};
 
 /// Points of a drawn calibration.
 const POINTS: usize = 40;

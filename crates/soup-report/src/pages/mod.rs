@@ -17,7 +17,7 @@ pub use run::{Shown, of_runs};
 pub use sweep::of_sweep;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use soup_learn::metrics::Interval;
+use soup_decide::metrics::Interval;
 
 use crate::words::{ENGLISH, Words};
 

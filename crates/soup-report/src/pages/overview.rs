@@ -1,7 +1,7 @@
 //! What was trained, how good it is, and what it cost.
 
 use maud::{Markup, html};
-use soup_learn::metrics::Interval;
+use soup_decide::metrics::Interval;
 
 use super::{between, cards, duration, grid, run::Shown, share};
 use crate::{Judged, Run};

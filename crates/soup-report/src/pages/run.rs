@@ -1,7 +1,7 @@
 //! The page of one run, or of several beside each other.
 
 use maud::{Markup, html};
-use soup_learn::Error;
+use soup_train::Error;
 
 use super::{compared, curves, data, decision, document, labels, overview, settings, wrong};
 use crate::{Judged, Run};

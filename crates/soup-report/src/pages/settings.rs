@@ -1,11 +1,13 @@
 //! The settings: what was chosen, and all of them.
 
 use maud::{Markup, html};
-use soup_learn::config::{Config, compare::differences};
+use soup_train::config::{Config, compare::differences};
 
 use super::grid;
-use crate::Run;
-use crate::words::{ENGLISH, Words};
+use crate::{
+    Run,
+    words::{ENGLISH, Words},
+};
 
 pub(super) fn section(run: &Run) -> Markup {
     html! {

@@ -4,17 +4,19 @@
 use std::path::Path;
 
 use maud::{Markup, html};
-use soup_learn::metrics::Interval;
-use soup_learn::sweeps::race::Status;
-use soup_learn::sweeps::ranking::{Effect, Ranked};
-use soup_learn::sweeps::space::{Point as Place, SweepOption};
-use soup_learn::sweeps::{Metric, Ranking, SweepFile};
+use soup_decide::metrics::Interval;
+use soup_sweep::{
+    Metric, Ranking, SweepFile,
+    race::Status,
+    ranking::{Effect, Ranked},
+    space::{Point as Place, SweepOption},
+};
 
 use super::{between, cards, document, duration, grid, share};
-use crate::plots::{
-    Axis, Frame, Key, Point, Row, Thread, figure, intervals, number, parallel, points,
+use crate::{
+    plots::{Axis, Frame, Key, Point, Row, Thread, figure, intervals, number, parallel, points},
+    run::name,
 };
-use crate::run::name;
 
 /// Candidates that are drawn; the table has all.
 const DRAWN: usize = 40;

@@ -7,9 +7,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use soup_learn::config::compare::flatten;
-use soup_learn::runs::RunDirectory;
-use soup_learn::runs::log::timestamp;
+use soup_train::{
+    config::compare::flatten,
+    runs::{RunDirectory, log::timestamp},
+};
 use ureq::Agent;
 
 use super::{begun, figures, timed};
@@ -56,7 +57,7 @@ pub enum TrackError {
     },
     /// The run cannot be read.
     #[error(transparent)]
-    Run(#[from] soup_learn::Error),
+    Run(#[from] soup_train::Error),
 }
 
 /// What was sent.

@@ -6,14 +6,16 @@ mod events;
 pub mod mlflow;
 pub mod tensorboard;
 
-use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde::Deserialize;
-use soup_learn::Error;
-use soup_learn::runs::EpochRecord;
-use soup_learn::runs::files::read_text;
-use soup_learn::runs::log::moment;
+use soup_train::{
+    Error,
+    runs::{EpochRecord, files::read_text, log::moment},
+};
 
 /// The figures of an epoch by the names that they have elsewhere; what is no number is left out.
 fn figures(record: &EpochRecord) -> Vec<(&'static str, f64)> {

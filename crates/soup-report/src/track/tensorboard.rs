@@ -1,14 +1,20 @@
 //! TensorBoard's event files.
 
-use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::{path::Path, time::UNIX_EPOCH};
 
-use soup_learn::Error;
-use soup_learn::runs::RunDirectory;
-use soup_learn::runs::files::{make_folder, write_bytes};
+use soup_train::{
+    Error,
+    runs::{
+        RunDirectory,
+        files::{make_folder, write_bytes},
+    },
+};
 
-use super::events::{Event, Summary, Value, append};
-use super::{begun, figures, timed};
+use super::{
+    begun,
+    events::{Event, Summary, Value, append},
+    figures, timed,
+};
 use crate::Run;
 
 /// A name that TensorBoard looks for. Always the same, so that a file that is written again takes the

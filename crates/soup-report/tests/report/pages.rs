@@ -1,16 +1,16 @@
 //! Whole pages of runs and sweeps.
 
-use std::fs;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::{fs, path::Path, sync::atomic::AtomicBool, time::Instant};
+
+use soup_report::{
+    Judged, Run,
+    judged::Wanted,
+    list::list,
+    pages::{Shown, of_runs, of_sweep},
+};
+use soup_sweep::{Ranking, SweepDirectory};
 
 use crate::support::{self, Size};
-use soup_learn::sweeps::{Ranking, SweepDirectory};
-use soup_report::judged::Wanted;
-use soup_report::list::list;
-use soup_report::pages::{Shown, of_runs, of_sweep};
-use soup_report::{Judged, Run};
 
 const SMALL: Size = Size {
     pictures: 120,

@@ -1,26 +1,33 @@
 //! Folders of runs and sweeps that nobody trained: real pictures, folds and settings, and predictions drawn
 //! by lot.
 
-use std::fs;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use serde_json::json;
-use soup_data::compose::{Composer, WriteOptions, write_dataset};
-use soup_data::dataset::{Columns, Dataset};
-use soup_data::folds::{FoldKind, Folds};
-use soup_data::glyphs::GlyphSpec;
-use soup_data::pack::{Pack, PackOptions, write_pack};
-use soup_decide::calibration::CalibrationKind;
-use soup_decide::decision::{Decoding, Recipe};
-use soup_decide::{Decision, Predictions, Sample, ThresholdKind};
-use soup_learn::config::Config;
-use soup_learn::npy;
-use soup_learn::runs::{EpochRecord, RunDirectory};
-use soup_learn::sweeps::{SweepFile, Trial, TrialRecord};
-use soup_learn::trainer::OutOfFold;
+use soup_compose::{Composer, WriteOptions, glyphs::GlyphSpec, write_dataset};
+use soup_data::{
+    dataset::{Columns, Dataset},
+    folds::{FoldKind, Folds},
+    pack::{Pack, PackOptions, write_pack},
+};
+use soup_decide::{
+    Decision, Sample, ThresholdKind,
+    calibration::CalibrationKind,
+    decision::{Decoding, Recipe},
+};
 use soup_random::{Purpose, Stream};
+use soup_sweep::{SweepFile, Trial, TrialRecord};
+use soup_train::{
+    config::Config,
+    npy,
+    runs::{EpochRecord, RunDirectory},
+    trainer::OutOfFold,
+};
 
 /// How large a run is.
 #[derive(Clone, Copy)]
@@ -107,7 +114,7 @@ pub fn run(path: &Path, pack: &Path, size: Size, skill: f32, settings: &[&str]) 
 /// Fits everything that a decision may hold on a run's out-of-fold predictions.
 pub fn decide(path: &Path, views: Option<&str>) {
     let found = OutOfFold::read(path, &AtomicBool::new(false)).unwrap();
-    let (predictions, truth) = Predictions::out_of_fold(&found).unwrap();
+    let (predictions, truth) = found.tables().unwrap();
     let sample = Sample::new(&predictions, &truth).unwrap();
     let recipe = Recipe {
         calibration: CalibrationKind::Platt,

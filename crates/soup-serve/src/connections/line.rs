@@ -223,7 +223,7 @@ impl Lines {
     }
 
     /// Open connections.
-    pub fn len(&self) -> usize {
+    pub fn open_count(&self) -> usize {
         self.all().lines.len()
     }
 

@@ -13,9 +13,9 @@ use std::{
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use soup_cpu::Pool;
 use soup_data::PictureShape;
-use soup_learn::model::Question;
+use soup_engine::Device;
+use soup_model::Question;
 
 pub use queue::{Answer, Job, Picture, Queue};
 
@@ -27,7 +27,7 @@ pub struct Engine {
     /// Pictures that wait.
     pub queue: Arc<Queue>,
     /// Threads that calculate.
-    pub pool: Arc<Pool>,
+    pub device: Device,
     /// Pictures in a batch at most.
     pub batch: usize,
     /// How long a batch waits to be filled.
@@ -88,9 +88,11 @@ impl Engine {
     /// Decodes the pictures; those that are bad are refused.
     fn read(&self, jobs: Vec<Job>) -> Vec<Ready> {
         let mut read: Vec<Option<Pixels>> = jobs.iter().map(|_| None).collect();
-        self.pool.each(jobs.iter().zip(&mut read), |(job, pixels)| {
-            *pixels = Some(pixels_of(&job.picture, &job.served));
-        });
+        self.device
+            .pool
+            .each(jobs.iter().zip(&mut read), |(job, pixels)| {
+                *pixels = Some(pixels_of(&job.picture, &job.served));
+            });
         let mut ready = Vec::new();
         for (job, pixels) in jobs.into_iter().zip(read) {
             match pixels {

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use soup_data::PictureShape;
-use soup_learn::model::Reply;
+use soup_model::Reply;
 use tokio::sync::oneshot;
 
 use crate::{Refusal, models::Served};

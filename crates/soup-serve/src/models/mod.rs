@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use soup_cpu::Pool;
+use soup_engine::Device;
 
 pub use served::Served;
 
@@ -19,7 +19,7 @@ use crate::{Refusal, ServeError};
 pub struct Models {
     slots: Vec<Slot>,
     batch: usize,
-    pool: Arc<Pool>,
+    device: Device,
 }
 
 /// A model file or run, and what it held when it was last read.
@@ -35,7 +35,7 @@ impl Models {
     ///
     /// # Errors
     /// [`ServeError`] names the path that cannot be served.
-    pub fn open(paths: &[PathBuf], batch: usize, pool: &Arc<Pool>) -> Result<Self, ServeError> {
+    pub fn open(paths: &[PathBuf], batch: usize, device: &Device) -> Result<Self, ServeError> {
         let mut slots: Vec<Slot> = Vec::new();
         for path in paths {
             let name = name_of(path)?;
@@ -46,7 +46,7 @@ impl Models {
                     second: path.clone(),
                 });
             }
-            let served = Served::load(&name, path, batch, pool)?;
+            let served = Served::load(&name, path, batch, device)?;
             slots.push(Slot {
                 name,
                 path: path.clone(),
@@ -59,7 +59,7 @@ impl Models {
         Ok(Self {
             slots,
             batch,
-            pool: Arc::clone(pool),
+            device: device.clone(),
         })
     }
 
@@ -90,7 +90,7 @@ impl Models {
     /// 404 where there is none of this name, 422 where its file cannot be served.
     pub fn reload(&self, name: &str) -> Result<(), Refusal> {
         let slot = self.slot(name)?;
-        let served = Served::load(name, &slot.path, self.batch, &self.pool).map_err(|error| {
+        let served = Served::load(name, &slot.path, self.batch, &self.device).map_err(|error| {
             tracing::error!(model = name, %error, "a model stays as it is: its file is bad");
             let problem = format!("{error}; the model stays as it was");
             Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, problem)

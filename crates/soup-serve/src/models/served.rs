@@ -3,21 +3,14 @@
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use soup_cpu::Pool;
-use soup_data::{
-    PictureShape,
-    compose::{ComposeConfig, Composer},
-    glyphs::GlyphSpec,
-};
+use soup_compose::{ComposeConfig, Composer, glyphs::GlyphSpec};
+use soup_data::PictureShape;
 use soup_decide::{DecideError, Decision};
-use soup_learn::{
-    Error,
-    model::{Member, Model, Session},
-    predictor::Predictor,
-};
+use soup_engine::Device;
+use soup_model::{Error, Member, Model, Predictor, Session};
 
 use crate::ServeError;
 
@@ -47,7 +40,7 @@ pub struct Served {
 pub struct Sessions {
     own: Session,
     others: VecDeque<Session>,
-    pool: Arc<Pool>,
+    device: Device,
 }
 
 impl Served {
@@ -59,13 +52,13 @@ impl Served {
         name: &str,
         path: &Path,
         batch: usize,
-        pool: &Arc<Pool>,
+        device: &Device,
     ) -> Result<Self, ServeError> {
         let paths: [PathBuf; 1] = [path.to_path_buf()];
         let model = Predictor::open(&paths, None)?.model(None)?;
         let decision = model.decision.clone();
         let decision = decision.map(|decision| Decision::from_json(decision, path));
-        let own = Session::with_batch(&model, model.picture, batch, pool)?;
+        let own = Session::with_batch(&model, model.picture, batch, device)?;
         Ok(Self {
             name: name.to_owned(),
             decision: decision.transpose()?,
@@ -74,7 +67,7 @@ impl Served {
             sessions: Mutex::new(Sessions {
                 own,
                 others: VecDeque::new(),
-                pool: Arc::clone(pool),
+                device: device.clone(),
             }),
             model,
         })
@@ -145,7 +138,7 @@ impl Sessions {
         let known = self.others.iter().position(|s| s.picture() == picture);
         let session = match known.and_then(|place| self.others.remove(place)) {
             Some(session) => session,
-            None => Session::new(model, picture, &self.pool)?,
+            None => Session::new(model, picture, &self.device)?,
         };
         self.others.truncate(OTHER_SHAPES - 1);
         self.others.push_front(session);

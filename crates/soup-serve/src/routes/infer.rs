@@ -2,7 +2,7 @@
 
 use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
-use soup_learn::model::{MAPS, PICTURES, PROBABILITIES};
+use soup_model::{MAPS, PICTURES, PROBABILITIES};
 
 use super::{
     App, ModelPath, VERSION, ask, check_version,

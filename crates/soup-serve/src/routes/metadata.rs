@@ -2,10 +2,10 @@
 
 use axum::{extract::State, response::Response};
 use serde_json::{Value, json};
+use soup_model::{MAPS, PICTURES, PROBABILITIES};
 
 use super::{App, ModelPath, VERSION, check_version, json as answer};
 use crate::{Refusal, models::Served};
-use soup_learn::model::{MAPS, PICTURES, PROBABILITIES};
 
 /// `GET /v2`.
 pub async fn server() -> Response {

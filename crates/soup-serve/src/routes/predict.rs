@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use soup_learn::model::LabelMaps;
+use soup_model::LabelMaps;
 
 use super::{App, ask, json};
 use crate::{

@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use soup_data::compose;
 
 use super::App;
 use crate::{Refusal, models::Served};
@@ -63,7 +62,7 @@ fn draw(served: &Arc<Served>, number: u32) -> Result<Response, Refusal> {
     let mut pixels = vec![0; composer.shape().len()];
     let composed = composer.compose(SEED, u64::from(number), &mut pixels);
     let composed = composed.map_err(|error| fault(&error))?;
-    let png = compose::png(composer.shape(), &pixels).map_err(|error| fault(&error))?;
+    let png = soup_compose::png(composer.shape(), &pixels).map_err(|error| fault(&error))?;
     let labels = composer.label_names().iter().zip(&composed.labels);
     let held: Vec<&str> = labels
         .filter(|(_, held)| **held)

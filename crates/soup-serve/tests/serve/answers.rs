@@ -1,11 +1,10 @@
 //! What is answered to requests that make sense.
 
-use std::sync::atomic::AtomicBool;
-use std::thread;
+use std::{sync::atomic::AtomicBool, thread};
 
 use serde_json::{Value, json};
 use soup_data::dataset::{Channels, Columns, Dataset};
-use soup_learn::predictor::{PredictOptions, Predictor};
+use soup_model::{PredictOptions, Predictor};
 
 use crate::models::{Running, SHAPE, model, options, png, toy};
 

@@ -8,4 +8,3 @@ mod models;
 mod refusals;
 mod stopping;
 mod tensors;
-mod watch;

@@ -1,13 +1,11 @@
 //! Small models, and servers of them.
 
-use std::path::PathBuf;
-use std::thread::JoinHandle;
+use std::{path::PathBuf, thread::JoinHandle};
 
 use soup_data::PictureShape;
+use soup_decide::views::Views;
 use soup_graph::{Builder, Convolution, ImageShape, Weights};
-use soup_learn::config::Precision;
-use soup_learn::model::{Member, Model, Origin};
-use soup_learn::views::Views;
+use soup_model::{Member, Model, Origin, Precision};
 use soup_serve::{Handle, Options, Server, Totals};
 use tempfile::TempDir;
 
@@ -127,5 +125,5 @@ pub fn pixels(shape: PictureShape, number: usize) -> Vec<u8> {
 
 /// The same as a PNG file.
 pub fn png(shape: PictureShape, number: usize) -> Vec<u8> {
-    soup_data::compose::png(shape, &pixels(shape, number)).unwrap()
+    soup_compose::png(shape, &pixels(shape, number)).unwrap()
 }

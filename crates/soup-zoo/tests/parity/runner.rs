@@ -1,8 +1,8 @@
 //! What runs a graph in these tests. Another engine joins by implementing [`Runner`] and a test a
 //! check in `main.rs`.
 
-use soup_cpu::reference::{Mode, backward, forward};
 use soup_cpu::{Inference, Isa, Options, Training};
+use soup_engine::reference::{Mode, backward, forward};
 use soup_graph::{Graph, Weights};
 
 pub trait Runner {

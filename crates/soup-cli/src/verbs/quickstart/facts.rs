@@ -1,13 +1,10 @@
 //! What a quickstart came to.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use serde::Serialize;
-use soup_decide::Decision;
-use soup_learn::metrics::Interval;
-use soup_learn::trainer::TrainSummary;
-use soup_learn::views::Views;
+use soup_decide::{Decision, metrics::Interval, views::Views};
+use soup_train::trainer::TrainSummary;
 
 use super::plan::{Places, Plan};
 use crate::verbs::evaluate::Score;

@@ -4,35 +4,41 @@
 mod facts;
 mod plan;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Instant,
+};
 
 use anyhow::Result;
 use clap::Args;
+use facts::Facts;
+use plan::{Places, Plan};
 use serde_json::Value;
-use soup_data::compose::{Composer, WriteOptions};
-use soup_data::dataset::{Columns, Dataset};
-use soup_data::files::write_whole;
-use soup_data::folds::{FoldKind, Folds};
-use soup_data::glyphs::GlyphSpec;
-use soup_data::pack::{Pack, PackOptions};
-use soup_decide::{Decision, Predictions, Rule, Template};
-use soup_learn::config::{CheckedConfig, Config};
-use soup_learn::predictor::{PredictOptions, Predictor};
-use soup_learn::trainer::{TrainRequest, train};
-use soup_learn::views::Candidate;
+use soup_compose::{Composer, WriteOptions, glyphs::GlyphSpec};
+use soup_data::{
+    dataset::{Columns, Dataset},
+    files::write_whole,
+    folds::{FoldKind, Folds},
+    pack::{Pack, PackOptions},
+};
+use soup_decide::{Decision, Predictions, Rule, Template, views::Candidate};
+use soup_model::{PredictOptions, Predictor};
+use soup_train::{
+    config::{CheckedConfig, Config},
+    trainer::{TrainRequest, train},
+};
 use soup_zoo::Head;
 
 use super::{compose, decide, evaluate, pack, path_setting, predict, submit, tta};
-use crate::console::{Console, Report};
-use crate::deciding::Metric;
-use crate::failure::Usage;
-use crate::interrupt;
-use crate::pictures::Pictures;
-use crate::progress::TrainingProgress;
-use facts::Facts;
-use plan::{Places, Plan};
+use crate::{
+    console::{Console, Report},
+    deciding::Metric,
+    failure::Usage,
+    interrupt,
+    pictures::Pictures,
+    progress::TrainingProgress,
+};
 
 /// Two pools of glyphs that have none in common: to learn from and to be tested on.
 const TRAIN_GLYPHS: &str = "strokes[0..200000]";

@@ -3,24 +3,30 @@
 mod report;
 mod workers;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
-use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use soup_data::Error as DataError;
-use soup_data::files::write_whole;
-use soup_learn::sweeps::runner::{Ending, SweepEvent, WorkOptions, work};
-use soup_learn::sweeps::{Metric, Ranking, SweepDirectory, SweepFile};
-
-use crate::console::{Console, Report};
-use crate::failure::Usage;
-use crate::interrupt;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use report::Facts;
+use soup_data::{Error as DataError, files::write_whole};
+use soup_sweep::{
+    Metric, Ranking, SweepDirectory, SweepFile,
+    runner::{Ending, SweepEvent, WorkOptions, work},
+};
 use workers::Workers;
+
+use crate::{
+    console::{Console, Report},
+    failure::Usage,
+    interrupt,
+};
 
 /// Search options for the best settings, and say which are tied
 ///
@@ -132,9 +138,9 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let ending = work(&directory, &options, &mut |event| tell(event, console));
     workers.finish(ending.is_err() || stop.load(Ordering::Relaxed), console);
     let ending = match ending {
-        Err(soup_learn::Error::Stopped) => {
+        Err(soup_train::Error::Base(soup_model::Error::Stopped)) => {
             let checkpoint = directory.root().to_path_buf();
-            return Err(soup_learn::Error::Interrupted { checkpoint }.into());
+            return Err(soup_train::Error::Interrupted { checkpoint }.into());
         }
         ending => ending?,
     };

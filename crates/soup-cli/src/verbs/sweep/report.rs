@@ -1,12 +1,13 @@
 //! What a sweep found, in words.
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use serde::Serialize;
-use soup_learn::metrics::Interval;
-use soup_learn::sweeps::Ranking;
-use soup_learn::sweeps::ranking::Ranked;
+use soup_decide::metrics::Interval;
+use soup_sweep::{Ranking, ranking::Ranked};
 
 /// Candidates that are shown; the files hold all.
 const SHOWN: usize = 30;

@@ -3,9 +3,13 @@
 use soup_graph::Activation;
 
 use super::{BLOCK, MANY, Plane, Ring, SOME, correlate, fill_row, taps, together};
-use crate::kernels::activation::{Function, Identity, Silu, with_function};
-use crate::kernels::view::PixelView;
-use crate::simd::{Element, MapKernel, Simd, Values};
+use crate::{
+    kernels::{
+        activation::{Function, Identity, Silu, with_function},
+        view::PixelView,
+    },
+    simd::{Element, MapKernel, Simd, Values},
+};
 
 /// Forward: raw output, mean and spread of every channel over the picture.
 pub(crate) struct DepthwiseForward {

@@ -3,8 +3,10 @@
 use std::mem::MaybeUninit;
 
 use super::{Function, Gemm};
-use crate::simd::tiles::{ROWS, Tiles};
-use crate::simd::{Element, Precision, Simd};
+use crate::simd::{
+    Element, Precision, Simd,
+    tiles::{ROWS, Tiles},
+};
 
 impl Gemm<'_> {
     /// Words of a step of the sum in tiles, where the product suits them.
@@ -127,8 +129,10 @@ mod tests {
 
     use soup_graph::Activation;
 
-    use super::super::{Identity, Right, Segment};
-    use super::*;
+    use super::{
+        super::{Identity, Right, Segment},
+        *,
+    };
     use crate::simd::{Bf16, Isa, MapKernel, Values};
 
     /// What a processor's tiles do, by the definition of `tdpbf16ps`.

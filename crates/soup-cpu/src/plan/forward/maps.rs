@@ -3,13 +3,17 @@
 use soup_graph::{Activation, Node, NodeId};
 
 use super::{Lazy, Lowering, MapId, Record, Value, VectorId, VectorInfo, stored_shape};
-use crate::plan::{MapShape, Mode, Vector, View};
-use crate::simd::Precision;
-use crate::steps::attention::{Attention, AttentionPool};
-use crate::steps::elementwise::{DropValues, Runs, Sum};
-use crate::steps::max_pool::{MaxPool, Window};
-use crate::steps::pictures::RoundPictures;
-use crate::steps::pool::{AveragePool, LogSumExpPool, Sharpness};
+use crate::{
+    plan::{MapShape, Mode, Vector, View},
+    simd::Precision,
+    steps::{
+        attention::{Attention, AttentionPool},
+        elementwise::{DropValues, Runs, Sum},
+        max_pool::{MaxPool, Window},
+        pictures::RoundPictures,
+        pool::{AveragePool, LogSumExpPool, Sharpness},
+    },
+};
 
 impl Lowering<'_> {
     /// The picture.

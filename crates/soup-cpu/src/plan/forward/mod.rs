@@ -5,8 +5,10 @@
 //! applies them on the way in. Where the pattern does not fit (a second activation, a factor read
 //! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use soup_graph::{Graph, Node, NodeId, Op, ParameterId, Shape};
 use thiserror::Error;
@@ -18,20 +20,25 @@ mod pending;
 mod values;
 mod vectors;
 
+use soup_engine::memory::{Shortage, room_for};
 pub(super) use values::{
     Gate, Key, Lazy, Map, MapId, NormId, NormInfo, Record, Value, VectorId, VectorInfo,
 };
 
-use super::backward::Backward;
-use super::{Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View};
-use crate::kernels::filters::LONGEST_SIDE;
-use crate::kernels::view::NORM_ROWS;
-use crate::memory::{Shortage, room_for};
-use crate::simd::{Isa, Precision, padded};
-use crate::steps::attention::Attention;
-use crate::steps::max_pool::Window;
-use crate::steps::pool::Sharpness;
-use crate::steps::weights::{PackWeights, Packed};
+use super::{
+    Buffer, MapShape, Memory, Mode, Norm, NormPlan, Output, Plan, Step, Vector, View,
+    backward::Backward,
+};
+use crate::{
+    kernels::{filters::LONGEST_SIDE, view::NORM_ROWS},
+    simd::{Isa, Precision, padded},
+    steps::{
+        attention::Attention,
+        max_pool::Window,
+        pool::Sharpness,
+        weights::{PackWeights, Packed},
+    },
+};
 
 /// Why a graph cannot be run.
 #[derive(Debug, Error, PartialEq, Eq)]

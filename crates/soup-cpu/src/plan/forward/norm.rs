@@ -3,10 +3,14 @@
 use soup_graph::{Node, NodeId, Op};
 
 use super::{Lazy, Lowering, MapId, NormId, NormInfo, Record};
-use crate::kernels::view::NORM_ROWS;
-use crate::plan::{Buffer, Mode, Norm};
-use crate::steps::elementwise::{MapStatistics, Runs};
-use crate::steps::norm::{BatchCoefficients, Parameters, RunningCoefficients};
+use crate::{
+    kernels::view::NORM_ROWS,
+    plan::{Buffer, Mode, Norm},
+    steps::{
+        elementwise::{MapStatistics, Runs},
+        norm::{BatchCoefficients, Parameters, RunningCoefficients},
+    },
+};
 
 impl Lowering<'_> {
     pub(super) fn batch_norm(&mut self, node: &Node, lazy: Lazy) -> Lazy {

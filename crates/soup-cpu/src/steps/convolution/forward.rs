@@ -5,12 +5,15 @@ use std::ops::Range;
 use soup_graph::Activation;
 
 use super::{BEHIND, Chunks, Geometry, fill_pixels, fill_rows};
-use crate::kernels::gemm::{Gemm, Right, Segment, column_blocks};
-use crate::kernels::statistics::ChunkStatistics;
-use crate::plan::{Buffer, Context, Step, View};
-use crate::simd::{Values, WIDEST};
-
-use crate::steps::winograd;
+use crate::{
+    kernels::{
+        gemm::{Gemm, Right, Segment, column_blocks},
+        statistics::ChunkStatistics,
+    },
+    plan::{Buffer, Context, Step, View},
+    simd::{Values, WIDEST},
+    steps::winograd,
+};
 
 /// Forward convolution.
 #[derive(Debug)]

@@ -5,14 +5,20 @@
 //! output's statistics are taken while it is still in cache. Backward: the raw gradient and the
 //! input are made in scratch once and feed the gradients of data and weights at once.
 
-use crate::kernels::depthwise::Plane;
-use crate::kernels::vector::Unfold;
-use crate::kernels::view::{Fill, PixelView};
-use crate::kernels::winograd::Tile;
-use crate::plan::{Context, MapShape, View};
-use crate::simd::{Isa, Precision, Values};
-use crate::steps::weights::{Layout, panel_rows};
-use crate::steps::winograd;
+use crate::{
+    kernels::{
+        depthwise::Plane,
+        vector::Unfold,
+        view::{Fill, PixelView},
+        winograd::Tile,
+    },
+    plan::{Context, MapShape, View},
+    simd::{Isa, Precision, Values},
+    steps::{
+        weights::{Layout, panel_rows},
+        winograd,
+    },
+};
 
 mod backward;
 mod forward;

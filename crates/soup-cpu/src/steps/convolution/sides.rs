@@ -6,10 +6,14 @@
 //! has padding, or the next row's pixels, the right side has zeros.
 
 use super::Geometry;
-use crate::kernels::gemm::{Gemm, Right, Segment};
-use crate::kernels::vector::{PairPixels, TurnPixels};
-use crate::plan::Context;
-use crate::simd::{Precision, Values};
+use crate::{
+    kernels::{
+        gemm::{Gemm, Right, Segment},
+        vector::{PairPixels, TurnPixels},
+    },
+    plan::Context,
+    simd::{Precision, Values},
+};
 
 /// Pixels that a step of the sum takes at most.
 const STEP: usize = 32;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Examples, PictureShape, Result};
+use crate::{Annotation, Error, PictureShape, Result, Source};
 
 /// What becomes of the channels of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,18 +88,18 @@ pub fn convert(pixels: &[u8], from: usize, to: usize, converted: &mut Vec<u8>) {
 
 /// Pictures in other channels than their own, for a network that learned from such.
 pub struct InChannels<'a> {
-    examples: &'a dyn Examples,
+    examples: &'a dyn Source,
     channels: usize,
 }
 
 impl<'a> InChannels<'a> {
     /// `examples` with `channels` channels, 1 to 4.
-    pub fn new(examples: &'a dyn Examples, channels: usize) -> Self {
+    pub fn new(examples: &'a dyn Source, channels: usize) -> Self {
         Self { examples, channels }
     }
 }
 
-impl Examples for InChannels<'_> {
+impl Source for InChannels<'_> {
     fn len(&self) -> u64 {
         self.examples.len()
     }
@@ -119,7 +119,12 @@ impl Examples for InChannels<'_> {
         self.examples.max_value()
     }
 
-    fn load(&self, index: u64, pixels: &mut [u8], labels: &mut [f32]) -> Result<()> {
+    fn read(
+        &self,
+        index: u64,
+        pixels: &mut [u8],
+        labels: &mut [f32],
+    ) -> Result<Option<Vec<Annotation>>> {
         let shape = self.examples.shape();
         if pixels.len() != self.shape().len() {
             return Err(Error::Buffer {
@@ -129,10 +134,10 @@ impl Examples for InChannels<'_> {
             });
         }
         let mut stored = vec![0; shape.len()];
-        self.examples.load(index, &mut stored, labels)?;
+        let boxes = self.examples.read(index, &mut stored, labels)?;
         let mut converted = Vec::new();
         convert(&stored, shape.channels, self.channels, &mut converted);
         pixels.copy_from_slice(&converted);
-        Ok(())
+        Ok(boxes)
     }
 }

@@ -4,8 +4,10 @@ mod data;
 mod weights;
 
 use super::{BLOCK, Plane, Ring, fill_row};
-use crate::kernels::view::{FillGradient, PixelGradient, PixelView};
-use crate::simd::{Element, MapKernel, Simd, Values};
+use crate::{
+    kernels::view::{FillGradient, PixelGradient, PixelView},
+    simd::{Element, MapKernel, Simd, Values},
+};
 
 /// Runs `$method::<S, E, K>` for the kernel sizes that are unrolled, else `$other`.
 macro_rules! by_kernel {

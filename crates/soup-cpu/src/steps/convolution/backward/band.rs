@@ -1,10 +1,14 @@
 //! A convolution of larger kernels backward: a chunk is a band of rows of a picture.
 
-use super::super::{BEHIND, fill_rows};
-use super::{ConvolutionBackward, Slot};
-use crate::kernels::gemm::{Gemm, Right, Segment};
-use crate::plan::Context;
-use crate::simd::{Precision, Values};
+use super::{
+    super::{BEHIND, fill_rows},
+    ConvolutionBackward, Slot,
+};
+use crate::{
+    kernels::gemm::{Gemm, Right, Segment},
+    plan::Context,
+    simd::{Precision, Values},
+};
 
 impl ConvolutionBackward {
     /// Rows of gradient scratch for a chunk of `outputs` rows.

@@ -4,13 +4,17 @@ mod band;
 mod pointwise;
 
 use super::{BEHIND, Chunks, Geometry, MANY_WEIGHTS, Sides, padded_rows};
-use crate::kernels::gather::{Gather, SUM_ROWS, Sums};
-use crate::kernels::gemm::Segment;
-use crate::kernels::vector::ColumnSums;
-use crate::kernels::view::FillGradient;
-use crate::plan::{Buffer, Context, Gradient, Step, Vector, View};
-use crate::simd::{Precision, Values, padded};
-use crate::steps::winograd;
+use crate::{
+    kernels::{
+        gather::{Gather, SUM_ROWS, Sums},
+        gemm::Segment,
+        vector::ColumnSums,
+        view::FillGradient,
+    },
+    plan::{Buffer, Context, Gradient, Step, Vector, View},
+    simd::{Precision, Values, padded},
+    steps::winograd,
+};
 
 /// Sums gathered over each chunk of the gradient of the data.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,14 @@
 //! A pointwise convolution backward: a chunk is so many pixels of a picture.
 
-use super::super::fill_pixels;
-use super::{ConvolutionBackward, Slot};
-use crate::kernels::gemm::{Gemm, Right, Segment};
-use crate::kernels::view::FillGradient;
-use crate::plan::Context;
-use crate::simd::{Precision, Values};
+use super::{super::fill_pixels, ConvolutionBackward, Slot};
+use crate::{
+    kernels::{
+        gemm::{Gemm, Right, Segment},
+        view::FillGradient,
+    },
+    plan::Context,
+    simd::{Precision, Values},
+};
 
 impl ConvolutionBackward {
     /// # Safety

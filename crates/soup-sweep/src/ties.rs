@@ -1,0 +1,466 @@
+//! What the scores of candidates show: which are worse than the best, and which cannot be told from it.
+//!
+//! Every candidate is trained with the same seeds, so a score is taken as candidate + seed + noise; what
+//! the seeds have in common drops out of differences, and what is left over in candidates with several
+//! seeds shows how large the noise is. The errors of the candidates' means are then drawn anew many
+//! times: by a parametric bootstrap of the noise (Efron and Tibshirani, "An introduction to the
+//! bootstrap", 1993, section 6.5) and, where all candidates were judged by the same pictures, a paired
+//! bootstrap over these.
+//!
+//! A candidate is ruled out where it lies further behind the best than the worst of as many equal
+//! candidates would by chance (multiple comparisons with the best, Hsu, Annals of Statistics 1984). The
+//! worst one is ruled out first and the rest looked at again, as in the model confidence set of Hansen,
+//! Lunde and Nason (Econometrica 2011): all of the best stay together with the chance that was asked.
+
+use soup_random::{Purpose, Stream};
+
+use soup_decide::metrics::Interval;
+
+/// Times that the errors are drawn anew.
+const SAMPLES: usize = 2000;
+/// More pictures than this are joined into as many groups.
+const PICTURE_GROUPS: usize = 400;
+/// Rounds in which the seeds and the candidates are fitted to each other.
+const FIT_ROUNDS: usize = 60;
+/// Less movement of a score than this counts as none.
+const SETTLED: f64 = 1e-9;
+/// Noise is believed from so many degrees of freedom on; below, an earlier look lends its own.
+const FREEDOM: usize = 4;
+
+/// The score of a candidate with one seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// Candidate, counted from 0 among those that are compared.
+    pub candidate: usize,
+    /// Seed, counted from 0.
+    pub seed: usize,
+    /// Its score; larger is better.
+    pub score: f64,
+    /// The score of each held-out picture; empty where the pictures differ from seed to seed.
+    pub pictures: &'a [f32],
+}
+
+/// Scores taken apart into candidates, seeds and noise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    /// Score of each candidate with the seeds evened out; NaN for one without a look.
+    pub scores: Vec<f64>,
+    /// Looks at each candidate.
+    pub counts: Vec<usize>,
+    /// Sum of the squares of what is left over.
+    pub squares: f64,
+    /// Degrees of freedom of `squares`.
+    pub freedom: usize,
+}
+
+/// Takes scores apart by least squares.
+pub fn fit(looks: &[Look<'_>], candidates: usize) -> Fit {
+    let seeds = looks.iter().map(|look| look.seed + 1).max().unwrap_or(0);
+    let count = |of: &dyn Fn(&Look<'_>) -> usize, length: usize| {
+        let mut counts = vec![0usize; length];
+        looks.iter().for_each(|look| counts[of(look)] += 1);
+        counts
+    };
+    let counts = count(&|look| look.candidate, candidates);
+    let by_seed = count(&|look| look.seed, seeds);
+    let values: Vec<f64> = looks.iter().map(|look| look.score).collect();
+    let (scores, offsets) = fit_values(looks, &values, &counts, &by_seed);
+    let squares = looks
+        .iter()
+        .map(|look| (look.score - scores[look.candidate] - offsets[look.seed]).powi(2))
+        .sum();
+    let used = |counts: &[usize]| counts.iter().filter(|count| **count > 0).count();
+    Fit {
+        freedom: (looks.len() + 1).saturating_sub(used(&counts) + used(&by_seed)),
+        scores,
+        counts,
+        squares,
+    }
+}
+
+/// The candidates' and seeds' parts of `values`, one a look; the seeds' parts have a mean of 0.
+fn fit_values(
+    looks: &[Look<'_>],
+    values: &[f64],
+    counts: &[usize],
+    by_seed: &[usize],
+) -> (Vec<f64>, Vec<f64>) {
+    let mean = |sums: &mut [f64], counts: &[usize]| {
+        for (sum, count) in sums.iter_mut().zip(counts) {
+            *sum /= *count as f64;
+        }
+    };
+    let mut offsets = vec![0.0; by_seed.len()];
+    let mut scores = vec![0.0; counts.len()];
+    for round in 0..FIT_ROUNDS {
+        scores.fill(0.0);
+        for (look, value) in looks.iter().zip(values) {
+            scores[look.candidate] += value - offsets[look.seed];
+        }
+        mean(&mut scores, counts);
+        if round + 1 == FIT_ROUNDS || by_seed.len() < 2 {
+            break;
+        }
+        let before = std::mem::replace(&mut offsets, vec![0.0; by_seed.len()]);
+        for (look, value) in looks.iter().zip(values) {
+            offsets[look.seed] += value - scores[look.candidate];
+        }
+        mean(&mut offsets, by_seed);
+        let middle = offsets.iter().sum::<f64>() / offsets.len() as f64;
+        offsets.iter_mut().for_each(|offset| *offset -= middle);
+        let moved = offsets
+            .iter()
+            .zip(&before)
+            .map(|(now, before)| (now - before).abs());
+        if moved.fold(0.0, f64::max) < SETTLED {
+            break;
+        }
+    }
+    (scores, offsets)
+}
+
+/// What looks at candidates show.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    fit: Fit,
+    noise: Option<f64>,
+    /// Errors of the candidates' scores, drawn anew: samples x candidates; empty where nothing shows
+    /// how large they are.
+    errors: Vec<Vec<f64>>,
+    /// How much too small each sample's noise would have been estimated.
+    scales: Vec<f64>,
+}
+
+/// The standard deviation of noise, from a fit and, where that says too little, an earlier one.
+pub fn noise(fit: &Fit, earlier: Option<&Fit>) -> Option<(f64, usize)> {
+    let (mut squares, mut freedom) = (fit.squares, fit.freedom);
+    if let Some(earlier) = earlier.filter(|_| freedom < FREEDOM) {
+        squares += earlier.squares;
+        freedom += earlier.freedom;
+    }
+    (freedom > 0).then(|| ((squares / freedom as f64).sqrt(), freedom))
+}
+
+impl Evidence {
+    /// The evidence of looks at `candidates` candidates, each of which was looked at. `earlier` lends
+    /// its noise where these looks hardly show any.
+    pub fn new(looks: &[Look<'_>], candidates: usize, earlier: Option<&Fit>, seed: u64) -> Self {
+        let fit = fit(looks, candidates);
+        let noise = noise(&fit, earlier);
+        let pictures = picture_scores(looks, candidates);
+        let mut evidence = Self {
+            noise: noise.map(|(noise, _)| noise),
+            errors: Vec::new(),
+            scales: Vec::new(),
+            fit,
+        };
+        let Some((deviation, freedom)) = noise.or(pictures.as_ref().map(|_| (0.0, 0))) else {
+            return evidence;
+        };
+        let seeds = looks.iter().map(|look| look.seed + 1).max().unwrap_or(0);
+        let mut by_seed = vec![0; seeds];
+        looks.iter().for_each(|look| by_seed[look.seed] += 1);
+        for sample in 0..SAMPLES {
+            let mut stream = Stream::new(seed, Purpose::Bootstrap, 1, sample as u64);
+            let noise: Vec<f64> = looks
+                .iter()
+                .map(|_| deviation * f64::from(stream.normal()))
+                .collect();
+            let (mut errors, _) = fit_values(looks, &noise, &evidence.fit.counts, &by_seed);
+            let squares: f64 = (0..freedom)
+                .map(|_| f64::from(stream.normal()).powi(2))
+                .sum();
+            if let Some(pictures) = &pictures {
+                let groups = pictures[0].len() as u32;
+                let drawn: Vec<usize> =
+                    (0..groups).map(|_| stream.below(groups) as usize).collect();
+                for (error, pictures) in errors.iter_mut().zip(pictures) {
+                    *error +=
+                        drawn.iter().map(|group| pictures[*group]).sum::<f64>() / f64::from(groups);
+                }
+            }
+            evidence.errors.push(errors);
+            evidence.scales.push(match freedom {
+                0 => 1.0,
+                freedom => (squares / freedom as f64).sqrt(),
+            });
+        }
+        evidence
+    }
+
+    /// The scores taken apart.
+    pub fn fit(&self) -> &Fit {
+        &self.fit
+    }
+
+    /// Standard deviation of the noise of one look, where it can be known.
+    pub fn noise(&self) -> Option<f64> {
+        self.noise
+    }
+
+    /// The candidate with the highest score.
+    pub fn best(&self) -> usize {
+        best(
+            &self.fit.scores,
+            (0..self.fit.scores.len()).collect::<Vec<_>>().as_slice(),
+        )
+    }
+
+    /// Which candidates are worse than the best: none of the truly best ones is among them with a
+    /// chance of 1 - `error`.
+    pub fn ruled_out(&self, error: f64) -> Vec<bool> {
+        let scores = &self.fit.scores;
+        let mut alive: Vec<usize> = (0..scores.len()).collect();
+        let spread = self.spreads();
+        let far = |gap: f64, a: usize, b: usize| if gap > 0.0 { gap / spread[a][b] } else { 0.0 };
+        while alive.len() > 1 && !self.errors.is_empty() {
+            let top = best(scores, &alive);
+            let distance = |of: usize| far(scores[top] - scores[of], top, of);
+            let worst = alive.iter().copied().fold(top, |worst, of| {
+                if distance(of) > distance(worst) {
+                    of
+                } else {
+                    worst
+                }
+            });
+            let as_far = self
+                .errors
+                .iter()
+                .zip(&self.scales)
+                .filter(|(errors, scale)| {
+                    let top = best(errors, &alive);
+                    let widest = alive
+                        .iter()
+                        .map(|of| far(errors[top] - errors[*of], top, *of))
+                        .fold(0.0, f64::max);
+                    widest / **scale >= distance(worst)
+                });
+            if as_far.count() as f64 >= error * SAMPLES as f64 {
+                break;
+            }
+            alive.retain(|of| *of != worst);
+        }
+        let mut out = vec![true; scores.len()];
+        alive.into_iter().for_each(|of| out[of] = false);
+        out
+    }
+
+    /// 95 % of the errors of the difference `a` - `b` (or of `a` alone) lie between these two around it.
+    pub fn interval(&self, a: usize, b: Option<usize>) -> Option<Interval> {
+        let error = |errors: &Vec<f64>| errors[a] - b.map_or(0.0, |b| errors[b]);
+        let value = self.fit.scores[a] - b.map_or(0.0, |b| self.fit.scores[b]);
+        let scaled = self
+            .errors
+            .iter()
+            .zip(&self.scales)
+            .map(|(errors, scale)| error(errors) / scale);
+        let mut scaled: Vec<f64> = scaled.collect();
+        scaled.sort_unstable_by(f64::total_cmp);
+        let at =
+            |share: f64| scaled.get((share * (scaled.len().max(1) - 1) as f64).round() as usize);
+        Some(Interval {
+            low: value - at(0.975)?,
+            high: value - at(0.025)?,
+        })
+    }
+
+    /// Standard deviation of the error of each difference.
+    fn spreads(&self) -> Vec<Vec<f64>> {
+        let candidates = self.fit.scores.len();
+        let spread = |a: usize, b: usize| {
+            let squares: f64 = self
+                .errors
+                .iter()
+                .map(|errors| (errors[a] - errors[b]).powi(2))
+                .sum();
+            (squares / SAMPLES as f64).sqrt()
+        };
+        (0..candidates)
+            .map(|a| (0..candidates).map(|b| spread(a, b)).collect())
+            .collect()
+    }
+}
+
+fn best(scores: &[f64], among: &[usize]) -> usize {
+    let first = among.first().copied().unwrap_or(0);
+    among.iter().copied().fold(
+        first,
+        |best, of| if scores[of] > scores[best] { of } else { best },
+    )
+}
+
+/// How far each group of pictures is from each candidate's mean, where all were judged by the same
+/// pictures.
+fn picture_scores(looks: &[Look<'_>], candidates: usize) -> Option<Vec<Vec<f64>>> {
+    let pictures = looks.first()?.pictures.len();
+    if pictures == 0 || looks.iter().any(|look| look.pictures.len() != pictures) {
+        return None;
+    }
+    let groups = pictures.min(PICTURE_GROUPS);
+    let mut sums = vec![vec![0.0; groups]; candidates];
+    let mut counts = vec![vec![0.0; groups]; candidates];
+    for look in looks {
+        for (index, score) in look.pictures.iter().enumerate() {
+            sums[look.candidate][index % groups] += f64::from(*score);
+            counts[look.candidate][index % groups] += 1.0;
+        }
+    }
+    for (sums, counts) in sums.iter_mut().zip(&counts) {
+        sums.iter_mut()
+            .zip(counts)
+            .for_each(|(sum, count)| *sum /= count);
+        let mean = sums.iter().sum::<f64>() / groups as f64;
+        sums.iter_mut().for_each(|value| *value -= mean);
+    }
+    Some(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(candidate: usize, seed: usize, score: f64) -> Look<'static> {
+        Look {
+            candidate,
+            seed,
+            score,
+            pictures: &[],
+        }
+    }
+
+    #[test]
+    fn seeds_drop_out_of_differences() {
+        // The third candidate has the lucky seed alone.
+        let looks = [
+            look(0, 0, 0.70),
+            look(0, 1, 0.74),
+            look(1, 0, 0.72),
+            look(1, 1, 0.76),
+            look(2, 1, 0.75),
+        ];
+        let fit = fit(&looks, 3);
+        for (score, expected) in fit.scores.iter().zip([0.72, 0.74, 0.73]) {
+            assert!((score - expected).abs() < 1e-6, "{fit:?}");
+        }
+        assert!(fit.squares < 1e-9);
+        assert_eq!((fit.freedom, fit.counts.as_slice()), (1, &[2, 2, 1][..]));
+    }
+
+    #[test]
+    fn only_clear_differences_rule_out() {
+        let noise = [0.3, -0.4, 0.1, -0.2, 0.4, -0.3, 0.2, 0.1];
+        let looks: Vec<_> = (0..8)
+            .map(|at| {
+                look(
+                    at / 2,
+                    at % 2,
+                    [0.9, 0.8999, 0.88, 0.9][at / 2] + 0.001 * noise[at],
+                )
+            })
+            .collect();
+        let evidence = Evidence::new(&looks, 4, None, 1);
+        assert_eq!(evidence.ruled_out(0.05), [false, false, true, false]);
+        let interval = evidence.interval(2, Some(0)).map(|i| (i.low, i.high));
+        assert!(interval.is_some_and(|(low, high)| low < -0.02 && high > -0.02 && high < -0.01));
+        // One seed shows no noise, so nothing is ruled out.
+        let single: Vec<_> = looks
+            .iter()
+            .copied()
+            .filter(|look| look.seed == 0)
+            .collect();
+        assert_eq!(
+            Evidence::new(&single, 4, None, 1).ruled_out(0.05),
+            [false; 4]
+        );
+    }
+
+    #[test]
+    fn pictures_in_common_are_evidence_too() {
+        // The second misses one more cell of every fourth picture; the third of one alone.
+        let picture = |candidate: usize, at: usize| match (candidate, at % 4, at) {
+            (1, 0, _) | (2, _, 3) => 0.8,
+            _ if at.is_multiple_of(3) => 0.85,
+            _ => 0.9,
+        };
+        let pictures: Vec<Vec<f32>> = (0..3)
+            .map(|c| (0..200).map(|at| picture(c, at)).collect())
+            .collect();
+        let looks: Vec<_> = pictures
+            .iter()
+            .enumerate()
+            .map(|(candidate, pictures)| Look {
+                candidate,
+                seed: 0,
+                score: pictures.iter().map(|score| f64::from(*score)).sum::<f64>() / 200.0,
+                pictures,
+            })
+            .collect();
+        assert_eq!(
+            Evidence::new(&looks, 3, None, 1).ruled_out(0.05),
+            [false, true, false]
+        );
+    }
+
+    /// How often all of several equally good candidates stay, and a worse one goes.
+    #[test]
+    fn the_best_stay_together_as_often_as_promised() {
+        let (mut together, mut found) = (0, 0);
+        for world in 0..200 {
+            let mut stream = Stream::new(world, Purpose::Sweep, 9, 0);
+            let looks: Vec<_> = (0..18)
+                .map(|at| {
+                    let worse = if at / 3 == 5 { 0.006 } else { 0.0 };
+                    look(
+                        at / 3,
+                        at % 3,
+                        0.8 - worse + 0.0012 * f64::from(stream.normal()),
+                    )
+                })
+                .collect();
+            let out = Evidence::new(&looks, 6, None, world).ruled_out(0.05);
+            together += u32::from(!out[..5].contains(&true));
+            found += u32::from(out[5]);
+        }
+        assert!(
+            (183..=198).contains(&together) && found > 190,
+            "{together} {found}"
+        );
+    }
+
+    /// Two equal candidates on the same pictures, of which few tell them apart, as with rare labels: each is
+    /// ruled out in 2.5 of 100 sweeps at most.
+    #[test]
+    fn equal_candidates_are_hardly_ever_told_apart_by_few_pictures() {
+        for apart in [0.01, 0.03, 0.1] {
+            let sweeps = 300;
+            let (mut better, mut out) = (0, 0);
+            for sweep in 0..sweeps {
+                let mut draws = Stream::new(sweep, Purpose::Bootstrap, 2, 0);
+                let pictures: Vec<[f32; 2]> = (0..300)
+                    .map(|_| match (draws.chance(apart), draws.chance(0.5)) {
+                        (false, _) => [1.0; 2],
+                        (true, first) => [f32::from(u8::from(first)), f32::from(u8::from(!first))],
+                    })
+                    .collect();
+                let of: Vec<Vec<f32>> = (0..2)
+                    .map(|candidate| pictures.iter().map(|of| of[candidate]).collect())
+                    .collect();
+                let looks: Vec<_> = (of.iter().enumerate())
+                    .map(|(candidate, pictures)| Look {
+                        candidate,
+                        seed: 0,
+                        score: pictures.iter().map(|p| f64::from(*p)).sum::<f64>() / 300.0,
+                        pictures,
+                    })
+                    .collect();
+                let evidence = Evidence::new(&looks, 2, None, sweep);
+                let interval = evidence.interval(0, Some(1));
+                better += usize::from(interval.is_some_and(|interval| interval.low > 0.0));
+                out += usize::from(evidence.ruled_out(0.05)[1]);
+            }
+            // Of 300, two and a half standard errors above 7.5.
+            assert!(better <= 14, "{apart}: {better} of {sweeps}");
+            assert!(out <= 14, "{apart}: {out} of {sweeps}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Which pictures are learned from and which are held out.
+
+use serde::{Deserialize, Serialize};
+use soup_compose::glyphs::GlyphSpec;
+use soup_engine::setting::{InvalidSetting, require};
+
+/// The section `[data]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The pack; empty where every picture is composed.
+    pub path: String,
+    /// A subset file that `soup subset` wrote: only these pictures of the pack are trained on and
+    /// held out; none takes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
+    /// The largest value of 16-bit pictures in a folder or zip, such as 4095 where they use 12 bits; none
+    /// takes the upper 8 bits. A pack has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_value: Option<u16>,
+    /// Share of composed pictures in an epoch, from 0 (none) to 1 (no pack needed). Each packed
+    /// picture of the fold is still seen once an epoch.
+    pub compose_share: f64,
+    /// Share of the training, from its start, whose composed pictures are crowded: they hold `crowd` letters, so that
+    /// each is more lessons for the same work. Those after them get used to `compose.letters`.
+    pub crowd_share: f64,
+    /// Least and greatest number of letters in a crowded picture; beyond one of each they stand there again.
+    pub crowd: [u32; 2],
+    /// Whether the labels of crowded pictures teach beside their boxes. Nearly every label is in a crowd, so that they
+    /// teach little but to say yes.
+    pub crowd_labels: bool,
+    /// Composed pictures in an epoch where every picture is composed.
+    pub composed: u64,
+    /// Composed pictures held out where every picture is composed, from glyphs never trained on.
+    pub composed_valid: u64,
+    /// Glyphs that composed pictures are made of: `strokes` (drawn by the program), `csv:PATH`, ...,
+    /// with `+` between several.
+    pub glyphs: GlyphSpec,
+    /// Glyphs of the composed pictures that are held out; none holds back a fifth of `glyphs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out_glyphs: Option<GlyphSpec>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            subset: None,
+            max_value: None,
+            compose_share: 0.0,
+            crowd_share: 0.0,
+            crowd: [22, 26],
+            crowd_labels: true,
+            composed: 10_000,
+            composed_valid: 1_000,
+            glyphs: GlyphSpec::default(),
+            held_out_glyphs: None,
+        }
+    }
+}
+
+impl DataConfig {
+    /// Whether every picture is composed, so that no pack is needed.
+    pub fn only_composed(&self) -> bool {
+        self.compose_share == 1.0
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        require(
+            (0.0..=1.0).contains(&self.compose_share),
+            "data.compose_share",
+            self.compose_share,
+            "must be from 0 to 1",
+        )?;
+        require(
+            (0.0..=1.0).contains(&self.crowd_share),
+            "data.crowd_share",
+            self.crowd_share,
+            "must be from 0 to 1",
+        )?;
+        require(
+            self.subset.is_none() || !self.only_composed(),
+            "data.subset",
+            self.subset.as_deref().unwrap_or_default(),
+            "it names pictures of a pack, and with data.compose_share=1 all are composed",
+        )?;
+        require(
+            self.max_value != Some(0),
+            "data.max_value",
+            0,
+            "must be at least 1",
+        )?;
+        require(
+            self.composed >= 1,
+            "data.composed",
+            self.composed,
+            "must be at least 1",
+        )?;
+        require(
+            self.composed_valid >= 1,
+            "data.composed_valid",
+            self.composed_valid,
+            "must be at least 1",
+        )
+    }
+}

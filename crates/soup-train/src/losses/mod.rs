@@ -1,0 +1,155 @@
+//! What training makes small: losses over logits and 0/1 labels.
+//!
+//! A [`Loss`] is data: the section `[loss]` of a configuration, with `kind` as its tag. All sums
+//! run in `f64` and in the order of the cells, so the result depends on nothing but the input, and
+//! logits of any size that an `f32` holds give finite losses and gradients.
+//!
+//! ```
+//! use soup_train::losses::{Bce, Loss};
+//!
+//! let loss = Loss::Bce(Bce::default());
+//! let mut gradient = [0.0; 4];
+//! // Two pictures, two labels.
+//! let value = loss.evaluate(&[2.0, -1.0, 0.0, 3.0], &[1.0, 0.0, 0.0, 1.0], 2, &mut gradient);
+//! assert!((value - 0.2954811).abs() < 1e-6);
+//! assert!(gradient[0] < 0.0 && gradient[1] > 0.0);
+//! ```
+
+mod asymmetric;
+mod bce;
+mod boxes;
+mod focal;
+mod hill;
+mod sigmoid;
+mod two_way;
+
+pub use asymmetric::Asymmetric;
+pub use bce::Bce;
+pub use boxes::Boxes;
+pub use focal::Focal;
+pub use hill::Hill;
+pub use two_way::TwoWay;
+
+use serde::{Deserialize, Serialize};
+
+use soup_engine::setting::InvalidSetting;
+
+/// A loss and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Loss {
+    /// Binary cross-entropy with logits.
+    Bce(Bce),
+    /// Focal loss.
+    Focal(Focal),
+    /// Asymmetric loss.
+    Asymmetric(Asymmetric),
+    /// Two-way loss.
+    TwoWay(TwoWay),
+    /// Hill loss.
+    Hill(Hill),
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self::Bce(Bce::default())
+    }
+}
+
+impl Loss {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// The first parameter that is out of its range, by its key (`loss.gamma`).
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        match self {
+            Self::Bce(loss) => loss.check(),
+            Self::Focal(loss) => loss.check(),
+            Self::Asymmetric(loss) => loss.check(),
+            Self::TwoWay(loss) => loss.check(),
+            Self::Hill(loss) => loss.check(),
+        }
+    }
+
+    /// Checks the parameters that hold one value a label against the number of labels.
+    ///
+    /// # Errors
+    /// A list of another length, by its key.
+    pub fn check_labels(&self, labels: usize) -> Result<(), InvalidSetting> {
+        match self {
+            Self::Bce(loss) => loss.check_labels(labels),
+            Self::Focal(_) | Self::Asymmetric(_) | Self::TwoWay(_) | Self::Hill(_) => Ok(()),
+        }
+    }
+
+    /// The loss of a batch, with its gradient with respect to the logits.
+    ///
+    /// `logits`, `targets` and `gradient` hold one row of `labels` cells a picture; a target is 1
+    /// where the picture has the label and 0 where not (values between are allowed, except for
+    /// [`TwoWay`], which cuts at 0.5). The loss is the mean over all cells; only [`TwoWay`] is made
+    /// of means over labels and over pictures. `gradient` is overwritten.
+    ///
+    /// # Panics
+    /// If the three slices differ in length, if their length is 0 or no multiple of `labels`, or if
+    /// [`Loss::check_labels`] fails.
+    pub fn evaluate(
+        &self,
+        logits: &[f32],
+        targets: &[f32],
+        labels: usize,
+        gradient: &mut [f32],
+    ) -> f64 {
+        assert_eq!(logits.len(), targets.len(), "a target for every logit");
+        assert_eq!(logits.len(), gradient.len(), "a gradient for every logit");
+        assert!(
+            labels > 0 && !logits.is_empty() && logits.len().is_multiple_of(labels),
+            "whole rows of {labels} labels, at least one"
+        );
+        match self {
+            Self::Bce(loss) => {
+                loss.assert_labels(labels);
+                mean_of_cells(logits, targets, gradient, |index, logit, target| {
+                    loss.cell(index % labels, logit, target)
+                })
+            }
+            Self::Focal(loss) => mean_of_cells(logits, targets, gradient, |_, logit, target| {
+                loss.cell(logit, target)
+            }),
+            Self::Asymmetric(loss) => {
+                mean_of_cells(logits, targets, gradient, |_, logit, target| {
+                    loss.cell(logit, target)
+                })
+            }
+            Self::TwoWay(loss) => loss.evaluate(logits, targets, labels, gradient),
+            Self::Hill(loss) => mean_of_cells(logits, targets, gradient, |_, logit, target| {
+                loss.cell(logit, target)
+            }),
+        }
+    }
+}
+
+/// Mean over all cells of a loss that knows one cell: `cell(index, logit, target)` gives the loss
+/// and its derivative.
+fn mean_of_cells(
+    logits: &[f32],
+    targets: &[f32],
+    gradient: &mut [f32],
+    cell: impl Fn(usize, f64, f64) -> (f64, f64),
+) -> f64 {
+    let cells = logits.len() as f64;
+    let mut sum = 0.0;
+    for (index, ((&logit, &target), slope)) in logits
+        .iter()
+        .zip(targets)
+        .zip(gradient.iter_mut())
+        .enumerate()
+    {
+        let (loss, derivative) = cell(index, f64::from(logit), f64::from(target));
+        sum += loss;
+        *slope = (derivative / cells) as f32;
+    }
+    sum / cells
+}
+
+#[cfg(test)]
+mod tests;
