@@ -1,5 +1,7 @@
 //! All that training changes, on the host.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use soup_graph::{
     Graph, Symmetry, Turning, Weights,
     finite::{all_finite, not_finite},
@@ -10,7 +12,6 @@ use crate::{
     optimizers::{Optimizer, OptimizerState, Piece, clip::clip_gradient_norm},
     setting::InvalidSetting,
 };
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Parameters that one task of the optimiser moves.
 const PIECE: usize = 1 << 16;
