@@ -179,7 +179,7 @@ fn clear_differences_are_found_for_less() {
 }
 
 #[test]
-#[ignore = "takes a minute: cargo test --release -p soup-learn --test sweeps -- --ignored --nocapture"]
+#[ignore = "takes a minute: cargo test --release -p soup-sweep --test sweeps -- --ignored --nocapture"]
 fn over_200_sweeps_the_truly_best_are_tied_in_95_of_100() {
     let mut race = race();
     let found = planted(&race, 200, [0.001, 0.004]);

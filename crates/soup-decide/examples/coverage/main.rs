@@ -1,8 +1,8 @@
 //! How often the 95 % intervals of `soup evaluate` hold the truth, by simulation.
 //!
 //! ```sh
-//! cargo run --release -p soup-learn --example coverage -- 1000 > coverage.csv
-//! cargo run --release -p soup-learn --example coverage -- 1000 apart > apart.csv
+//! cargo run --release -p soup-decide --example coverage -- 1000 > coverage.csv
+//! cargo run --release -p soup-decide --example coverage -- 1000 apart > apart.csv
 //! ```
 //!
 //! Draws so many tables of each law and size, and writes a line a law, size and score: the share of the
