@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 use soup_cpu::{Cpu, Options};
 use soup_engine::{Device, Engine, Pool, reference::Reference};
 
-/// The names of devices.
-pub const NAMES: [&str; 3] = ["auto", "cpu", "reference"];
-
 /// Where networks run, by name: the key `train.device` and the flag `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -24,10 +21,13 @@ pub enum DeviceName {
 
 /// No device of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no device `{0}`; known are {names}", names = NAMES.join(", "))]
+#[error("there is no device `{0}`; known are {names}", names = DeviceName::ALL.map(DeviceName::name).join(", "))]
 pub struct UnknownDevice(pub String);
 
 impl DeviceName {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Cpu, Self::Reference];
+
     /// The device, which works on these threads of the host.
     pub fn open(self, pool: Arc<Pool>) -> Device {
         let engine: Arc<dyn Engine> = match self.settled() {
@@ -67,8 +67,7 @@ impl std::str::FromStr for DeviceName {
     type Err = UnknownDevice;
 
     fn from_str(name: &str) -> Result<Self, UnknownDevice> {
-        let all = [Self::Auto, Self::Cpu, Self::Reference];
-        let found = all.into_iter().find(|device| device.name() == name);
+        let found = Self::ALL.into_iter().find(|device| device.name() == name);
         found.ok_or_else(|| UnknownDevice(name.to_owned()))
     }
 }

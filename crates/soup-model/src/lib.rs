@@ -23,7 +23,7 @@ pub use model::{Calibration, Member, Model, Origin};
 pub use network::{ModelConfig, Precision, Symmetry};
 pub use notes::Notes;
 pub use onnx::{MAPS, PICTURES, PROBABILITIES};
-pub use predictor::{PredictOptions, Predictor, WEIGHTS_FILE, trained_folds};
+pub use predictor::{PredictOptions, Predictor, WEIGHTS_FILE, folds, trained_folds};
 pub use score::{Scores, score};
 pub use session::{LabelMaps, Question, Reply, Session};
 pub use settings::settings_table;

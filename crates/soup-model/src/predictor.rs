@@ -397,15 +397,25 @@ impl Predictor {
 /// The folds of a run that have weights, in order.
 ///
 /// # Errors
-/// [`Error::File`] where the folder cannot be listed.
+/// As [`folds`].
 pub fn trained_folds(run: &Path) -> Result<Vec<usize>, Error> {
+    let mut folds = folds(run)?;
+    folds.retain(|fold| weights_of(run, *fold).is_file());
+    Ok(folds)
+}
+
+/// The folds of a run that have a folder, in order.
+///
+/// # Errors
+/// [`Error::File`] where the run's folder cannot be listed.
+pub fn folds(run: &Path) -> Result<Vec<usize>, Error> {
     let mut folds = Vec::new();
     for entry in std::fs::read_dir(run).map_err(Error::file(run, "list"))? {
         let name = entry.map_err(Error::file(run, "list"))?.file_name();
-        let number = name
+        let number: Option<usize> = name
             .to_str()
             .and_then(|name| name.strip_prefix("fold")?.parse().ok());
-        folds.extend(number.filter(|fold| weights_of(run, *fold).is_file()));
+        folds.extend(number);
     }
     folds.sort_unstable();
     Ok(folds)

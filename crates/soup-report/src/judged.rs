@@ -216,7 +216,7 @@ impl Judged {
         for fold in folds {
             let file = RunDirectory::at(path)
                 .fold(fold as usize)
-                .file("model.safetensors");
+                .file(soup_model::WEIGHTS_FILE);
             if !file.is_file() {
                 // Thrown away, perhaps; the predictions are there all the same.
                 continue;

@@ -51,9 +51,9 @@ impl HeldOut {
         let owned = OwnedData::held_out(&config, &directory)?;
         let data = owned.borrow();
         let examples = data.validation()?;
-        let trained = |fold: &usize| directory.fold(*fold).file("model.safetensors").is_file();
+        let trained = soup_model::trained_folds(run)?;
         let folds: Vec<(usize, Vec<u64>)> = (0..data.held_out_rows.len())
-            .filter(trained)
+            .filter(|fold| trained.contains(fold))
             .map(|fold| (fold, spread(&data.held_out_rows[fold], limit)))
             .collect();
         let pictures: usize = folds.iter().map(|fold| fold.1.len()).sum();

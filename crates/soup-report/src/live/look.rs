@@ -44,7 +44,7 @@ impl Look {
         let run = RunDirectory::at(path);
         let folds = run.folds().unwrap_or_default().into_iter();
         let looks = folds.filter_map(|fold| {
-            let written = modified(&run.fold(fold).file("model.safetensors"))?;
+            let written = modified(&run.fold(fold).file(soup_model::WEIGHTS_FILE))?;
             Some(Self { fold, written, set })
         });
         looks.max_by_key(|look| look.written)

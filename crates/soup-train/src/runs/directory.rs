@@ -151,20 +151,7 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::File`].
     pub fn folds(&self) -> Result<Vec<usize>, Error> {
-        let mut folds = Vec::new();
-        let entries = std::fs::read_dir(&self.root).map_err(Error::file(&self.root, "list"))?;
-        for entry in entries {
-            let entry = entry.map_err(Error::file(&self.root, "list"))?;
-            if let Some(fold) = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.strip_prefix("fold")?.parse().ok())
-            {
-                folds.push(fold);
-            }
-        }
-        folds.sort_unstable();
-        Ok(folds)
+        Ok(soup_model::folds(&self.root)?)
     }
 
     /// Makes `metrics.jsonl`, `metrics.csv` and `log.txt` anew from those of the folds.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use soup_decide::metrics::Table;
 use soup_engine::memory;
 use soup_graph::{rewrite, safetensors};
-use soup_model::{Notes, Scores, score};
+use soup_model::{Notes, Scores, WEIGHTS_FILE, score};
 
 use super::{
     plan::Timing,
@@ -70,7 +70,7 @@ impl Work<'_> {
                 source,
             );
             safetensors::save(
-                &self.directory.file("model.safetensors"),
+                &self.directory.file(WEIGHTS_FILE),
                 self.fold.graph,
                 judged,
                 &notes.to_metadata(),
