@@ -2,10 +2,10 @@
 
 from forge import noise_png, save
 
-COMMAND = "pack --images pictures --labels /dev/zero --out pack"
+COMMAND = "pack --images images --labels /dev/zero --out pack"
 SAYS = "it has more than 1024 MiB"
 MOST_MIB = 1200
 
 
 def make(folder):
-    save(folder / "pictures/1.png", noise_png())
+    save(folder / "images/1.png", noise_png())

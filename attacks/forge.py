@@ -24,7 +24,7 @@ def png(width, height, compressed, color=0, depth=8, extra=b"", interlace=0):
 
 
 def noise_png(side=32, seed=0):
-    """A good grey picture."""
+    """A good grey image."""
     noise = random.Random(seed)
     return png(side, side, zlib.compress(b"".join(b"\0" + noise.randbytes(side) for _ in range(side))))
 
@@ -78,7 +78,7 @@ def safetensors(header, data=b""):
     return struct.pack("<Q", len(text)) + text + data
 
 
-def model(layers, picture=(32, 32, 1), labels=("a", "b"), tensors=None, **more):
+def model(layers, image=(32, 32, 1), labels=("a", "b"), tensors=None, **more):
     """A `model.soup` of these layers."""
     member = {
         "origin": {"network": "toy", "file": "", "fold": 0, "epoch": 1, "valid_accuracy": None},
@@ -88,7 +88,7 @@ def model(layers, picture=(32, 32, 1), labels=("a", "b"), tensors=None, **more):
     header = {
         "version": 1,
         "labels": list(labels),
-        "picture": dict(zip(("height", "width", "channels"), picture)),
+        "picture": dict(zip(("height", "width", "channels"), image)),
         "members": [member],
         **more,
     }

@@ -1,4 +1,4 @@
-"""Letters whose header claims 2^32 pictures of 2^32 by 2^32 pixels: a product of 2^96."""
+"""Letters whose header claims 2^32 images of 2^32 by 2^32 pixels: a product of 2^96."""
 
 import struct
 

@@ -2,10 +2,10 @@
 
 from forge import jpeg, save
 
-COMMAND = "pack --images pictures --out pack"
+COMMAND = "pack --images images --out pack"
 SAYS = "too little data for its size"
 MOST_MIB = 64
 
 
 def make(folder):
-    save(folder / "pictures/a.jpg", jpeg(11000, 11000, marker=0xC2))
+    save(folder / "images/a.jpg", jpeg(11000, 11000, marker=0xC2))

@@ -4,11 +4,11 @@ import os
 
 from forge import noise_png, save
 
-COMMAND = "predict pipe.soup --images pictures --out out.csv"
+COMMAND = "predict pipe.soup --images images --out out.csv"
 SAYS = "not a regular file"
 MOST_MIB = 64
 
 
 def make(folder):
-    save(folder / "pictures/1.png", noise_png())
+    save(folder / "images/1.png", noise_png())
     os.mkfifo(folder / "pipe.soup")

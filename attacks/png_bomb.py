@@ -2,10 +2,10 @@
 
 from forge import png, save, zeros
 
-COMMAND = "pack --images pictures --out pack"
+COMMAND = "pack --images images --out pack"
 SAYS = "the header claims 20000 x 20000 pixels"
 MOST_MIB = 128
 
 
 def make(folder):
-    save(folder / "pictures/a.png", png(20000, 20000, zeros(20000 * 20001)))
+    save(folder / "images/a.png", png(20000, 20000, zeros(20000 * 20001)))

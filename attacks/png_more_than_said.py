@@ -2,10 +2,10 @@
 
 from forge import png, save, zeros
 
-COMMAND = "pack --images pictures --out pack"
+COMMAND = "pack --images images --out pack"
 SAYS = "too much for its size"
 MOST_MIB = 64
 
 
 def make(folder):
-    save(folder / "pictures/a.png", png(32, 32, zeros(1 << 30)))
+    save(folder / "images/a.png", png(32, 32, zeros(1 << 30)))

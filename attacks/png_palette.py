@@ -4,11 +4,11 @@ import zlib
 
 from forge import chunk, png, save
 
-COMMAND = "pack --images pictures --out pack"
+COMMAND = "pack --images images --out pack"
 SAYS = "too little data for its size"
 MOST_MIB = 64
 
 
 def make(folder):
-    picture = png(1 << 14, 1 << 13, zlib.compress(b"\0"), color=3, depth=1, extra=chunk(b"PLTE", bytes(6)))
-    save(folder / "pictures/a.png", picture)
+    image = png(1 << 14, 1 << 13, zlib.compress(b"\0"), color=3, depth=1, extra=chunk(b"PLTE", bytes(6)))
+    save(folder / "images/a.png", image)

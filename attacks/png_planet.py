@@ -4,10 +4,10 @@ import zlib
 
 from forge import png, save
 
-COMMAND = "pack --images pictures --out pack"
+COMMAND = "pack --images images --out pack"
 SAYS = "the header claims 2147483647 x 2147483647 pixels"
 MOST_MIB = 64
 
 
 def make(folder):
-    save(folder / "pictures/a.png", png(2**31 - 1, 2**31 - 1, zlib.compress(b"\0" * 100)))
+    save(folder / "images/a.png", png(2**31 - 1, 2**31 - 1, zlib.compress(b"\0" * 100)))

@@ -5,7 +5,7 @@ import zlib
 
 from forge import chunk, png, save, zeros
 
-COMMAND = "pack --images pictures --out pack"
+COMMAND = "pack --images images --out pack"
 EXIT = 0
 SAYS = ""
 MOST_MIB = 96
@@ -15,4 +15,4 @@ def make(folder):
     note = chunk(b"zTXt", b"note\0\0" + zeros(1 << 29))
     rows = b"".join(b"\0" + random.Random(1).randbytes(16) for _ in range(32))
     # Sixteen grey levels: not the plain form, so that the library reads it.
-    save(folder / "pictures/a.png", png(32, 32, zlib.compress(rows), depth=4, extra=note))
+    save(folder / "images/a.png", png(32, 32, zlib.compress(rows), depth=4, extra=note))

@@ -1,7 +1,7 @@
-"""A batch of pictures that no machine holds."""
+"""A batch of images that no machine holds."""
 
 COMMAND = "bench resnet18 --size 1024 --batch 4096 --threads 2"
-SAYS = "a batch of 4096 pictures needs"
+SAYS = "a batch of 4096 images needs"
 EXIT = 2
 MOST_MIB = 256
 

@@ -1,4 +1,4 @@
-"""A benchmark of pictures of 60,000 by 60,000 pixels, that can be counted and not held."""
+"""A benchmark of images of 60,000 by 60,000 pixels, that can be counted and not held."""
 
 COMMAND = "bench resnet18 --size 60000 --threads 2"
 SAYS = "of memory, and"

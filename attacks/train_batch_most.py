@@ -1,4 +1,4 @@
-"""Training with batches of 2^63 pictures."""
+"""Training with batches of 2^63 images."""
 
 COMMAND = "train --preset quick --out run data.compose_share=1 model.name=soup_nano train.batch=9223372036854775807 train.threads=2"
 SAYS = "must be at most 1048576"

@@ -4,11 +4,11 @@ import struct
 
 from forge import noise_png, save
 
-COMMAND = "predict a.soup --images pictures --out out.csv"
+COMMAND = "predict a.soup --images images --out out.csv"
 SAYS = "not a whole safetensors file"
 MOST_MIB = 64
 
 
 def make(folder):
-    save(folder / "pictures/1.png", noise_png())
+    save(folder / "images/1.png", noise_png())
     save(folder / "a.soup", struct.pack("<Q", 1 << 63) + b"{}")

@@ -4,7 +4,7 @@ import zlib
 
 from forge import central, end, local, save, zeros
 
-COMMAND = "pack --images pictures.zip --out pack"
+COMMAND = "pack --images images.zip --out pack"
 SAYS = "more than 256 MiB"
 MOST_MIB = 128
 
@@ -16,4 +16,4 @@ def make(folder):
         crc = zlib.crc32(bytes(1 << 20), crc)
     first = local(b"a.png", stored, 8, size, crc)
     directory = central(b"a.png", len(stored), 8, size, crc, 0)
-    save(folder / "pictures.zip", first + directory + end(1, len(directory), len(first)))
+    save(folder / "images.zip", first + directory + end(1, len(directory), len(first)))

@@ -4,15 +4,15 @@ import zlib
 
 from forge import central, end, local, noise_png, save
 
-COMMAND = "pack --images pictures.zip --out pack"
+COMMAND = "pack --images images.zip --out pack"
 SAYS = "entries lie over one another"
 MOST_MIB = 128
 
 
 def make(folder):
-    picture = noise_png(64)
-    crc = zlib.crc32(picture)
-    first = local(b"00000.png", picture, 0, len(picture), crc)
-    entries = (central(b"%05d.png" % number, len(picture), 0, len(picture), crc, 0) for number in range(50000))
+    image = noise_png(64)
+    crc = zlib.crc32(image)
+    first = local(b"00000.png", image, 0, len(image), crc)
+    entries = (central(b"%05d.png" % number, len(image), 0, len(image), crc, 0) for number in range(50000))
     directory = b"".join(entries)
-    save(folder / "pictures.zip", first + directory + end(50000, len(directory), len(first)))
+    save(folder / "images.zip", first + directory + end(50000, len(directory), len(first)))

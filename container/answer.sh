@@ -1,9 +1,9 @@
 #!/bin/sh
-# What a contest that runs one's code asks for: pictures and a sample submission in, a submission out.
+# What a contest that runs one's code asks for: images and a sample submission in, a submission out.
 #
 #   answer.sh [DATA]      DATA, by default /data, holds
 #     model.soup                 what answers
-#     images/ or images.zip      the pictures
+#     images/ or images.zip      the images
 #     sample_submission.csv      the shape of the submission
 #     decision.json              optional: how probabilities become answers (soup decide)
 #   and gets submission.csv; SOUP_OUT names another folder for it.

@@ -26,7 +26,7 @@ def two(first, second):
     return struct.pack("<H", len(first)) + first + second
 
 
-def picture(mode, size=(7, 5)):
+def image(mode, size=(7, 5)):
     channels = len(Image.new(mode, (1, 1)).getbands())
     data = bytes((7 * at * at + at) % 256 for at in range(size[0] * size[1] * channels))
     return Image.frombytes(mode, size, data)
@@ -38,18 +38,18 @@ def encoded(image, **options):
     return buffer.getvalue()
 
 
-def pictures():
+def images():
     for mode in ("L", "LA", "RGB", "RGBA"):
-        write(f"picture/{mode.lower()}.png", encoded(picture(mode), format="PNG"))
-    write("picture/palette.png", encoded(picture("L").convert("P"), format="PNG", transparency=3))
-    write("picture/bit.png", encoded(picture("L").convert("1"), format="PNG"))
+        write(f"image/{mode.lower()}.png", encoded(image(mode), format="PNG"))
+    write("image/palette.png", encoded(image("L").convert("P"), format="PNG", transparency=3))
+    write("image/bit.png", encoded(image("L").convert("1"), format="PNG"))
     deep = Image.frombytes("I;16", (3, 2), bytes(range(12)))
-    write("picture/deep.png", encoded(deep, format="PNG"))
+    write("image/deep.png", encoded(deep, format="PNG"))
     for mode in ("L", "RGB", "CMYK"):
-        write(f"picture/{mode.lower()}.jpg", encoded(picture(mode, (17, 9)), format="JPEG", quality=30))
-    write("picture/progressive.jpg", encoded(picture("RGB", (17, 9)), format="JPEG", progressive=True))
-    restarts = encoded(picture("RGB", (33, 9)), format="JPEG", restart_marker_blocks=1, subsampling="4:2:0")
-    write("picture/restarts.jpg", restarts)
+        write(f"image/{mode.lower()}.jpg", encoded(image(mode, (17, 9)), format="JPEG", quality=30))
+    write("image/progressive.jpg", encoded(image("RGB", (17, 9)), format="JPEG", progressive=True))
+    restarts = encoded(image("RGB", (33, 9)), format="JPEG", restart_marker_blocks=1, subsampling="4:2:0")
+    write("image/restarts.jpg", restarts)
 
 
 def packs(soup):
@@ -58,7 +58,7 @@ def packs(soup):
             folder = pathlib.Path(folder)
             (folder / "images").mkdir()
             for number in range(2):
-                (folder / f"images/{number}.png").write_bytes(encoded(picture(mode, (3 + number, 2)).resize((3, 2)), format="PNG"))
+                (folder / f"images/{number}.png").write_bytes(encoded(image(mode, (3 + number, 2)).resize((3, 2)), format="PNG"))
             (folder / "labels.csv").write_text("id,a,b\n0,0,1\n1,1,1\n")
             command = [soup, "pack", "--images", "images", "--labels", "labels.csv", "--out", "pack", "--quiet"]
             subprocess.run(command, cwd=folder, check=True)
@@ -85,7 +85,7 @@ def tables():
 
 
 if __name__ == "__main__":
-    pictures()
+    images()
     packs(str(pathlib.Path(sys.argv[1]).resolve()))
     idx()
     tables()

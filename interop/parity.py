@@ -1,5 +1,5 @@
 """Other runtimes against soup: trains a tiny run for every kind of network, head and transform, exports it, and
-compares probabilities on 200 pictures that it draws itself.
+compares probabilities on 200 images that it draws itself.
 
     cargo build --release
     cargo build --release --manifest-path interop/tract/Cargo.toml     # optional
@@ -7,7 +7,7 @@ compares probabilities on 200 pictures that it draws itself.
     python interop/parity.py target/release/soup --only 'label_map gem' --without openvino,timm    # ONNX Runtime alone
 
 Prints a table (Markdown) of the largest differences and ends with an error where one is above 1e-4, where
-onnx.checker complains, or where the probabilities hardly differ between pictures, which would make agreement cheap.
+onnx.checker complains, or where the probabilities hardly differ between images, which would make agreement cheap.
 """
 
 import argparse
@@ -26,13 +26,13 @@ from PIL import Image
 
 LIMIT = 1e-4
 LEAST_SPREAD = 0.02
-PICTURES = 200
+IMAGES = 200
 HEIGHT, WIDTH = 48, 64
 LABELS = ["bright", "across", "down", "dots"]
 NORMALIZE = "{kind='normalize', mean=[0.5], std=[0.25]}"
 IMAGENET = "{kind='to_rgb'}, {kind='normalize', preset='imagenet'}"
 
-# Title, settings, transforms. What is not said: soup_nano, linear head, grey pictures of 64x48.
+# Title, settings, transforms. What is not said: soup_nano, linear head, grey images of 64x48.
 CASES = [
     *[
         # A thousand classes in between learn more slowly.
@@ -78,20 +78,20 @@ def soup(binary, folder, *arguments):
 
 
 def draw(random, has):
-    """A noisy picture, brighter, with stripes across, stripes down or dots, as `has` says: learned in seconds."""
+    """A noisy image, brighter, with stripes across, stripes down or dots, as `has` says: learned in seconds."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    picture = random.uniform(0, 120, (HEIGHT, WIDTH))
+    image = random.uniform(0, 120, (HEIGHT, WIDTH))
     bright, across, down, dots = has
-    picture += 60 * bright
-    picture += 50 * across * (rows % 6 < 3)
-    picture += 50 * down * (columns % 8 < 4)
-    picture[dots * (rows % 9 < 3) * (columns % 9 < 3) > 0] = 255
-    return picture.clip(0, 255).astype(np.uint8)
+    image += 60 * bright
+    image += 50 * across * (rows % 6 < 3)
+    image += 50 * down * (columns % 8 < 4)
+    image[dots * (rows % 9 < 3) * (columns % 9 < 3) > 0] = 255
+    return image.clip(0, 255).astype(np.uint8)
 
 
-def make_pictures(binary, folder):
-    """Grey pictures and others in colour: sets `train`, `test`, `train_colour`, `test_colour`."""
-    for seed, (name, count) in enumerate([("train", 256), ("test", PICTURES)]):
+def make_images(binary, folder):
+    """Grey images and others in colour: sets `train`, `test`, `train_colour`, `test_colour`."""
+    for seed, (name, count) in enumerate([("train", 256), ("test", IMAGES)]):
         random = np.random.default_rng(seed)
         labels = random.integers(0, 2, (count, len(LABELS)))
         rows = [f"{i:05}," + ",".join(map(str, row)) for i, row in enumerate(labels)]
@@ -108,7 +108,7 @@ def make_pictures(binary, folder):
         soup(binary, folder, "pack", "--data", name, "--out", f"{name}.pack")
 
 
-def pictures(folder):
+def images(folder):
     """N x height x width x channels bytes, as any image library decodes them."""
     read = [np.asarray(Image.open(path)) for path in sorted((folder / "images").glob("*.png"))]
     batch = np.stack(read)
@@ -119,7 +119,7 @@ def run_onnx_runtime(path, batch):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     whole = dict(zip(names, session.run(None, {"pictures": batch})))
-    # Any number of pictures: the first one alone.
+    # Any number of images: the first one alone.
     alone = session.run(["probabilities"], {"pictures": batch[:1]})[0]
     assert np.abs(alone - whole["probabilities"][:1]).max() < LIMIT
     return whole
@@ -136,9 +136,9 @@ def run_openvino(path, batch):
 
 def run_tract(binary, path, batch):
     folder = path.parent
-    batch.tofile(folder / "pictures.u8")
+    batch.tofile(folder / "images.u8")
     sides = [str(side) for side in batch.shape]
-    done = subprocess.run([binary, path, folder / "pictures.u8", *sides, folder / "tract.f32"], capture_output=True, text=True)
+    done = subprocess.run([binary, path, folder / "images.u8", *sides, folder / "tract.f32"], capture_output=True, text=True)
     if done.returncode != 0:
         return None, (done.stderr.strip().splitlines() or ["it failed"])[-1]
     return np.fromfile(folder / "tract.f32", dtype=np.float32).reshape(len(batch), -1), ""
@@ -164,7 +164,7 @@ def run_timm(name, path, batch, transforms):
 
 
 def check_maps(maps, probabilities, settings):
-    """The maps of one network without context: their smooth maximum is the picture's probability."""
+    """The maps of one network without context: their smooth maximum is the image's probability."""
     maps = maps.astype(np.float64).reshape(*maps.shape[:2], -1)
     maps = maps.clip(1e-30, 1 - 1e-16)
     logits = np.log(maps) - np.log1p(-maps)
@@ -200,7 +200,7 @@ def check(case, options, folder):
     assert (run / "file.npy").read_bytes() == (run / "ours.npy").read_bytes(), f"{title}: model.soup answers otherwise"
 
     onnx.checker.check_model(str(path), full_check=True)
-    batch = pictures(folder / f"test{colour}")
+    batch = images(folder / f"test{colour}")
     theirs = run_onnx_runtime(path, batch)
     difference = {"ONNX Runtime": np.abs(theirs["probabilities"] - ours).max()}
     if "openvino" not in options.without:
@@ -241,7 +241,7 @@ def main():
         sys.exit(f"no case is called {options.only}")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        make_pictures(options.soup, folder)
+        make_images(options.soup, folder)
         for case in cases:
             title, difference, spread, size, notes = check(case, options, folder)
             cells = [f"{difference[c]:.1e}" if c in difference else "" for c in columns]

@@ -44,11 +44,11 @@ def box_loss():
 
 
 def symmetry():
-    """A picture turned by a quarter has the same logits and turned maps, before training and after steps."""
+    """An image turned by a quarter has the same logits and turned maps, before training and after steps."""
     torch.manual_seed(1)
     net = ours.Soup(26)
     optimizer = ours.Optimizer(net)
-    # Even sides less one: convolutions of stride two then see a turned picture's cells where they were.
+    # Even sides less one: convolutions of stride two then see a turned image's cells where they were.
     pixels = torch.randint(256, (2, 97, 97), dtype=torch.uint8)
     worst = 0.0
     for _ in range(3):
@@ -68,14 +68,14 @@ def symmetry():
 
 
 def logits(soup):
-    """The weights of a run in both: the probabilities of the same pictures."""
+    """The weights of a run in both: the probabilities of the same images."""
     with tempfile.TemporaryDirectory() as folder:
-        run, pictures, out = (str(pathlib.Path(folder) / name) for name in ("run", "pictures", "out.csv"))
+        run, images, out = (str(pathlib.Path(folder) / name) for name in ("run", "pictures", "out.csv"))
         call = lambda *words: subprocess.run([soup, *words, "-q"], check=True, stdout=subprocess.DEVNULL)
         call("train", "--preset", "hour", "--out", run, "train.minutes=0", "train.epochs=1", "data.composed=64", "data.composed_valid=16",
              "schedule.warmup_epochs=0", "model.precision=f32")
-        call("compose", "--count", "8", "--seed", "9", "--out", pictures)
-        call("pack", "--images", pictures, "--labels", pictures + "/answer.csv", "--out", folder + "/pack")
+        call("compose", "--count", "8", "--seed", "9", "--out", images)
+        call("pack", "--images", images, "--labels", images + "/answer.csv", "--out", folder + "/pack")
         call("predict", run, "--images", folder + "/pack", "--out", out)
         with open(out, newline="") as file:
             theirs = np.array([[float(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]])

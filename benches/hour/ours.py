@@ -53,7 +53,7 @@ class Block(nn.ModuleDict):
 
 
 class Soup(nn.Module):
-    """Bands of grey levels in; label maps (pictures x labels x rows x columns) and logits out. Parameters have the names of
+    """Bands of grey levels in; label maps (images x labels x rows x columns) and logits out. Parameters have the names of
     `model.safetensors`."""
 
     def __init__(self, labels):
@@ -135,7 +135,7 @@ def roll(x, dim):
 
 
 def turned(filters, turn):
-    """A filter bank of the picture turned by a quarter."""
+    """A filter bank of the image turned by a quarter."""
     out = torch.rot90(filters, -1, (2, 3))
     for dim in (0, 1):
         out = roll(out, dim) if turn[dim] else out
@@ -150,7 +150,7 @@ def turn_of(first, turn, inputs_turn):
 
 
 def bands(pixels):
-    """Grey pictures (uint8, pictures x rows x columns) as a channel a band, from -1 to 1."""
+    """Grey images (uint8, images x rows x columns) as a channel a band, from -1 to 1."""
     band = torch.bucketize(pixels.contiguous(), torch.tensor(EDGES[1:], dtype=torch.uint8), right=True)
     hot = functional.one_hot(band, len(EDGES)).permute(0, 3, 1, 2)
     return hot.to(torch.float32).sub_(0.5).div_(0.5)
@@ -167,11 +167,11 @@ def cells(low, high, side, count, core=0.5):
 
 
 def targets(boxes, labels, rows, columns, height, width, core=0.5):
-    """What the cells of the maps should say; `boxes` holds rows of label, x0, y0, x1, y1 a picture."""
+    """What the cells of the maps should say; `boxes` holds rows of label, x0, y0, x1, y1 an image."""
     out = torch.zeros(len(boxes), labels, rows, columns)
-    for picture, own in zip(out, boxes):
+    for image, own in zip(out, boxes):
         for label, x0, y0, x1, y1 in own:
-            picture[label, cells(y0, y1, height, rows, core), cells(x0, x1, width, columns, core)] = 1
+            image[label, cells(y0, y1, height, rows, core), cells(x0, x1, width, columns, core)] = 1
     return out
 
 
@@ -187,13 +187,13 @@ def box_loss(maps, wanted, weight=1.0, positive_weight=3.0, choice=1.0):
 
 
 def read_boxes(path, ids, label_names):
-    """The rows of `boxes.csv` by picture, in the order of `ids`."""
+    """The rows of `boxes.csv` by image, in the order of `ids`."""
     place = {name: at for at, name in enumerate(label_names)}
-    found = {picture: [] for picture in ids}
+    found = {image: [] for image in ids}
     with open(path, newline="") as file:
         for row in csv.DictReader(file):
             found[row["index"]].append([place[row["label"]], *(int(row[key]) for key in ("x0", "y0", "x1", "y1"))])
-    return [np.array(found[picture]).reshape(-1, 5) for picture in ids]
+    return [np.array(found[image]).reshape(-1, 5) for image in ids]
 
 
 class Optimizer:

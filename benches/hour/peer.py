@@ -1,19 +1,19 @@
-"""An hour of PyTorch on the pictures that `soup train --preset hour` learns from: recipes of others with timm's networks, and ours.
+"""An hour of PyTorch on the images that `soup train --preset hour` learns from: recipes of others with timm's networks, and ours.
 
     peer.py RECIPE --train PACK --test PACK [--minutes 60] [--threads 2] [--csv FILE]
 
 Recipes: founders-256 and founders-331 (EfficientNet-B0 with the founders' head, mirrors and turns, Adam, steps of the
 rate), winner (one channel, quarter turns, small affine, cutout, AdamW, cosine; EfficientNet-B0 in place of V2-S, which
-makes a third of the pictures in the time), ours (`ours.py`: the network, the loss of boxes, Muon and the filters at four turns
+makes a third of the images in the time), ours (`ours.py`: the network, the loss of boxes, Muon and the filters at four turns
 of preset `hour`). These learn from labels; ours also from where each letter stands, as the program does:
 
     soup compose --glyphs GLYPHS --count 50000 --seed 5 --out set          # packed: soup pack --images set --labels set/answer.csv
     soup compose --glyphs GLYPHS --count 100000 --seed 6 --out crowd 'compose.letters=[22,26]' compose.repeat=true
     peer.py ours --train PACK --boxes set/boxes.csv --crowd PACK --crowd-boxes crowd/boxes.csv --test PACK
 
-The first two thirds of the time go to crowds, whose boxes alone teach; without --crowd all of it to the pictures of --train.
+The first two thirds of the time go to crowds, whose boxes alone teach; without --crowd all of it to the images of --train.
 The clock covers all of it: reading, augmentation, compilation, training.
-Prints and appends to FILE: recipe, pictures, seconds, accuracy at one half, mAP.
+Prints and appends to FILE: recipe, images, seconds, accuracy at one half, mAP.
 """
 
 import argparse
@@ -37,7 +37,7 @@ IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 def pack(path):
     folder = pathlib.Path(path)
     manifest = json.loads((folder / "manifest.json").read_text())
-    labels = np.array([[int(c) for c in picture["labels"]] for picture in manifest["pictures"]], np.float32)
+    labels = np.array([[int(c) for c in image["labels"]] for image in manifest["pictures"]], np.float32)
     return np.load(next(folder.glob("*.npy")), mmap_mode="r"), torch.from_numpy(labels)
 
 
@@ -54,14 +54,14 @@ class Founders(torch.nn.Module):
 
 
 class Quarter(torch.nn.Module):
-    """A random quarter turn a picture."""
+    """A random quarter turn an image."""
 
     def forward(self, x):
         return torch.rot90(x, int(torch.randint(4, ())), (-2, -1))
 
 
 class Cutout(torch.nn.Module):
-    """A square of zeros of a quarter of the side, in half of the pictures."""
+    """A square of zeros of a quarter of the side, in half of the images."""
 
     def forward(self, x):
         side = x.shape[-1] // 4
@@ -90,23 +90,23 @@ def winner(labels):
 
 
 class Boxed:
-    """Composed pictures with the boxes of their letters."""
+    """Composed images with the boxes of their letters."""
 
     def __init__(self, path, boxes):
-        self.pictures, self.labels = pack(path)
+        self.images, self.labels = pack(path)
         manifest = json.loads((pathlib.Path(path) / "manifest.json").read_text())
-        self.boxes = ours.read_boxes(boxes, [picture["id"] for picture in manifest["pictures"]], manifest["label_names"])
+        self.boxes = ours.read_boxes(boxes, [image["id"] for image in manifest["pictures"]], manifest["label_names"])
         self.order = []
 
     def draw(self, batch):
         if len(self.order) < batch:
             self.order = torch.randperm(len(self.labels)).tolist()
         rows, self.order = self.order[:batch], self.order[batch:]
-        return read_bands(self.pictures, rows), self.labels[rows], [self.boxes[row] for row in rows]
+        return read_bands(self.images, rows), self.labels[rows], [self.boxes[row] for row in rows]
 
 
-def read_bands(pictures, rows):
-    return ours.bands(torch.from_numpy(np.stack([pictures[row] for row in rows])).view(-1, 256, 256))
+def read_bands(images, rows):
+    return ours.bands(torch.from_numpy(np.stack([images[row] for row in rows])).view(-1, 256, 256))
 
 
 CROWD_SHARE, BATCH = 0.67, 8
@@ -134,13 +134,13 @@ def train_ours(given, begun):
         optimizer.step()
         seen += BATCH
         if seen % (50 * BATCH) == 0:
-            print(f"{100 * done:.1f} %, {seen} pictures, loss {loss.item():.4f}", flush=True)
-    return net, seen, lambda pictures, rows: net(read_bands(pictures, rows))[1]
+            print(f"{100 * done:.1f} %, {seen} images, loss {loss.item():.4f}", flush=True)
+    return net, seen, lambda images, rows: net(read_bands(images, rows))[1]
 
 
 def train_others(given, begun):
-    """A recipe of others, by labels alone; returns the network, how many pictures it saw, and what gives logits for rows."""
-    pictures, labels = pack(given.train)
+    """A recipe of others, by labels alone; returns the network, how many images it saw, and what gives logits for rows."""
+    images, labels = pack(given.train)
     if given.recipe == "winner":
         made = winner(labels.shape[1])
     else:
@@ -150,8 +150,8 @@ def train_others(given, begun):
     forward = torch.compile(net)
     criterion = torch.nn.BCEWithLogitsLoss()
 
-    def read(pictures, rows, transform):
-        images = [transform(torch.from_numpy(np.array(pictures[row])).reshape(1, 256, 256)) for row in rows]
+    def read(images, rows, transform):
+        images = [transform(torch.from_numpy(np.array(images[row])).reshape(1, 256, 256)) for row in rows]
         return torch.stack(images).to(memory_format=torch.channels_last)
 
     rate, seen, budget = optimizer.param_groups[0]["lr"], 0, 60 * given.minutes
@@ -163,13 +163,13 @@ def train_others(given, begun):
         for group in optimizer.param_groups:
             group["lr"] = rate * decay(done)
         optimizer.zero_grad(set_to_none=True)
-        loss = criterion(forward(read(pictures, rows, learn)), labels[rows])
+        loss = criterion(forward(read(images, rows, learn)), labels[rows])
         loss.backward()
         optimizer.step()
         seen += batch
         if seen % (200 * batch) == 0:
-            print(f"{100 * done:.1f} %, {seen} pictures, loss {loss.item():.4f}", flush=True)
-    return net, seen, lambda pictures, rows: net(read(pictures, rows, see))
+            print(f"{100 * done:.1f} %, {seen} images, loss {loss.item():.4f}", flush=True)
+    return net, seen, lambda images, rows: net(read(images, rows, see))
 
 
 def main():
@@ -178,7 +178,7 @@ def main():
     arguments.add_argument("--train", required=True)
     arguments.add_argument("--test", required=True)
     arguments.add_argument("--boxes", help="boxes.csv of --train, for ours")
-    arguments.add_argument("--crowd", help="pack of crowded pictures, for ours")
+    arguments.add_argument("--crowd", help="pack of crowded images, for ours")
     arguments.add_argument("--crowd-boxes", help="boxes.csv of --crowd")
     arguments.add_argument("--minutes", type=float, default=60)
     arguments.add_argument("--threads", type=int, default=2)
@@ -194,10 +194,10 @@ def main():
     seconds = time.monotonic() - begun
 
     net.eval()
-    pictures, labels = pack(given.test)
+    images, labels = pack(given.test)
     parts = range(0, len(labels), 32)
     with torch.inference_mode():
-        logits = torch.cat([answer(pictures, range(at, min(at + 32, len(labels)))) for at in parts])
+        logits = torch.cat([answer(images, range(at, min(at + 32, len(labels)))) for at in parts])
     accuracy = ((logits > 0) == (labels > 0.5)).float().mean().item()
     precision = sklearn.metrics.average_precision_score(labels.numpy(), logits.numpy(), average="macro")
     row = [given.recipe, seen, f"{seconds:.0f}", f"{accuracy:.4f}", f"{precision:.4f}"]

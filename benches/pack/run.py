@@ -28,15 +28,15 @@ arguments = parser.parse_args()
 
 
 def measure(command):
-    """Pictures, seconds of work as the program says, seconds of processor, peak memory in MB."""
+    """Images, seconds of work as the program says, seconds of processor, peak memory in MB."""
     child = subprocess.Popen(["taskset", "-c", arguments.core, *map(str, command)], stdout=subprocess.PIPE, text=True)
     output = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         raise SystemExit(f"{command[0]} failed")
-    pictures, seconds = output.split()
-    return int(pictures), float(seconds), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    images, seconds = output.split()
+    return int(images), float(seconds), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 with tempfile.TemporaryDirectory(dir=arguments.data.parent) as scratch:
@@ -49,15 +49,15 @@ with tempfile.TemporaryDirectory(dir=arguments.data.parent) as scratch:
             result = measure(command)
             if turn:
                 runs[name].append(result)
-                print(f"run {turn} {name:4} {result[0] / result[1]:7.0f} pictures/s  {result[1]:6.2f} s  cpu {result[2]:6.2f} s  peak {result[3]:6.0f} MB", flush=True)
+                print(f"run {turn} {name:4} {result[0] / result[1]:7.0f} images/s  {result[1]:6.2f} s  cpu {result[2]:6.2f} s  peak {result[3]:6.0f} MB", flush=True)
         if turn == 0:
             subprocess.run([arguments.python, "-c", "import numpy as np, sys; a, b = (np.load(p, mmap_mode='r') for p in sys.argv[1:]); "
                             "assert a.shape == b.shape and a.dtype == b.dtype and (a == b).all()", pack / "pictures.npy", array], check=True)
         shutil.rmtree(pack)
         array.unlink()
-rate = {name: statistics.median(pictures / seconds for pictures, seconds, _, _ in results) for name, results in runs.items()}
+rate = {name: statistics.median(images / seconds for images, seconds, _, _ in results) for name, results in runs.items()}
 work = {name: statistics.median(seconds for _, _, seconds, _ in results) for name, results in runs.items()}
 peak = {name: max(memory for _, _, _, memory in results) for name, results in runs.items()}
-print(f"median: soup {rate['soup']:.0f} pictures/s a core, cv2.imread + np.save {rate['cv2']:.0f}; ratio {rate['soup'] / rate['cv2']:.2f}; "
+print(f"median: soup {rate['soup']:.0f} images/s a core, cv2.imread + np.save {rate['cv2']:.0f}; ratio {rate['soup'] / rate['cv2']:.2f}; "
       f"processor time {work['soup']:.2f} s against {work['cv2']:.2f} s (that of the peer with its imports), ratio {work['cv2'] / work['soup']:.2f}; "
       f"peak memory {peak['soup']:.0f} MB against {peak['cv2']:.0f} MB")

@@ -104,7 +104,7 @@ def parse():
     parser.add_argument("--modes", metavar="MODE,...", type=modes, default=MODES, help=f"of the peers: {', '.join(MODES)}; PyTorch's training steps always run eager, which is what is compared with")
     parser.add_argument("--precision", choices=["f32", "bf16", "best"], default="best", help="of ours (default best: all, of which the best counts)")
     parser.add_argument("--repeats", metavar="N", type=count, default=9, help="turns of each side (default 9); medians are taken over them")
-    parser.add_argument("--steps", metavar="N", type=count, default=5, help=f"steps in a turn (default 5); inference answers {works.PICTURES} pictures for each")
+    parser.add_argument("--steps", metavar="N", type=count, default=5, help=f"steps in a turn (default 5); inference answers {works.IMAGES} images for each")
     parser.add_argument("--threads", metavar="N", type=count, default=2, help="of each side (default 2)")
     parser.add_argument("--csv", metavar="FILE", help="write the rows there, and everything measured with a page of it into benches/results/")
     parser.add_argument("--ours", metavar="FOLDER", help=argparse.SUPPRESS)

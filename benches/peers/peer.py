@@ -1,4 +1,4 @@
-"""What the peers' sides of every work have in common: the network, the pictures and how turns are answered."""
+"""What the peers' sides of every work have in common: the network, the images and how turns are answered."""
 
 import json
 import pathlib
@@ -28,9 +28,9 @@ def load(model, labels, folder):
     return net
 
 
-def pictures(folder, batch, side):
+def images(folder, batch, side):
     """The batch as batch x channels x rows x columns, a view of the file's channels-last one."""
-    values = np.fromfile(folder / "pictures.f32", np.float32).reshape(batch, side, side, CHANNELS)
+    values = np.fromfile(folder / "images.f32", np.float32).reshape(batch, side, side, CHANNELS)
     return values.transpose(0, 3, 1, 2)
 
 

@@ -3,10 +3,10 @@
     peer_infer.py make MODEL SIDE BATCH LABELS DIR
     peer_infer.py run MODEL SIDE BATCH LABELS DIR THREADS RUNTIME MODE
 
-`make` writes weights of timm's model, a batch of pictures, the logits that PyTorch's eager float32 gives for them, and
+`make` writes weights of timm's model, a batch of images, the logits that PyTorch's eager float32 gives for them, and
 the network as ONNX into DIR. `run` gives the batch to RUNTIME (torch, ort, openvino), prints the logits and then answers
 turns, which peer.py says. The other side is crates/soup-train/examples/peer_infer.rs. RepVGG's branches are merged for
-every runtime. A call goes from the pictures in an array to the logits in an array.
+every runtime. A call goes from the images in an array to the logits in an array.
 """
 
 import json
@@ -19,7 +19,7 @@ import numpy as np
 import peer
 
 
-def settle(net, pictures):
+def settle(net, images):
     """Gives every batch norm parameters and statistics as training leaves them: fresh ones change nothing, and a network
     that folds them wrongly would pass."""
     import torch
@@ -30,7 +30,7 @@ def settle(net, pictures):
             norm.weight.uniform_(0.5, 1.5)
             norm.bias.normal_(0.0, 0.2)
             norm.momentum = 1.0
-        net.train()(pictures)
+        net.train()(images)
     return net.eval()
 
 
@@ -51,15 +51,15 @@ def make(model, side, batch, labels, folder):
     values = random.standard_normal((max(batch, 8), side, side, peer.CHANNELS), np.float32)
     net = settle(peer.create(model, labels), torch.from_numpy(values[:8].transpose(0, 3, 1, 2)))
     safetensors.torch.save_file(net.state_dict(), folder / "weights.safetensors")
-    values[:batch].tofile(folder / "pictures.f32")
-    pictures = torch.from_numpy(np.ascontiguousarray(peer.pictures(folder, batch, side)))
+    values[:batch].tofile(folder / "images.f32")
+    images = torch.from_numpy(np.ascontiguousarray(peer.images(folder, batch, side)))
     with torch.inference_mode():
-        net(pictures).numpy().tofile(folder / "logits.f32")
+        net(images).numpy().tofile(folder / "logits.f32")
     names = {"input_names": ["pictures"], "output_names": ["logits"]}
     with warnings.catch_warnings():
         # The newer exporter wants another package for the same network.
         warnings.simplefilter("ignore")
-        torch.onnx.export(merged(net), (pictures,), folder / "model.onnx", dynamo=False, **names)
+        torch.onnx.export(merged(net), (images,), folder / "model.onnx", dynamo=False, **names)
 
 
 def with_torch(model, side, batch, labels, folder, threads, mode):
@@ -72,11 +72,11 @@ def with_torch(model, side, batch, labels, folder, threads, mode):
     kind = torch.bfloat16 if "bf16" in mode else torch.float32
     net = merged(peer.load(model, labels, folder)).to(kind).to(memory_format=torch.channels_last)
     forward = torch.compile(net) if "compile" in mode else net
-    pictures = torch.from_numpy(peer.pictures(folder, batch, side)).to(memory_format=torch.channels_last)
+    images = torch.from_numpy(peer.images(folder, batch, side)).to(memory_format=torch.channels_last)
 
     def call():
         with torch.inference_mode():
-            return forward(pictures.to(kind)).float().numpy()
+            return forward(images.to(kind)).float().numpy()
 
     return call
 
@@ -94,8 +94,8 @@ def with_ort(_model, side, batch, _labels, folder, threads, mode):
 
         network = convert_float_to_float16(network, keep_io_types=True)
     session = onnxruntime.InferenceSession(network.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    pictures = np.ascontiguousarray(peer.pictures(folder, batch, side))
-    return lambda: session.run(None, {"pictures": pictures})[0]
+    images = np.ascontiguousarray(peer.images(folder, batch, side))
+    return lambda: session.run(None, {"pictures": images})[0]
 
 
 def with_openvino(_model, side, batch, _labels, folder, threads, mode):
@@ -106,7 +106,7 @@ def with_openvino(_model, side, batch, _labels, folder, threads, mode):
     network = core.read_model(folder / "model.onnx")
     if streams > 1:
         if batch % streams:
-            sys.exit(f"error: {batch} pictures cannot be split between {streams} streams")
+            sys.exit(f"error: {batch} images cannot be split between {streams} streams")
         network.reshape([batch // streams, peer.CHANNELS, side, side])
     settings = {
         "PERFORMANCE_HINT": "THROUGHPUT" if batch > 1 else "LATENCY",
@@ -116,7 +116,7 @@ def with_openvino(_model, side, batch, _labels, folder, threads, mode):
     }
     compiled = core.compile_model(network, "CPU", settings)
     requests = [compiled.create_infer_request() for _ in range(streams)]
-    parts = np.split(np.ascontiguousarray(peer.pictures(folder, batch, side)), streams)
+    parts = np.split(np.ascontiguousarray(peer.images(folder, batch, side)), streams)
 
     def call():
         for request, part in zip(requests, parts):

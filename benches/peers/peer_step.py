@@ -3,7 +3,7 @@
     peer_step.py make MODEL SIDE BATCH LABELS DIR
     peer_step.py run MODEL SIDE BATCH LABELS DIR THREADS MODE
 
-`make` writes fresh weights of timm's model, a batch of pictures and its labels into DIR. `run` loads them, takes three
+`make` writes fresh weights of timm's model, a batch of images and its labels into DIR. `run` loads them, takes three
 steps and prints the loss of each and the logits of the first; then it answers turns, which peer.py says. The other side,
 crates/soup-train/examples/peer_step.rs, speaks the same way.
 """
@@ -25,7 +25,7 @@ def make(model, side, batch, labels, folder):
     torch.manual_seed(1)
     safetensors.torch.save_file(peer.create(model, labels).state_dict(), folder / "weights.safetensors")
     random = np.random.default_rng(1)
-    random.standard_normal((batch, side, side, peer.CHANNELS), np.float32).tofile(folder / "pictures.f32")
+    random.standard_normal((batch, side, side, peer.CHANNELS), np.float32).tofile(folder / "images.f32")
     random.integers(0, 2, (batch, labels)).astype(np.float32).tofile(folder / "labels.f32")
 
 
@@ -48,7 +48,7 @@ def run(model, side, batch, labels, folder, threads, mode):
             # channels-last backward and dies.
             if module.in_channels == peer.CHANNELS:
                 thin_out_before(module)
-    pictures = torch.from_numpy(peer.pictures(folder, batch, side)).to(memory_format=torch.channels_last)
+    images = torch.from_numpy(peer.images(folder, batch, side)).to(memory_format=torch.channels_last)
     targets = torch.from_numpy(np.fromfile(folder / "labels.f32", np.float32).reshape(batch, labels))
     adam = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     criterion = torch.nn.BCEWithLogitsLoss()
@@ -57,7 +57,7 @@ def run(model, side, batch, labels, folder, threads, mode):
     def step():
         adam.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in mode):
-            logits = forward(pictures)
+            logits = forward(images)
         loss = criterion(logits.float(), targets)
         loss.backward()
         adam.step()

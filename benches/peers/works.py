@@ -6,8 +6,8 @@ import fnmatch
 LABELS = 26
 MODELS = {"b0": "efficientnet_b0", "b3": "efficientnet_b3", "repvgg-a0": "repvgg_a0"}
 TORCH = ["eager", "bf16", "compile", "compile-bf16"]
-# Pictures that inference answers for one step of `--steps`: a single picture is too short a time to be compared.
-PICTURES = 32
+# Images that inference answers for one step of `--steps`: a single image is too short a time to be compared.
+IMAGES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Work:
         if self.runtime == "ort":
             return ["f32", "f16"]
         if self.runtime == "openvino":
-            # A single picture cannot be split between streams.
+            # A single image cannot be split between streams.
             return ["f32", "bf16"] if self.batch == 1 else ["f32", "bf16", "f32-streams", "bf16-streams"]
         return TORCH
 
     def calls(self, steps):
         """Steps or batches that a turn of `steps` takes."""
-        return steps * max(PICTURES // self.batch, 1) if self.infers else steps
+        return steps * max(IMAGES // self.batch, 1) if self.infers else steps
 
     def words(self, folder):
         """The work as both sides are told it."""

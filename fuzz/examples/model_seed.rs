@@ -1,7 +1,7 @@
 //! Writes the seed of the target `model`: `cargo run --example model_seed -- seeds/model/toy.soup`.
 
 use serde_json::json;
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_graph::{Builder, Convolution, ImageShape, Weights};
 use soup_model::{Calibration, Member, Model, Origin, Precision};
 
@@ -9,7 +9,7 @@ const LABELS: [&str; 2] = ["cat", "dog"];
 
 fn main() {
     let path = std::env::args().nth(1).expect("the file to write");
-    let picture = PictureShape {
+    let image = ImageShape {
         height: 8,
         width: 6,
         channels: 1,
@@ -59,7 +59,7 @@ fn main() {
     });
     let model = Model {
         label_names: LABELS.map(str::to_owned).to_vec(),
-        picture,
+        image,
         thresholds: vec![0.5, 0.25],
         views: serde_json::from_value(views).expect("views"),
         decision: Some(decision),

@@ -5,10 +5,10 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use soup_compose::glyphs::SourceKind;
 
 fuzz_target!(|input: &[u8]| -> Corpus {
-    let Some((pictures, letters)) = soup_fuzz::two(input) else {
+    let Some((images, letters)) = soup_fuzz::two(input) else {
         return Corpus::Reject;
     };
-    let images = soup_fuzz::file("pictures.idx", pictures);
+    let images = soup_fuzz::file("images.idx", images);
     let labels = soup_fuzz::file("labels.idx", letters);
     for transpose in [false, true] {
         let (images, labels) = (images.clone(), labels.clone());

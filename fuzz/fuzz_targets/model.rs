@@ -20,14 +20,14 @@ fuzz_target!(|bytes: &[u8]| {
     };
     model.to_bytes().expect("what was read can be written");
     let values = model.members.iter().flat_map(|member| member.graph.nodes());
-    let values = values.fold(model.picture.len(), |sum, node| {
+    let values = values.fold(model.image.len(), |sum, node| {
         sum.saturating_add(node.shape.len())
     });
     if values > VALUES {
         return;
     }
-    if let Ok(mut session) = Session::new(&model, model.picture, &DEVICE) {
-        let pixels = vec![128; model.picture.len()];
+    if let Ok(mut session) = Session::new(&model, model.image, &DEVICE) {
+        let pixels = vec![128; model.image.len()];
         // Wild weights may answer what is no number, which is an error.
         let Ok(mut answers) = session.run(&model, &pixels) else {
             return;

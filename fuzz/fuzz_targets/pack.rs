@@ -13,7 +13,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let folder = path.parent().expect("the folder of a file");
     if let Ok(pack) = Pack::open(folder) {
         for row in 0..pack.len() {
-            assert_eq!(pack.picture(row).len(), pack.shape().len());
+            assert_eq!(pack.image(row).len(), pack.shape().len());
             assert!(pack.labels(row).is_some());
         }
         let _ = pack.verify();

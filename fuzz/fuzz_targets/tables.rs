@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         b'a' => drop(Predictions::read_answers(&path)),
         b's' => {
             if let Ok(sample) = Template::read(&path) {
-                // A table of the same pictures and labels fits, and the sample takes its answers.
+                // A table of the same images and labels fits, and the sample takes its answers.
                 let values = vec![0.75; sample.ids().len() * sample.labels().len()];
                 let (ids, labels) = (sample.ids().to_vec(), sample.labels().to_vec());
                 let table = Predictions::new(&path, ids, labels, values).expect("a sample's own names");

@@ -1,9 +1,9 @@
 """`soup serve` and LitServe with ONNX Runtime beside each other, under wrk.
 
-python compare.py SOUP MODEL.soup MODEL.onnx PICTURE.png RESULTS.md [TURNS [SECONDS [CONNECTIONS]]]
+python compare.py SOUP MODEL.soup MODEL.onnx IMAGE.png RESULTS.md [TURNS [SECONDS [CONNECTIONS]]]
 
-Both files come from one run (`soup export`). Both sides get the same bytes: a form with one picture. First both answer
-the picture and the probabilities are compared. Then ours and theirs take turns, theirs once without batches and once
+Both files come from one run (`soup export`). Both sides get the same bytes: a form with one image. First both answer
+the image and the probabilities are compared. Then ours and theirs take turns, theirs once without batches and once
 with batches of 8, and medians are taken: other programs on the machine meet both alike.
 """
 
@@ -27,9 +27,9 @@ OURS, PORT = "soup serve", 8095
 HERE = pathlib.Path(__file__).parent
 
 
-def form(picture):
+def form(image):
     head = b'--line\r\nContent-Disposition: form-data; name="image"; filename="p.png"\r\nContent-Type: image/png\r\n\r\n'
-    return head + picture + b"\r\n--line--\r\n"
+    return head + image + b"\r\n--line--\r\n"
 
 
 KIND = "multipart/form-data; boundary=line"
@@ -88,8 +88,8 @@ def load(script, seconds, connections):
     }
 
 
-def main(program, soup, onnx, picture, results, turns="5", seconds="20", connections="64"):
-    body = form(pathlib.Path(picture).read_bytes())
+def main(program, soup, onnx, image, results, turns="5", seconds="20", connections="64"):
+    body = form(pathlib.Path(image).read_bytes())
     peer = [sys.executable, str(HERE / "litserve_peer.py"), onnx, str(PORT)]
     sides = {
         OURS: [program, "serve", soup, "--port", str(PORT), "--threads", str(THREADS), "--quiet"],
@@ -126,7 +126,7 @@ def main(program, soup, onnx, picture, results, turns="5", seconds="20", connect
     }
     best = max((name for name in middle if name != OURS), key=lambda name: middle[name]["rate"])
     lines = [
-        "| side | pictures/s | p50 | p99 | refused or broken |",
+        "| side | images/s | p50 | p99 | refused or broken |",
         "|---|---|---|---|---|",
     ]
     for name, of in middle.items():
@@ -145,7 +145,7 @@ def main(program, soup, onnx, picture, results, turns="5", seconds="20", connect
         "",
         f"Ours answers {ratio:.2f} times as many as the best mode of the peer ({best}).",
         "",
-        f"Pictures a second in each turn: {rates}.",
+        f"Images a second in each turn: {rates}.",
         "",
     ]
     pathlib.Path(results).write_text("\n".join(text))

@@ -24,14 +24,14 @@ class Labels(litserve.LitAPI):
         self.session = onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
 
     def decode_request(self, request: Request):
-        picture = np.asarray(Image.open(io.BytesIO(request["image"].file.read())))
-        return picture[..., None] if picture.ndim == 2 else picture
+        image = np.asarray(Image.open(io.BytesIO(request["image"].file.read())))
+        return image[..., None] if image.ndim == 2 else image
 
     def batch(self, inputs):
         return np.stack(inputs)
 
-    def predict(self, pictures):
-        batch = pictures if pictures.ndim == 4 else pictures[None]
+    def predict(self, images):
+        batch = images if images.ndim == 4 else images[None]
         return self.session.run(["probabilities"], {"pictures": batch})[0]
 
     def unbatch(self, output):

@@ -1,6 +1,6 @@
 """Ten thousand requests that make no sense: the server lives, refuses them, and stays small.
 
-python malformed.py SOUP MODEL PICTURE.png [COUNT]
+python malformed.py SOUP MODEL IMAGE.png [COUNT]
 
 Every request is drawn by its number, so a finding can be asked for again.
 """
@@ -46,7 +46,7 @@ def chunk(kind, data):
 
 
 def bomb(draw):
-    """A small file that claims, or unpacks to, a huge picture."""
+    """A small file that claims, or unpacks to, a huge image."""
     width, height = draw.choice([(65535, 65535), (2**31 - 1, 1), (40000, 40000), (2000, 2000), (256, 256)])
     head = struct.pack(">IIBBBBB", width, height, draw.choice([1, 8, 16]), draw.choice([0, 2, 3, 6]), 0, 0, draw.choice([0, 1]))
     data = zlib.compress(bytes(draw.choice([0, 100, 4_000_000])), 9)
@@ -137,9 +137,9 @@ def exchange(host, port, data, cut):
         return int(head[9:12])
 
 
-def main(program, model, picture, count="10000"):
-    png = pathlib.Path(picture).read_bytes()
-    color = Image.open(picture).convert("RGB")
+def main(program, model, image, count="10000"):
+    png = pathlib.Path(image).read_bytes()
+    color = Image.open(image).convert("RGB")
     files = {}
     for kind, options in (("png", {"optimize": True}), ("jpeg", {"progressive": True})):
         held = io.BytesIO()
@@ -196,7 +196,7 @@ def main(program, model, picture, count="10000"):
         print(f"{name:12} {status or 'hung up'}: {number}")
     print(f"malformed: {sum(seen.values())} requests; memory {before:.0f} MB before, {memory[0]:.0f} MB after half of them, {memory[1]:.0f} MB after all; faults {faults[:10]}")
     assert not faults
-    # What the largest pictures take is there after half of them.
+    # What the largest images take is there after half of them.
     assert memory[1] < memory[0] + 16 and memory[1] < before + 128, "memory grows"
 
 

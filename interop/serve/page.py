@@ -1,7 +1,7 @@
 """The page in Chromium: what a person does, at two widths, light and dark, in both languages.
 
 npm install --prefix NODE axe-core
-python page.py SOUP MODEL PICTURE.png SCREENSHOTS NODE/node_modules/axe-core/axe.min.js
+python page.py SOUP MODEL IMAGE.png SCREENSHOTS NODE/node_modules/axe-core/axe.min.js
 """
 
 import pathlib
@@ -26,7 +26,7 @@ def no_sideways(page, where):
     assert width[0] <= width[1], f"{where}: {width[0]} pixels wide in a window of {width[1]}"
 
 
-def visit(browser, server, shots, axe, picture, width, scheme, language):
+def visit(browser, server, shots, axe, image, width, scheme, language):
     name = f"{width}-{scheme}-{language}"
     context = browser.new_context(
         viewport={"width": width, "height": 844 if width < 500 else 900},
@@ -93,11 +93,11 @@ def visit(browser, server, shots, axe, picture, width, scheme, language):
     assert '"probability"' in page.evaluate("navigator.clipboard.readText()")
     page.click("#copy-curl")
     command = page.evaluate("navigator.clipboard.readText()")
-    assert command.startswith("curl --data-binary @picture.png 'http://127.0.0.1:"), command
+    assert command.startswith("curl --data-binary @image.png 'http://127.0.0.1:"), command
 
-    # A picture of one's own: chosen, dropped, pasted.
-    page.set_input_files("#file", picture)
-    expect(page.locator("#facts")).to_contain_text(pathlib.Path(picture).name)
+    # An image of one's own: chosen, dropped, pasted.
+    page.set_input_files("#file", image)
+    expect(page.locator("#facts")).to_contain_text(pathlib.Path(image).name)
     assert page.locator("#labels .true").count() == 0
     hand_over = """async ([kind, data]) => {
         const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -110,14 +110,14 @@ def visit(browser, server, shots, axe, picture, width, scheme, language):
     }"""
     import base64
 
-    data = base64.b64encode(pathlib.Path(picture).read_bytes()).decode()
+    data = base64.b64encode(pathlib.Path(image).read_bytes()).decode()
     page.evaluate(hand_over, ["drop", data])
     expect(page.locator("#facts")).to_contain_text("dropped.png")
     page.evaluate(hand_over, ["paste", data])
     expect(page.locator("#facts")).not_to_contain_text("dropped.png")
     shoot("4-own")
 
-    # What is no picture is refused in words, and the page goes on.
+    # What is no image is refused in words, and the page goes on.
     page.set_input_files("#file", {"name": "x.png", "mimeType": "image/png", "buffer": b"nothing"})
     expect(page.get_by_role("alert")).to_be_visible()
     shoot("5-refused")
@@ -132,7 +132,7 @@ def visit(browser, server, shots, axe, picture, width, scheme, language):
     context.close()
 
 
-def main(program, model, picture, shots, axe):
+def main(program, model, image, shots, axe):
     pathlib.Path(shots).mkdir(parents=True, exist_ok=True)
     token = pathlib.Path(shots) / "token"
     token.write_text("0123456789abcdef0123456789abcdef")
@@ -142,7 +142,7 @@ def main(program, model, picture, shots, axe):
             for width in (390, 1280):
                 for scheme in ("light", "dark"):
                     for language in ("en", "ko"):
-                        visit(browser, server, shots, axe, picture, width, scheme, language)
+                        visit(browser, server, shots, axe, image, width, scheme, language)
         with serving(program, [model], "--token-file", str(token)) as server:
             page = browser.new_page(viewport={"width": 390, "height": 844})
             page.goto(server.url)

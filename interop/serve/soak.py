@@ -28,7 +28,7 @@ GROWTH, SLACK_MIB = 1.10, 16
 
 
 def png(side, seed):
-    """A grey picture of noise."""
+    """A grey image of noise."""
     noise = random.Random(seed)
     rows = b"".join(b"\0" + noise.randbytes(side) for _ in range(side))
 
@@ -39,10 +39,10 @@ def png(side, seed):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
 
 
-def form(pictures):
+def form(images):
     parts = [
-        b'--XX\r\nContent-Disposition: form-data; name="image"; filename="%d.png"\r\n\r\n%s\r\n' % (number, picture)
-        for number, picture in enumerate(pictures)
+        b'--XX\r\nContent-Disposition: form-data; name="image"; filename="%d.png"\r\n\r\n%s\r\n' % (number, image)
+        for number, image in enumerate(images)
     ]
     return b"".join(parts) + b"--XX--\r\n"
 

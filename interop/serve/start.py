@@ -1,8 +1,8 @@
 """How soon a model answers: from the start of the process, and from the moment that it listens.
 
-python start.py SOUP MODEL PICTURE.png [TURNS]
+python start.py SOUP MODEL IMAGE.png [TURNS]
 
-`soup predict` is timed whole, for one picture. `soup serve` is timed from its start to the line that says that it
+`soup predict` is timed whole, for one image. `soup serve` is timed from its start to the line that says that it
 listens (the model is read and planned), from there to the first answer, and for the answer after it. Medians and the
 fastest of the turns. The model's file is in the system's cache, as it is after it was copied there.
 """
@@ -53,22 +53,22 @@ def serve(program, model, body):
         process.wait(60)
 
 
-def predict(program, model, picture):
+def predict(program, model, image):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "pictures").mkdir()
-        shutil.copy(picture, folder / "pictures")
+        shutil.copy(image, folder / "pictures")
         command = [program, "predict", model, "--images", folder / "pictures", "--out", folder / "out.csv", "--quiet"]
         began = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return {"predict: start to end, one picture": time.perf_counter() - began}
+        return {"predict: start to end, one image": time.perf_counter() - began}
 
 
-def main(program, model, picture, turns="11"):
-    body = pathlib.Path(picture).read_bytes()
+def main(program, model, image, turns="11"):
+    body = pathlib.Path(image).read_bytes()
     found = {}
     for _ in range(int(turns)):
-        for name, seconds in {**predict(program, model, picture), **serve(program, model, body)}.items():
+        for name, seconds in {**predict(program, model, image), **serve(program, model, body)}.items():
             found.setdefault(name, []).append(1000 * seconds)
     for name, values in found.items():
         print(f"{name:<36} median {statistics.median(values):7.1f} ms, fastest {min(values):7.1f} ms")

@@ -1,6 +1,6 @@
 """Triton's own client asks `soup serve`, and hears what `soup predict` says.
 
-python triton.py SOUP MODEL PICTURES: the program, a model.soup, a folder of pictures of its size.
+python triton.py SOUP MODEL IMAGES: the program, a model.soup, a folder of images of its size.
 """
 
 import csv
@@ -40,12 +40,12 @@ def main(program, model, folder):
         client.load_model(name)
         _, height, width, channels = facts["inputs"][0]["shape"]
         labels = facts["parameters"]["labels"]
-        pictures = np.stack([np.asarray(Image.open(file)).reshape(height, width, channels) for file in files])
+        images = np.stack([np.asarray(Image.open(file)).reshape(height, width, channels) for file in files])
         outputs = [output["name"] for output in facts["outputs"]]
 
         for binary in (True, False):
             for start in range(0, len(files), 16):
-                part = pictures[start : start + 16]
+                part = images[start : start + 16]
                 given = triton.InferInput("pictures", list(part.shape), "UINT8")
                 given.set_data_from_numpy(part, binary_data=binary)
                 wanted = [triton.InferRequestedOutput(output, binary_data=binary) for output in outputs]
@@ -62,9 +62,9 @@ def main(program, model, folder):
         given = triton.InferInput("pictures", [1, height, width, channels], "UINT8")
         asked = []
         client = triton.InferenceServerClient(server.address, concurrency=16)
-        for picture in pictures:
+        for image in images:
             given = triton.InferInput("pictures", [1, height, width, channels], "UINT8")
-            given.set_data_from_numpy(picture[None])
+            given.set_data_from_numpy(image[None])
             asked.append(client.async_infer(name, [given]))
         found = np.concatenate([request.get_result().as_numpy("probabilities") for request in asked])
         assert np.array_equal(found, expected)
@@ -75,7 +75,7 @@ def main(program, model, folder):
         except triton.InferenceServerException as refused:
             assert "the input must be `pictures`, UINT8" in str(refused), refused
         client.close()
-    print(f"triton: {len(files)} pictures, as bytes, as JSON and side by side, to the bit of soup predict")
+    print(f"triton: {len(files)} images, as bytes, as JSON and side by side, to the bit of soup predict")
 
 
 if __name__ == "__main__":

@@ -78,15 +78,15 @@ def visit(browser, server, young, shots, axe, width, scheme, language):
     expect(page.locator("#curves svg[role=img]")).to_have_count(4)
     shoot("1-trains")
 
-    # Pictures, by keyboard; another press shows others.
+    # Images, by keyboard; another press shows others.
     page.locator("#look").focus()
     page.keyboard.press("Enter")
-    pictures = page.locator("#pictures image")
-    expect(pictures.first).to_be_visible(timeout=60_000)
-    first = page.locator("#pictures").inner_text()
-    shoot("2-pictures")
+    images = page.locator("#images image")
+    expect(images.first).to_be_visible(timeout=60_000)
+    first = page.locator("#images").inner_text()
+    shoot("2-images")
     page.click("#look")
-    expect(page.locator("#pictures")).not_to_have_text(first, timeout=60_000)
+    expect(page.locator("#images")).not_to_have_text(first, timeout=60_000)
 
     # Paused, the page stays as it is; then it hears what happened.
     page.click("#pause")
@@ -118,7 +118,7 @@ def without_javascript(browser, server, young, shots):
     page.goto(server.url)
     assert page.locator("#curves svg[role=img]").count() == 4
     page.click("#look")
-    expect(page.locator("#pictures image").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#images image").first).to_be_visible(timeout=60_000)
     page.screenshot(path=f"{shots}/watch-no-javascript.png", full_page=True)
     page.click("a[hreflang=ko]")
     expect(page.locator("#status")).to_contain_text(WORDS["ko"]["trains"])

@@ -1,4 +1,4 @@
-//! Arguments that several verbs share: how pictures are looked at, and how probabilities become
+//! Arguments that several verbs share: how images are looked at, and how probabilities become
 //! answers.
 
 use std::{path::PathBuf, str::FromStr};
@@ -32,9 +32,9 @@ pub struct Deciding {
 enum Decode {
     /// Each label by its threshold
     Threshold,
-    /// Each label by its probability given how many labels pictures have: for right cells
+    /// Each label by its probability given how many labels images have: for right cells
     Count,
-    /// The most probable set of labels given how many they are: for right pictures
+    /// The most probable set of labels given how many they are: for right images
     Set,
 }
 
@@ -126,7 +126,7 @@ impl From<Merge> for views::Merge {
 pub enum Metric {
     /// Share of right cells
     Accuracy,
-    /// Share of pictures with all labels right
+    /// Share of images with all labels right
     ExactMatch,
 }
 

@@ -14,7 +14,7 @@ pub enum Kind {
     Failed,
     /// The command line or a setting.
     Usage,
-    /// The user's pictures, labels or files.
+    /// The user's images, labels or files.
     Data,
     /// Stopped by the user; the same command goes on.
     Interrupted,
@@ -158,7 +158,7 @@ pub fn hint(error: &Error) -> Option<String> {
     }
     let hint = match error.downcast_ref::<DecideError>()? {
         DecideError::MissingIds { .. } => {
-            "soup predict RUN --images FOLDER --out FILE predicts every picture of a folder"
+            "soup predict RUN --images FOLDER --out FILE predicts every image of a folder"
         }
         DecideError::Labels { .. } => "label columns are matched by name, in any order",
         _ => return None,

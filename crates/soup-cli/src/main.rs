@@ -3,9 +3,9 @@
 mod console;
 mod deciding;
 mod failure;
+mod images;
 mod interrupt;
 mod output;
-mod pictures;
 mod progress;
 mod serving;
 mod verbs;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use console::Console;
 
-/// Learns which labels are in a picture, and answers for pictures it has not seen.
+/// Learns which labels are in an image, and answers for images it has not seen.
 #[derive(Debug, Parser)]
 #[command(
     name = "soup",
@@ -38,8 +38,8 @@ struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-The way of a picture:
-  soup pack     --data pictures/ --out pack/
+The way of an image:
+  soup pack     --data images/ --out pack/
   soup folds    --data pack/ --kind stratified --k 5 --seed 42 --out folds.json
   soup train    --preset dacon12 --data pack/ --out runs/first
   soup watch    runs/first
@@ -48,7 +48,7 @@ The way of a picture:
   soup predict  runs/first --images test/ --out probs.csv
   soup submit   probs.csv --sample sample_submission.csv --out submission.csv
 Into production: soup export runs/first --out model.soup, then soup serve model.soup
-All of it on pictures that the program makes itself: soup quickstart
+All of it on images that the program makes itself: soup quickstart
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad data, 4 interrupted (the same command resumes).
 Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";

@@ -1,4 +1,4 @@
-//! Pictures composed per second on one core, without writing them.
+//! Images composed per second on one core, without writing them.
 //!
 //! `cargo run --release -p soup-data --example compose_speed -- [GLYPHS]`
 
@@ -21,6 +21,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         best = best.min(start.elapsed());
     }
-    println!("{spec}: {:.0} pictures/s", 250.0 / best.as_secs_f64());
+    println!("{spec}: {:.0} images/s", 250.0 / best.as_secs_f64());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Looks at what the composer makes: a sheet of letters from strokes, canvases and pictures.
+//! Looks at what the composer makes: a sheet of letters from strokes, canvases and images.
 //!
 //! `cargo run --release -p soup-data --example contact_sheet -- OUT_FOLDER [GLYPHS]`
 
@@ -48,7 +48,7 @@ fn main() -> Result<(), Failure> {
     let pool = spec.open()?;
     let composer = Composer::new(ComposeConfig::default(), pool)?;
     let mut canvases = Sheet::new(4 * 258, 2 * 258);
-    let mut pictures = Sheet::new(4 * 258, 2 * 258);
+    let mut images = Sheet::new(4 * 258, 2 * 258);
     let mut pixels = vec![0; composer.shape().len()];
     for index in 0..8 {
         let (canvas, _) = composer.canvas(1, index);
@@ -57,14 +57,14 @@ fn main() -> Result<(), Failure> {
         for at in 0..pixels.len() {
             let (x, y) = (left + at % 256, top + at / 256);
             canvases.set(x, y, canvas[at].min(255) as u8);
-            pictures.set(x, y, pixels[at]);
+            images.set(x, y, pixels[at]);
         }
     }
     canvases.write(&out.join("canvases.png"))?;
-    pictures.write(&out.join("pictures.png"))
+    images.write(&out.join("images.png"))
 }
 
-/// A grey picture.
+/// A grey image.
 struct Sheet {
     width: usize,
     height: usize,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_data::{Error, Result};
 
-/// How pictures are composed. The defaults are the law measured on the founding contest's
-/// pictures. Pairs are a least and a greatest value, drawn from uniformly.
+/// How images are composed. The defaults are the law measured on the founding contest's
+/// images. Pairs are a least and a greatest value, drawn from uniformly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComposeConfig {
@@ -12,12 +12,12 @@ pub struct ComposeConfig {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// Number of letters in a picture, both ends included.
+    /// Number of letters in an image, both ends included.
     pub letters: [u32; 2],
-    /// Whether a letter may stand in a picture more than once: each before any a second time.
+    /// Whether a letter may stand in an image more than once: each before any a second time.
     pub repeat: bool,
-    /// Groups that the glyphs of every letter are cut into; a picture takes all of its glyphs from one group, number
-    /// `index % glyph_groups`. Folds by group then share no glyph, which folds by picture always do.
+    /// Groups that the glyphs of every letter are cut into; an image takes all of its glyphs from one group, number
+    /// `index % glyph_groups`. Folds by group then share no glyph, which folds by image always do.
     pub glyph_groups: u32,
     /// The two levels of ink, 1 to 255.
     pub levels: [u8; 2],
@@ -26,7 +26,7 @@ pub struct ComposeConfig {
     /// Rotation in degrees, clockwise. Nothing is ever mirrored.
     pub rotation: [f32; 2],
     /// Width of a drawing for each unit of its width, before it is turned: more shapes than there are drawings, for
-    /// training. Pictures that a run holds out are never stretched, sheared or bent.
+    /// training. Images that a run holds out are never stretched, sheared or bent.
     pub stretch: [f32; 2],
     /// Degrees by which a drawing slants to the right, before it is turned.
     pub shear: [f32; 2],
@@ -45,9 +45,9 @@ pub struct ComposeConfig {
     pub ink_dilation: [f32; 2],
     /// Share of a letter's ink that may lie on other ink.
     pub overlap: f32,
-    /// Share of a letter's width or height that may lie outside of the picture.
+    /// Share of a letter's width or height that may lie outside of the image.
     pub cut: f32,
-    /// Share of the pictures with a distractor, a Hangul-like word without a label.
+    /// Share of the images with a distractor, a Hangul-like word without a label.
     pub distractor_share: f32,
     /// Longer side of the distractor in pixels.
     pub distractor_side: [f32; 2],

@@ -1,17 +1,17 @@
-//! Composed pictures as an endless set of examples.
+//! Composed images as an endless set of examples.
 
 use std::sync::Arc;
 
-use soup_data::{Annotation, Error, PictureShape, Result, Source};
+use soup_data::{Annotation, Error, ImageShape, Result, Source};
 
 use super::{Composer, LabelBox};
 
-/// The first `count` pictures of a seed, composed when they are asked for. Nothing is stored.
+/// The first `count` images of a seed, composed when they are asked for. Nothing is stored.
 #[derive(Clone, Debug)]
 pub struct ComposedSource {
     /// What composes them.
     pub composer: Arc<Composer>,
-    /// Seed of the pictures.
+    /// Seed of the images.
     pub seed: u64,
     /// Number of examples; `u64::MAX` for an endless set.
     pub count: u64,
@@ -22,7 +22,7 @@ impl Source for ComposedSource {
         self.count
     }
 
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         self.composer.shape()
     }
 
@@ -70,7 +70,7 @@ mod tests {
     };
 
     #[test]
-    fn examples_are_the_composed_pictures() {
+    fn examples_are_the_composed_images() {
         let pool = GlyphPool::new(Arc::new(Strokes::new(0)));
         let composer = Arc::new(Composer::new(ComposeConfig::default(), pool).unwrap());
         let examples = ComposedSource {

@@ -1,9 +1,9 @@
-//! The composer: pictures in the manner of the founding contest, as many as one likes.
+//! The composer: images in the manner of the founding contest, as many as one likes.
 //!
-//! A picture holds a few different letters, each turned, scaled and at one of two levels, perhaps
+//! An image holds a few different letters, each turned, scaled and at one of two levels, perhaps
 //! a [distractor](glyphs::strokes) that carries no label, and dense noise over all of it.
-//! The defaults of [`ComposeConfig`] are the law that was measured on the contest's pictures.
-//! A picture is a function of `(seed, index)`: the same bytes from any thread on any machine,
+//! The defaults of [`ComposeConfig`] are the law that was measured on the contest's images.
+//! An image is a function of `(seed, index)`: the same bytes from any thread on any machine,
 //! because only integers and operations that IEEE 754 rounds exactly are used.
 
 mod angle;
@@ -16,7 +16,7 @@ mod write;
 pub use config::ComposeConfig;
 use config::UNDEFORMED;
 pub use examples::ComposedSource;
-use soup_data::{Annotation, Error, PictureShape, Result};
+use soup_data::{Annotation, Error, ImageShape, Result};
 use soup_random::{Purpose, Stream};
 pub use write::{WriteOptions, png, write_dataset};
 
@@ -25,21 +25,21 @@ use crate::glyphs::{Bend, DrawOptions, GlyphId, GlyphPool, Mask, Pose, Shape, st
 /// Positions tried for a shape before the one with the least overlap is taken.
 const TRIES: usize = 12;
 
-/// Makes pictures from a pool of glyphs.
+/// Makes images from a pool of glyphs.
 #[derive(Clone, Debug)]
 pub struct Composer {
     config: ComposeConfig,
     pool: GlyphPool,
-    /// The pool in parts that share no glyph; a picture is made from one of them.
+    /// The pool in parts that share no glyph; an image is made from one of them.
     groups: Vec<GlyphPool>,
     /// Labels that the pool has glyphs of.
     usable: Vec<usize>,
 }
 
-/// What a composed picture holds.
+/// What a composed image holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composed {
-    /// One element a label of the pool, in its order: whether the picture holds it.
+    /// One element a label of the pool, in its order: whether the image holds it.
     pub labels: Vec<bool>,
     /// Where the labels are, sorted by label.
     pub boxes: Vec<LabelBox>,
@@ -66,14 +66,14 @@ impl LabelBox {
     }
 }
 
-/// Where one label is in a picture, and which glyph it was drawn from.
+/// Where one label is in an image, and which glyph it was drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LabelBox {
     /// Index of the label.
     pub label: usize,
-    /// Leftmost inked column within the picture.
+    /// Leftmost inked column within the image.
     pub x0: u32,
-    /// Topmost inked row within the picture.
+    /// Topmost inked row within the image.
     pub y0: u32,
     /// One past the rightmost inked column.
     pub x1: u32,
@@ -90,7 +90,7 @@ impl Composer {
     ///
     /// # Errors
     /// [`Error::Setting`] for a value that makes no sense, or where the pool has fewer labels than
-    /// a picture is to hold.
+    /// an image is to hold.
     pub fn new(config: ComposeConfig, pool: GlyphPool) -> Result<Self> {
         config.check()?;
         let usable: Vec<usize> = (0..pool.label_names().len())
@@ -99,7 +99,7 @@ impl Composer {
         let enough = usable.len() >= config.letters[1] as usize;
         if usable.is_empty() || !(enough || config.repeat) {
             let problem = format!(
-                "a picture is to hold up to {} different letters, but there are glyphs of only {}",
+                "an image is to hold up to {} different letters, but there are glyphs of only {}",
                 config.letters[1],
                 usable.len()
             );
@@ -124,7 +124,7 @@ impl Composer {
         &self.pool
     }
 
-    /// The group of glyphs that picture `index` is made from.
+    /// The group of glyphs that image `index` is made from.
     pub fn group(&self, index: u64) -> u64 {
         index % self.groups.len() as u64
     }
@@ -134,16 +134,16 @@ impl Composer {
         self.pool.label_names()
     }
 
-    /// Shape of the pictures: one channel.
-    pub fn shape(&self) -> PictureShape {
-        PictureShape {
+    /// Shape of the images: one channel.
+    pub fn shape(&self) -> ImageShape {
+        ImageShape {
             height: self.config.height as usize,
             width: self.config.width as usize,
             channels: 1,
         }
     }
 
-    /// Writes picture `index` of a seed into `pixels` (`height * width` bytes, row by row) and says
+    /// Writes image `index` of a seed into `pixels` (`height * width` bytes, row by row) and says
     /// what it holds.
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl Composer {
         Ok(composed)
     }
 
-    /// Picture `index` before noise and clipping: 0, the levels, and their sums where shapes
+    /// Image `index` before noise and clipping: 0, the levels, and their sums where shapes
     /// overlap; `height * width` values, row by row.
     pub fn canvas(&self, seed: u64, index: u64) -> (Vec<u16>, Composed) {
         let config = &self.config;

@@ -1,4 +1,4 @@
-//! Composed pictures on disk, in the contest's layout.
+//! Composed images on disk, in the contest's layout.
 
 use std::{
     fs,
@@ -13,11 +13,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use soup_data::{Error, PictureShape, Result, files::write_whole};
+use soup_data::{Error, ImageShape, Result, files::write_whole};
 
 use super::{ComposeConfig, Composed, Composer};
 
-/// Pictures whose labels are held in memory before they are written.
+/// Images whose labels are held in memory before they are written.
 const CHUNK: u64 = 4096;
 
 /// What [`write_dataset`] is to write.
@@ -25,9 +25,9 @@ const CHUNK: u64 = 4096;
 pub struct WriteOptions {
     /// Folder of the data set; made where it is missing.
     pub out: PathBuf,
-    /// Number of pictures.
+    /// Number of images.
     pub count: u64,
-    /// Seed of the pictures.
+    /// Seed of the images.
     pub seed: u64,
     /// What the glyphs are, as the user wrote it; kept in `compose.json`.
     pub glyphs: String,
@@ -35,7 +35,7 @@ pub struct WriteOptions {
     pub threads: Option<NonZeroUsize>,
 }
 
-/// `compose.json`: all that the pictures are a function of.
+/// `compose.json`: all that the images are a function of.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     format: u32,
@@ -48,21 +48,21 @@ struct Manifest {
     compose: ComposeConfig,
 }
 
-/// Writes pictures `0..count` of a seed:
+/// Writes images `0..count` of a seed:
 ///
-/// * `images/00000.png`, ...: 8-bit grey pictures,
+/// * `images/00000.png`, ...: 8-bit grey images,
 /// * `answer.csv`: `index` and one 0/1 column a label, the table of the contest,
 /// * `boxes.csv`: `index,label,x0,y0,x1,y1,level,glyph`, one row a letter; boxes end before x1 and
 ///   y1, and `glyph` is `part:index`, the drawing it came from,
 /// * `groups.csv`, where the glyphs are cut into groups: `index,group`, for folds that share no glyph,
 /// * `compose.json`: seed, glyphs and settings.
 ///
-/// Every file is whole or absent, and pictures that are already there are kept: after an
-/// interruption the same call goes on. Pictures do not depend on the number of threads.
-/// `progress` is told the number of finished pictures and may ask to stop.
+/// Every file is whole or absent, and images that are already there are kept: after an
+/// interruption the same call goes on. Images do not depend on the number of threads.
+/// `progress` is told the number of finished images and may ask to stop.
 ///
 /// # Errors
-/// [`Error::OtherData`] where the folder holds pictures composed in another way,
+/// [`Error::OtherData`] where the folder holds images composed in another way,
 /// [`Error::Interrupted`] where `progress` asked to stop, [`Error::Io`] where writing fails.
 pub fn write_dataset(
     composer: &Composer,
@@ -147,7 +147,7 @@ fn claim(composer: &Composer, options: &WriteOptions) -> Result<()> {
             if found.is_none_or(|found| found != manifest) {
                 return Err(Error::OtherData {
                     path,
-                    problem: "the folder holds pictures composed with another seed, count, \
+                    problem: "the folder holds images composed with another seed, count, \
                               settings or glyphs"
                         .into(),
                     hint: "name another folder, or remove this one".into(),
@@ -173,7 +173,7 @@ fn claim(composer: &Composer, options: &WriteOptions) -> Result<()> {
     }
 }
 
-/// Writes the pictures of a range on all threads; what they hold, in order.
+/// Writes the images of a range on all threads; what they hold, in order.
 fn write_chunk(
     composer: &Composer,
     options: &WriteOptions,
@@ -197,7 +197,7 @@ fn write_chunk(
             if index >= range.end {
                 break;
             }
-            match write_picture(composer, options, index, &mut pixels) {
+            match write_image(composer, options, index, &mut pixels) {
                 Ok(composed) => mine.push((index, composed)),
                 Err(error) => {
                     stop.store(true, Ordering::Relaxed);
@@ -232,8 +232,8 @@ fn hold<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Composes and writes one picture; only composes where the file is already there.
-fn write_picture(
+/// Composes and writes one image; only composes where the file is already there.
+fn write_image(
     composer: &Composer,
     options: &WriteOptions,
     index: u64,
@@ -252,11 +252,11 @@ fn write_picture(
     Ok(composed)
 }
 
-/// A composed picture as the bytes of a grey PNG file.
+/// A composed image as the bytes of a grey PNG file.
 ///
 /// # Errors
-/// What the encoder says, where `pixels` are not those of such a picture.
-pub fn png(shape: PictureShape, pixels: &[u8]) -> std::result::Result<Vec<u8>, String> {
+/// What the encoder says, where `pixels` are not those of such an image.
+pub fn png(shape: ImageShape, pixels: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(pixels.len() + pixels.len() / 8 + 1024);
     let mut encoder = png::Encoder::new(&mut bytes, shape.width as u32, shape.height as u32);
     encoder.set_color(png::ColorType::Grayscale);

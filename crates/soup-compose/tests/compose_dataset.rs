@@ -94,13 +94,13 @@ fn the_layout_is_the_contests_whatever_the_number_of_threads() {
 }
 
 #[test]
-fn pictures_of_two_groups_share_no_glyph() {
+fn images_of_two_groups_share_no_glyph() {
     let folder = tempfile::tempdir().unwrap();
     let config = ComposeConfig {
         glyph_groups: 3,
         ..ComposeConfig::default()
     };
-    // Few glyphs, so that pictures cut at random would share some.
+    // Few glyphs, so that images cut at random would share some.
     let pool = || {
         "strokes[0..520]"
             .parse::<GlyphSpec>()
@@ -173,7 +173,7 @@ fn an_interrupted_call_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn a_folder_of_other_pictures_is_refused() {
+fn a_folder_of_other_images_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("set");
     let composer = composer();
@@ -192,7 +192,7 @@ fn a_folder_of_other_pictures_is_refused() {
         let error = write_dataset(&composer, &other, &go_on).unwrap_err();
         assert!(matches!(error, Error::OtherData { .. }), "{error}");
     }
-    // A stranger's pictures are not overwritten.
+    // A stranger's images are not overwritten.
     fs::remove_file(out.join("compose.json")).unwrap();
     let error = write_dataset(&composer, &options(&out, 2, 1), &go_on).unwrap_err();
     assert!(error.to_string().contains("no compose.json"), "{error}");

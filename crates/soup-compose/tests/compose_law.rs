@@ -1,4 +1,4 @@
-//! Composed pictures against the law measured on the founding contest's pictures.
+//! Composed images against the law measured on the founding contest's images.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -16,18 +16,18 @@ fn composer() -> Composer {
     Composer::new(ComposeConfig::default(), pool).unwrap()
 }
 
-/// What the contest's pictures have: area at 0 .891, at 100 .064, at 200 .043, 6.3 % of the pixels
+/// What the contest's images have: area at 0 .891, at 100 .064, at 200 .043, 6.3 % of the pixels
 /// at 255, 10 to 14 letters, longer sides of 14 to 58 pixels with a median of 36.
 #[test]
 fn statistics_are_those_of_the_contest() {
     let composer = composer();
-    let pictures = 1000;
+    let images = 1000;
     let mut areas = [0usize; 4];
     let (mut white, mut letters, mut cut) = (0usize, [0usize; 15], 0);
     let mut held = [0usize; 26];
     let mut sides = Vec::new();
     let mut pixels = vec![0; PIXELS];
-    for index in 0..pictures {
+    for index in 0..images {
         let (canvas, composed) = composer.canvas(11, index);
         assert_eq!(composer.compose(11, index, &mut pixels).unwrap(), composed);
         for (&value, &pixel) in canvas.iter().zip(&pixels) {
@@ -52,7 +52,7 @@ fn statistics_are_those_of_the_contest() {
             composed.boxes.len()
         );
     }
-    let total = pictures as f64 * PIXELS as f64;
+    let total = images as f64 * PIXELS as f64;
     let [paper, low, high, sums] = areas.map(|area| area as f64 / total);
     let white = white as f64 / total;
     sides.sort_unstable();
@@ -71,7 +71,7 @@ fn statistics_are_those_of_the_contest() {
     assert!((white - 0.063).abs() < 0.004, "{white}");
     assert!((35..=37).contains(&median), "{median}");
     assert!((13..=14).contains(&sides[0]) && (58..=60).contains(&sides[sides.len() - 1]));
-    // 10 to 14 letters, each number about equally often, each letter in 46 % of the pictures.
+    // 10 to 14 letters, each number about equally often, each letter in 46 % of the images.
     assert_eq!(letters[..10].iter().sum::<usize>(), 0);
     assert!(
         letters[10..]
@@ -98,7 +98,7 @@ fn hash(bytes: &[u8]) -> u64 {
 /// Written down once; a machine, a compiler or an optimisation level that gives other pixels fails
 /// here. A change of the strokes or of the law changes them on purpose.
 #[test]
-fn pictures_are_the_same_on_every_machine() {
+fn images_are_the_same_on_every_machine() {
     let composer = composer();
     let mut pixels = vec![0; PIXELS];
     let mut hashes = Vec::new();
@@ -124,7 +124,7 @@ const GOLDEN: [u64; 5] = [
     0x8ab6_11c0_849b_73a0,
 ];
 
-/// Upright letters stretched to three times their width lie flat, and other seeds of the law keep their pictures: drawings
+/// Upright letters stretched to three times their width lie flat, and other seeds of the law keep their images: drawings
 /// as they are ask nothing of the stream of random numbers.
 #[test]
 fn drawings_may_be_stretched() {
@@ -172,10 +172,10 @@ fn structure(pixels: &[u8]) -> [f64; 4] {
     [white, share(1, 200), share(2, 100), share(2, 200)]
 }
 
-/// The contest's two pictures lie within what the composer makes.
+/// The contest's two images lie within what the composer makes.
 #[test]
 #[ignore = "needs the contest's files"]
-fn the_real_pictures_could_be_composed_ones() {
+fn the_real_images_could_be_composed_ones() {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../../shared/data/dirty_mnist_2nd_images"

@@ -12,7 +12,7 @@ use soup_random::{Purpose, Stream};
 
 /// Miri is a thousand times slower, so it gets the smallest shapes that have every kind of step.
 const SMALLEST: bool = cfg!(miri);
-const PICTURE: ImageShape = ImageShape {
+const IMAGE: ImageShape = ImageShape {
     channels: 3,
     height: if SMALLEST { 5 } else { 7 },
     width: if SMALLEST { 4 } else { 6 },
@@ -21,7 +21,7 @@ const BATCH: usize = if SMALLEST { 1 } else { 2 };
 
 /// Dense, depthwise, strided, wide-padded and Winograd's convolutions, norms, pools, attention, gates and sums.
 fn everything() -> Graph {
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let stem = Convolution::square(5, 3).stride(2);
     let x = net.convolution("stem", net.input(), stem).unwrap();
     let x = net.batch_norm("bn", x, 1e-3, 0.1).unwrap();

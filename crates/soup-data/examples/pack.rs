@@ -1,4 +1,4 @@
-//! Packs a folder of pictures and nothing else, for the benchmark in `benches/pack`.
+//! Packs a folder of images and nothing else, for the benchmark in `benches/pack`.
 //!
 //! `cargo run --release -p soup-data --example pack -- DATA_DIR OUT.pack`
 
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         .and_then(|dataset| write_pack(&dataset, Path::new(out), &PackOptions::default()));
     match result {
         Ok(report) => {
-            println!("{} {:.3}", report.pictures, started.elapsed().as_secs_f64());
+            println!("{} {:.3}", report.images, started.elapsed().as_secs_f64());
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -1,6 +1,6 @@
 //! Where labels are in an image.
 
-use crate::PictureShape;
+use crate::ImageShape;
 
 /// A label and the rectangle that it fills, in pixels of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Annotation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotations {
     /// The image's shape.
-    pub image: PictureShape,
+    pub image: ImageShape,
     /// A label each; a label may have several.
     pub boxes: Vec<Annotation>,
 }

@@ -3,13 +3,13 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::PictureShape;
+use crate::ImageShape;
 use crate::problems::Problems;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can be wrong with pictures, labels, packs, folds and glyphs.
+/// What can be wrong with images, labels, packs, folds and glyphs.
 ///
 /// `row` counts the lines of the file from 1, the header included, as editors and spreadsheets
 /// show them.
@@ -52,7 +52,7 @@ pub enum Error {
     Empty {
         /// The folder or file.
         path: PathBuf,
-        /// `pictures`, `rows`, `glyphs`, ...
+        /// `images`, `rows`, `glyphs`, ...
         what: &'static str,
         /// What to do.
         hint: String,
@@ -82,7 +82,7 @@ pub enum Error {
 
     /// A cell is not what it must be: a label neither 0 nor 1, a prediction no probability.
     #[error(
-        "{}, row {row} (picture `{id}`): label `{label}` is {}; {rule}",
+        "{}, row {row} (image `{id}`): label `{label}` is {}; {rule}",
         path.display(), cell(value)
     )]
     Cell {
@@ -90,7 +90,7 @@ pub enum Error {
         path: PathBuf,
         /// Line of the file, the header is row 1.
         row: u64,
-        /// Id of the picture.
+        /// Id of the image.
         id: String,
         /// Name of the label's column.
         label: Box<str>,
@@ -100,9 +100,9 @@ pub enum Error {
         rule: &'static str,
     },
 
-    /// Two rows or files claim the same picture.
+    /// Two rows or files claim the same image.
     #[error(
-        "{}, row {row}: picture `{id}` was already named in row {first}; keep one of the two rows",
+        "{}, row {row}: image `{id}` was already named in row {first}; keep one of the two rows",
         path.display()
     )]
     DuplicateId {
@@ -110,58 +110,58 @@ pub enum Error {
         path: PathBuf,
         /// Line of the file, the header is row 1.
         row: u64,
-        /// The row that named the picture first.
+        /// The row that named the image first.
         first: u64,
-        /// Id of the picture.
+        /// Id of the image.
         id: String,
     },
 
-    /// A row of the table names a picture that is not there.
+    /// A row of the table names an image that is not there.
     #[error(
-        "{}, row {row}: there is no picture `{id}` in {}; add the file or remove the row",
-        labels.display(), pictures.display()
+        "{}, row {row}: there is no image `{id}` in {}; add the file or remove the row",
+        labels.display(), images.display()
     )]
-    MissingPicture {
+    MissingImage {
         /// The table.
         labels: PathBuf,
         /// Line of the file, the header is row 1.
         row: u64,
-        /// Id of the picture.
+        /// Id of the image.
         id: String,
-        /// Where pictures were looked for.
-        pictures: PathBuf,
+        /// Where images were looked for.
+        images: PathBuf,
     },
 
-    /// A picture cannot be decoded.
+    /// An image cannot be decoded.
     #[error("{}{}: {problem}; restore the file from its source", path.display(), place(*row, id))]
-    DamagedPicture {
-        /// The picture's file, or the archive and the file in it.
+    DamagedImage {
+        /// The image's file, or the archive and the file in it.
         path: PathBuf,
         /// Line of the label table that names it, where there is one.
         row: Option<u64>,
-        /// Id of the picture.
+        /// Id of the image.
         id: String,
         /// What the decoder said.
         problem: String,
     },
 
-    /// A picture is of another size than the first one.
+    /// An image is of another size than the first one.
     #[error(
-        "{}{}: the picture is {found}, but the first one ({}) is {expected}; all pictures of a set \
+        "{}{}: the image is {found}, but the first one ({}) is {expected}; all images of a set \
          must have one size: resize or remove it", path.display(), place(*row, id), first.display()
     )]
-    PictureShape {
-        /// The picture's file, or the archive and the file in it.
+    ImageShape {
+        /// The image's file, or the archive and the file in it.
         path: PathBuf,
         /// Line of the label table that names it, where there is one.
         row: Option<u64>,
-        /// Id of the picture.
+        /// Id of the image.
         id: String,
         /// What it is.
-        found: Box<PictureShape>,
+        found: Box<ImageShape>,
         /// What it must be.
-        expected: Box<PictureShape>,
-        /// The picture that set the size.
+        expected: Box<ImageShape>,
+        /// The image that set the size.
         first: PathBuf,
     },
 
@@ -300,11 +300,11 @@ impl Error {
     }
 }
 
-/// ` (picture `id`, row 7)` or, without a label table, ` (picture `id`)`.
+/// ` (image `id`, row 7)` or, without a label table, ` (image `id`)`.
 fn place(row: Option<u64>, id: &str) -> String {
     match row {
-        Some(row) => format!(" (picture `{id}`, row {row} of the labels)"),
-        None => format!(" (picture `{id}`)"),
+        Some(row) => format!(" (image `{id}`, row {row} of the labels)"),
+        None => format!(" (image `{id}`)"),
     }
 }
 

@@ -1,11 +1,11 @@
-//! One rule for ids: which row of one table, or which file, is the picture that another table names.
+//! One rule for ids: which row of one table, or which file, is the image that another table names.
 //!
 //! An id that stands on the other side as it is always wins. Else these differences are overlooked, as
 //! people and programs bring them in without meaning anything by them:
 //!
 //! * folders before the name (`pics/00000.png`, `./00000.png`, `C:\pics\00000.png`), where the folders
 //!   that both sides write agree: `a/1.png` is never `b/1.png`;
-//! * the extension of a picture, in any case, even another one than the file's (`00000.jpg` for
+//! * the extension of an image, in any case, even another one than the file's (`00000.jpg` for
 //!   `00000.png`);
 //! * leading zeros and a float's `.0` of whole numbers (`0`, `00000`, `0.0`);
 //! * the two Unicode forms of one letter (NFC, NFD), and spaces around the id.
@@ -32,8 +32,8 @@ use std::collections::HashMap;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// Endings that are taken for those of pictures, whether or not they can be decoded.
-const PICTURES: [&str; 17] = [
+/// Endings that are taken for those of images, whether or not they can be decoded.
+const IMAGES: [&str; 17] = [
     "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "tif", "tiff", "webp", "gif", "pgm", "ppm", "pnm",
     "avif", "heic", "jp2", "jxl",
 ];
@@ -284,14 +284,12 @@ impl<'a> Id<'a> {
         )
     }
 
-    /// The name without a picture's extension, and that.
+    /// The name without an image's extension, and that.
     fn stem(name: &'a str) -> (&'a str, Option<&'a str>) {
         match name.rsplit_once('.') {
             Some((stem, extension))
                 if !stem.is_empty()
-                    && PICTURES
-                        .iter()
-                        .any(|one| one.eq_ignore_ascii_case(extension)) =>
+                    && IMAGES.iter().any(|one| one.eq_ignore_ascii_case(extension)) =>
             {
                 (stem, Some(extension))
             }
@@ -351,8 +349,8 @@ pub fn place_of_name(names: &[String], name: &str) -> Option<usize> {
     is(&|other| other == name).or_else(|| is(&|other| is_same_name(other, name)))
 }
 
-/// Whether a text is the name of a picture's file.
-pub(crate) fn is_picture(text: &str) -> bool {
+/// Whether a text is the name of an image's file.
+pub(crate) fn is_image(text: &str) -> bool {
     Id::stem(text).1.is_some()
 }
 
@@ -390,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn one_picture_is_found_however_its_id_is_written() {
+    fn one_image_is_found_however_its_id_is_written() {
         let rows = ["00000.png", "pics/00012", "caf\u{e9}", "x.y", "a/b/c.JPG"];
         for (id, found) in [
             ("00000.png", Some(0)),

@@ -1,4 +1,4 @@
-//! Where pictures and labels come from: data sets, the pack, folds, transforms.
+//! Where images and labels come from: data sets, the pack, folds, transforms.
 
 mod annotation;
 pub mod batches;
@@ -19,4 +19,5 @@ pub mod transforms;
 
 pub use annotation::{Annotation, Annotations};
 pub use error::{Error, Result};
-pub use source::{PictureShape, Source};
+pub use soup_graph::ImageShape;
+pub use source::Source;

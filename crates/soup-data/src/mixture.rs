@@ -3,7 +3,7 @@
 
 use soup_random::{Purpose, Stream};
 
-use crate::{Annotation, Error, PictureShape, Source};
+use crate::{Annotation, Error, ImageShape, Source};
 
 /// Marks the index of a composed image; the rest is its index in its own source.
 const COMPOSED: u64 = 1 << 63;
@@ -92,11 +92,11 @@ impl Source for Mixture<'_> {
         }
     }
 
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         let first = self.rows.as_ref().map(|(source, _)| *source);
         let first = first.or(self.composed.as_ref().map(|(source, _)| *source));
         first.map_or(
-            PictureShape {
+            ImageShape {
                 height: 0,
                 width: 0,
                 channels: 0,
@@ -105,7 +105,7 @@ impl Source for Mixture<'_> {
         )
     }
 
-    fn shape_of(&self, index: u64) -> PictureShape {
+    fn shape_of(&self, index: u64) -> ImageShape {
         match self.find(index) {
             Ok((source, index)) => source.shape_of(index),
             Err(_) => self.shape(),
@@ -193,8 +193,8 @@ mod tests {
             u64::MAX
         }
 
-        fn shape(&self) -> PictureShape {
-            PictureShape {
+        fn shape(&self) -> ImageShape {
+            ImageShape {
                 height: 1,
                 width: 1,
                 channels: 1,

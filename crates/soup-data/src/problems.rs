@@ -40,7 +40,7 @@ impl Problems {
         }
     }
 
-    /// Adds the faults of another input, such as its pictures after its table.
+    /// Adds the faults of another input, such as its images after its table.
     pub fn append(&mut self, other: Self) {
         self.count += other.count;
         let room = Self::SHOWN - self.shown.len();

@@ -1,47 +1,10 @@
 //! The one door through which images and labels reach training: a pack, a folder, composed images, a mixture of them
 //! with a schedule, or whatever else implements [`Source`].
 
-use serde::{Deserialize, Serialize};
+use soup_graph::ImageShape;
 use soup_random::{Purpose, Stream};
 
 use crate::{Annotation, Error};
-
-/// Size of a picture: 8 bits a channel, height x width x channels in this order in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct PictureShape {
-    /// Rows of pixels.
-    pub height: usize,
-    /// Pixels a row.
-    pub width: usize,
-    /// 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha).
-    pub channels: usize,
-}
-
-impl PictureShape {
-    /// Bytes of one picture: `height * width * channels`.
-    pub const fn len(self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    /// Whether a picture of this shape has no pixels.
-    pub const fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl std::fmt::Display for PictureShape {
-    /// `256x256 grey`, `640x480 RGB` and so on, **width first**, as picture viewers print it.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}x{} ", self.width, self.height)?;
-        match self.channels {
-            1 => formatter.write_str("grey"),
-            2 => formatter.write_str("grey with alpha"),
-            3 => formatter.write_str("RGB"),
-            4 => formatter.write_str("RGB with alpha"),
-            channels => write!(formatter, "with {channels} channels"),
-        }
-    }
-}
 
 /// A numbered set of images with labels.
 ///
@@ -57,10 +20,10 @@ pub trait Source: Sync {
     }
 
     /// The shape that images have; see [`shape_of`](Self::shape_of) for sources of several shapes.
-    fn shape(&self) -> PictureShape;
+    fn shape(&self) -> ImageShape;
 
     /// The shape of one image.
-    fn shape_of(&self, _index: u64) -> PictureShape {
+    fn shape_of(&self, _index: u64) -> ImageShape {
         self.shape()
     }
 

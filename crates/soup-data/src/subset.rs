@@ -1,4 +1,4 @@
-//! The subset file: some pictures of a data set that stand for all of them.
+//! The subset file: some images of a data set that stand for all of them.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::{Purpose, Stream};
 
 use crate::{
-    Annotation, Error, PictureShape, Result, Source,
+    Annotation, Error, ImageShape, Result, Source,
     dataset::{LabelTable, content_hash},
     files::{self, write_once},
     folds::stratified,
@@ -14,7 +14,7 @@ use crate::{
 
 const FORMAT: &str = "soup-subset";
 const VERSION: u32 = 1;
-/// Exchanges that are tried for each picture of the subset.
+/// Exchanges that are tried for each image of the subset.
 const TRIES: usize = 50;
 
 /// Rows of one data set, chosen so that the mean of every label is that of the whole.
@@ -37,9 +37,9 @@ pub struct Subset {
 pub struct LabelMeans {
     /// Name of the label.
     pub label: String,
-    /// Share of all pictures that have it.
+    /// Share of all images that have it.
     pub whole: f64,
-    /// Share of the subset's pictures that have it.
+    /// Share of the subset's images that have it.
     pub subset: f64,
 }
 
@@ -62,7 +62,7 @@ impl Subset {
         if count == 0 || count > rows {
             return Err(Error::setting(
                 "count",
-                format!("{count} of {rows} pictures; give 1 to {rows}"),
+                format!("{count} of {rows} images; give 1 to {rows}"),
             ));
         }
         let share = count as f64 / rows as f64;
@@ -216,7 +216,7 @@ impl Subset {
 /// How far the labels of a subset are from what they should be.
 struct Balance<'a> {
     table: &'a LabelTable,
-    /// Pictures with each label that the subset has more than its share (less: below 0).
+    /// Images with each label that the subset has more than its share (less: below 0).
     surplus: Vec<f64>,
 }
 
@@ -293,7 +293,7 @@ impl<'a> Balance<'a> {
     }
 }
 
-/// The pictures of a subset, numbered from 0.
+/// The images of a subset, numbered from 0.
 pub struct SubsetSource {
     whole: Box<dyn Source>,
     rows: Vec<u64>,
@@ -325,7 +325,7 @@ impl Source for SubsetSource {
         self.rows.len() as u64
     }
 
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         self.whole.shape()
     }
 

@@ -8,25 +8,25 @@ use soup_compose::{
     glyphs::{GlyphPool, strokes::Strokes},
 };
 use soup_data::{
-    Error, PictureShape, Source,
+    Error, ImageShape, Source,
     dataset::LabelTable,
     doctor::{Finding, Fingerprints, Likeness, Patient, Verdict, examine, groups, read_sources},
     folds::{FoldKind, Folds},
 };
 use soup_random::{Purpose, Stream};
 
-/// Pictures in memory.
-struct Pictures {
-    shape: PictureShape,
+/// Images in memory.
+struct Images {
+    shape: ImageShape,
     pixels: Vec<Vec<u8>>,
 }
 
-impl Source for Pictures {
+impl Source for Images {
     fn len(&self) -> u64 {
         self.pixels.len() as u64
     }
 
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         self.shape
     }
 
@@ -47,8 +47,8 @@ impl Source for Pictures {
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Composed pictures as the founding task has them: dense noise, letters and distractors.
-fn composed(count: u64) -> Pictures {
+/// Composed images as the founding task has them: dense noise, letters and distractors.
+fn composed(count: u64) -> Images {
     let pool = GlyphPool::new(Arc::new(Strokes::new(0)));
     let examples = ComposedSource {
         composer: Arc::new(Composer::new(ComposeConfig::default(), pool).unwrap()),
@@ -62,23 +62,23 @@ fn composed(count: u64) -> Pictures {
         examples.read(index, &mut pixels, &mut labels).unwrap();
         pixels
     });
-    Pictures {
+    Images {
         pixels: pixels.collect(),
         shape,
     }
 }
 
-fn likeness(pictures: &Pictures) -> Likeness {
-    Likeness::of(&Fingerprints::take(pictures, &|_| {}, &NEVER).unwrap())
+fn likeness(images: &Images) -> Likeness {
+    Likeness::of(&Fingerprints::take(images, &|_| {}, &NEVER).unwrap())
 }
 
 #[test]
-fn copies_are_found_and_other_pictures_of_the_kind_are_not() {
-    let mut pictures = composed(300);
-    assert_eq!(likeness(&pictures), Likeness::default());
+fn copies_are_found_and_other_images_of_the_kind_are_not() {
+    let mut images = composed(300);
+    assert_eq!(likeness(&images), Likeness::default());
 
     // Equal; brighter; as a lossy file would have it; one pixel to the side; half as noisy again.
-    let (shape, first) = (pictures.shape, pictures.pixels[7].clone());
+    let (shape, first) = (images.shape, images.pixels[7].clone());
     let mut draws = Stream::new(1, Purpose::Noise, 0, 0);
     let changed = |change: &mut dyn FnMut(usize, u8) -> f32| -> Vec<u8> {
         let values = first.iter().enumerate();
@@ -92,10 +92,10 @@ fn copies_are_found_and_other_pictures_of_the_kind_are_not() {
         let column = at % shape.width;
         f32::from(first[at - column + (column + 1).min(shape.width - 1)])
     });
-    pictures
+    images
         .pixels
         .extend([first.clone(), brighter, lossy, shifted]);
-    let found = likeness(&pictures);
+    let found = likeness(&images);
     assert_eq!(found.equal, [(7, 300)]);
     for copy in 301..304 {
         assert!(found.similar.contains(&(7, copy)), "{copy}: {found:?}");
@@ -115,16 +115,16 @@ fn copies_are_found_and_other_pictures_of_the_kind_are_not() {
     );
 }
 
-/// Small, flat and coloured pictures are survived.
+/// Small, flat and coloured images are survived.
 #[test]
-fn odd_pictures_have_fingerprints() {
+fn odd_images_have_fingerprints() {
     for (height, width, channels) in [(1, 1, 1), (3, 40, 3), (5, 2, 4)] {
-        let shape = PictureShape {
+        let shape = ImageShape {
             height,
             width,
             channels,
         };
-        let flat = Pictures {
+        let flat = Images {
             shape,
             pixels: vec![
                 vec![7; shape.len()],
@@ -144,25 +144,25 @@ fn odd_pictures_have_fingerprints() {
     assert!(matches!(outcome, Err(Error::Interrupted)));
 }
 
-const PICTURES: usize = 600;
+const IMAGES: usize = 600;
 
 /// A table of three labels drawn by lot.
 fn table(ids: impl Fn(usize) -> String, label: impl Fn(usize, usize) -> Option<u8>) -> LabelTable {
     let mut draws = Stream::new(3, Purpose::Compose, 1, 0);
-    let labels = (0..PICTURES * 3).map(|cell| {
+    let labels = (0..IMAGES * 3).map(|cell| {
         let drawn = u8::from(draws.chance(0.4));
         label(cell / 3, cell % 3).unwrap_or(drawn)
     });
     let labels = labels.collect();
     let names = ["cat", "dog", "owl"].map(str::to_owned).to_vec();
-    LabelTable::new((0..PICTURES).map(ids).collect(), names, labels)
+    LabelTable::new((0..IMAGES).map(ids).collect(), names, labels)
 }
 
 fn found<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
     (findings.iter().find(|finding| finding.check == check)).unwrap_or_else(|| panic!("{check}"))
 }
 
-fn without_pictures<'a>(table: &'a LabelTable, folds: Option<&'a Folds>) -> Vec<Finding> {
+fn without_images<'a>(table: &'a LabelTable, folds: Option<&'a Folds>) -> Vec<Finding> {
     examine(&Patient {
         table,
         file_names: None,
@@ -178,7 +178,7 @@ fn a_healthy_table_has_nothing() {
     let table = table(|row| format!("{row:05}"), |_, _| None);
     for kind in [FoldKind::Kfold, FoldKind::Stratified] {
         let folds = Folds::make(kind, 5, 42, &table, None).unwrap();
-        let findings = without_pictures(&table, Some(&folds));
+        let findings = without_images(&table, Some(&folds));
         assert_eq!(findings.len(), 10);
         for finding in findings {
             assert!(finding.verdict <= Verdict::Skipped, "{finding:?}");
@@ -198,15 +198,15 @@ fn names_and_order_that_tell_are_told() {
         },
         |row, label| (label == 0).then(|| u8::from(indoors(row))),
     );
-    let findings = without_pictures(&named, None);
+    let findings = without_images(&named, None);
     let words = found(&findings, "labels in file names");
     assert_eq!(words.verdict, Verdict::Warning);
     assert!(
-        words.examples[0].starts_with("`cat` is in 0 % of 420 pictures with `garden`"),
+        words.examples[0].starts_with("`cat` is in 0 % of 420 images with `garden`"),
         "{words:?}"
     );
     assert!(
-        words.examples[1].contains("100 % of 180 pictures with `kitchen`"),
+        words.examples[1].contains("100 % of 180 images with `kitchen`"),
         "{words:?}"
     );
     assert_eq!(words.examples.len(), 2);
@@ -215,7 +215,7 @@ fn names_and_order_that_tell_are_told() {
         |row| format!("img{row}"),
         |row, label| (label == 2).then(|| u8::from(row / 50 % 2 == 0)),
     );
-    let findings = without_pictures(&sorted, None);
+    let findings = without_images(&sorted, None);
     let order = found(&findings, "labels in the order");
     assert_eq!(order.verdict, Verdict::Warning);
     assert_eq!(
@@ -236,21 +236,21 @@ fn labels_and_folds_that_cannot_be_judged_are_named() {
             0 => Some(1),
             1 => Some(u8::from(row == 3)),
             // The first fifth has it twice as often.
-            _ => (row < PICTURES / 5).then_some(1),
+            _ => (row < IMAGES / 5).then_some(1),
         },
     );
-    let groups: Vec<String> = (0..PICTURES)
-        .map(|row| (row / (PICTURES / 5)).to_string())
+    let groups: Vec<String> = (0..IMAGES)
+        .map(|row| (row / (IMAGES / 5)).to_string())
         .collect();
     let folds = Folds::make(FoldKind::Group, 5, 1, &odd, Some(&groups)).unwrap();
-    let findings = without_pictures(&odd, Some(&folds));
+    let findings = without_images(&odd, Some(&folds));
     assert_eq!(
         found(&findings, "constant labels").examples,
         ["`cat` is always 1"]
     );
     assert_eq!(
         found(&findings, "rare labels").examples,
-        ["`dog` is 1 in 1 of 600 pictures"]
+        ["`dog` is 1 in 1 of 600 images"]
     );
     let balance = found(&findings, "label balance over folds");
     assert!(
@@ -261,12 +261,12 @@ fn labels_and_folds_that_cannot_be_judged_are_named() {
 
 #[test]
 fn copies_over_folds_and_contradictions_are_problems() {
-    let pictures = {
-        let mut pictures = composed(40);
+    let images = {
+        let mut images = composed(40);
         for copy in 0..10 {
-            pictures.pixels[20 + copy] = pictures.pixels[copy].clone();
+            images.pixels[20 + copy] = images.pixels[copy].clone();
         }
-        pictures
+        images
     };
     let labels: Vec<u8> = (0..40)
         .map(|row| u8::from(row % 20 % 2 == 0 || row == 21))
@@ -276,7 +276,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
         vec!["a".into()],
         labels,
     );
-    let fingerprints = Fingerprints::take(&pictures, &|_| {}, &NEVER).unwrap();
+    let fingerprints = Fingerprints::take(&images, &|_| {}, &NEVER).unwrap();
     let look = |folds: Option<&Folds>| {
         examine(&Patient {
             table: &table,
@@ -288,14 +288,14 @@ fn copies_over_folds_and_contradictions_are_problems() {
         })
     };
     let findings = look(None);
-    assert_eq!(found(&findings, "equal pictures").verdict, Verdict::Warning);
-    let wrong = found(&findings, "contradicting pictures");
+    assert_eq!(found(&findings, "equal images").verdict, Verdict::Warning);
+    let wrong = found(&findings, "contradicting images");
     assert_eq!(wrong.verdict, Verdict::Problem);
     assert_eq!(wrong.examples, ["`1` and `21`: a"]);
 
     let folds = Folds::make(FoldKind::Kfold, 5, 0, &table, None).unwrap();
     assert_eq!(
-        found(&look(Some(&folds)), "equal pictures").verdict,
+        found(&look(Some(&folds)), "equal images").verdict,
         Verdict::Problem
     );
     // The groups that the doctor proposes mend it.
@@ -305,7 +305,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
         .collect();
     let folds = Folds::make(FoldKind::Group, 5, 0, &table, Some(&ids)).unwrap();
     assert_eq!(
-        found(&look(Some(&folds)), "equal pictures").verdict,
+        found(&look(Some(&folds)), "equal images").verdict,
         Verdict::Fine
     );
 }
@@ -315,7 +315,7 @@ fn sources_on_both_sides_are_a_problem() {
     let table = table(|row| row.to_string(), |_, _| None);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("boxes.csv");
-    let rows: String = (0..PICTURES)
+    let rows: String = (0..IMAGES)
         .map(|row| format!("{row},{}\n", row % 50))
         .collect();
     std::fs::write(&path, format!("index,glyph\n{rows}")).unwrap();
@@ -331,11 +331,11 @@ fn sources_on_both_sides_are_a_problem() {
         });
         found(&findings, "shared sources").clone()
     };
-    let by_picture = Folds::make(FoldKind::Kfold, 5, 0, &table, None).unwrap();
-    let shared = look(&by_picture);
+    let by_image = Folds::make(FoldKind::Kfold, 5, 0, &table, None).unwrap();
+    let shared = look(&by_image);
     assert_eq!(shared.verdict, Verdict::Problem);
-    assert!(shared.message.contains("600 of 600 pictures"), "{shared:?}");
-    let names: Vec<String> = (0..PICTURES).map(|row| (row % 50).to_string()).collect();
+    assert!(shared.message.contains("600 of 600 images"), "{shared:?}");
+    let names: Vec<String> = (0..IMAGES).map(|row| (row % 50).to_string()).collect();
     let by_source = Folds::make(FoldKind::Group, 5, 0, &table, Some(&names)).unwrap();
     assert_eq!(look(&by_source).verdict, Verdict::Fine);
     assert!(read_sources(&path, "writer", table.ids()).is_err());
@@ -343,11 +343,11 @@ fn sources_on_both_sides_are_a_problem() {
 
 #[test]
 fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
-    let look = |pictures: &Pictures| {
-        let rows = pictures.pixels.len();
+    let look = |images: &Images| {
+        let rows = images.pixels.len();
         let ids = (0..rows).map(|row| row.to_string()).collect();
         let table = LabelTable::new(ids, vec!["a".into()], vec![1; rows]);
-        let fingerprints = Fingerprints::take(pictures, &|_| {}, &NEVER).unwrap();
+        let fingerprints = Fingerprints::take(images, &|_| {}, &NEVER).unwrap();
         let findings = examine(&Patient {
             table: &table,
             file_names: None,
@@ -369,12 +369,12 @@ fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
         bands.message
     );
 
-    let shape = PictureShape {
+    let shape = ImageShape {
         height: 64,
         width: 64,
         channels: 1,
     };
-    let made = |level: &dyn Fn(usize, usize, &mut Stream) -> u8| Pictures {
+    let made = |level: &dyn Fn(usize, usize, &mut Stream) -> u8| Images {
         shape,
         pixels: (0..40)
             .map(|index| {

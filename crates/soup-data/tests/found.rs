@@ -21,7 +21,7 @@ fn png(value: u8) -> Vec<u8> {
 }
 
 fn jpeg() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures/jpeg_grey.jpg");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images/jpeg_grey.jpg");
     fs::read(path).unwrap()
 }
 
@@ -35,12 +35,12 @@ fn ids(dataset: &Dataset) -> Vec<&str> {
     dataset.table().ids().iter().map(String::as_str).collect()
 }
 
-fn pictures(path: &Path) -> Dataset {
-    Dataset::open_pictures(path).unwrap()
+fn images(path: &Path) -> Dataset {
+    Dataset::open_images(path).unwrap()
 }
 
 fn refused(path: &Path) -> String {
-    let error = Dataset::open_pictures(path).unwrap_err();
+    let error = Dataset::open_images(path).unwrap_err();
     assert!(error.is_bad_data());
     error.to_string()
 }
@@ -66,20 +66,20 @@ fn content_decides_and_what_is_left_is_named() {
     put(&folder, ".gitignore", "x");
     put(&folder, "Thumbs.db", "x");
     put(&folder, "notes.csv", "a,b\n");
-    let found = pictures(folder.path());
+    let found = images(folder.path());
     assert_eq!(ids(&found), ["0", "1", "6", "7", "8", "9"]);
     let left = found.left_out();
     assert_eq!(
         left.sentence(found.len()),
-        "6 pictures found; 12 left out: 1 x .bmp (not supported), 1 x .dcm (not supported), \
+        "6 images found; 12 left out: 1 x .bmp (not supported), 1 x .dcm (not supported), \
          1 x .gif (not supported), 1 x .tif (not supported), 1 x .webp (not supported), \
          1 x GIF without an extension (not supported), 1 hidden, 1 an archive (not looked into), \
-         1 a table (not read), 1 x .me (no picture), 2 of the operating system\n  \
+         1 a table (not read), 1 x .me (no image), 2 of the operating system\n  \
          .bmp (not supported): 2.bmp\n  .dcm (not supported): scan.dcm\n  \
          .gif (not supported): 5.gif\n  .tif (not supported): 3.tif\n  \
          .webp (not supported): 4.webp\n  GIF without an extension (not supported): 10\n  \
          hidden: .hidden.png\n  an archive (not looked into): old.zip\n  \
-         a table (not read): notes.csv\n  .me (no picture): read.me\n  \
+         a table (not read): notes.csv\n  .me (no image): read.me\n  \
          of the operating system: .gitignore, Thumbs.db"
     );
     assert!(
@@ -96,13 +96,13 @@ fn content_decides_and_what_is_left_is_named() {
 }
 
 #[test]
-fn what_is_no_picture_is_no_problem() {
+fn what_is_no_image_is_no_problem() {
     let folder = TempDir::new().unwrap();
     put(&folder, "0.png", png(0));
     put(&folder, "labels.csv", "id,a\n0,1\n");
     put(&folder, "notes.txt", "x");
     put(&folder, ".DS_Store", "x");
-    let found = pictures(folder.path());
+    let found = images(folder.path());
     assert_eq!(found.left_out().count(), 3);
     assert!(found.left_out().problem(folder.path(), 1, "").is_none());
     // The table that is read is not left out.
@@ -127,21 +127,21 @@ fn links_to_files_are_followed_and_those_to_folders_are_said() {
     symlink(elsewhere.path().join("more"), set.join("linked")).unwrap();
     symlink(folder.path(), set.join("loop")).unwrap();
     symlink(folder.path().join("nowhere.png"), set.join("broken.png")).unwrap();
-    let found = pictures(&set);
+    let found = images(&set);
     assert_eq!(ids(&found), ["0", "1"]);
     assert_eq!(
         found.left_out().sentence(2),
-        "2 pictures found; 2 left out: 1 behind a linked folder, 1 a broken link\n  \
+        "2 images found; 2 left out: 1 behind a linked folder, 1 a broken link\n  \
          behind a linked folder: linked/2.png\n  a broken link: broken.png"
     );
     // The folder that is named may itself be a link.
     let link = folder.path().join("link");
     symlink(&set, &link).unwrap();
-    assert_eq!(pictures(&link).len(), 2);
+    assert_eq!(images(&link).len(), 2);
 }
 
 #[test]
-fn folders_beside_pictures_are_read_and_parts_are_not_mixed() {
+fn folders_beside_images_are_read_and_parts_are_not_mixed() {
     let folder = TempDir::new().unwrap();
     put(&folder, "mixed/000.png", png(0));
     put(&folder, "mixed/images/090.png", png(1));
@@ -150,23 +150,23 @@ fn folders_beside_pictures_are_read_and_parts_are_not_mixed() {
     put(&folder, "classes/b/1.png", png(2));
     put(&folder, "parts/train/0.png", png(0));
     put(&folder, "parts/test/1.png", png(1));
-    assert_eq!(ids(&pictures(&folder.path().join("mixed"))), ["000", "090"]);
-    assert_eq!(ids(&pictures(&folder.path().join("deep"))), ["7"]);
-    // Two pictures of one name are told apart by their folders.
+    assert_eq!(ids(&images(&folder.path().join("mixed"))), ["000", "090"]);
+    assert_eq!(ids(&images(&folder.path().join("deep"))), ["7"]);
+    // Two images of one name are told apart by their folders.
     assert_eq!(
-        ids(&pictures(&folder.path().join("classes"))),
+        ids(&images(&folder.path().join("classes"))),
         ["a/1.png", "b/1.png"]
     );
     let problem = refused(&folder.path().join("parts"));
     assert!(
-        problem.contains("2 folders could hold the pictures: test, train"),
+        problem.contains("2 folders could hold the images: test, train"),
         "{problem}"
     );
-    assert_eq!(ids(&pictures(&folder.path().join("parts/test"))), ["1"]);
+    assert_eq!(ids(&images(&folder.path().join("parts/test"))), ["1"]);
 }
 
 #[test]
-fn a_table_takes_the_pictures_of_the_known_folder_and_the_rest_is_said() {
+fn a_table_takes_the_images_of_the_known_folder_and_the_rest_is_said() {
     let folder = TempDir::new().unwrap();
     put(&folder, "images/0.png", png(0));
     put(&folder, "preview.png", png(1));
@@ -183,11 +183,11 @@ fn a_table_takes_the_pictures_of_the_known_folder_and_the_rest_is_said() {
             .contains("2 tables could hold the labels: answer.csv, labels.csv"),
         "{problem}"
     );
-    assert_eq!(pictures(folder.path()).len(), 2);
+    assert_eq!(images(folder.path()).len(), 2);
 }
 
 #[test]
-fn rows_and_pictures_that_do_not_meet_are_all_named() {
+fn rows_and_images_that_do_not_meet_are_all_named() {
     let folder = TempDir::new().unwrap();
     for index in 0..6 {
         put(&folder, &format!("images/{index}.png"), png(index));
@@ -198,8 +198,8 @@ fn rows_and_pictures_that_do_not_meet_are_all_named() {
         .unwrap_err()
         .to_string();
     for part in [
-        "row 3: there is no picture `8`",
-        "row 5: there is no picture `9`",
+        "row 3: there is no image `8`",
+        "row 5: there is no image `9`",
         "8.webp",
     ] {
         assert!(problem.contains(part), "{problem}");
@@ -234,7 +234,7 @@ fn names_that_are_not_utf8_are_read_as_people_see_them() {
     .unwrap();
     put(&folder, "a,b\"c.png", png(1));
     put(&folder, "new\nline.png", png(1));
-    let found = pictures(folder.path());
+    let found = images(folder.path());
     assert_eq!(ids(&found), ["a,b\"c", "new\nline", "사진", "1"]);
     let stop = std::sync::atomic::AtomicBool::new(false);
     assert!(found.shapes(&stop).unwrap().iter().all(Result::is_ok));
@@ -242,7 +242,7 @@ fn names_that_are_not_utf8_are_read_as_people_see_them() {
     let set = Dataset::open(folder.path(), &Columns::default()).unwrap();
     soup_data::pack::write_pack(&set, &out, &soup_data::pack::PackOptions::default()).unwrap();
     let pack = soup_data::pack::Pack::open(&out).unwrap();
-    assert_eq!(pack.picture(3), [7; 16]);
+    assert_eq!(pack.image(3), [7; 16]);
 }
 
 fn archive(
@@ -289,33 +289,33 @@ fn archives_of_other_systems_are_read() {
             archive(&folder, name, &entries, method)
         };
         let dots = make("dots.zip", pair("./pics/0.png", "./pics/1.png"));
-        assert_eq!(ids(&pictures(&dots)), ["0", "1"]);
+        assert_eq!(ids(&images(&dots)), ["0", "1"]);
         let back = make("back.zip", pair("set@pics@0.png", "set@pics@1.png"));
         rewritten(&back, b"set@pics@", b"set\\pics\\");
-        let found = pictures(&back);
+        let found = images(&back);
         assert_eq!(
             (ids(&found), found.file_name(0)),
             (vec!["0", "1"], Some("set/pics/0.png"))
         );
         let korean = make("korean.zip", pair("AAAA0.png", "AAAA1.png"));
         rewritten(&korean, b"AAAA", b"\xbb\xe7\xc1\xf8");
-        assert_eq!(ids(&pictures(&korean)), ["사진0", "사진1"]);
+        assert_eq!(ids(&images(&korean)), ["사진0", "사진1"]);
         let german = make("german.zip", pair("GrAAe0.png", "GrAAe1.png"));
         rewritten(&german, b"GrAAe", b"Gr\x94\xe1e");
-        assert_eq!(ids(&pictures(&german)), ["Größe0", "Größe1"]);
+        assert_eq!(ids(&images(&german)), ["Größe0", "Größe1"]);
         let slip = make("slip.zip", pair("../../0.png", "/1.png"));
-        let found = pictures(&slip);
+        let found = images(&slip);
         assert_eq!(
             (ids(&found), found.file_name(0)),
             (vec!["0", "1"], Some("0.png"))
         );
         // Content decides here too.
         let bare = make("bare.zip", pair("0", "1.dat"));
-        assert_eq!(ids(&pictures(&bare)), ["0", "1"]);
+        assert_eq!(ids(&images(&bare)), ["0", "1"]);
         let stop = std::sync::atomic::AtomicBool::new(false);
         for path in [dots, back, korean, german, slip, bare] {
             assert!(
-                pictures(&path)
+                images(&path)
                     .faults(Default::default(), &stop)
                     .unwrap()
                     .is_empty()
@@ -342,7 +342,7 @@ fn what_an_archive_keeps_to_itself_is_said() {
         "{problem}"
     );
     let problem = refused(&archive(&folder, "empty.zip", &[], deflated));
-    assert!(problem.contains("holds no pictures"), "{problem}");
+    assert!(problem.contains("holds no images"), "{problem}");
 
     // Bit 0 of the flags, in both headers: encrypted.
     let locked = archive(
@@ -378,7 +378,7 @@ fn what_an_archive_keeps_to_itself_is_said() {
     let (local, central) = (last(&bytes, b"PK\x03\x04"), last(&bytes, b"PK\x01\x02"));
     (bytes[local + 8], bytes[central + 10]) = (14, 14);
     fs::write(&packed, &bytes).unwrap();
-    let found = pictures(&packed);
+    let found = images(&packed);
     assert_eq!(ids(&found), ["0"]);
     let sentence = found.left_out().sentence(1);
     assert!(
@@ -394,7 +394,7 @@ fn what_an_archive_keeps_to_itself_is_said() {
         deflated,
     );
     rewritten(&twice, b"1.png", b"0.png");
-    let found = pictures(&twice);
+    let found = images(&twice);
     assert_eq!(
         (ids(&found), found.left_out().of(&Reason::Twice)),
         (vec!["0"], 1)
@@ -405,7 +405,7 @@ fn what_an_archive_keeps_to_itself_is_said() {
         ("__MACOSX/set/._0.png", b"\0\x05\x16\x07"),
         ("set/.DS_Store", b"x"),
     ];
-    let found = pictures(&archive(&folder, "mac.zip", &mac, deflated));
+    let found = images(&archive(&folder, "mac.zip", &mac, deflated));
     assert_eq!(
         (ids(&found), found.left_out().of(&Reason::System)),
         (vec!["0"], 2)

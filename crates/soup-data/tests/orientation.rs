@@ -1,10 +1,10 @@
-//! Pictures stand upright as EXIF says, whatever decoder they take.
+//! Images stand upright as EXIF says, whatever decoder they take.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use soup_data::dataset::{Channels, decode, picture_shape};
+use soup_data::dataset::{Channels, decode, image_shape};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/orientations")
@@ -49,7 +49,7 @@ fn every_orientation_is_what_pillow_sees() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let bytes = fs::read(&path).unwrap();
         let (shape, pixels) = decode(&bytes, Channels::AsStored).unwrap();
-        assert_eq!(picture_shape(&bytes).unwrap(), shape, "{name}");
+        assert_eq!(image_shape(&bytes).unwrap(), shape, "{name}");
         let (sides, expected) = npy(&format!("{name}.npy"));
         assert_eq!([shape.height, shape.width], sides, "{name}");
         // JPEG decoders round differently.
@@ -67,7 +67,7 @@ fn every_orientation_is_what_pillow_sees() {
 
 #[test]
 fn headers_tell_the_shape_of_every_form() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images");
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().unwrap() == "npy" {
@@ -75,7 +75,7 @@ fn headers_tell_the_shape_of_every_form() {
         }
         let bytes = fs::read(&path).unwrap();
         let (shape, _) = decode(&bytes, Channels::AsStored).unwrap();
-        assert_eq!(picture_shape(&bytes).unwrap(), shape, "{}", path.display());
+        assert_eq!(image_shape(&bytes).unwrap(), shape, "{}", path.display());
     }
 }
 

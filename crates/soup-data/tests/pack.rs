@@ -17,7 +17,7 @@ use soup_data::{
 use tempfile::TempDir;
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images")
 }
 
 /// The data of a small `.npy` file.
@@ -43,7 +43,7 @@ fn pixels(index: usize) -> Vec<u8> {
         .collect()
 }
 
-/// `count` pictures of 8x6 in the contest's layout, as `soup compose` writes them.
+/// `count` images of 8x6 in the contest's layout, as `soup compose` writes them.
 fn contest(count: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("images")).unwrap();
@@ -71,10 +71,7 @@ fn what_goes_in_comes_out() {
     let out = folder.path().join("train.pack");
     let dataset = open(folder.path());
     let report = pack(&dataset, &out);
-    assert_eq!(
-        (report.pictures, report.decoded, report.kept),
-        (150, 150, 0)
-    );
+    assert_eq!((report.images, report.decoded, report.kept), (150, 150, 0));
     let mut names: Vec<_> = fs::read_dir(&out)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -87,27 +84,27 @@ fn what_goes_in_comes_out() {
     assert_eq!(opened.shape().to_string(), "8x6 grey");
     assert_eq!(opened.label_names(), ["a", "b", "c"]);
     for index in 0..150 {
-        assert_eq!(opened.picture(index), pixels(index));
+        assert_eq!(opened.image(index), pixels(index));
         assert_eq!(opened.ids()[index], index.to_string());
         let labels = [(index % 2) as u8, (index / 2 % 2) as u8, 1];
         assert_eq!(opened.labels(index).unwrap(), labels);
     }
-    let (mut picture, mut labels) = ([0; 48], [9.0; 3]);
-    opened.read(3, &mut picture, &mut labels).unwrap();
-    assert_eq!((picture.to_vec(), labels), (pixels(3), [1.0, 1.0, 1.0]));
+    let (mut image, mut labels) = ([0; 48], [9.0; 3]);
+    opened.read(3, &mut image, &mut labels).unwrap();
+    assert_eq!((image.to_vec(), labels), (pixels(3), [1.0, 1.0, 1.0]));
     assert!(matches!(
-        opened.read(150, &mut picture, &mut labels),
+        opened.read(150, &mut image, &mut labels),
         Err(Error::OutOfRange {
             index: 150,
             len: 150
         })
     ));
     assert!(matches!(
-        opened.read(0, &mut picture[1..], &mut labels),
+        opened.read(0, &mut image[1..], &mut labels),
         Err(Error::Buffer { .. })
     ));
     assert!(matches!(
-        opened.read(0, &mut picture, &mut labels[1..]),
+        opened.read(0, &mut image, &mut labels[1..]),
         Err(Error::Buffer { .. })
     ));
 
@@ -120,7 +117,7 @@ fn what_goes_in_comes_out() {
     let live = dataset.examples(Channels::AsStored).unwrap();
     let (mut other, mut other_labels) = ([0; 48], [9.0; 3]);
     live.read(3, &mut other, &mut other_labels).unwrap();
-    assert_eq!((other, other_labels), (picture, labels));
+    assert_eq!((other, other_labels), (image, labels));
 }
 
 #[test]
@@ -166,7 +163,7 @@ fn a_stopped_run_goes_on_and_redoes_only_what_is_not_sound() {
     assert!(!out.exists());
     assert_eq!(seen.into_inner(), 256);
 
-    // A kill can cut the journal's last line; a power cut can lose pixels; a picture can change.
+    // A kill can cut the journal's last line; a power cut can lose pixels; an image can change.
     let building = folder.path().join("parts.pack.building");
     let journal = building.join("progress.jsonl");
     let text = fs::read_to_string(&journal).unwrap();
@@ -185,7 +182,7 @@ fn a_stopped_run_goes_on_and_redoes_only_what_is_not_sound() {
     }
     assert!(!building.exists());
 
-    // Again: nothing to do. With a picture changed: refused, the pack as it was.
+    // Again: nothing to do. With an image changed: refused, the pack as it was.
     assert_eq!(pack(&dataset, &out).kept, 640);
     fs::write(
         folder.path().join("images/00009.png"),
@@ -210,9 +207,9 @@ fn every_form_of_png_and_jpeg_decodes_as_in_pillow() {
             .unwrap()
             .examples(channels)
             .unwrap();
-        let mut picture = vec![0; live.shape().len()];
-        live.read(0, &mut picture, &mut []).unwrap();
-        picture
+        let mut image = vec![0; live.shape().len()];
+        live.read(0, &mut image, &mut []).unwrap();
+        image
     };
     for form in [
         "grey",
@@ -224,8 +221,8 @@ fn every_form_of_png_and_jpeg_decodes_as_in_pillow() {
         "sixteen_bit",
         "interlaced",
     ] {
-        let picture = decoded(&format!("{form}.png"), Channels::AsStored);
-        assert_eq!(picture, npy(&format!("{form}.npy")), "{form}");
+        let image = decoded(&format!("{form}.png"), Channels::AsStored);
+        assert_eq!(image, npy(&format!("{form}.npy")), "{form}");
     }
     // Decoders round the inverse transform and the colours differently, by a little; where the
     // colours were stored at half the size they interpolate differently, too.
@@ -258,7 +255,7 @@ fn every_form_of_png_and_jpeg_decodes_as_in_pillow() {
 }
 
 #[test]
-fn a_damaged_picture_is_never_taken_for_a_whole_one() {
+fn a_damaged_image_is_never_taken_for_a_whole_one() {
     let folder = contest(3);
     let path = folder.path().join("images/00001.png");
     let good = fs::read(&path).unwrap();
@@ -273,14 +270,14 @@ fn a_damaged_picture_is_never_taken_for_a_whole_one() {
         bytes[at] ^= 0x10;
         let error = attempt(&bytes).unwrap_err().to_string();
         assert!(
-            error.contains("00001.png (picture `1`, row 3 of the labels)"),
+            error.contains("00001.png (image `1`, row 3 of the labels)"),
             "{error}"
         );
     }
     for cut in 0..good.len() {
         let error = attempt(&good[..cut]).unwrap_err().to_string();
         assert!(
-            error.contains("00001.png (picture `1`, row 3 of the labels)"),
+            error.contains("00001.png (image `1`, row 3 of the labels)"),
             "{error}"
         );
     }
@@ -365,7 +362,7 @@ fn ids_find_their_files() {
             (0..dataset.len())
                 .map(|at| {
                     dataset
-                        .picture_path(at)
+                        .image_path(at)
                         .unwrap()
                         .file_name()
                         .unwrap()
@@ -444,7 +441,7 @@ fn bad_data_is_named_with_file_and_row() {
         ),
         (
             |f| fs::write(f.join("answer.csv"), "index,a\n0,1\n1,2\n").unwrap(),
-            &["answer.csv, row 3 (picture `1`)", "label `a` is `2`"],
+            &["answer.csv, row 3 (image `1`)", "label `a` is `2`"],
         ),
         (
             |f| fs::write(f.join("answer.csv"), "index,a\n0,\n").unwrap(),
@@ -494,7 +491,7 @@ fn bad_data_is_named_with_file_and_row() {
                 fs::remove_dir_all(f.join("images")).unwrap();
                 fs::create_dir(f.join("images")).unwrap();
             },
-            &["holds no pictures"],
+            &["holds no images"],
         ),
     ];
     for (at, (spoil, expected)) in cases.into_iter().enumerate() {
@@ -524,7 +521,7 @@ fn a_damaged_pack_is_refused() {
     for (from, to, expected) in [
         ("\"version\":1", "\"version\":2", "version 2"),
         ("soup-pack", "soup-sack", "format `soup-sack`"),
-        ("\"height\":6", "\"height\":0", "pictures of 8x0"),
+        ("\"height\":6", "\"height\":0", "images of 8x0"),
         ("\"height\":6", "\"height\":7", "hash differs"),
         ("\"labels\":\"001\"", "\"labels\":\"011\"", "hash differs"),
         ("\"labels\":\"001\"", "\"labels\":\"01\"", "has 2 labels"),
@@ -534,7 +531,7 @@ fn a_damaged_pack_is_refused() {
             "label not 0 or 1",
         ),
         ("\"id\":\"3\"", "\"id\":\"2\"", "listed twice"),
-        ("\"pictures\"", "\"pictured\"", "unknown field"),
+        ("\"pictures\"", "\"shown\"", "unknown field"),
         ("{", "", "not the manifest"),
     ] {
         assert!(manifest.contains(from), "{from}");
@@ -555,7 +552,7 @@ fn a_damaged_pack_is_refused() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(out.join("pictures.npy"), bytes).unwrap();
     let error = Pack::open(&out).unwrap().verify().unwrap_err().to_string();
-    assert!(error.contains("picture 4 (from 0, `4`)"), "{error}");
+    assert!(error.contains("image 4 (from 0, `4`)"), "{error}");
     fs::remove_file(out.join("pictures.npy")).unwrap();
     assert!(matches!(Pack::open(&out), Err(Error::NotADataset { .. })));
     let error = write_pack(&open(folder.path()), &out, &PackOptions::default()).unwrap_err();

@@ -1,4 +1,4 @@
-//! The real label file and the two real pictures of the founding task: ignored unless asked for.
+//! The real label file and the two real images of the founding task: ignored unless asked for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use std::fs;
@@ -17,7 +17,7 @@ fn real(name: &str) -> PathBuf {
     path
 }
 
-/// The table, read as it is when every picture is there: with empty files.
+/// The table, read as it is when every image is there: with empty files.
 fn table(labels: &Path) -> LabelTable {
     let folder = tempfile::TempDir::new().unwrap();
     for index in 0..50_000 {
@@ -84,13 +84,13 @@ fn the_real_label_file_is_cut_as_by_scikit_learn() {
 
 #[test]
 #[ignore = "needs the contest's files"]
-fn the_real_pictures_pack() {
+fn the_real_images_pack() {
     let images = real("dirty_mnist_2nd_images");
     let labels = real("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
     let folder = tempfile::TempDir::new().unwrap();
     let error = Dataset::from_parts(&images, Some(&labels), &Columns::default()).unwrap_err();
     assert!(
-        error.to_string().contains("row 4: there is no picture `2`"),
+        error.to_string().contains("row 4: there is no image `2`"),
         "{error}"
     );
 
@@ -108,6 +108,6 @@ fn the_real_pictures_pack() {
             .unwrap();
         let mut pixels = vec![0; 65_536];
         reader.next_frame(&mut pixels).unwrap();
-        assert!(pack.picture(index) == pixels);
+        assert!(pack.image(index) == pixels);
     }
 }

@@ -121,7 +121,7 @@ fn what_is_common_is_taken() {
         ),
         (
             "counted by another name",
-            written(",picture no,cat,dog", "{n},{i},{a},{b}"),
+            written(",image no,cat,dog", "{n},{i},{a},{b}"),
             "t.csv: column 1 has no name; it is left out",
         ),
         (
@@ -226,7 +226,7 @@ fn what_is_ambiguous_is_refused_and_says_what_to_do() {
             "unknown",
             plain().replacen(",1", ",-1", 1),
             [
-                "t.csv, row 2 (picture `00000`): label `dog` is `-1`",
+                "t.csv, row 2 (image `00000`): label `dog` is `-1`",
                 "unknown labels are not supported yet",
                 "remove the row",
             ],
@@ -284,7 +284,7 @@ fn all_that_is_wrong_is_named_at_once() {
     assert_eq!((lines[0], lines.len()), ("152 problems:", 102));
     assert_eq!(
         lines[1],
-        "  t.csv, row 302: picture `5` was already named in row 7; keep one of the two rows"
+        "  t.csv, row 302: image `5` was already named in row 7; keep one of the two rows"
     );
     assert_eq!(
         lines[2],
@@ -292,7 +292,7 @@ fn all_that_is_wrong_is_named_at_once() {
     );
     assert_eq!(
         lines[3],
-        "  t.csv, row 2 (picture `0`): label `a` is `?`; labels must be 0 or 1"
+        "  t.csv, row 2 (image `0`): label `a` is `?`; labels must be 0 or 1"
     );
     assert_eq!(lines[101], "  and 52 more");
     let error = read("id,a\n1\n2,0,0\n3,1\n").unwrap_err();
@@ -321,7 +321,7 @@ fn groups_meet_by_id_and_none_is_missing() {
         [
             "ids of the data in g.csv were matched without their extensions, without their leading zeros: `00000` is \
              `0.png`",
-            "g.csv: 1 rows are for pictures that the data has not, such as `zzz`"
+            "g.csv: 1 rows are for images that the data has not, such as `zzz`"
         ]
     );
     for blank in ["", "nan", "NaN", "NA", "<NA>", "None", " "] {
@@ -330,16 +330,16 @@ fn groups_meet_by_id_and_none_is_missing() {
         let lines: Vec<&str> = error.lines().collect();
         assert_eq!(lines.len(), 3, "{error}");
         assert!(
-            lines[1].contains("g.csv, row 3: `patient` of picture `1` is")
+            lines[1].contains("g.csv, row 3: `patient` of image `1` is")
                 && lines[2].contains("row 5"),
             "{error}"
         );
     }
     let error = group("id,patient\n0,p\n00,q\n1,p\n3,p\n3,q\n").unwrap_err();
     for part in [
-        "row 6: picture `3` was already named in row 5",
-        "row 3: `00` and `0` (row 2) may both mean picture `00000`",
-        "no row for picture `00002`; add its row, with its `patient`",
+        "row 6: image `3` was already named in row 5",
+        "row 3: `00` and `0` (row 2) may both mean image `00000`",
+        "no row for image `00002`; add its row, with its `patient`",
     ] {
         assert!(error.contains(part), "{error} lacks {part}");
     }

@@ -21,9 +21,9 @@ pub enum DecideError {
     #[error(transparent)]
     Metric(#[from] crate::metrics::MetricError),
 
-    /// A prediction for a picture that the other file needs is not there.
+    /// A prediction for an image that the other file needs is not there.
     #[error(
-        "{}: there is no prediction for these pictures of {}: {}; predict all of them",
+        "{}: there is no prediction for these images of {}: {}; predict all of them",
         path.display(), reference.display(), list(examples, *count)
     )]
     MissingIds {
@@ -37,9 +37,9 @@ pub enum DecideError {
         examples: Vec<String>,
     },
 
-    /// A prediction for a picture that the other file does not know.
+    /// A prediction for an image that the other file does not know.
     #[error(
-        "{}: these pictures are not in {}: {}; is it a file for another set of pictures?",
+        "{}: these images are not in {}: {}; is it a file for another set of images?",
         path.display(), reference.display(), list(examples, *count)
     )]
     ExtraIds {
@@ -93,14 +93,14 @@ pub enum DecideError {
 
     /// Too little data to fit on.
     #[error(
-        "{found} pictures are too few to fit {what}: it takes {needed}; what is fitted on less is noise"
+        "{found} images are too few to fit {what}: it takes {needed}; what is fitted on less is noise"
     )]
-    TooFewPictures {
+    TooFewImages {
         /// What was to be fitted.
         what: &'static str,
-        /// Pictures there are.
+        /// Images there are.
         found: usize,
-        /// Pictures needed.
+        /// Images needed.
         needed: usize,
     },
 

@@ -2,14 +2,14 @@
 //! decoding, submission files.
 //!
 //! Whatever made them (a fold of ours, another team, a spreadsheet), probabilities are a
-//! [`Predictions`] table: one row a picture, one column a label. Tables are joined by their ids and
+//! [`Predictions`] table: one row an image, one column a label. Tables are joined by their ids and
 //! label names, never by their order. [`ensemble::combine`] makes one table of many, a
 //! [`Thresholds`] turns probabilities into answers, and a [`Template`] writes the answers in the
 //! exact shape of a given `sample_submission.csv`.
 //!
-//! What can be learned from predictions of pictures with known labels (calibration, thresholds, the
+//! What can be learned from predictions of images with known labels (calibration, thresholds, the
 //! labels' counts) is a [`Decision`], one small file; [`decision::trials`] says what each part of it
-//! is worth, always judged on pictures that it was not fitted on ([`Parts`]).
+//! is worth, always judged on images that it was not fitted on ([`Parts`]).
 //!
 //! ```
 //! use soup_decide::{Predictions, Thresholds, ensemble::{self, Method}};

@@ -1,4 +1,4 @@
-//! Cross-fitting: nothing is judged on the pictures that it was fitted on.
+//! Cross-fitting: nothing is judged on the images that it was fitted on.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use soup_random::{Purpose, Stream};
 /// Keeps these draws apart from those of folds with the same seed.
 const CROSS_FIT: u32 = 1;
 
-/// Which pictures are judged together, by what was fitted on all others.
+/// Which images are judged together, by what was fitted on all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     of_rows: Vec<u32>,
@@ -25,7 +25,7 @@ impl Parts {
         Self::of(of_rows)
     }
 
-    /// The folds that the pictures were held out by, so that groups that were kept together stay
+    /// The folds that the images were held out by, so that groups that were kept together stay
     /// together; drawn parts where there is only one fold.
     pub fn of_folds(folds: &[u32]) -> Self {
         let own = Self::of(folds.to_vec());

@@ -2,7 +2,7 @@
 
 use crate::{DecideError, Predictions, Result};
 
-/// Probabilities and true labels of pictures: rows of pictures, columns of labels.
+/// Probabilities and true labels of images: rows of images, columns of labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     pub(crate) labels: usize,
@@ -11,10 +11,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The pictures of `predictions` with their labels in `truth`, which may hold more pictures.
+    /// The images of `predictions` with their labels in `truth`, which may hold more images.
     ///
     /// # Errors
-    /// Other labels, or a picture without true labels.
+    /// Other labels, or an image without true labels.
     pub fn new(predictions: &Predictions, truth: &Predictions) -> Result<Self> {
         let labels = predictions.labels();
         let truth = truth.selected(predictions.ids(), labels, predictions.source())?;
@@ -25,12 +25,12 @@ impl Sample {
         })
     }
 
-    /// Number of pictures.
-    pub fn pictures(&self) -> usize {
+    /// Number of images.
+    pub fn images(&self) -> usize {
         self.probabilities.len() / self.labels
     }
 
-    /// The pictures in these rows.
+    /// The images in these rows.
     pub(crate) fn only(&self, rows: &[usize]) -> Self {
         let cells = |values: &[f32]| -> Vec<f32> {
             (rows.iter())
@@ -45,22 +45,22 @@ impl Sample {
         }
     }
 
-    /// Probability and presence of one label, a picture each.
+    /// Probability and presence of one label, an image each.
     pub(crate) fn column(&self, label: usize) -> impl Iterator<Item = (f32, bool)> {
         (label..self.probabilities.len())
             .step_by(self.labels)
             .map(|cell| (self.probabilities[cell], self.targets[cell] == 1.0))
     }
 
-    /// Refuses to fit anything on fewer pictures than that.
-    pub(crate) fn at_least(&self, pictures: usize, what: &'static str) -> Result<()> {
-        if self.pictures() >= pictures {
+    /// Refuses to fit anything on fewer images than that.
+    pub(crate) fn at_least(&self, images: usize, what: &'static str) -> Result<()> {
+        if self.images() >= images {
             return Ok(());
         }
-        Err(DecideError::TooFewPictures {
+        Err(DecideError::TooFewImages {
             what,
-            found: self.pictures(),
-            needed: pictures,
+            found: self.images(),
+            needed: images,
         })
     }
 }

@@ -8,7 +8,7 @@ use soup_data::tables::{Cells, Columns, Encoding, Table};
 
 use crate::{Predictions, Result, Thresholds};
 
-/// A `sample_submission.csv`: which pictures and labels are asked for, in which order, and every
+/// A `sample_submission.csv`: which images and labels are asked for, in which order, and every
 /// byte around them (the ids as written, separators, line ends, the end of the last line).
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -54,7 +54,7 @@ impl Template {
         })
     }
 
-    /// The pictures asked for, in the order of the rows.
+    /// The images asked for, in the order of the rows.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
@@ -69,7 +69,7 @@ impl Template {
         &self.notes
     }
 
-    /// The predictions of the pictures and labels asked for, in their order.
+    /// The predictions of the images and labels asked for, in their order.
     ///
     /// # Errors
     /// A prediction that is missing or that the sample does not ask for, other labels.

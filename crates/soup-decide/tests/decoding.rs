@@ -9,7 +9,8 @@ use soup_random::{Purpose, Stream};
 struct Case {
     name: String,
     labels: usize,
-    pseudo_pictures: f64,
+    #[serde(rename = "pseudo_pictures")]
+    pseudo_images: f64,
     targets: Vec<f32>,
     probabilities: Vec<f32>,
     marginals: Vec<f64>,
@@ -21,7 +22,7 @@ fn marginals_and_sets_are_those_of_all_subsets() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("fixtures/decoding.json")).unwrap();
     assert_eq!(cases.len(), 4);
     for case in cases {
-        let prior = CountPrior::learn(&case.targets, case.labels, case.pseudo_pictures).unwrap();
+        let prior = CountPrior::learn(&case.targets, case.labels, case.pseudo_images).unwrap();
         // As data and back.
         let text = serde_json::to_string(&prior).unwrap();
         assert_eq!(serde_json::from_str::<CountPrior>(&text).unwrap(), prior);
@@ -98,7 +99,7 @@ fn marginals_in_logarithms(log_weights: &[f64], probabilities: &[f32]) -> Vec<f6
 fn large_tables_are_decoded_as_by_adding_logarithms() {
     let mut draws = Stream::new(8, Purpose::Bootstrap, 0, 0);
     let mut largest: f64 = 0.0;
-    for (labels, pseudo_pictures) in [
+    for (labels, pseudo_images) in [
         (1, 1.0),
         (2, 0.0),
         (40, 1.0),
@@ -110,23 +111,23 @@ fn large_tables_are_decoded_as_by_adding_logarithms() {
         let targets: Vec<f32> = (0..labels * 60)
             .map(|_| f32::from(u8::from(draws.chance(share))))
             .collect();
-        let prior = CountPrior::learn(&targets, labels, pseudo_pictures).unwrap();
-        // As the prior's page says: the share of pictures with a count over that of independent labels.
+        let prior = CountPrior::learn(&targets, labels, pseudo_images).unwrap();
+        // As the prior's page says: the share of images with a count over that of independent labels.
         let shares: Vec<f32> = (0..labels)
             .map(|label| targets.iter().skip(label).step_by(labels).sum::<f32>())
             .map(|with| (with + 0.5) / 61.0)
             .collect();
         let independent = independent_counts(&shares);
-        let pictures = 60.0 + pseudo_pictures;
+        let images = 60.0 + pseudo_images;
         let log_weights: Vec<f64> = (prior.with_count().iter().zip(&independent))
             .map(|(seen, log)| {
                 let seen = (*seen as f64).ln() - log;
-                let most = seen.max(pseudo_pictures.ln());
+                let most = seen.max(pseudo_images.ln());
                 if most == f64::NEG_INFINITY {
                     return most;
                 }
-                let sum = (seen - most).exp() + (pseudo_pictures.ln() - most).exp();
-                most + sum.ln() - f64::ln(pictures)
+                let sum = (seen - most).exp() + (pseudo_images.ln() - most).exp();
+                most + sum.ln() - f64::ln(images)
             })
             .collect();
         let mut decoder = CountDecoder::new(&prior, labels).unwrap();
@@ -196,8 +197,8 @@ fn independent_labels_are_left_alone() {
 fn nothing_underflows() {
     let labels = 1000;
     let mut targets = vec![0.0; labels * 3];
-    for (picture, row) in targets.chunks_mut(labels).enumerate() {
-        row[picture..picture + 60].fill(1.0);
+    for (image, row) in targets.chunks_mut(labels).enumerate() {
+        row[image..image + 60].fill(1.0);
     }
     let prior = CountPrior::learn(&targets, labels, 0.0).unwrap();
     assert_eq!(prior.range(), (60, 60));
@@ -226,7 +227,7 @@ fn a_prior_that_does_not_fit_is_refused() {
     assert!(CountDecoder::new(&broken, 1).is_err());
 }
 
-/// Pictures of 10 to 14 of 26 letters, and a judge of each letter alone whose probabilities are
+/// Images of 10 to 14 of 26 letters, and a judge of each letter alone whose probabilities are
 /// calibrated by construction: evidence of a normal distribution around +-`strength` on top of the
 /// letters' frequency.
 struct Simulation {
@@ -236,11 +237,11 @@ struct Simulation {
 
 const LETTERS: usize = 26;
 
-fn simulate(pictures: usize, strength: f32) -> Simulation {
+fn simulate(images: usize, strength: f32) -> Simulation {
     let base = (12.0f32 / 14.0).ln();
     let (mut targets, mut probabilities) = (Vec::new(), Vec::new());
-    for picture in 0..pictures {
-        let mut draws = Stream::new(11, Purpose::Compose, 0, picture as u64);
+    for image in 0..images {
+        let mut draws = Stream::new(11, Purpose::Compose, 0, image as u64);
         let mut order: Vec<usize> = (0..LETTERS).collect();
         draws.shuffle(&mut order);
         let count = 10 + draws.below(5) as usize;
@@ -264,17 +265,16 @@ fn simulate(pictures: usize, strength: f32) -> Simulation {
 
 /// The issue's own figures come from such a simulation; printed for the record.
 #[test]
-fn counts_gain_cells_and_whole_pictures() {
+fn counts_gain_cells_and_whole_images() {
     for (strength, least_gain) in [(1.2, 0.001), (1.4, 0.001), (1.6, 0.0005), (2.0, 0.0002)] {
         let known = simulate(5_000, strength);
-        let prior =
-            CountPrior::learn(&known.targets, LETTERS, CountPrior::PSEUDO_PICTURES).unwrap();
+        let prior = CountPrior::learn(&known.targets, LETTERS, CountPrior::PSEUDO_IMAGES).unwrap();
         assert_eq!(prior.range(), (10, 14));
         let mut decoder = CountDecoder::new(&prior, LETTERS).unwrap();
         let mut marginals = [0.0; LETTERS];
-        let pictures = 20_000;
-        let judged = simulate(5_000 + pictures, strength);
-        // Right cells and right pictures: plain, by marginals, by sets.
+        let images = 20_000;
+        let judged = simulate(5_000 + images, strength);
+        // Right cells and right images: plain, by marginals, by sets.
         let (mut cells, mut exact) = ([0; 3], [0; 3]);
         let rows = (judged.probabilities.chunks(LETTERS)).zip(judged.targets.chunks(LETTERS));
         for (row, truth) in rows.skip(5_000) {
@@ -290,8 +290,8 @@ fn counts_gain_cells_and_whole_pictures() {
                 exact[way] += usize::from(right == LETTERS);
             }
         }
-        let accuracy = cells.map(|right| right as f64 / (pictures * LETTERS) as f64);
-        let exact = exact.map(|right| right as f64 / pictures as f64);
+        let accuracy = cells.map(|right| right as f64 / (images * LETTERS) as f64);
+        let exact = exact.map(|right| right as f64 / images as f64);
         println!(
             "strength {strength}: accuracy {:.4} -> {:.4} by marginals, exact match {:.4} -> {:.4} \
              by sets ({:+.0} %)",
@@ -304,6 +304,6 @@ fn counts_gain_cells_and_whole_pictures() {
         assert!(accuracy[1] > accuracy[0] + least_gain);
         assert!(exact[2] > exact[0] * 1.05);
         assert!(accuracy[1] >= accuracy[2], "marginals are best for cells");
-        assert!(exact[2] >= exact[1], "sets are best for pictures");
+        assert!(exact[2] >= exact[1], "sets are best for images");
     }
 }

@@ -109,11 +109,11 @@ fn a_table_that_does_not_belong_is_refused_by_name() {
     };
     assert_eq!(
         message(table("x.csv", &["1"], &["a", "b"])),
-        "x.csv: there is no prediction for these pictures of first.csv: `2`; predict all of them"
+        "x.csv: there is no prediction for these images of first.csv: `2`; predict all of them"
     );
     assert_eq!(
         message(table("x.csv", &["3", "2", "1"], &["a", "b"])),
-        "x.csv: these pictures are not in first.csv: `3`; is it a file for another set of pictures?"
+        "x.csv: these images are not in first.csv: `3`; is it a file for another set of images?"
     );
     assert_eq!(
         message(table("x.csv", &["1", "2"], &["a", "c"])),

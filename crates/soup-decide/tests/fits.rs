@@ -172,7 +172,7 @@ fn weights_are_scipys_and_too_little_data_is_refused() {
     let error = fit_weights(&judges, &short(&fixture.targets)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "199 pictures are too few to fit weights of an ensemble: it takes 200; what is fitted on \
+        "199 images are too few to fit weights of an ensemble: it takes 200; what is fitted on \
          less is noise"
     );
     assert!(fit_weights(&judges[..1], &truth).is_err());
@@ -182,11 +182,11 @@ fn weights_are_scipys_and_too_little_data_is_refused() {
     ));
 }
 
-/// Pictures of exactly 3 of 8 labels under an over-confident judge.
-fn ruled(pictures: usize) -> (Vec<f32>, Vec<f32>) {
+/// Images of exactly 3 of 8 labels under an over-confident judge.
+fn ruled(images: usize) -> (Vec<f32>, Vec<f32>) {
     let mut draws = Stream::new(2, Purpose::Compose, 9, 0);
     let (mut targets, mut values) = (Vec::new(), Vec::new());
-    for _ in 0..pictures {
+    for _ in 0..images {
         let mut row = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0f32];
         draws.shuffle(&mut row);
         for target in row {
@@ -257,7 +257,7 @@ fn a_decision_is_a_file_and_its_answers_are_a_table() {
     assert_eq!(Decision::read(&path).unwrap(), decision);
     let text = std::fs::read_to_string(&path).unwrap();
 
-    // Every picture has its three labels, whatever the order of the columns in the file.
+    // Every image has its three labels, whatever the order of the columns in the file.
     let mut turned: Vec<String> = names(8);
     turned.reverse();
     let other = predictions
@@ -281,9 +281,9 @@ fn a_decision_is_a_file_and_its_answers_are_a_table() {
         ("soup-decision", "soup-pack", "format `soup-pack`"),
         ("\"version\": 1", "\"version\": 9", "version 9"),
         (
-            "\"pseudo_pictures\": 1.0",
-            "\"pseudo_pictures\": -1.0",
-            "pseudo_pictures is -1",
+            "\"pseudo_images\": 1.0",
+            "\"pseudo_images\": -1.0",
+            "pseudo_images is -1",
         ),
         ("rot90", "rot91", "rot91"),
         ("\"decoding\"", "\"decode\"", "unknown field `decode`"),
@@ -303,6 +303,6 @@ fn a_decision_is_a_file_and_its_answers_are_a_table() {
     let few = Sample::new(&table("j", 8, &values[..8 * 49]), &truth).unwrap();
     assert!(matches!(
         Decision::fit(recipe, &names(8), &few, &targets),
-        Err(DecideError::TooFewPictures { needed: 50, .. })
+        Err(DecideError::TooFewImages { needed: 50, .. })
     ));
 }

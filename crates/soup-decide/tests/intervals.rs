@@ -18,7 +18,7 @@ fn intervals_hold_the_truth() {
         judge,
         common: if labels > 1 { 0.3 } else { 0.0 },
     };
-    for (law, pictures) in [
+    for (law, images) in [
         (rare(0.5, 1, Judge::Scores), 100),
         (rare(0.1, 1, Judge::Scores), 300),
         (rare(0.02, 1, Judge::Calibrated(1.0)), 300),
@@ -29,13 +29,13 @@ fn intervals_hold_the_truth() {
     ] {
         let truth = law.truth();
         let sets = 400;
-        let all = coverage(&law, &truth, pictures, 0..sets);
+        let all = coverage(&law, &truth, images, 0..sets);
         assert!(all.contains_key("accuracy") && all.contains_key("exact_match"));
         for (score, of) in all {
             // Where only the sets by chance rich in positives have an interval, these are off by that choice.
             if of.printed as u64 * 2 > sets {
-                assert!(of.share() > 0.915, "{law:?} {pictures} {score}: {of:?}");
-                assert!(of.share() < 0.985, "{law:?} {pictures} {score}: {of:?}");
+                assert!(of.share() > 0.915, "{law:?} {images} {score}: {of:?}");
+                assert!(of.share() < 0.985, "{law:?} {images} {score}: {of:?}");
             }
         }
     }
@@ -44,7 +44,7 @@ fn intervals_hold_the_truth() {
 /// Two judges that are equally good are told apart in 5 of 100 sets; rare labels make it no more.
 #[test]
 fn equal_judges_are_hardly_ever_told_apart() {
-    for (base, labels, judge, pictures) in [
+    for (base, labels, judge, images) in [
         (0.005, 1, Judge::Scores, 1000),
         (0.02, 1, Judge::Calibrated(1.8), 300),
         (0.005, 10, Judge::Calibrated(1.0), 300),
@@ -59,8 +59,8 @@ fn equal_judges_are_hardly_ever_told_apart() {
         };
         for alike in [0.5, 0.9] {
             // Three standard errors above 5 %.
-            for share in told_apart(&law, pictures, alike, 0..400) {
-                assert!(share < 0.083, "{law:?} {pictures} {alike}: {share}");
+            for share in told_apart(&law, images, alike, 0..400) {
+                assert!(share < 0.083, "{law:?} {images} {alike}: {share}");
             }
         }
     }

@@ -118,7 +118,7 @@ fn bad_tables_are_refused_with_file_and_row() {
         (
             "header",
             "id,a\n",
-            "p.csv holds no rows; a table has one row a picture below its header",
+            "p.csv holds no rows; a table has one row an image below its header",
         ),
         (
             "no_header",
@@ -149,24 +149,24 @@ fn bad_tables_are_refused_with_file_and_row() {
         (
             "twice",
             "id,a\n1,0\n2,0\n1,1\n",
-            "p.csv, row 4: picture `1` was already named in row 2; keep one of the two rows",
+            "p.csv, row 4: image `1` was already named in row 2; keep one of the two rows",
         ),
         (
             "text",
             "id,a\n1,0\n2,yes\n",
-            "p.csv, row 3 (picture `2`): label `a` is `yes`; predictions must be probabilities from 0 \
+            "p.csv, row 3 (image `2`): label `a` is `yes`; predictions must be probabilities from 0 \
              to 1 (for logits, apply the sigmoid first)",
         ),
         (
             "logit",
             "id,a\n1,-3.5\n",
-            "p.csv, row 2 (picture `1`): label `a` is `-3.5`; predictions must be probabilities from \
+            "p.csv, row 2 (image `1`): label `a` is `-3.5`; predictions must be probabilities from \
              0 to 1 (for logits, apply the sigmoid first)",
         ),
         (
             "nan",
             "id,a\n1,nan\n",
-            "p.csv, row 2 (picture `1`): label `a` is `nan`; predictions must be probabilities from 0 \
+            "p.csv, row 2 (image `1`): label `a` is `nan`; predictions must be probabilities from 0 \
              to 1 (for logits, apply the sigmoid first)",
         ),
     ] {
@@ -216,7 +216,7 @@ fn answers_are_0_or_1() {
         };
         assert_eq!(
             message,
-            format!("a.csv, row 4 (picture `8`): label `b` {said}")
+            format!("a.csv, row 4 (image `8`): label `b` {said}")
         );
     }
     let error = Predictions::read_answers(&fixture("probabilities_f4.npy")).unwrap_err();
@@ -240,7 +240,7 @@ fn bad_arrays_are_refused() {
             .to_string()
             .replace(&format!("{}/", folder.display()), "")
     };
-    let hint = "; save it with numpy.save as a C-ordered float32 array, pictures x labels";
+    let hint = "; save it with numpy.save as a C-ordered float32 array, images x labels";
     assert_eq!(
         message(b"hello", None),
         format!("p.npy: it is not a NumPy array file{hint}")

@@ -141,9 +141,9 @@ fn the_real_labels_teach_ten_to_fourteen() {
     let path = data.join("dirty_mnist_2nd_labels/dirty_mnist_2nd_answer.csv.gz");
     let truth = Predictions::read_answers(&path).unwrap();
     let labels = truth.labels().len();
-    // Unsmoothed: answers of 0 and 1 are surer than one pseudo-picture in 50,000.
+    // Unsmoothed: answers of 0 and 1 are surer than one pseudo-image in 50,000.
     let prior = CountPrior::learn(truth.values(), labels, 0.0).unwrap();
-    assert_eq!((prior.pictures(), prior.range()), (50_000, (10, 14)));
+    assert_eq!((prior.images(), prior.range()), (50_000, (10, 14)));
     let mut decoder = CountDecoder::new(&prior, labels).unwrap();
     for table in seven(&data) {
         let mut kept = 0;

@@ -73,7 +73,7 @@ fn thresholds_apply_by_label() {
 }
 
 #[test]
-fn missing_and_extra_pictures_are_refused() {
+fn missing_and_extra_images_are_refused() {
     let sample = template("id,a\n1,0\n2,0\n").unwrap();
     let message = |table| {
         sample
@@ -83,12 +83,12 @@ fn missing_and_extra_pictures_are_refused() {
     };
     assert_eq!(
         message(predictions(&["1"], &["a"], &[0.0])),
-        "probs.csv: there is no prediction for these pictures of sample.csv: `2`; predict all of them"
+        "probs.csv: there is no prediction for these images of sample.csv: `2`; predict all of them"
     );
     assert_eq!(
         message(predictions(&["1", "2", "3", "4"], &["a"], &[0.0; 4])),
-        "probs.csv: these pictures are not in sample.csv: `3`, `4`; is it a file for another set of \
-         pictures?"
+        "probs.csv: these images are not in sample.csv: `3`, `4`; is it a file for another set of \
+         images?"
     );
     assert_eq!(
         message(predictions(&["1", "2"], &["b"], &[0.0; 2])),
@@ -105,7 +105,7 @@ fn bad_samples_are_refused_with_their_row() {
         ),
         (
             "id,a\n",
-            "sample.csv holds no rows; a table has one row a picture below its header",
+            "sample.csv holds no rows; a table has one row an image below its header",
         ),
         (
             "id,a\n1\n",
@@ -122,7 +122,7 @@ fn bad_samples_are_refused_with_their_row() {
         ),
         (
             "id,a\n1,0\n1,0\n",
-            "sample.csv, row 3: picture `1` was already named in row 2; keep one of the two rows",
+            "sample.csv, row 3: image `1` was already named in row 2; keep one of the two rows",
         ),
         (
             "id,a,a\n1,0,0\n",

@@ -146,8 +146,8 @@ pub trait InferenceSession: Debug + Send {
 pub enum EngineError {
     /// It takes more memory than there is.
     #[error(
-        "a batch of {batch} {shortage}; take a smaller batch, smaller pictures or a smaller network",
-        batch = Pictures(*.batch)
+        "a batch of {batch} {shortage}; take a smaller batch, smaller images or a smaller network",
+        batch = Images(*.batch)
     )]
     Memory {
         /// Images in the batch.
@@ -160,11 +160,11 @@ pub enum EngineError {
     Unsupported(String),
 }
 
-struct Pictures(usize);
+struct Images(usize);
 
-impl fmt::Display for Pictures {
+impl fmt::Display for Images {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.0 == 1 { "" } else { "s" };
-        write!(formatter, "{} picture{plural}", self.0)
+        write!(formatter, "{} image{plural}", self.0)
     }
 }

@@ -57,7 +57,7 @@ impl Builder {
         }
     }
 
-    /// The picture.
+    /// The image.
     pub fn input(&self) -> NodeId {
         NodeId(0)
     }
@@ -334,7 +334,7 @@ impl Builder {
         self.drop(input, rate, Op::Dropout(rate))
     }
 
-    /// Dropout of a whole branch a picture (stochastic depth); a rate of 0 adds no node.
+    /// Dropout of a whole branch an image (stochastic depth); a rate of 0 adds no node.
     pub fn drop_path(&mut self, input: NodeId, rate: f32) -> NodeId {
         self.drop(input, rate, Op::DropPath(rate))
     }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op};
 
 /// The layers of a network in the order in which they are run. Layer `n`, counted from 1, is node
-/// `n` of the graph; node 0 is the picture.
+/// `n` of the graph; node 0 is the image.
 ///
-/// It names no size of a picture or of a map: [`Description::build`] goes through [`Builder`], which
+/// It names no size of an image or of a map: [`Description::build`] goes through [`Builder`], which
 /// derives every shape and refuses what does not fit, so that a description from a damaged or
 /// hostile file gives a graph that could have been built by hand or an error.
 ///
@@ -111,7 +111,7 @@ impl Description {
         }
     }
 
-    /// The graph for pictures of this shape.
+    /// The graph for images of this shape.
     ///
     /// # Errors
     /// [`GraphError`] naming the layer that cannot be: it reads a node that does not stand before
@@ -170,10 +170,10 @@ impl Description {
 }
 
 impl Graph {
-    /// The same network for pictures of another shape; how parameters start is forgotten.
+    /// The same network for images of another shape; how parameters start is forgotten.
     ///
     /// # Errors
-    /// [`GraphError`] where pictures of this shape are too small for a layer.
+    /// [`GraphError`] where images of this shape are too small for a layer.
     pub fn resized(&self, input: ImageShape) -> Result<Self, GraphError> {
         Description::of(self).build(input)
     }

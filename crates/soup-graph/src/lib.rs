@@ -52,7 +52,7 @@ pub struct NodeId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParameterId(pub usize);
 
-/// One operation, the nodes it reads and the shape it gives for one picture.
+/// One operation, the nodes it reads and the shape it gives for one image.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Node {
@@ -60,7 +60,7 @@ pub struct Node {
     pub op: Op,
     /// The nodes read, in the operation's order; all stand before this one.
     pub inputs: Vec<NodeId>,
-    /// Shape of the output for one picture.
+    /// Shape of the output for one image.
     pub shape: Shape,
 }
 
@@ -209,7 +209,7 @@ impl Graph {
         }
     }
 
-    /// Shape of the pictures that the network reads.
+    /// Shape of the images that the network reads.
     pub fn input(&self) -> ImageShape {
         match self.nodes[0].shape {
             Shape::Map(shape) => shape,
@@ -248,7 +248,7 @@ impl Graph {
         self.arena_len[0]
     }
 
-    /// Multiply-adds of one picture in convolutions and linear layers.
+    /// Multiply-adds of one image in convolutions and linear layers.
     pub fn multiply_adds(&self) -> u64 {
         self.nodes
             .iter()

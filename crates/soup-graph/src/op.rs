@@ -4,30 +4,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Initial, Parameter, ParameterId, Role};
 
-/// Shape of a picture or of a feature map: channels, height, width.
+/// Shape of an image, height x width x channels in this order in memory, or of a feature map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ImageShape {
-    /// Channels.
-    pub channels: usize,
     /// Rows.
     pub height: usize,
     /// Columns.
     pub width: usize,
+    /// Of an image 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha); of a feature map any number.
+    pub channels: usize,
 }
 
 impl ImageShape {
-    /// Values in one picture.
-    pub fn len(&self) -> usize {
-        self.channels * self.height * self.width
+    /// Values in one image: `height * width * channels`.
+    pub const fn len(self) -> usize {
+        self.height * self.width * self.channels
     }
 
     /// Whether there is no value in it.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
 }
 
-/// Shape of a node's output for one picture.
+impl std::fmt::Display for ImageShape {
+    /// `256x256 grey`, `640x480 RGB` and so on, **width first**, as image viewers print it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}x{} ", self.width, self.height)?;
+        match self.channels {
+            1 => formatter.write_str("grey"),
+            2 => formatter.write_str("grey with alpha"),
+            3 => formatter.write_str("RGB"),
+            4 => formatter.write_str("RGB with alpha"),
+            channels => write!(formatter, "with {channels} channels"),
+        }
+    }
+}
+
+/// Shape of a node's output for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// A feature map; engines store it channels last.
@@ -37,7 +51,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Values in one picture's output.
+    /// Values in one image's output.
     pub fn len(&self) -> usize {
         match self {
             Self::Map(shape) => shape.len(),
@@ -169,7 +183,7 @@ impl Convolution {
 /// What a node computes. Parameters are named by their place in the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// The picture.
+    /// The image.
     Input,
     /// Convolution. Weight in PyTorch's order: out, in / groups, rows, columns.
     Convolution {
@@ -180,7 +194,7 @@ pub enum Op {
         /// One value an output channel.
         bias: Option<ParameterId>,
     },
-    /// Batch normalisation over pictures, rows and columns.
+    /// Batch normalisation over images, rows and columns.
     BatchNorm {
         /// Added to the variance.
         epsilon: f32,
@@ -244,7 +258,7 @@ pub enum Op {
     },
     /// In training, values are zeroed with this probability and the rest scaled up.
     Dropout(f32),
-    /// In training, a picture's whole branch is zeroed with this probability and the rest scaled up.
+    /// In training, an image's whole branch is zeroed with this probability and the rest scaled up.
     DropPath(f32),
 }
 
@@ -253,7 +267,7 @@ pub enum Op {
 const MOST_CHANNELS: usize = 1 << 15;
 const MOST_SIDE: usize = 1 << 16;
 const MOST_WINDOW: usize = 1 << 8;
-/// Most values of one map of one picture, of a parameter, and of all parameters together: a tebibyte.
+/// Most values of one map of one image, of a parameter, and of all parameters together: a tebibyte.
 pub(crate) const MOST_VALUES: usize = 1 << 38;
 
 pub(crate) fn too_many() -> String {
@@ -474,7 +488,7 @@ impl Op {
                 }
                 input
             }
-            (Self::Input, _) => return Err("only node 0 is the picture".to_owned()),
+            (Self::Input, _) => return Err("only node 0 is the image".to_owned()),
             _ => return Err(format!("it cannot read {} nodes", inputs.len())),
         };
         bounded(shape)

@@ -1,4 +1,4 @@
-//! Networks that see a picture and its quarter turns alike (Cohen and Welling, "Group equivariant convolutional
+//! Networks that see an image and its quarter turns alike (Cohen and Welling, "Group equivariant convolutional
 //! networks", ICML 2016, group p4).
 //!
 //! Four channels that follow each other hold one feature at its four turns. A filter bank is symmetric when turning a
@@ -65,7 +65,7 @@ struct Filters {
     outputs: usize,
     inputs: usize,
     side: usize,
-    /// Whether outputs turn; where they do not, they are the same for every turn of the picture.
+    /// Whether outputs turn; where they do not, they are the same for every turn of the image.
     outputs_turn: bool,
     inputs_turn: bool,
 }

@@ -6,7 +6,7 @@ use crate::{
     Parameter, ParameterId, Role, Weights,
 };
 
-const PICTURE: ImageShape = ImageShape {
+const IMAGE: ImageShape = ImageShape {
     channels: 3,
     height: 8,
     width: 6,
@@ -32,12 +32,7 @@ fn graph(
 ) -> Result<Graph, GraphError> {
     let nodes = |ids: &[usize]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
     let layers = layers.iter().map(|(op, from)| (op.clone(), nodes(from)));
-    Graph::new(
-        PICTURE,
-        layers.collect(),
-        parameters.to_vec(),
-        nodes(outputs),
-    )
+    Graph::new(IMAGE, layers.collect(), parameters.to_vec(), nodes(outputs))
 }
 
 #[test]
@@ -114,7 +109,7 @@ fn what_is_no_graph_is_refused_by_name() {
             &[(Op::Input, &[])],
             &[],
             &[1],
-            "layer 1: only node 0 is the picture",
+            "layer 1: only node 0 is the image",
         ),
         (&[], &[], &[1], "outputs: [1] are not among the layers"),
         (&[], &[], &[], "outputs: [] are not among the layers"),
@@ -294,10 +289,10 @@ fn what_cannot_be_counted_is_refused() {
         error.starts_with("w2: more than 274877906944 values"),
         "{error}"
     );
-    for picture in [
+    for image in [
         ImageShape {
             channels: usize::MAX,
-            ..PICTURE
+            ..IMAGE
         },
         ImageShape {
             height: 1 << 40,
@@ -309,17 +304,14 @@ fn what_cannot_be_counted_is_refused() {
             width: 1 << 16,
             channels: 1 << 15,
         },
-        ImageShape {
-            width: 0,
-            ..PICTURE
-        },
+        ImageShape { width: 0, ..IMAGE },
     ] {
         assert!(
-            Builder::new(picture).finish(&[NodeId(0)]).is_err(),
-            "{picture:?}"
+            Builder::new(image).finish(&[NodeId(0)]).is_err(),
+            "{image:?}"
         );
     }
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let x = net.input();
     for spec in [
         Convolution::square(usize::MAX, 3),
@@ -335,7 +327,7 @@ fn what_cannot_be_counted_is_refused() {
         Convolution::depthwise(usize::MAX, 3),
     ] {
         assert!(net.convolution("c", x, spec).is_err(), "{spec:?}");
-        net = Builder::new(PICTURE);
+        net = Builder::new(IMAGE);
     }
 }
 

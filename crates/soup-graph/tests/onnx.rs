@@ -21,11 +21,11 @@ use soup_random::{Purpose, Stream};
 /// What ONNX Runtime made of the file.
 #[derive(Deserialize)]
 struct Expected {
-    /// Pictures x channels x rows x columns.
+    /// Images x channels x rows x columns.
     input: Vec<f32>,
-    /// Pictures x 2.
+    /// Images x 2.
     logits: Vec<f64>,
-    /// Pictures x channels x rows x columns.
+    /// Images x channels x rows x columns.
     map: Vec<f64>,
 }
 
@@ -56,10 +56,10 @@ fn written(graph: &Graph, weights: &Weights) -> Vec<u8> {
 
 /// Channels first to channels last, or back where the sides are given so.
 fn transposed<T: Copy>(values: &[T], channels: usize, pixels: usize) -> Vec<T> {
-    let pictures = values.chunks_exact(channels * pixels);
-    pictures
-        .flat_map(|picture| {
-            (0..pixels * channels).map(|at| picture[at % channels * pixels + at / channels])
+    let images = values.chunks_exact(channels * pixels);
+    images
+        .flat_map(|image| {
+            (0..pixels * channels).map(|at| image[at % channels * pixels + at / channels])
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use soup_graph::{
 };
 use soup_random::{Purpose, Stream};
 
-const PICTURE: ImageShape = ImageShape {
+const IMAGE: ImageShape = ImageShape {
     channels: 3,
     height: 9,
     width: 8,
@@ -85,9 +85,9 @@ fn block(
 }
 
 fn two_blocks(spec: Convolution, nested: bool) -> (Graph, Weights) {
-    let mut net = Builder::new(PICTURE);
-    let picture = net.input();
-    let x = block(&mut net, "stem", picture, spec, nested).unwrap();
+    let mut net = Builder::new(IMAGE);
+    let image = net.input();
+    let x = block(&mut net, "stem", image, spec, nested).unwrap();
     let x = block(&mut net, "stages.0", x, spec, nested).unwrap();
     let x = net.average_pool(x).unwrap();
     let x = net.dropout(x, 0.2);
@@ -126,7 +126,7 @@ fn branches_merge_into_plain_convolutions_under_timms_names() {
 
 #[test]
 fn a_map_plus_its_convolution_merges_too_but_not_across_strides_or_maps() {
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let plain = net
         .convolution("a", net.input(), Convolution::square(3, 3))
         .unwrap();
@@ -138,7 +138,7 @@ fn a_map_plus_its_convolution_merges_too_but_not_across_strides_or_maps() {
     assert_eq!(names(&after.0), ["a.weight", "a.bias"]);
 
     // A residual block: the branch starts from another map than the shortcut.
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let x = net
         .convolution("a", net.input(), Convolution::square(3, 3))
         .unwrap();
@@ -155,7 +155,7 @@ fn a_map_plus_its_convolution_merges_too_but_not_across_strides_or_maps() {
         padding: kernel / 2,
         ..Convolution::square(3, kernel)
     };
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let a = net.convolution("a", net.input(), even(4)).unwrap();
     let b = net.convolution("b", net.input(), even(2)).unwrap();
     let sum = net.add(&[b, a]).unwrap();
@@ -166,10 +166,7 @@ fn a_map_plus_its_convolution_merges_too_but_not_across_strides_or_maps() {
     assert_eq!(names(&after.0), ["a.weight", "a.bias"]);
 
     // Kernels whose places do not meet, though their outputs have one shape.
-    let mut net = Builder::new(ImageShape {
-        height: 8,
-        ..PICTURE
-    });
+    let mut net = Builder::new(ImageShape { height: 8, ..IMAGE });
     let corner = Convolution {
         padding: 0,
         ..Convolution::square(3, 2).stride(2)
@@ -188,7 +185,7 @@ fn a_map_plus_its_convolution_merges_too_but_not_across_strides_or_maps() {
 
 #[test]
 fn a_branch_that_something_else_reads_stays() {
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let a = net
         .convolution("a", net.input(), Convolution::square(3, 3))
         .unwrap();
@@ -205,7 +202,7 @@ fn a_branch_that_something_else_reads_stays() {
 
 #[test]
 fn batch_norms_fold_where_only_they_read_the_convolution() {
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let x = net.batch_norm("first", net.input(), 1e-3, 0.1).unwrap();
     let x = net
         .convolution("a", x, Convolution::square(6, 3).stride(2))
@@ -245,10 +242,7 @@ fn inference_takes_all_rewrites_together() {
 }
 
 fn classifier(channels: usize) -> (Graph, Weights) {
-    let mut net = Builder::new(ImageShape {
-        channels,
-        ..PICTURE
-    });
+    let mut net = Builder::new(ImageShape { channels, ..IMAGE });
     let x = net
         .convolution("stem", net.input(), Convolution::square(4, 3))
         .unwrap();
@@ -261,7 +255,7 @@ fn classifier(channels: usize) -> (Graph, Weights) {
 }
 
 #[test]
-fn other_channels_see_grey_pictures_as_before() {
+fn other_channels_see_grey_images_as_before() {
     let before = classifier(3);
     let grey = draws(9, 2 * 72);
     let repeat = |n: usize| -> Vec<f32> {
@@ -295,7 +289,7 @@ fn other_channels_see_grey_pictures_as_before() {
     let error = rewrite::change_input_channels(&before.0, &before.1, 0).unwrap_err();
     assert_eq!(error, RewriteError::None("input channel"));
     let norm_first = {
-        let mut net = Builder::new(PICTURE);
+        let mut net = Builder::new(IMAGE);
         let x = net.batch_norm("bn", net.input(), 1e-5, 0.1).unwrap();
         net.finish(&[x]).unwrap()
     };
@@ -321,7 +315,7 @@ fn a_swapped_head_is_fresh_and_the_rest_stays() {
     let again = rewrite::swap_head(&before.0, &before.1, 26, 7).unwrap();
     assert_eq!((graph, weights), again);
 
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let maps = net
         .convolution("maps", net.input(), Convolution::square(4, 1).with_bias())
         .unwrap();
@@ -331,7 +325,7 @@ fn a_swapped_head_is_fresh_and_the_rest_stays() {
     let (graph, weights) = rewrite::swap_head(&graph, &weights, 2, 0).unwrap();
     assert_eq!(run(&graph, &weights, &draws(0, 216)).len(), 2 + 2 * 72);
 
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let maps = |net: &mut Builder, name: &str| {
         let spec = Convolution::square(4, 1).with_bias();
         net.convolution(name, net.input(), spec).unwrap()
@@ -347,7 +341,7 @@ fn a_swapped_head_is_fresh_and_the_rest_stays() {
     let power = graph.parameter("pool.power").unwrap();
     assert_eq!(weights.of(power), [4.0]);
 
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let x = net.batch_norm("bn", net.input(), 1e-5, 0.1).unwrap();
     let graph = net.finish(&[x]).unwrap();
     let weights = Weights::initial(&graph, 0);
@@ -360,7 +354,7 @@ fn a_swapped_head_is_fresh_and_the_rest_stays() {
 /// Merging renames a block as timm does; another layer may have that name already.
 #[test]
 fn a_name_that_is_taken_is_an_error() {
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let x = net.input();
     let large = net.convolution("b.conv_kxk.conv", x, Convolution::square(4, 3));
     let small = net.convolution("b.conv_1x1.conv", x, Convolution::square(4, 1));
@@ -374,10 +368,10 @@ fn a_name_that_is_taken_is_an_error() {
 
 #[test]
 fn weights_of_another_network_are_refused() {
-    let net = Builder::new(PICTURE);
+    let net = Builder::new(IMAGE);
     let x = net.input();
     let nothing = net.finish(&[x]).unwrap();
-    let mut net = Builder::new(PICTURE);
+    let mut net = Builder::new(IMAGE);
     let x = net.convolution("a", net.input(), Convolution::square(4, 3));
     let graph = net.finish(&[x.unwrap()]).unwrap();
     let other = Weights::zeros(&nothing);

@@ -32,7 +32,7 @@ pub enum Error {
     /// A run, a fold or a file belongs to something else than what was asked.
     #[error("{0}")]
     Mismatch(String),
-    /// Pictures or labels could not be read.
+    /// Images or labels could not be read.
     #[error(transparent)]
     Data(#[from] soup_data::Error),
     /// Weights in a safetensors file could not be read or written.
@@ -52,16 +52,16 @@ pub enum Error {
     /// The network cannot be rewritten as is needed.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
-    /// What a network says of a picture is no number.
+    /// What a network says of an image is no number.
     #[error(
-        "{model}: what it says of picture {picture} is no number or infinite: its weights are too large, or damaged; take \
+        "{model}: what it says of image {image} is no number or infinite: its weights are too large, or damaged; take \
          another model, or train again with a lower train.rate"
     )]
     NoAnswer {
         /// The network.
         model: String,
-        /// Which of the pictures that it was asked about, counted from 1.
-        picture: u64,
+        /// Which of the images that it was asked about, counted from 1.
+        image: u64,
     },
     /// The stop flag was raised and there was nothing to keep.
     #[error("stopped")]
@@ -73,7 +73,7 @@ pub enum Error {
 pub enum ErrorKind {
     /// The command cannot be carried out as it was given.
     Usage,
-    /// Pictures, labels or files are wrong.
+    /// Images, labels or files are wrong.
     Data,
     /// Stopped on request and resumable.
     Interrupted,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use soup_data::{PictureShape, files::write_whole, transforms::Pipeline};
+use soup_data::{ImageShape, files::write_whole, transforms::Pipeline};
 use soup_engine::memory;
 use soup_graph::{
     Description, NodeId, Shape,
@@ -17,7 +17,7 @@ use soup_graph::{
 
 use soup_decide::views::Views;
 
-use crate::{Calibration, Error, Member, Model, Origin, Precision, carried, model::image};
+use crate::{Error, Member, Model, Origin, Precision, carried};
 
 /// The layout that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -31,14 +31,15 @@ const THRESHOLD: f32 = 0.5;
 struct Header {
     version: u32,
     labels: Vec<String>,
-    picture: PictureShape,
-    /// Missing: of pictures with 16 bits a channel the upper 8 are taken.
+    #[serde(rename = "picture")]
+    image: ImageShape,
+    /// Missing: of images with 16 bits a channel the upper 8 are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_value: Option<u16>,
     /// Missing: 0.5 for every label.
     #[serde(default)]
     thresholds: Option<Vec<f32>>,
-    /// Missing: pictures are looked at once, as they are.
+    /// Missing: images are looked at once, as they are.
     #[serde(default, skip_serializing_if = "Views::is_plain")]
     views: Views,
     /// Missing: thresholds alone make answers of probabilities.
@@ -59,9 +60,9 @@ struct Entry {
     /// Place of the node that holds one map a label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     maps: Option<usize>,
-    /// Missing: logits are taken as they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    calibration: Option<Calibration>,
+    /// Kept a place for calibrated logits until 0.0; no program ever filled it, and nothing but `null` is read.
+    #[serde(default, rename = "calibration", skip_serializing)]
+    _calibration: (),
 }
 
 /// The one field that every version has.
@@ -108,12 +109,12 @@ impl Model {
             graph: Description::of(&member.graph),
             precision: member.precision,
             maps: member.maps.map(|id| id.0),
-            calibration: member.calibration.clone(),
+            _calibration: (),
         });
         let header = Header {
             version: VERSION,
             labels: self.label_names.clone(),
-            picture: self.picture,
+            image: self.image,
             max_value: self.max_value,
             thresholds: Some(self.thresholds.clone()),
             views: self.views.clone(),
@@ -199,12 +200,11 @@ impl Model {
             precision: entry.precision,
             maps: entry.maps.map(NodeId),
             transforms: entry.transforms.evaluation(),
-            calibration: entry.calibration,
             origin: entry.origin,
         });
         Ok(Self {
             members: members.collect(),
-            picture: header.picture,
+            image: header.image,
             max_value: header.max_value,
             views: header.views,
             decision: header.decision,
@@ -232,7 +232,7 @@ impl Header {
             return Err("it holds no network".to_owned());
         }
         let graphs = self.members.iter().enumerate().map(|(number, entry)| {
-            let graph = entry.check(self.picture, labels);
+            let graph = entry.check(self.image, labels);
             graph.map_err(|problem| format!("its network {number}: {problem}"))
         });
         graphs.collect()
@@ -240,11 +240,11 @@ impl Header {
 }
 
 impl Entry {
-    fn check(&self, picture: PictureShape, labels: usize) -> Result<soup_graph::Graph, String> {
+    fn check(&self, image: ImageShape, labels: usize) -> Result<soup_graph::Graph, String> {
         let transforms = self.transforms.evaluation();
-        let shape = transforms.output_shape(picture);
+        let shape = transforms.output_shape(image);
         let shape = shape.map_err(|error| error.to_string())?;
-        let graph = self.graph.build(image(shape));
+        let graph = self.graph.build(shape);
         let graph = graph.map_err(|error| error.to_string())?;
         match graph.outputs()[..] {
             [logits] if graph.node(logits).shape == Shape::Vector(labels) => {}
@@ -263,14 +263,6 @@ impl Entry {
                         "its node {maps} holds no map for each of {labels} labels"
                     ));
                 }
-            }
-        }
-        if let Some(Calibration { scale, bias }) = &self.calibration {
-            let good = scale.iter().chain(bias).all(|value| value.is_finite());
-            if scale.len() != labels || bias.len() != labels || !good {
-                return Err(format!(
-                    "its calibration needs a scale and a bias for each of {labels} labels"
-                ));
             }
         }
         Ok(graph)

@@ -19,10 +19,10 @@ mod views;
 
 pub use error::{Error, ErrorKind};
 pub use file::{VERSION, is_model, room_for_file};
-pub use model::{Calibration, Member, Model, Origin};
+pub use model::{Member, Model, Origin};
 pub use network::{ModelConfig, Precision, Symmetry};
 pub use notes::Notes;
-pub use onnx::{MAPS, PICTURES, PROBABILITIES};
+pub use onnx::{IMAGES, MAPS, PROBABILITIES};
 pub use predictor::{PredictOptions, Predictor, WEIGHTS_FILE, folds, trained_folds};
 pub use score::{Scores, score};
 pub use session::{LabelMaps, Question, Reply, Session};

@@ -1,21 +1,19 @@
-//! A model for production: everything between a picture and its answers in one value.
+//! A model for production: everything between an image and its answers in one value.
 //!
 //! [`Predictor::model`](crate::Predictor::model) makes one of runs and model files.
 
 use serde::{Deserialize, Serialize};
 use soup_data::{
-    PictureShape,
+    ImageShape,
     dataset::{Channels, Reading, convert, decode},
     transforms::Pipeline,
 };
 use soup_engine::{Engine, InferenceSession};
-use soup_graph::{
-    Graph, ImageShape, NodeId, Shape, Weights, finite::all_finite, rewrite, safetensors,
-};
+use soup_graph::{Graph, NodeId, Shape, Weights, finite::all_finite, rewrite, safetensors};
 use soup_zoo::heads::label_map;
 use std::path::Path;
 
-use soup_decide::{probability_of, views::Views};
+use soup_decide::views::Views;
 
 use crate::{Error, Notes, Precision};
 
@@ -24,14 +22,14 @@ use crate::{Error, Notes, Precision};
 pub struct Model {
     /// Names of the labels, in the order of the probabilities.
     pub label_names: Vec<String>,
-    /// The pictures that it was made for. Others are answered too where the transforms and the
+    /// The images that it was made for. Others are answered too where the transforms and the
     /// networks can take them.
-    pub picture: PictureShape,
-    /// The sample of pictures with 16 bits a channel that is to be 255, where it learned from such.
+    pub image: ImageShape,
+    /// The sample of images with 16 bits a channel that is to be 255, where it learned from such.
     pub max_value: Option<u16>,
     /// A probability above the label's threshold is a yes; one a label, each in 0 to 1.
     pub thresholds: Vec<f32>,
-    /// How pictures are looked at.
+    /// How images are looked at.
     pub views: Views,
     /// What is made of the probabilities: a decision of `soup-decide`, as it stands in `decision.json`. It is kept here and
     /// read there.
@@ -40,7 +38,7 @@ pub struct Model {
     pub members: Vec<Member>,
 }
 
-/// One network with its weights and what happens to pictures on their way to it.
+/// One network with its weights and what happens to images on their way to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
     /// The network, made for inference; its one output is a logit a label.
@@ -52,24 +50,10 @@ pub struct Member {
     /// The node that holds one map a label, where the network has such maps. The sigmoid of a cell
     /// says how much the label is there.
     pub maps: Option<NodeId>,
-    /// From the bytes of a picture to the network's input; none of them random.
+    /// From the bytes of an image to the network's input; none of them random.
     pub transforms: Pipeline,
-    /// From a logit to a better one.
-    pub calibration: Option<Calibration>,
     /// Where it comes from.
     pub origin: Origin,
-}
-
-/// `scale * logit + bias` in place of every logit (Platt, "Probabilistic outputs for support vector
-/// machines", 1999); a temperature is its inverse as every label's scale (Guo et al., "On
-/// calibration of modern neural networks", ICML 2017). One value a label.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// The factors.
-    pub scale: Vec<f32>,
-    /// The summands.
-    pub bias: Vec<f32>,
 }
 
 /// Where a network comes from.
@@ -84,20 +68,20 @@ pub struct Origin {
     pub fold: usize,
     /// Epoch, counted from 1.
     pub epoch: usize,
-    /// Share of right cells on the fold's held-out pictures at threshold 0.5, where it is known.
+    /// Share of right cells on the fold's held-out images at threshold 0.5, where it is known.
     pub valid_accuracy: Option<f64>,
 }
 
 impl Member {
-    /// The network of a `model.safetensors`, made for inference on pictures of this shape.
+    /// The network of a `model.safetensors`, made for inference on images of this shape.
     ///
     /// # Errors
-    /// [`Error::Model`] where the network cannot read such pictures, [`Error::Weights`] where the
+    /// [`Error::Model`] where the network cannot read such images, [`Error::Weights`] where the
     /// file holds another network.
-    pub fn trained(path: &Path, notes: &Notes, picture: PictureShape) -> Result<Self, Error> {
+    pub fn trained(path: &Path, notes: &Notes, image: ImageShape) -> Result<Self, Error> {
         let transforms = notes.transforms.evaluation();
         let shape = transforms
-            .output_shape(picture)
+            .output_shape(image)
             .map_err(soup_data::Error::from)?;
         let graph = notes
             .model
@@ -114,7 +98,6 @@ impl Member {
             weights,
             precision: notes.model.precision,
             transforms,
-            calibration: None,
             origin: Origin {
                 network: notes.model.name.clone(),
                 file: path.display().to_string(),
@@ -125,14 +108,14 @@ impl Member {
         })
     }
 
-    /// The network for pictures of this shape.
+    /// The network for images of this shape.
     ///
     /// # Errors
     /// [`Error::Data`] where a transform cannot take them, [`Error::Model`] where the network cannot.
-    pub fn graph_for(&self, picture: PictureShape) -> Result<Graph, Error> {
+    pub fn graph_for(&self, image: ImageShape) -> Result<Graph, Error> {
         let shape = self
             .transforms
-            .output_shape(picture)
+            .output_shape(image)
             .map_err(soup_data::Error::from)?;
         self.graph_reading(shape)
     }
@@ -141,23 +124,23 @@ impl Member {
     ///
     /// # Errors
     /// [`Error::Model`] where the network cannot take it.
-    pub fn graph_reading(&self, shape: PictureShape) -> Result<Graph, Error> {
-        let (old, new) = (self.graph.input(), image(shape));
+    pub fn graph_reading(&self, shape: ImageShape) -> Result<Graph, Error> {
+        let old = self.graph.input();
         let wrong = |problem: String| Error::Model {
             model: self.origin.network.clone(),
             problem,
         };
-        if old == new {
+        if old == shape {
             return Ok(self.graph.clone());
         }
-        if old.channels != new.channels {
+        if old.channels != shape.channels {
             return Err(wrong(format!(
-                "it reads {} channels, and its transforms make {} of such pictures",
-                old.channels, new.channels
+                "it reads {} channels, and its transforms make {} of such images",
+                old.channels, shape.channels
             )));
         }
         self.graph
-            .resized(new)
+            .resized(shape)
             .map_err(|error| wrong(error.to_string()))
     }
 
@@ -177,11 +160,11 @@ impl Member {
         Ok(inference)
     }
 
-    /// Checks that what the network says of pictures, a row of logits each, is numbers; so many pictures were asked about
+    /// Checks that what the network says of images, a row of logits each, is numbers; so many images were asked about
     /// before these.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`] with the first picture of which it is not so.
+    /// [`Error::NoAnswer`] with the first image of which it is not so.
     pub(crate) fn check_logits(
         &self,
         logits: &[f32],
@@ -192,21 +175,8 @@ impl Member {
             None => Ok(()),
             Some(row) => Err(Error::NoAnswer {
                 model: self.origin.network.clone(),
-                picture: before + row as u64 + 1,
+                image: before + row as u64 + 1,
             }),
-        }
-    }
-
-    /// The probability that a logit of this label stands for.
-    pub fn probability(&self, label: usize, logit: f32) -> f32 {
-        probability_of(self.calibrated(label, logit))
-    }
-
-    /// The better logit that calibration makes of a logit of this label.
-    pub fn calibrated(&self, label: usize, logit: f32) -> f32 {
-        match &self.calibration {
-            None => logit,
-            Some(Calibration { scale, bias }) => scale[label] * logit + bias[label],
         }
     }
 
@@ -225,7 +195,7 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with the bytes, in a few words.
-    pub fn pixels(&self, bytes: &[u8]) -> Result<(PictureShape, Vec<u8>), String> {
+    pub fn pixels(&self, bytes: &[u8]) -> Result<(ImageShape, Vec<u8>), String> {
         let reading = Reading {
             channels: Channels::AsStored,
             max_value: self.max_value,
@@ -234,23 +204,14 @@ impl Model {
         Ok(self.in_channels(shape, pixels))
     }
 
-    /// A decoded picture in the channels that the model learned from.
-    pub fn in_channels(&self, shape: PictureShape, pixels: Vec<u8>) -> (PictureShape, Vec<u8>) {
-        let channels = self.picture.channels;
+    /// A decoded image in the channels that the model learned from.
+    pub fn in_channels(&self, shape: ImageShape, pixels: Vec<u8>) -> (ImageShape, Vec<u8>) {
+        let channels = self.image.channels;
         if channels == shape.channels {
             return (shape, pixels);
         }
         let mut converted = Vec::new();
         convert(&pixels, shape.channels, channels, &mut converted);
-        (PictureShape { channels, ..shape }, converted)
-    }
-}
-
-/// A picture's shape in the graph's words.
-pub(crate) fn image(shape: PictureShape) -> ImageShape {
-    ImageShape {
-        channels: shape.channels,
-        height: shape.height,
-        width: shape.width,
+        (ImageShape { channels, ..shape }, converted)
     }
 }

@@ -1,7 +1,7 @@
 //! Which network is trained, and from which weights.
 
 use serde::{Deserialize, Serialize};
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_graph::{Activation, Graph};
 use soup_zoo::{Head, MapPool, ZooError};
 
@@ -26,15 +26,15 @@ pub enum Precision {
     Auto,
 }
 
-/// Turns of a picture that the network treats alike, by its weights.
+/// Turns of an image that the network treats alike, by its weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Symmetry {
     /// None: filters are independent.
     #[default]
     None,
-    /// Quarter turns (Cohen and Welling 2016): every filter is there at its four turns, for pictures in which things
-    /// stand at any angle. The same cost a picture, a quarter of the parameters to learn.
+    /// Quarter turns (Cohen and Welling 2016): every filter is there at its four turns, for images in which things
+    /// stand at any angle. The same cost an image, a quarter of the parameters to learn.
     P4,
 }
 
@@ -88,10 +88,10 @@ pub struct ModelConfig {
     pub attention_weight: f32,
     /// Share of features dropped before the last layer in training.
     pub dropout: f32,
-    /// Share of pictures for which the last residual branch is dropped in training; earlier
+    /// Share of images for which the last residual branch is dropped in training; earlier
     /// branches less.
     pub drop_path: f32,
-    /// Turns of a picture that the network treats alike.
+    /// Turns of an image that the network treats alike.
     pub symmetry: Symmetry,
     /// How the engine stores and multiplies what it computes, in training and in prediction.
     pub precision: Precision,
@@ -125,7 +125,7 @@ impl ModelConfig {
         self.precision = self.precision.on(engine).into();
     }
 
-    /// Checks what can be without pictures.
+    /// Checks what can be without images.
     ///
     /// # Errors
     /// The first setting that cannot be used.
@@ -147,11 +147,11 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// Builds the network for pictures of `shape` as the transforms give them.
+    /// Builds the network for images of `shape` as the transforms give them.
     ///
     /// # Errors
-    /// An unknown name, or pictures that are too small for it.
-    pub fn build(&self, shape: PictureShape, labels: usize) -> Result<Graph, ZooError> {
+    /// An unknown name, or images that are too small for it.
+    pub fn build(&self, shape: ImageShape, labels: usize) -> Result<Graph, ZooError> {
         soup_zoo::build(&soup_zoo::ModelConfig {
             name: self.name.clone(),
             channels: shape.channels,

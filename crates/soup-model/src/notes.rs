@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use soup_data::{PictureShape, Source, transforms::Pipeline};
+use soup_data::{ImageShape, Source, transforms::Pipeline};
 use soup_graph::safetensors;
 
 use serde::{Deserialize, Serialize};
@@ -14,17 +14,17 @@ use crate::{Error, ModelConfig, settings_table};
 pub struct Notes {
     /// Which network.
     pub model: ModelConfig,
-    /// What happens to a picture on its way to it; the random ones are of training only.
+    /// What happens to an image on its way to it; the random ones are of training only.
     pub transforms: Pipeline,
     /// Names of the labels, in the order of the logits.
     pub label_names: Vec<String>,
     /// Fold and epoch, counted from 0 and from 1.
     pub origin: [usize; 2],
-    /// The pictures that it was trained on; files of earlier versions do not say.
-    pub picture: Option<PictureShape>,
-    /// The sample of pictures with 16 bits a channel that was made 255, where one was named.
+    /// The images that it was trained on; files of earlier versions do not say.
+    pub image: Option<ImageShape>,
+    /// The sample of images with 16 bits a channel that was made 255, where one was named.
     pub max_value: Option<u16>,
-    /// Share of right cells on the fold's held-out pictures at threshold 0.5, where it is a number.
+    /// Share of right cells on the fold's held-out images at threshold 0.5, where it is a number.
     pub valid_accuracy: Option<f64>,
 }
 
@@ -37,7 +37,7 @@ struct Settings {
 }
 
 impl Notes {
-    /// The notes of weights that a run trained on pictures of `source`.
+    /// The notes of weights that a run trained on images of `source`.
     pub fn new(
         (model, transforms): (&ModelConfig, &Pipeline),
         label_names: &[String],
@@ -53,7 +53,7 @@ impl Notes {
             transforms: transforms.clone(),
             label_names: label_names.to_vec(),
             origin,
-            picture: source.map(Source::shape),
+            image: source.map(Source::shape),
             max_value: source.and_then(Source::max_value),
             valid_accuracy: Some(valid_accuracy).filter(|value| value.is_finite()),
         }
@@ -74,11 +74,11 @@ impl Notes {
         if let Some(accuracy) = self.valid_accuracy {
             metadata.insert("valid_accuracy".to_owned(), accuracy.to_string());
         }
-        if let Some(PictureShape {
+        if let Some(ImageShape {
             height,
             width,
             channels,
-        }) = self.picture
+        }) = self.image
         {
             let sides = format!("{height} {width} {channels}");
             metadata.insert("picture".to_owned(), sides);
@@ -123,7 +123,7 @@ impl Notes {
             transforms: settings.transforms,
             label_names: settings.labels,
             origin: [number("fold"), number("epoch")],
-            picture: metadata.get("picture").and_then(|text| picture(text)),
+            image: metadata.get("picture").and_then(|text| image(text)),
             max_value: metadata.get("max_value").and_then(|text| text.parse().ok()),
             valid_accuracy: metadata
                 .get("valid_accuracy")
@@ -133,10 +133,10 @@ impl Notes {
 }
 
 /// Height, width and channels, parted by spaces.
-fn picture(text: &str) -> Option<PictureShape> {
+fn image(text: &str) -> Option<ImageShape> {
     let sides: Option<Vec<usize>> = text.split(' ').map(|side| side.parse().ok()).collect();
     match sides?[..] {
-        [height, width, channels] => Some(PictureShape {
+        [height, width, channels] => Some(ImageShape {
             height,
             width,
             channels,

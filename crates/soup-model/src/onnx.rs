@@ -1,4 +1,4 @@
-//! A model as ONNX: pictures as they are decoded in, probabilities out.
+//! A model as ONNX: images as they are decoded in, probabilities out.
 
 use soup_data::transforms::Plain;
 use soup_graph::{
@@ -6,25 +6,23 @@ use soup_graph::{
     onnx::{Attribute, Element, OnnxError, Value, Writer},
 };
 
-use crate::{Calibration, Error, Member, Model};
+use crate::{Error, Member, Model};
 
 /// Name of the input: N x height x width x channels bytes.
-pub const PICTURES: &str = "pictures";
+pub const IMAGES: &str = "pictures";
 /// Name of the output: N x labels.
 pub const PROBABILITIES: &str = "probabilities";
 /// Name of the output where maps are wanted: N x labels x rows x columns.
 pub const MAPS: &str = "maps";
 
 impl Model {
-    /// The bytes of an ONNX file with transforms, networks, calibration and the mean of the members
-    /// in it.
+    /// The bytes of an ONNX file with transforms, networks and the mean of the members in it.
     ///
-    /// Input `pictures`: bytes, N x height x width x channels, of the model's picture size, as image
+    /// Input `pictures`: bytes, N x height x width x channels, of the model's image size, as image
     /// libraries decode them (RGB, not BGR). Output `probabilities`: floats, N x labels. With `maps`,
     /// output `maps`: floats, N x labels x rows x columns, the sigmoid of every cell of the label
-    /// maps (for heads with `context`, before its layer), the mean over the members; calibration does
-    /// not reach them. The metadata holds `labels`, `thresholds` and `origins` as JSON and, of a model that learned from
-    /// pictures of 16 bits whose white is below 65535, that value as `max_value`: whoever runs the file has to bring
+    /// maps (for heads with `context`, before its layer), the mean over the members. The metadata holds `labels`, `thresholds` and `origins` as JSON and, of a model that learned from
+    /// images of 16 bits whose white is below 65535, that value as `max_value`: whoever runs the file has to bring
     /// them to bytes, `min(value, max_value) * 255 / max_value`, rounded.
     ///
     /// # Errors
@@ -37,13 +35,13 @@ impl Model {
             ));
         }
         let map_shape = maps.then(|| self.map_shape()).transpose()?;
-        let shape = self.picture;
+        let shape = self.image;
         let mut onnx = Writer::new("soup");
         let sides = [shape.height, shape.width, shape.channels];
-        let doc = format!("decoded pictures of {shape}: rows, columns, channels; 0 to 255");
-        let pictures = onnx.input(PICTURES, Element::Byte, &sides, &doc);
+        let doc = format!("decoded images of {shape}: rows, columns, channels; 0 to 255");
+        let images = onnx.input(IMAGES, Element::Byte, &sides, &doc);
         let to_planes = [("perm", Attribute::Integers(&[0, 3, 1, 2]))];
-        let planes = onnx.add_node("planes", "Transpose", &[&pictures], &to_planes);
+        let planes = onnx.add_node("planes", "Transpose", &[&images], &to_planes);
         let to_float = [("to", Attribute::Integer(1))];
         let pixels = onnx.add_node("pixels", "Cast", &[&planes], &to_float);
 
@@ -54,7 +52,7 @@ impl Model {
                 1 => String::new(),
                 _ => format!("members.{number}."),
             };
-            // Members that see the same picture share the way to it.
+            // Members that see the same image share the way to it.
             let shared = inputs
                 .iter()
                 .find(|(m, _)| m.transforms == member.transforms);
@@ -69,14 +67,10 @@ impl Model {
             let shown = member.maps.filter(|_| maps);
             let graph = member.graph.clone().with_outputs(shown)?;
             let outputs = onnx.network(&prefix, &graph, &member.weights, input);
-            let logits = match &member.calibration {
-                Some(calibration) => calibrated(&mut onnx, &prefix, calibration, &outputs[0]),
-                None => outputs[0].clone(),
-            };
             let mut sigmoid = |word: &str, logits: &Value| {
                 onnx.add_node(&format!("{prefix}{word}"), "Sigmoid", &[logits], &[])
             };
-            probabilities.push(sigmoid("probability", &logits));
+            probabilities.push(sigmoid("probability", &outputs[0]));
             heats.extend(outputs.get(1).map(|maps| sigmoid("heat", maps)));
         }
         let mean = mean(&mut onnx, "probability", &probabilities);
@@ -85,7 +79,7 @@ impl Model {
         onnx.output(PROBABILITIES, &mean, &[labels], doc);
         if let Some(ImageShape { height, width, .. }) = map_shape {
             let mean = self::mean(&mut onnx, "heat", &heats);
-            let doc = "where in the picture every label is: labels, rows, columns; 0 to 1";
+            let doc = "where in the image every label is: labels, rows, columns; 0 to 1";
             onnx.output(MAPS, &mean, &[labels, height, width], doc);
         }
         let json = |value: serde_json::Result<String>| {
@@ -146,15 +140,6 @@ fn mean(onnx: &mut Writer, word: &str, values: &[Value]) -> Value {
     onnx.add_node(&format!("{word}.mean"), "Mul", &[&sum, &share], &[])
 }
 
-fn calibrated(onnx: &mut Writer, prefix: &str, calibration: &Calibration, logits: &Value) -> Value {
-    let name = |word: &str| format!("{prefix}calibration.{word}");
-    let labels = [calibration.scale.len()];
-    let scale = onnx.floats(&name("scale"), &labels, &calibration.scale);
-    let bias = onnx.floats(&name("bias"), &labels, &calibration.bias);
-    let scaled = onnx.add_node(&name("scaled"), "Mul", &[logits, &scale], &[]);
-    onnx.add_node(&name("logits"), "Add", &[&scaled, &bias], &[])
-}
-
 /// A member's transforms on N x channels x rows x columns floats of 0 to 255.
 fn transforms(
     onnx: &mut Writer,
@@ -163,7 +148,7 @@ fn transforms(
     model: &Model,
     pixels: &Value,
 ) -> Result<Value, Error> {
-    let steps = member.transforms.plain(model.picture);
+    let steps = member.transforms.plain(model.image);
     let steps = steps.map_err(soup_data::Error::from)?;
     let mut value = pixels.clone();
     for (number, step) in steps.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Probabilities of pictures by trained models.
+//! Probabilities of images by trained models.
 
 use std::{
     borrow::Cow,
@@ -6,7 +6,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use soup_data::{PictureShape, Source, dataset::InChannels, ids::are_same_names};
+use soup_data::{ImageShape, Source, dataset::InChannels, ids::are_same_names};
 use soup_devices::DeviceName;
 use soup_graph::safetensors::Archive;
 
@@ -42,8 +42,8 @@ struct Answering {
 #[derive(Clone, Debug)]
 struct Network {
     file: PathBuf,
-    /// The pictures that it was made for, where the file says.
-    picture: Option<PictureShape>,
+    /// The images that it was made for, where the file says.
+    image: Option<ImageShape>,
     /// As [`Source::max_value`] of these.
     max_value: Option<u16>,
     form: Form,
@@ -58,12 +58,12 @@ enum Form {
 }
 
 impl Network {
-    /// Ready for pictures of this shape.
-    fn member(&self, picture: PictureShape) -> Result<Cow<'_, Member>, Error> {
+    /// Ready for images of this shape.
+    fn member(&self, image: ImageShape) -> Result<Cow<'_, Member>, Error> {
         match &self.form {
-            Form::Trained(notes) => Member::trained(&self.file, notes, picture).map(Cow::Owned),
+            Form::Trained(notes) => Member::trained(&self.file, notes, image).map(Cow::Owned),
             Form::Exported(member) => {
-                let graph = member.graph_for(picture)?;
+                let graph = member.graph_for(image)?;
                 if graph == member.graph {
                     return Ok(Cow::Borrowed(member));
                 }
@@ -83,9 +83,9 @@ pub struct PredictOptions {
     pub device: DeviceName,
     /// Threads; 0 takes every core.
     pub threads: usize,
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub batch: usize,
-    /// How each model looks at a picture.
+    /// How each model looks at an image.
     pub views: Views,
 }
 
@@ -154,7 +154,7 @@ impl Predictor {
             let model = Model::of(&file, archive, &metadata)?;
             let networks = model.members.into_iter().map(|member| Network {
                 file: file.clone(),
-                picture: Some(model.picture),
+                image: Some(model.image),
                 max_value: model.max_value,
                 form: Form::Exported(Box::new(member)),
             });
@@ -170,7 +170,7 @@ impl Predictor {
             let label_names = notes.label_names.clone();
             self.networks.push(Network {
                 file: file.clone(),
-                picture: notes.picture,
+                image: notes.image,
                 max_value: notes.max_value,
                 form: Form::Trained(Box::new(notes)),
             });
@@ -195,7 +195,7 @@ impl Predictor {
         &self.label_names
     }
 
-    /// How the one `model.soup` that was opened looks at pictures; else once, as they are.
+    /// How the one `model.soup` that was opened looks at images; else once, as they are.
     pub fn views(&self) -> &Views {
         &self.answering.views
     }
@@ -210,19 +210,19 @@ impl Predictor {
         self.networks.iter().map(|network| network.file.as_path())
     }
 
-    /// All networks as one model for pictures of this shape, or of the shape that they were trained
+    /// All networks as one model for images of this shape, or of the shape that they were trained
     /// on. Thresholds are those of the one `model.soup` that was opened, else 0.5.
     ///
     /// # Errors
     /// [`Error::Mismatch`] where no shape is given and the files name none or several, and
     /// everything that reading the networks reports.
-    pub fn model(&self, picture: Option<PictureShape>) -> Result<Model, Error> {
-        let picture = match picture {
-            Some(picture) => picture,
-            None => self.picture()?,
+    pub fn model(&self, image: Option<ImageShape>) -> Result<Model, Error> {
+        let image = match image {
+            Some(image) => image,
+            None => self.image()?,
         };
         let members = self.networks.iter();
-        let members = members.map(|network| Ok(network.member(picture)?.into_owned()));
+        let members = members.map(|network| Ok(network.member(image)?.into_owned()));
         let Answering {
             thresholds,
             views,
@@ -230,7 +230,7 @@ impl Predictor {
         } = self.answering.clone();
         Ok(Model {
             members: members.collect::<Result<_, Error>>()?,
-            picture,
+            image,
             max_value: self.max_value()?,
             views,
             decision,
@@ -239,11 +239,11 @@ impl Predictor {
         })
     }
 
-    /// The sample of pictures with 16 bits a channel that is to be 255, where the networks learned from
-    /// pictures read so.
+    /// The sample of images with 16 bits a channel that is to be 255, where the networks learned from
+    /// images read so.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where they learned from pictures read differently.
+    /// [`Error::Mismatch`] where they learned from images read differently.
     pub fn max_value(&self) -> Result<Option<u16>, Error> {
         let said = |most: Option<u16>| most.map_or("no".to_owned(), |most| most.to_string());
         let first = self.networks.first();
@@ -251,7 +251,7 @@ impl Predictor {
             |network: &&Network| Some(network.max_value) != first.map(|first| first.max_value);
         match (first, self.networks.iter().find(other)) {
             (Some(first), Some(other)) => Err(Error::Mismatch(format!(
-                "{} was trained on 16-bit pictures with {} largest value (--max-value), {} with {}; \
+                "{} was trained on 16-bit images with {} largest value (--max-value), {} with {}; \
                  predict with each alone and join the answers with soup ensemble",
                 first.file.display(),
                 said(first.max_value),
@@ -289,41 +289,41 @@ impl Predictor {
         }
     }
 
-    /// The one shape of pictures that all networks were made for.
-    fn picture(&self) -> Result<PictureShape, Error> {
-        let mut found: Option<(&Network, PictureShape)> = None;
+    /// The one shape of images that all networks were made for.
+    fn image(&self) -> Result<ImageShape, Error> {
+        let mut found: Option<(&Network, ImageShape)> = None;
         for network in &self.networks {
             let file = network.file.display();
-            match (network.picture, found) {
+            match (network.image, found) {
                 (None, _) => {
                     return Err(Error::Mismatch(format!(
-                        "{file} does not say which pictures it was trained on; give their size (--picture 256x256x1)"
+                        "{file} does not say which images it was trained on; give their size (--image 256x256x1)"
                     )));
                 }
-                (Some(picture), Some((first, other))) if picture != other => {
+                (Some(image), Some((first, other))) if image != other => {
                     return Err(Error::Mismatch(format!(
-                        "{} was trained on pictures of {other}, {file} on {picture}; give the size \
-                         that all of them are to read (--picture)",
+                        "{} was trained on images of {other}, {file} on {image}; give the size \
+                         that all of them are to read (--image)",
                         first.file.display()
                     )));
                 }
-                (Some(picture), _) => found = Some((network, picture)),
+                (Some(image), _) => found = Some((network, image)),
             }
         }
         match found {
-            Some((_, picture)) => Ok(picture),
+            Some((_, image)) => Ok(image),
             None => Err(Error::Mismatch("no model was named".to_owned())),
         }
     }
 
-    /// Probabilities of the examples with these indices: a row an index, a column a label. Pictures in
+    /// Probabilities of the examples with these indices: a row an index, a column a label. Images in
     /// other channels than a network learned from are converted to those.
     ///
-    /// `note` hears how many looks are done, of how many; a picture counts once a model and view.
+    /// `note` hears how many looks are done, of how many; an image counts once a model and view.
     ///
     /// # Errors
-    /// [`Error::Data`] where a picture cannot be read, [`Error::Model`] where a network cannot read
-    /// pictures of this size, [`Error::Stopped`] where `stop` was raised.
+    /// [`Error::Data`] where an image cannot be read, [`Error::Model`] where a network cannot read
+    /// images of this size, [`Error::Stopped`] where `stop` was raised.
     pub fn predict(
         &self,
         examples: &dyn Source,
@@ -372,7 +372,7 @@ impl Predictor {
     ) -> Result<ViewLogits, Error> {
         let network = &self.networks[model];
         let converted;
-        let examples = match network.picture {
+        let examples = match network.image {
             Some(learned) if learned.channels != examples.shape().channels => {
                 converted = InChannels::new(examples, learned.channels);
                 &converted

@@ -1,4 +1,4 @@
-//! Running a network over many pictures without training it.
+//! Running a network over many images without training it.
 
 use soup_engine::InferenceSession;
 

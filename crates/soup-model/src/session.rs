@@ -1,26 +1,26 @@
-//! A model made ready to answer pictures of one shape, one by one or in batches.
+//! A model made ready to answer images of one shape, one by one or in batches.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use soup_data::{
-    PictureShape,
+    ImageShape,
     transforms::{Pipeline, Scratch, View},
 };
 use soup_engine::{Device, InferenceSession, Pool};
-use soup_graph::{ImageShape, NodeId, Shape};
+use soup_graph::{NodeId, Shape};
 use soup_random::{Purpose, Stream};
 
 use soup_decide::probability_of;
 
 use crate::{Error, Member, Model, views};
 
-/// Plans and memory for pictures of one shape. Everything is allocated once.
+/// Plans and memory for images of one shape. Everything is allocated once.
 ///
-/// What it says of a picture does not depend on the pictures beside it.
+/// What it says of an image does not depend on the images beside it.
 #[derive(Debug)]
 pub struct Session {
-    picture: PictureShape,
-    /// The largest batch first; the last is of one picture.
+    image: ImageShape,
+    /// The largest batch first; the last is of one image.
     plans: Vec<Planned>,
     /// Shape of the label maps, where every network has the same.
     maps: Option<ImageShape>,
@@ -36,7 +36,7 @@ struct Planned {
     members: Vec<views::Planned>,
 }
 
-/// One picture to be answered.
+/// One image to be answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// Rows x columns x channels bytes.
@@ -45,7 +45,7 @@ pub struct Question<'a> {
     pub maps: bool,
 }
 
-/// What a model says of one picture.
+/// What a model says of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     /// One probability a label.
@@ -67,22 +67,22 @@ pub struct LabelMaps {
 }
 
 impl Session {
-    /// Plans a model's networks for pictures of this shape, one at a time, on this device.
+    /// Plans a model's networks for images of this shape, one at a time, on this device.
     ///
     /// # Errors
-    /// [`Error::Data`] where a transform cannot take such pictures, [`Error::Model`] where a network
+    /// [`Error::Data`] where a transform cannot take such images, [`Error::Model`] where a network
     /// cannot.
-    pub fn new(model: &Model, picture: PictureShape, device: &Device) -> Result<Self, Error> {
-        Self::with_batch(model, picture, 1, device)
+    pub fn new(model: &Model, image: ImageShape, device: &Device) -> Result<Self, Error> {
+        Self::with_batch(model, image, 1, device)
     }
 
-    /// As [`new`](Self::new), for single pictures and for batches of `batch`.
+    /// As [`new`](Self::new), for single images and for batches of `batch`.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_batch(
         model: &Model,
-        picture: PictureShape,
+        image: ImageShape,
         batch: usize,
         device: &Device,
     ) -> Result<Self, Error> {
@@ -90,11 +90,11 @@ impl Session {
         sizes.dedup();
         let plans = sizes
             .into_iter()
-            .map(|batch| Planned::new(model, picture, batch, device));
+            .map(|batch| Planned::new(model, image, batch, device));
         Ok(Self {
-            picture,
+            image,
             plans: plans.collect::<Result<_, _>>()?,
-            maps: maps_for(model, picture)?,
+            maps: maps_for(model, image)?,
             scratch: (0..device.pool.threads())
                 .map(|_| Mutex::default())
                 .collect(),
@@ -107,16 +107,16 @@ impl Session {
         self.maps.map(|maps| (maps.height, maps.width))
     }
 
-    /// The shape of the pictures that it answers.
-    pub fn picture(&self) -> PictureShape {
-        self.picture
+    /// The shape of the images that it answers.
+    pub fn image(&self) -> ImageShape {
+        self.image
     }
 
-    /// The probability of every label, of the model that the session was made for, in a picture:
+    /// The probability of every label, of the model that the session was made for, in an image:
     /// rows x columns x channels bytes.
     ///
     /// # Errors
-    /// [`Error::Data`] where `pixels` has another length than the pictures, [`Error::NoAnswer`] where what a network says
+    /// [`Error::Data`] where `pixels` has another length than the images, [`Error::NoAnswer`] where what a network says
     /// is no number.
     pub fn run(&mut self, model: &Model, pixels: &[u8]) -> Result<Vec<f32>, Error> {
         let maps = false;
@@ -127,11 +127,11 @@ impl Session {
         Ok(probabilities)
     }
 
-    /// What the model says of each of these pictures. As many as fill a batch are run together, the
-    /// rest one by one; `each` hears the place of a picture and the reply as soon as it is there.
+    /// What the model says of each of these images. As many as fill a batch are run together, the
+    /// rest one by one; `each` hears the place of an image and the reply as soon as it is there.
     ///
     /// # Errors
-    /// As [`run`](Self::run). After [`Error::NoAnswer`] `each` has heard of all pictures of which there is an answer.
+    /// As [`run`](Self::run). After [`Error::NoAnswer`] `each` has heard of all images of which there is an answer.
     pub fn run_all(
         &mut self,
         model: &Model,
@@ -146,11 +146,11 @@ impl Session {
                 let together = &questions[done..done + batch];
                 let replies = match self.run_batch(plan, model, together) {
                     Ok(replies) => replies,
-                    // A picture without an answer does not take its neighbours with it: they are asked one by one.
+                    // An image without an answer does not take its neighbours with it: they are asked one by one.
                     Err(Error::NoAnswer { .. }) if batch > 1 => break,
                     Err(Error::NoAnswer { model, .. }) => {
-                        let picture = done as u64 + 1;
-                        unanswered = unanswered.and(Err(Error::NoAnswer { model, picture }));
+                        let image = done as u64 + 1;
+                        unanswered = unanswered.and(Err(Error::NoAnswer { model, image }));
                         done += 1;
                         continue;
                     }
@@ -184,11 +184,11 @@ impl Session {
         for (member, planned) in model.members.iter().zip(members) {
             let way = Way {
                 transforms: &member.transforms,
-                shape: self.picture,
+                shape: self.image,
                 pool: &self.device.pool,
                 scratch: &self.scratch,
             };
-            // One vector of logits a view, pictures x labels.
+            // One vector of logits a view, images x labels.
             let mut seen: Vec<Vec<f32>> = Vec::with_capacity(views);
             let logits = questions.len() * labels;
             let mut take = |inference: &dyn InferenceSession, is_plain: bool| {
@@ -197,7 +197,7 @@ impl Session {
                     if heats.is_empty() || !is_plain {
                         continue;
                     }
-                    // The engine gives pictures x cells x labels.
+                    // The engine gives images x cells x labels.
                     let maps = &inference.output(1)[number * cells * labels..];
                     for (cell, logits) in maps.chunks_exact(labels).take(cells).enumerate() {
                         for (label, &logit) in logits.iter().enumerate() {
@@ -211,11 +211,11 @@ impl Session {
                 inference.run();
                 take(inference, true);
             } else {
-                let mut pictures = vec![0.0; questions.len() * planned.picture_len()];
-                way.transform(questions, &mut pictures)?;
+                let mut images = vec![0.0; questions.len() * planned.image_len()];
+                way.transform(questions, &mut images)?;
                 for (place, view) in model.views.views().iter().enumerate() {
                     let scratch = &mut held(&self.scratch[0]);
-                    take(planned.see(place, &pictures, scratch), view.is_plain());
+                    take(planned.see(place, &images, scratch), view.is_plain());
                 }
             }
             for seen in &seen {
@@ -224,9 +224,7 @@ impl Session {
             for (number, sums) in sums.iter_mut().enumerate() {
                 for (label, sum) in sums.iter_mut().enumerate() {
                     let cell = number * labels + label;
-                    let logits = seen
-                        .iter()
-                        .map(|logits| member.calibrated(label, logits[cell]));
+                    let logits = seen.iter().map(|logits| logits[cell]);
                     *sum += model.views.merge().probability(logits);
                 }
             }
@@ -249,17 +247,12 @@ impl Session {
 }
 
 impl Planned {
-    fn new(
-        model: &Model,
-        picture: PictureShape,
-        batch: usize,
-        device: &Device,
-    ) -> Result<Self, Error> {
-        let has_maps = maps_for(model, picture)?.is_some();
+    fn new(model: &Model, image: ImageShape, batch: usize, device: &Device) -> Result<Self, Error> {
+        let has_maps = maps_for(model, image)?.is_some();
         let members = model.members.iter().map(|member| {
             let shape = member
                 .transforms
-                .output_shape(picture)
+                .output_shape(image)
                 .map_err(soup_data::Error::from)?;
             let maps: Vec<NodeId> = member.maps.filter(|_| has_maps).into_iter().collect();
             views::Planned::new(member, model.views.views(), shape, &maps, (batch, device))
@@ -271,14 +264,14 @@ impl Planned {
     }
 }
 
-/// The shape that the label maps of all networks have for pictures of this shape, if it is one.
-fn maps_for(model: &Model, picture: PictureShape) -> Result<Option<ImageShape>, Error> {
-    // Maps are those of the picture as it is.
+/// The shape that the label maps of all networks have for images of this shape, if it is one.
+fn maps_for(model: &Model, image: ImageShape) -> Result<Option<ImageShape>, Error> {
+    // Maps are those of the image as it is.
     if !model.views.views().iter().any(View::is_plain) {
         return Ok(None);
     }
     let shape = |member: &Member| {
-        let graph = member.graph_for(picture)?;
+        let graph = member.graph_for(image)?;
         Ok::<_, Error>(member.maps.and_then(|maps| match graph.node(maps).shape {
             Shape::Map(shape) => Some(shape),
             Shape::Vector(_) => None,
@@ -295,15 +288,15 @@ fn maps_for(model: &Model, picture: PictureShape) -> Result<Option<ImageShape>, 
     })
 }
 
-/// From the bytes of pictures to a batch.
+/// From the bytes of images to a batch.
 struct Way<'a> {
     transforms: &'a Pipeline,
-    shape: PictureShape,
+    shape: ImageShape,
     pool: &'a Pool,
     scratch: &'a [Mutex<Scratch>],
 }
 
-/// One picture, its place in the batch, and how it went.
+/// One image, its place in the batch, and how it went.
 type Task<'a> = Mutex<(&'a [u8], &'a mut [f32], Result<(), Error>)>;
 
 impl Way<'_> {
@@ -331,7 +324,7 @@ impl Way<'_> {
     }
 }
 
-/// What a lock holds; what a panic left there is overwritten by the next picture.
+/// What a lock holds; what a panic left there is overwritten by the next image.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

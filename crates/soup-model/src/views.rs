@@ -1,11 +1,11 @@
-//! Looking at pictures in several ways with one network.
+//! Looking at images in several ways with one network.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use soup_data::{
-    PictureShape, Source,
+    ImageShape, Source,
     batches::Loader,
-    transforms::{Picture, Scratch, ValueScale, View},
+    transforms::{Image, Scratch, ValueScale, View},
 };
 use soup_engine::{Device, InferenceSession};
 use soup_graph::NodeId;
@@ -14,28 +14,28 @@ use soup_decide::views::ViewLogits;
 
 use crate::{Error, Member};
 
-/// A network planned for every shape that pictures have in some views.
+/// A network planned for every shape that images have in some views.
 #[derive(Debug)]
 pub(crate) struct Planned {
-    /// Shape of a picture as the transforms give it.
-    shape: PictureShape,
+    /// Shape of an image as the transforms give it.
+    shape: ImageShape,
     views: Vec<View>,
-    plans: Vec<(PictureShape, Box<dyn InferenceSession>)>,
+    plans: Vec<(ImageShape, Box<dyn InferenceSession>)>,
     /// The plan of each view.
     plan_of: Vec<usize>,
 }
 
 impl Planned {
-    /// Plans `member` for batches of pictures that its transforms give in this shape; `outputs` beside the logits are
+    /// Plans `member` for batches of images that its transforms give in this shape; `outputs` beside the logits are
     /// wanted of every plan.
     pub fn new(
         member: &Member,
         views: &[View],
-        shape: PictureShape,
+        shape: ImageShape,
         outputs: &[NodeId],
         (batch, device): (usize, &Device),
     ) -> Result<Self, Error> {
-        let mut plans: Vec<(PictureShape, Box<dyn InferenceSession>)> = Vec::new();
+        let mut plans: Vec<(ImageShape, Box<dyn InferenceSession>)> = Vec::new();
         let mut plan_of = Vec::new();
         for view in views {
             let seen = view.output_shape(shape);
@@ -55,7 +55,7 @@ impl Planned {
         })
     }
 
-    /// The network for pictures as they are, where they are looked at once and so.
+    /// The network for images as they are, where they are looked at once and so.
     pub fn plain(&mut self) -> Option<&mut dyn InferenceSession> {
         match (&self.views[..], &mut self.plans[..]) {
             ([view], [(_, inference)]) if view.is_plain() => Some(&mut **inference),
@@ -63,16 +63,16 @@ impl Planned {
         }
     }
 
-    /// Values of a picture.
-    pub fn picture_len(&self) -> usize {
+    /// Values of an image.
+    pub fn image_len(&self) -> usize {
         self.shape.len()
     }
 
-    /// Runs the network on a batch of transformed pictures in one of the views, by its place.
+    /// Runs the network on a batch of transformed images in one of the views, by its place.
     pub fn see(
         &mut self,
         view: usize,
-        pictures: &[f32],
+        images: &[f32],
         scratch: &mut Scratch,
     ) -> &dyn InferenceSession {
         let (shape, plan) = (self.shape, self.plan_of[view]);
@@ -80,16 +80,16 @@ impl Planned {
         let (seen_shape, inference) = &mut self.plans[plan];
         let input = inference.input_mut();
         if view.is_plain() {
-            input[..pictures.len()].copy_from_slice(pictures);
+            input[..images.len()].copy_from_slice(images);
         } else {
             let places = input.chunks_exact_mut(seen_shape.len());
-            for (place, picture) in places.zip(pictures.chunks_exact(shape.len())) {
-                let mut seen = Picture {
+            for (place, image) in places.zip(images.chunks_exact(shape.len())) {
+                let mut seen = Image {
                     height: shape.height,
                     width: shape.width,
                     channels: shape.channels,
                     scale: ValueScale::Normalized,
-                    values: picture.to_vec(),
+                    values: image.to_vec(),
                 };
                 view.apply(&mut seen, scratch);
                 place.copy_from_slice(&seen.values);
@@ -100,10 +100,10 @@ impl Planned {
     }
 }
 
-/// Looks at the pictures with these indices in every view, by one network. A picture is read
+/// Looks at the images with these indices in every view, by one network. An image is read
 /// and transformed once, whatever the number of views; the network is planned once a shape.
 ///
-/// `note` hears how many looks are done (pictures x views).
+/// `note` hears how many looks are done (images x views).
 ///
 /// # Errors
 /// As [`Predictor::predict`](crate::Predictor::predict).
@@ -127,7 +127,7 @@ pub(crate) fn look(
         views: views.to_vec(),
         logits: vec![Vec::new(); views.len()],
     };
-    let mut pictures = vec![0.0; batch * input_len];
+    let mut images = vec![0.0; batch * input_len];
     let mut targets = vec![0.0; batch * labels];
     let (mut scratch, mut done) = (Scratch::new(), 0);
     for (number, part) in indices.chunks(batch).enumerate() {
@@ -135,19 +135,18 @@ pub(crate) fn look(
             examples,
             part,
             0,
-            &mut pictures,
+            &mut images,
             &mut targets[..part.len() * labels],
         )?;
         for (view, logits) in all.logits.iter_mut().enumerate() {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let outputs = planned.see(view, &pictures, &mut scratch).output(0);
+            let outputs = planned.see(view, &images, &mut scratch).output(0);
             let columns = outputs.len() / batch;
             let outputs = &outputs[..part.len() * columns];
             member.check_logits(outputs, columns, (number * batch) as u64)?;
-            let cells = outputs.iter().enumerate();
-            logits.extend(cells.map(|(cell, &logit)| member.calibrated(cell % columns, logit)));
+            logits.extend(outputs);
             done += part.len() as u64;
             note(done);
         }

@@ -4,31 +4,31 @@
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 use serde_json::{Value, json};
-use soup_data::{Error as DataError, PictureShape, Source, transforms::Pipeline};
+use soup_data::{Error as DataError, ImageShape, Source, transforms::Pipeline};
 use soup_decide::views::Views;
 use soup_devices::DeviceName;
-use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, Weights};
+use soup_graph::{Activation, Builder, Convolution, Graph, Weights};
 use soup_model::{
-    Calibration, Error, ErrorKind, Member, Model, Origin, Precision, PredictOptions, Predictor,
-    Question, Session,
+    Error, ErrorKind, Member, Model, Origin, Precision, PredictOptions, Predictor, Question,
+    Session,
 };
 
 static NEVER: AtomicBool = AtomicBool::new(false);
-const PICTURE: PictureShape = PictureShape {
+const IMAGE: ImageShape = ImageShape {
     height: 12,
     width: 10,
     channels: 1,
 };
 
-/// Three pictures of this shape, by formula.
-struct Pictures(PictureShape);
+/// Three images of this shape, by formula.
+struct Images(ImageShape);
 
-impl Source for Pictures {
+impl Source for Images {
     fn len(&self) -> u64 {
         3
     }
 
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         self.0
     }
 
@@ -68,7 +68,7 @@ fn network(channels: usize) -> Graph {
     net.finish(&[x]).unwrap()
 }
 
-fn member(seed: u64, calibration: Option<Calibration>) -> Member {
+fn member(seed: u64) -> Member {
     let graph = network(1);
     let transforms: Pipeline =
         serde_json::from_value(json!([{"kind": "normalize", "mean": [0.5], "std": [0.25]}]))
@@ -79,7 +79,6 @@ fn member(seed: u64, calibration: Option<Calibration>) -> Member {
         maps: soup_zoo::heads::label_map::maps(&graph),
         graph,
         transforms,
-        calibration,
         origin: Origin {
             network: "of this test".to_owned(),
             file: "nowhere".to_owned(),
@@ -93,7 +92,7 @@ fn member(seed: u64, calibration: Option<Calibration>) -> Member {
 fn model(members: Vec<Member>) -> Model {
     Model {
         label_names: vec!["a".to_owned(), "b".to_owned()],
-        picture: PICTURE,
+        image: IMAGE,
         max_value: None,
         thresholds: vec![0.5, 0.25],
         views: Views::plain(),
@@ -102,34 +101,23 @@ fn model(members: Vec<Member>) -> Model {
     }
 }
 
-fn predict(path: &Path, picture: PictureShape) -> Result<Vec<f32>, Error> {
+fn predict(path: &Path, image: ImageShape) -> Result<Vec<f32>, Error> {
     let predictor = Predictor::open(&[path.to_owned()], None)?;
     let options = PredictOptions {
         threads: 1,
         batch: 2,
         ..PredictOptions::default()
     };
-    predictor.predict(
-        &Pictures(picture),
-        &[0, 1, 2],
-        &options,
-        &mut |_, _| {},
-        &NEVER,
-    )
+    predictor.predict(&Images(image), &[0, 1, 2], &options, &mut |_, _| {}, &NEVER)
 }
 
 #[test]
 fn a_model_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
-    let calibration = Calibration {
-        scale: vec![2.0, 0.5],
-        bias: vec![-1.0, 0.25],
-    };
-    let model = model(vec![member(1, None), member(2, Some(calibration))]);
+    let model = model(vec![member(1), member(2)]);
     model.write(&path).unwrap();
     let read = Model::read(&path).unwrap();
-    assert_eq!(read.members[1].calibration, model.members[1].calibration);
     assert_eq!(read.members[0].weights, model.members[0].weights);
     assert_eq!(read.to_bytes().unwrap(), model.to_bytes().unwrap());
     assert_eq!(read.to_onnx(true).unwrap(), model.to_onnx(true).unwrap());
@@ -139,27 +127,16 @@ fn a_model_comes_back_whole() {
 }
 
 #[test]
-fn calibration_and_the_mean_of_members_reach_the_probabilities() {
+fn the_mean_of_members_reaches_the_probabilities() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
     let answers = |members| {
         model(members).write(&path).unwrap();
-        predict(&path, PICTURE).unwrap()
+        predict(&path, IMAGE).unwrap()
     };
-    let calibration = Calibration {
-        scale: vec![2.0, 0.5],
-        bias: vec![-1.0, 0.25],
-    };
-    let plain = answers(vec![member(1, None)]);
-    let other = answers(vec![member(2, None)]);
-    let calibrated = answers(vec![member(1, Some(calibration.clone()))]);
-    for (cell, (&plain, &calibrated)) in plain.iter().zip(&calibrated).enumerate() {
-        let logit = (f64::from(plain) / (1.0 - f64::from(plain))).ln();
-        let (scale, bias) = (calibration.scale[cell % 2], calibration.bias[cell % 2]);
-        let expected = 1.0 / (1.0 + (-(f64::from(scale) * logit + f64::from(bias))).exp());
-        assert!((f64::from(calibrated) - expected).abs() < 1e-5);
-    }
-    let both = answers(vec![member(1, None), member(2, None)]);
+    let plain = answers(vec![member(1)]);
+    let other = answers(vec![member(2)]);
+    let both = answers(vec![member(1), member(2)]);
     for ((both, plain), other) in both.iter().zip(&plain).zip(&other) {
         assert!((both - (plain + other) / 2.0).abs() < 1e-6);
     }
@@ -170,7 +147,7 @@ fn calibration_and_the_mean_of_members_reach_the_probabilities() {
 fn a_session_looks_as_the_predictor_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
-    let mut model = model(vec![member(1, None), member(2, None)]);
+    let mut model = model(vec![member(1), member(2)]);
     for views in ["plain", "plain,rot90,scale:1.5", "rot180,hflip"] {
         model.views = views.parse().unwrap();
         model.write(&path).unwrap();
@@ -183,25 +160,19 @@ fn a_session_looks_as_the_predictor_does() {
             ..PredictOptions::default()
         };
         let expected = predictor
-            .predict(
-                &Pictures(PICTURE),
-                &[0, 1, 2],
-                &options,
-                &mut |_, _| {},
-                &NEVER,
-            )
+            .predict(&Images(IMAGE), &[0, 1, 2], &options, &mut |_, _| {}, &NEVER)
             .unwrap();
-        let pictures = [0, 1, 2].map(|index| {
-            let mut pixels = vec![0; PICTURE.len()];
-            let loaded = Pictures(PICTURE).read(index, &mut pixels, &mut []);
+        let images = [0, 1, 2].map(|index| {
+            let mut pixels = vec![0; IMAGE.len()];
+            let loaded = Images(IMAGE).read(index, &mut pixels, &mut []);
             loaded.unwrap();
             pixels
         });
-        let questions = pictures
+        let questions = images
             .each_ref()
             .map(|pixels| Question { pixels, maps: true });
         let mut session =
-            Session::with_batch(&model, PICTURE, 2, &DeviceName::Auto.with_threads(2)).unwrap();
+            Session::with_batch(&model, IMAGE, 2, &DeviceName::Auto.with_threads(2)).unwrap();
         let mut replies = vec![None; 3];
         session
             .run_all(&model, &questions, &mut |place, reply| {
@@ -214,7 +185,7 @@ fn a_session_looks_as_the_predictor_does() {
             for (got, expected) in reply.probabilities.iter().zip(expected) {
                 assert!((got - expected).abs() < 1e-6, "{views}: {got}, {expected}");
             }
-            // Maps are those of the picture as it is.
+            // Maps are those of the image as it is.
             assert_eq!(reply.maps.is_some(), views.contains("plain"));
         }
     }
@@ -228,19 +199,19 @@ fn a_session_looks_as_the_predictor_does() {
 }
 
 #[test]
-fn pictures_of_another_size_are_answered_where_the_network_can() {
+fn images_of_another_size_are_answered_where_the_network_can() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
-    model(vec![member(1, None)]).write(&path).unwrap();
-    let larger = PictureShape {
+    model(vec![member(1)]).write(&path).unwrap();
+    let larger = ImageShape {
         height: 30,
         width: 40,
         channels: 1,
     };
     assert_eq!(predict(&path, larger).unwrap().len(), 6);
-    let colour = PictureShape {
+    let colour = ImageShape {
         channels: 3,
-        ..PICTURE
+        ..IMAGE
     };
     // Colour is converted to what the model was trained on.
     assert_eq!(predict(&path, colour).unwrap().len(), 6);
@@ -268,7 +239,7 @@ fn changed(bytes: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
 fn every_header_that_cannot_be_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
-    let whole = model(vec![member(1, None)]).to_bytes().unwrap();
+    let whole = model(vec![member(1)]).to_bytes().unwrap();
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 21] = [
         (
@@ -304,7 +275,7 @@ fn every_header_that_cannot_be_is_named() {
         ),
         (
             |m| m["picture"]["height"] = json!(0),
-            "its network 0: the picture to transform",
+            "its network 0: the image to transform",
         ),
         (
             |m| m["members"][0]["transforms"] = json!([{"kind": "sharpen"}]),
@@ -343,8 +314,8 @@ fn every_header_that_cannot_be_is_named() {
             "its node 99 holds no map",
         ),
         (
-            |m| m["members"][0]["calibration"] = json!({"scale": [1.0], "bias": [0.0]}),
-            "its calibration needs a scale and a bias for each of 2 labels",
+            |m| m["members"][0]["calibration"] = json!({"scale": [1.0, 1.0], "bias": [0.0, 0.0]}),
+            "expected unit",
         ),
     ];
     for (change, message) in cases {
@@ -357,7 +328,7 @@ fn every_header_that_cannot_be_is_named() {
             "{message}: {text}"
         );
     }
-    // Missing thresholds and calibrations take their defaults.
+    // Missing thresholds take their defaults.
     let bytes = changed(&whole, |m| {
         m.as_object_mut().unwrap().remove("thresholds");
     });
@@ -370,7 +341,7 @@ fn every_header_that_cannot_be_is_named() {
 fn damage_is_survived() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
-    let whole = model(vec![member(1, None)]).to_bytes().unwrap();
+    let whole = model(vec![member(1)]).to_bytes().unwrap();
     for length in (0..whole.len()).step_by(7) {
         fs::write(&path, &whole[..length]).unwrap();
         assert_eq!(
@@ -391,30 +362,26 @@ fn damage_is_survived() {
 
 #[test]
 fn a_model_that_contradicts_itself_is_not_written() {
-    let mut wrong = model(vec![member(1, None)]);
+    let mut wrong = model(vec![member(1)]);
     wrong.thresholds = vec![0.5];
     let error = wrong.to_bytes().unwrap_err().to_string();
     assert_eq!(error, "the model: it needs 2 thresholds, each in 0 to 1");
-    let mut mapless = model(vec![member(1, None)]);
+    let mut mapless = model(vec![member(1)]);
     mapless.members[0].maps = None;
     let error = mapless.to_onnx(true).unwrap_err().to_string();
     assert!(error.contains("has no label maps"), "{error}");
 }
 
-/// Two networks that see colour pictures in different ways, one of them calibrated.
+/// Two networks that see colour images in different ways.
 fn in_colour() -> Model {
-    let with = |seed: u64, transforms: Value, channels: usize, calibration| {
+    let with = |seed: u64, transforms: Value, channels: usize| {
         let graph = network(channels);
         Member {
             weights: Weights::initial(&graph, seed),
             graph,
             transforms: serde_json::from_value(transforms).unwrap(),
-            ..member(seed, calibration)
+            ..member(seed)
         }
-    };
-    let calibration = Calibration {
-        scale: vec![3.0, 0.5],
-        bias: vec![-1.0, 0.25],
     };
     let first = json!([
         {"kind": "to_grey"},
@@ -430,31 +397,28 @@ fn in_colour() -> Model {
         {"kind": "bands", "edges": [0, 100, 200, 255]}
     ]);
     Model {
-        picture: PictureShape {
+        image: ImageShape {
             height: 15,
             width: 12,
             channels: 3,
         },
-        ..model(vec![
-            with(1, first, 1, Some(calibration)),
-            with(2, second, 4, None),
-        ])
+        ..model(vec![with(1, first, 1), with(2, second, 4)])
     }
 }
 
 /// What ONNX Runtime makes of `in_colour.onnx`.
 #[derive(serde::Deserialize)]
 struct Expected {
-    /// Pictures x 2.
+    /// Images x 2.
     probabilities: Vec<f64>,
-    /// Pictures x 2 x rows x columns.
+    /// Images x 2 x rows x columns.
     maps: Vec<f64>,
 }
 
 /// After a wanted change of what is written: run with `SOUP_WRITE_FIXTURES=1`, then
 /// `fixtures/make_onnx.py`, then again without the variable.
 #[test]
-fn onnx_runtime_agrees_on_transforms_calibration_mean_and_maps() {
+fn onnx_runtime_agrees_on_transforms_mean_and_maps() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let model = in_colour();
     let bytes = model.to_onnx(true).unwrap();
@@ -473,7 +437,7 @@ fn onnx_runtime_agrees_on_transforms_calibration_mean_and_maps() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
     model.write(&path).unwrap();
-    let got = predict(&path, model.picture).unwrap();
+    let got = predict(&path, model.image).unwrap();
     assert_eq!(got.len(), expected.probabilities.len());
     for (got, expected) in got.iter().zip(&expected.probabilities) {
         assert!(
@@ -492,17 +456,17 @@ fn onnx_runtime_agrees_on_transforms_calibration_mean_and_maps() {
         inference.load(member.weights.clone());
         let shape = member.map_shape().unwrap();
         let (cells, labels) = (shape.height * shape.width, shape.channels);
-        for (picture, maps) in maps.chunks_exact_mut(cells * labels).enumerate() {
-            let mut pixels = vec![0; model.picture.len()];
-            Pictures(model.picture)
-                .read(picture as u64, &mut pixels, &mut [])
+        for (image, maps) in maps.chunks_exact_mut(cells * labels).enumerate() {
+            let mut pixels = vec![0; model.image.len()];
+            Images(model.image)
+                .read(image as u64, &mut pixels, &mut [])
                 .unwrap();
             let mut draws = soup_random::Stream::new(0, soup_random::Purpose::Augment, 0, 0);
             let mut scratch = soup_data::transforms::Scratch::new();
             let input = inference.input_mut();
             member
                 .transforms
-                .apply(&pixels, model.picture, &mut draws, &mut scratch, input)
+                .apply(&pixels, model.image, &mut draws, &mut scratch, input)
                 .unwrap();
             inference.run();
             for (at, logit) in inference.output(1).iter().enumerate() {
@@ -519,12 +483,12 @@ fn onnx_runtime_agrees_on_transforms_calibration_mean_and_maps() {
     }
 }
 
-/// Bright pictures overflow this network, dark ones do not: those that have an answer get it, whatever stands beside them.
+/// Bright images overflow this network, dark ones do not: those that have an answer get it, whatever stands beside them.
 #[test]
 fn what_is_no_number_is_no_answer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
-    let mut member = member(1, None);
+    let mut member = member(1);
     let graph = member.graph.clone();
     for parameter in graph.parameters() {
         let value = match parameter.name() {
@@ -536,27 +500,24 @@ fn what_is_no_number_is_no_answer() {
     }
     let model = model(vec![member]);
     model.write(&path).unwrap();
-    let error = predict(&path, PICTURE).unwrap_err();
+    let error = predict(&path, IMAGE).unwrap_err();
     assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
     assert!(
         error
             .to_string()
-            .contains("of this test: what it says of picture 2 "),
+            .contains("of this test: what it says of image 2 "),
         "{error}"
     );
 
-    let (dark, bright) = (vec![0; PICTURE.len()], vec![255; PICTURE.len()]);
-    let pictures = [&dark, &bright, &dark, &dark, &bright];
-    let questions = pictures.map(|pixels| Question { pixels, maps: true });
+    let (dark, bright) = (vec![0; IMAGE.len()], vec![255; IMAGE.len()]);
+    let images = [&dark, &bright, &dark, &dark, &bright];
+    let questions = images.map(|pixels| Question { pixels, maps: true });
     let mut session =
-        Session::with_batch(&model, PICTURE, 2, &DeviceName::Auto.with_threads(2)).unwrap();
+        Session::with_batch(&model, IMAGE, 2, &DeviceName::Auto.with_threads(2)).unwrap();
     let mut answered = Vec::new();
     let mut note = |place, _| answered.push(place);
     let error = session.run_all(&model, &questions, &mut note).unwrap_err();
-    assert!(
-        matches!(error, Error::NoAnswer { picture: 2, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::NoAnswer { image: 2, .. }), "{error}");
     assert_eq!(answered, [0, 2, 3]);
     assert!(session.run(&model, &bright).is_err());
     assert!(session.run(&model, &dark).is_ok());

@@ -1,7 +1,7 @@
 //! Counter-based random numbers.
 //!
 //! Every draw that alphabet-soup makes (an initial weight, a shuffle, an augmentation, a dropped
-//! path, a composed picture, a noise pixel) is a function of `(seed, purpose, step, index)`. There
+//! path, a composed image, a noise pixel) is a function of `(seed, purpose, step, index)`. There
 //! is no generator state to keep in a checkpoint and nothing that depends on who drew first, so
 //! resuming a run and cutting work among threads cannot change a result.
 //!
@@ -19,13 +19,13 @@ pub enum Purpose {
     Split = 1,
     /// Initial weights.
     Init = 2,
-    /// The order of the pictures in an epoch.
+    /// The order of the images in an epoch.
     Shuffle = 3,
-    /// Augmentation of a picture.
+    /// Augmentation of an image.
     Augment = 4,
-    /// Layout of a composed picture.
+    /// Layout of a composed image.
     Compose = 5,
-    /// Noise pixels of a composed picture.
+    /// Noise pixels of a composed image.
     Noise = 6,
     /// Shape of a glyph drawn from strokes.
     Glyph = 7,
@@ -35,7 +35,7 @@ pub enum Purpose {
     Bootstrap = 9,
     /// Candidates of a sweep.
     Sweep = 10,
-    /// Which pictures of a batch are mixed, and how.
+    /// Which images of a batch are mixed, and how.
     Mix = 11,
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_decide::metrics::{Evaluation, Intervals, RowMetric};
 use soup_devices::DeviceName;
 use soup_model::{ErrorKind, Predictor, Question, Session};
@@ -18,16 +18,16 @@ use soup_train::{
 
 use crate::{
     Run,
-    pictures::{Seen, Shown, Wrong},
+    images::{Seen, Shown, Wrong},
     run::{held_out, table},
 };
 
 /// How much of a run is looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Most wrong pictures that are shown with their maps.
+    /// Most wrong images that are shown with their maps.
     pub wrong: usize,
-    /// Pictures that are shown of the data.
+    /// Images that are shown of the data.
     pub samples: usize,
 }
 
@@ -40,10 +40,10 @@ impl Default for Wanted {
     }
 }
 
-/// The predictions of the pictures that a run held out beside the truth, and what follows from them.
+/// The predictions of the images that a run held out beside the truth, and what follows from them.
 #[derive(Debug)]
 pub struct Judged {
-    /// Predictions, labels and folds of all pictures.
+    /// Predictions, labels and folds of all images.
     pub found: OutOfFold,
     /// Rows of `found` that have a prediction.
     pub rows: Vec<usize>,
@@ -57,20 +57,20 @@ pub struct Judged {
     pub evaluation: Evaluation,
     /// Their 95 % intervals.
     pub intervals: Intervals,
-    /// Size of the pictures, where they are there.
-    pub picture: Option<PictureShape>,
-    /// Why the pictures could not be looked at, where they could not; the run's own files tell the rest.
+    /// Size of the images, where they are there.
+    pub image: Option<ImageShape>,
+    /// Why the images could not be looked at, where they could not; the run's own files tell the rest.
     pub not_seen: Option<String>,
     /// Trainable parameters and multiply-adds of a network.
     pub network: Option<(usize, u64)>,
-    /// The most wrong pictures.
+    /// The most wrong images.
     pub wrong: Vec<Wrong>,
-    /// Some pictures of the data.
+    /// Some images of the data.
     pub samples: Vec<Seen>,
 }
 
 impl Judged {
-    /// Judges a run, and looks at its pictures once more.
+    /// Judges a run, and looks at its images once more.
     ///
     /// # Errors
     /// As [`OutOfFold::read`] and [`OwnedData::held_out`]; [`Error::Format`] for predictions that are none.
@@ -84,7 +84,7 @@ impl Judged {
             answers: probabilities.iter().map(|p| *p > 0.5).collect(),
             evaluation,
             intervals,
-            picture: None,
+            image: None,
             not_seen: None,
             network: None,
             wrong: Vec::new(),
@@ -128,7 +128,7 @@ impl Judged {
         1.0 - positives / self.targets.len() as f64
     }
 
-    /// The share of right cells of each picture that was held out.
+    /// The share of right cells of each image that was held out.
     ///
     /// # Errors
     /// [`Error::Format`] for predictions that are none.
@@ -136,7 +136,7 @@ impl Judged {
         Ok(table(&self.found, &self.probabilities, &self.targets)?.row_values(RowMetric::Accuracy))
     }
 
-    /// Reads the pictures that are shown.
+    /// Reads the images that are shown.
     fn look(
         &mut self,
         run: &Path,
@@ -148,16 +148,16 @@ impl Judged {
     ) -> Result<(), Error> {
         let data = owned.borrow();
         let examples = data.validation()?;
-        let picture = examples.shape();
-        self.picture = Some(picture);
-        let seen = config.transforms.evaluation().output_shape(picture);
+        let image = examples.shape();
+        self.image = Some(image);
+        let seen = config.transforms.evaluation().output_shape(image);
         self.network = seen.ok().and_then(|shape| {
             let graph = config.model.build(shape, self.labels().len()).ok()?;
             Some((graph.trainable_len(), graph.multiply_adds()))
         });
 
         let load = |row: usize| -> Result<Vec<u8>, Error> {
-            let mut pixels = vec![0; picture.len()];
+            let mut pixels = vec![0; image.len()];
             let mut labels = vec![0.0; self.found.label_names.len()];
             examples.read(row as u64, &mut pixels, &mut labels)?;
             Ok(pixels)
@@ -165,7 +165,7 @@ impl Judged {
         let all = self.found.ids.len();
         let samples: Vec<Seen> = (0..wanted.samples.min(all))
             .map(|place| place * all / wanted.samples.min(all))
-            .map(|row| Ok(self.seen(row, &load(row)?, picture)))
+            .map(|row| Ok(self.seen(row, &load(row)?, image)))
             .collect::<Result<_, Error>>()?;
 
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
@@ -174,39 +174,39 @@ impl Judged {
         let mut wrong: Vec<(usize, Wrong, Vec<u8>)> = Vec::new();
         for place in order {
             let pixels = load(self.rows[place])?;
-            let of = self.wrong(place, losses[place], &pixels, picture);
+            let of = self.wrong(place, losses[place], &pixels, image);
             wrong.push((place, of, pixels));
         }
-        self.add_heats(run, &mut wrong, picture, stop)?;
+        self.add_heats(run, &mut wrong, image, stop)?;
         self.wrong = wrong.into_iter().map(|of| of.1).collect();
         self.samples = samples;
         Ok(())
     }
 
-    fn seen(&self, row: usize, pixels: &[u8], picture: PictureShape) -> Seen {
+    fn seen(&self, row: usize, pixels: &[u8], image: ImageShape) -> Seen {
         let labels = self.labels().len();
         let targets = &self.found.targets[row * labels..][..labels];
         Seen {
             id: self.found.ids[row].clone(),
             fold: self.found.folds[row],
             labels: (0..labels).filter(|at| targets[*at] > 0.5).collect(),
-            picture: Shown::picture(pixels, picture),
+            image: Shown::image(pixels, image),
         }
     }
 
-    fn wrong(&self, place: usize, loss: f64, pixels: &[u8], picture: PictureShape) -> Wrong {
+    fn wrong(&self, place: usize, loss: f64, pixels: &[u8], image: ImageShape) -> Wrong {
         let labels = self.labels().len();
         let probabilities = &self.probabilities[place * labels..][..labels];
-        let seen = self.seen(self.rows[place], pixels, picture);
+        let seen = self.seen(self.rows[place], pixels, image);
         Wrong::of(seen, loss, probabilities)
     }
 
-    /// Adds the maps of the worst answers, by the network of the fold that held the picture out.
+    /// Adds the maps of the worst answers, by the network of the fold that held the image out.
     fn add_heats(
         &self,
         path: &Path,
         wrong: &mut [(usize, Wrong, Vec<u8>)],
-        picture: PictureShape,
+        image: ImageShape,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         let mut folds: Vec<u32> = wrong.iter().map(|of| of.1.seen.fold).collect();
@@ -222,8 +222,8 @@ impl Judged {
                 continue;
             }
             let predictor = Predictor::open(&[path.to_owned()], Some(&[fold as usize]))?;
-            let model = predictor.model(Some(picture))?;
-            let mut session = Session::new(&model, picture, &device)?;
+            let model = predictor.model(Some(image))?;
+            let mut session = Session::new(&model, image, &device)?;
             if session.map_size().is_none() {
                 return Ok(());
             }

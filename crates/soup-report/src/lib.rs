@@ -6,11 +6,11 @@
 //! [`live`] the pieces of one that changes while a run trains, and [`track`] writes for others.
 
 pub mod facts;
+pub mod images;
 pub mod judged;
 pub mod list;
 pub mod live;
 pub mod pages;
-pub mod pictures;
 pub mod plots;
 pub mod run;
 pub mod track;

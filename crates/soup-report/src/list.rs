@@ -25,13 +25,14 @@ pub struct Listed {
     pub path: PathBuf,
     /// The network.
     pub model: String,
-    /// Share of right cells: out of fold or, where the pictures are not there, the mean of the folds at
+    /// Share of right cells: out of fold or, where the images are not there, the mean of the folds at
     /// their best epochs. None without an epoch.
     pub accuracy: Option<f64>,
-    /// Its 95 % interval; none where it is not of single pictures.
+    /// Its 95 % interval; none where it is not of single images.
     pub interval: Option<Interval>,
-    /// Pictures that were judged; 0 without an interval.
-    pub pictures: usize,
+    /// Images that were judged; 0 without an interval.
+    #[serde(rename = "pictures")]
+    pub images: usize,
     /// Epochs of the fold that got furthest.
     pub epochs: usize,
     /// Folds that are trained to their end, and all of them.
@@ -91,7 +92,7 @@ fn one(
         model: run.config.model.name.clone(),
         accuracy: run.best_accuracy(),
         interval: None,
-        pictures: 0,
+        images: 0,
         epochs: run
             .epochs
             .iter()
@@ -107,7 +108,7 @@ fn one(
         Ok(score) => {
             listed.accuracy = Some(score.accuracy);
             listed.interval = Some(score.interval);
-            listed.pictures = score.pictures;
+            listed.images = score.images;
         }
         Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
         Err(error) => listed.problem = Some(error.to_string()),

@@ -18,7 +18,7 @@ use soup_train::{
     trainer::{Divergence, OutOfFold},
 };
 
-/// What a run says of itself, without its pictures.
+/// What a run says of itself, without its images.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Its folder.
@@ -29,7 +29,7 @@ pub struct Run {
     pub config: Config,
     /// Its epochs, fold after fold.
     pub epochs: Vec<EpochRecord>,
-    /// Folds that its pictures are cut into.
+    /// Folds that its images are cut into.
     pub folds: usize,
     /// Folds that are trained to their end.
     pub trained: Vec<usize>,
@@ -48,8 +48,8 @@ pub struct Score {
     pub accuracy: f64,
     /// Its 95 % interval.
     pub interval: Interval,
-    /// Pictures that it is the mean of.
-    pub pictures: usize,
+    /// Images that it is the mean of.
+    pub images: usize,
 }
 
 impl Run {
@@ -135,15 +135,15 @@ impl Run {
         self.epochs.iter().map(|record| record.seconds).sum()
     }
 
-    /// The mean of the folds' best accuracies on the pictures that they held out: what is known
-    /// without the pictures.
+    /// The mean of the folds' best accuracies on the images that they held out: what is known
+    /// without the images.
     pub fn best_accuracy(&self) -> Option<f64> {
         let best = self.best();
         let sum: f64 = best.iter().map(|record| record.valid_accuracy).sum();
         (!best.is_empty()).then(|| sum / best.len() as f64)
     }
 
-    /// The score of all pictures that were held out.
+    /// The score of all images that were held out.
     ///
     /// # Errors
     /// As [`OutOfFold::read`].
@@ -155,7 +155,7 @@ impl Run {
         Ok(Score {
             accuracy: table.evaluate().accuracy,
             interval: Interval::of_shares(&values),
-            pictures: values.len(),
+            images: values.len(),
         })
     }
 }

@@ -32,17 +32,17 @@ pub struct Words {
     /// Setting, value, default.
     pub setting_columns: [&'static str; 3],
     pub all_settings: &'static str,
-    // Pictures.
+    // Images.
     pub there: &'static str,
     pub missed: &'static str,
     pub told: &'static str,
     pub found: &'static str,
-    pub the_picture: &'static str,
+    pub the_image: &'static str,
     pub peak: &'static str,
-    /// Fold and loss of a picture.
+    /// Fold and loss of an image.
     pub fold_and_loss: fn(u32, f64) -> String,
-    /// A picture by its id and labels.
-    pub picture_with: fn(&str, &str) -> String,
+    /// An image by its id and labels.
+    pub image_with: fn(&str, &str) -> String,
     /// Where the network saw a label.
     pub saw: fn(&str) -> String,
     // Duration: hours and minutes, minutes and seconds, seconds.
@@ -58,7 +58,7 @@ pub struct Words {
 #[derive(Debug)]
 pub struct LiveWords {
     pub run: &'static str,
-    pub pictures: &'static str,
+    pub images: &'static str,
     pub curves: &'static str,
     pub folds: &'static str,
     pub settings: &'static str,
@@ -105,7 +105,7 @@ pub struct LiveWords {
     /// Fold, epochs, best epoch, accuracy, loss, mAP, epoch at hand.
     pub fold_columns: [&'static str; 7],
     pub fold_note: &'static str,
-    /// Which weights the pictures were shown to: fold and epoch.
+    /// Which weights the images were shown to: fold and epoch.
     pub seen_by: fn(usize, usize) -> String,
     pub maps_note: &'static str,
     pub no_maps: &'static str,
@@ -119,9 +119,9 @@ pub static ENGLISH: Words = Words {
     boxes_note: "Training counts what boxes teach the maps too, so its loss lies higher.",
     accuracy_by_epoch: "Accuracy by epoch",
     accuracy_axis: "accuracy, share of right cells",
-    training_note: "Training pictures are counted as they are learned from, augmented and with dropout.",
+    training_note: "Training images are counted as they are learned from, augmented and with dropout.",
     precision_by_epoch: "Mean average precision by epoch",
-    precision_axis: "mAP of held-out pictures",
+    precision_axis: "mAP of held-out images",
     rate_by_epoch: "Learning rate by epoch",
     rate_axis: "learning rate at the end of the epoch",
     epoch: "epoch",
@@ -136,25 +136,25 @@ pub static ENGLISH: Words = Words {
     missed: "missed",
     told: "told and not there",
     found: "found",
-    the_picture: "the picture",
+    the_image: "the image",
     peak: "peak",
     fold_and_loss: |fold, loss| format!("fold {fold}, loss {loss:.3}"),
-    picture_with: |id, labels| format!("picture {id} with {labels}"),
+    image_with: |id, labels| format!("image {id} with {labels}"),
     saw: |label| format!("where the network saw {label}"),
     hours: |hours, minutes| format!("{hours} h {minutes} min"),
     minutes: |minutes, seconds| format!("{minutes} min {seconds} s"),
     seconds: |seconds| format!("{seconds} s"),
     live: LiveWords {
         run: "Run",
-        pictures: "Pictures",
+        images: "Images",
         curves: "Training",
         folds: "Folds",
         settings: "Settings",
         log: "The last lines of the log",
         other: ["한국어", "ko"],
-        look: "Look at pictures",
-        look_on: "Look at other pictures",
-        look_note: "Shows held-out pictures to the newest best weights, with one thread.",
+        look: "Look at images",
+        look_on: "Look at other images",
+        look_note: "Shows held-out images to the newest best weights, with one thread.",
         looking: "Looking…",
         no_weights: "There are no weights yet; the first come with the first epoch.",
         pause: "Pause",
@@ -185,7 +185,7 @@ pub static ENGLISH: Words = Words {
         time: "time",
         left: |time| format!("about {time} left in the folds that were begun"),
         speed: "speed",
-        speed_unit: "pictures/s in training",
+        speed_unit: "images/s in training",
         memory: "memory",
         memory_note: "peak of the process",
         loss: "loss",
@@ -198,9 +198,9 @@ pub static ENGLISH: Words = Words {
             "#mAP",
             "at the last checkpoint",
         ],
-        fold_note: "Accuracy, loss and mAP of the held-out pictures at the best epoch.",
+        fold_note: "Accuracy, loss and mAP of the held-out images at the best epoch.",
         seen_by: |fold, epoch| {
-            format!("Held-out pictures of fold {fold}, by the weights of epoch {epoch}.")
+            format!("Held-out images of fold {fold}, by the weights of epoch {epoch}.")
         },
         maps_note: "The red maps show where the network saw a label, each from its own lowest value to its \
             highest: its worst answers, or the labels that it was surest of.",
@@ -233,17 +233,17 @@ pub static KOREAN: Words = Words {
     missed: "놓침",
     told: "없는데 있다고 함",
     found: "찾음",
-    the_picture: "사진",
+    the_image: "사진",
     peak: "최댓값",
     fold_and_loss: |fold, loss| format!("폴드 {fold}, 손실 {loss:.3}"),
-    picture_with: |id, labels| format!("사진 {id}, 라벨 {labels}"),
+    image_with: |id, labels| format!("사진 {id}, 라벨 {labels}"),
     saw: |label| format!("모델이 {label}을(를) 본 위치"),
     hours: |hours, minutes| format!("{hours}시간 {minutes}분"),
     minutes: |minutes, seconds| format!("{minutes}분 {seconds}초"),
     seconds: |seconds| format!("{seconds}초"),
     live: LiveWords {
         run: "학습 실행",
-        pictures: "사진",
+        images: "사진",
         curves: "학습 곡선",
         folds: "폴드",
         settings: "설정",

@@ -103,7 +103,7 @@ impl Intake {
 
     fn too_large(&self) -> Refusal {
         Refusal::too_large(format!(
-            "a body may have {} bytes; send fewer or smaller pictures at once",
+            "a body may have {} bytes; send fewer or smaller images at once",
             self.limits.body
         ))
     }

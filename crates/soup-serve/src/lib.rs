@@ -1,9 +1,9 @@
-//! Models over HTTP: the [Open Inference Protocol] version 2, a plain `POST /predict` for pictures,
+//! Models over HTTP: the [Open Inference Protocol] version 2, a plain `POST /predict` for images,
 //! a page for people, and what operators want (health, metrics, a graceful stop).
 //!
 //! Requests meet the engine at a queue with an end. The thread behind it takes what waits, decodes
-//! the pictures side by side and runs them together; nothing is calculated on the threads that talk to
-//! clients. What a model says of a picture is what `soup predict` says, whatever else is running.
+//! the images side by side and runs them together; nothing is calculated on the threads that talk to
+//! clients. What a model says of an image is what `soup predict` says, whatever else is running.
 //!
 //! [Open Inference Protocol]: https://github.com/kserve/open-inference-protocol
 
@@ -11,10 +11,10 @@ mod body;
 pub mod connections;
 mod engine;
 mod error;
+mod images;
 mod metrics;
 mod models;
 mod options;
-mod pictures;
 mod refusal;
 mod routes;
 mod shared;
@@ -176,7 +176,7 @@ fn check(options: &Options) -> Result<(), ServeError> {
         ("batch", options.batch),
         ("queue", options.queue),
         ("body", limits.body),
-        ("pictures", limits.pictures),
+        ("pictures", limits.images),
         ("pixels", limits.pixels),
         ("connections", limits.connections),
         ("answers", limits.answers),
@@ -184,11 +184,11 @@ fn check(options: &Options) -> Result<(), ServeError> {
     if let Some((name, _)) = least.iter().find(|(_, value)| *value == 0) {
         return wrong(format!("the limit `{name}` must be at least 1"));
     }
-    if limits.pictures > options.queue {
+    if limits.images > options.queue {
         return wrong(format!(
-            "a request of {} pictures never fits into a queue of {}; allow fewer pictures in a request or \
+            "a request of {} images never fits into a queue of {}; allow fewer images in a request or \
              more in the queue",
-            limits.pictures, options.queue
+            limits.images, options.queue
         ));
     }
     if limits.bodies < limits.body {

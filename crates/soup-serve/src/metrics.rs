@@ -13,8 +13,8 @@ use crate::connections::Closed;
 const SECONDS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// Upper ends of the buckets of batches, in pictures.
-const PICTURES: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+/// Upper ends of the buckets of batches, in images.
+const IMAGES: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
 /// Counters of a server.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ struct Counts {
     /// By route.
     seconds: BTreeMap<String, Histogram<11>>,
     /// By model.
-    pictures: BTreeMap<String, u64>,
+    images: BTreeMap<String, u64>,
     batches: Histogram<7>,
     busy: f64,
 }
@@ -80,14 +80,14 @@ impl<const N: usize> Histogram<N> {
 pub struct Totals {
     /// Requests that were answered, refusals among them.
     pub requests: u64,
-    /// Pictures that the engine took.
-    pub pictures: u64,
+    /// Images that the engine took.
+    pub images: u64,
 }
 
 /// What is measured at the moment of asking.
 #[derive(Clone, Debug)]
 pub struct Gauges {
-    /// Pictures that wait.
+    /// Images that wait.
     pub waiting: usize,
     /// Requests that are being answered.
     pub running: usize,
@@ -109,11 +109,11 @@ impl Metrics {
         seconds.note(time.as_secs_f64(), &SECONDS);
     }
 
-    /// The engine took this many pictures for a model.
-    pub fn note_batch(&self, model: &str, pictures: usize) {
+    /// The engine took this many images for a model.
+    pub fn note_batch(&self, model: &str, images: usize) {
         let mut counts = self.counts();
-        *counts.pictures.entry(model.to_owned()).or_default() += pictures as u64;
-        counts.batches.note(pictures as f64, &PICTURES);
+        *counts.images.entry(model.to_owned()).or_default() += images as u64;
+        counts.batches.note(images as f64, &IMAGES);
     }
 
     /// The engine worked for this long.
@@ -121,12 +121,12 @@ impl Metrics {
         self.counts().busy += time.as_secs_f64();
     }
 
-    /// Requests and pictures so far.
+    /// Requests and images so far.
     pub fn totals(&self) -> Totals {
         let counts = self.counts();
         Totals {
             requests: counts.requests.values().sum(),
-            pictures: counts.pictures.values().sum(),
+            images: counts.images.values().sum(),
         }
     }
 
@@ -153,14 +153,14 @@ impl Metrics {
             }
         });
         let name = "soup_pictures_total";
-        family(name, "counter", "Pictures that the engine took.", &|text| {
-            for (model, count) in &counts.pictures {
+        family(name, "counter", "Images that the engine took.", &|text| {
+            for (model, count) in &counts.images {
                 let _ = writeln!(text, "{name}{{model=\"{model}\"}} {count}");
             }
         });
         let name = "soup_batch_pictures";
-        family(name, "histogram", "Pictures taken together.", &|text| {
-            counts.batches.write(text, name, "", &PICTURES);
+        family(name, "histogram", "Images taken together.", &|text| {
+            counts.batches.write(text, name, "", &IMAGES);
         });
         let name = "soup_engine_busy_seconds_total";
         family(name, "counter", "Time that the engine worked.", &|text| {
@@ -176,11 +176,7 @@ impl Metrics {
             }
         });
         let values = [
-            (
-                "soup_waiting_pictures",
-                "Pictures that wait.",
-                gauges.waiting,
-            ),
+            ("soup_waiting_pictures", "Images that wait.", gauges.waiting),
             (
                 "soup_running_requests",
                 "Requests being answered.",

@@ -8,12 +8,12 @@ use crate::token::Token;
 /// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Pictures that are run together at most.
+    /// Images that are run together at most.
     pub batch: usize,
     /// How long a batch that is not full waits for more while requests come thick and fast. A
     /// request that finds the engine idle never waits.
     pub window: Duration,
-    /// Pictures that may wait; the next request is told to come back later.
+    /// Images that may wait; the next request is told to come back later.
     pub queue: usize,
     /// Where the networks run.
     pub device: DeviceName,
@@ -32,9 +32,9 @@ pub struct Limits {
     pub body: usize,
     /// Bytes of all bodies in memory together.
     pub bodies: usize,
-    /// Pictures in a request.
-    pub pictures: usize,
-    /// Pixels (rows x columns) of a picture.
+    /// Images in a request.
+    pub images: usize,
+    /// Pixels (rows x columns) of an image.
     pub pixels: usize,
     /// Bytes of all answers together that wait for their clients to take them.
     pub answers: usize,
@@ -72,7 +72,7 @@ impl Default for Limits {
         Self {
             body: 16 << 20,
             bodies: 256 << 20,
-            pictures: 32,
+            images: 32,
             pixels: 1 << 22,
             answers: 256 << 20,
             connections: 1024,

@@ -18,7 +18,7 @@ pub struct Shared {
     pub options: Options,
     /// The models.
     pub models: Models,
-    /// Pictures on their way to the engine.
+    /// Images on their way to the engine.
     pub queue: Arc<Queue>,
     /// What is counted.
     pub metrics: Arc<Metrics>,

@@ -58,12 +58,13 @@ pub struct TrialRecord {
     pub epochs: usize,
     /// Seconds of training since the run began, in all folds.
     pub seconds: f64,
-    /// Training pictures a second.
+    /// Training images a second.
     pub images_per_second: f64,
     /// Who trained it.
     pub worker: String,
-    /// The score of each held-out picture; empty where these differ from seed to seed.
-    pub pictures: Vec<f32>,
+    /// The score of each held-out image; empty where these differ from seed to seed.
+    #[serde(rename = "pictures")]
+    pub images: Vec<f32>,
 }
 
 impl SweepDirectory {
@@ -209,7 +210,7 @@ impl TrialRecord {
     pub(super) fn by(&self, metric: Metric) -> Self {
         Self {
             score: self.scores.get(&metric).copied(),
-            pictures: Vec::new(),
+            images: Vec::new(),
             ..self.clone()
         }
     }
@@ -220,7 +221,7 @@ pub(super) fn results(records: &BTreeMap<Trial, TrialRecord>) -> Results {
     let observation = |record: &TrialRecord| {
         Some(Observation {
             score: record.score?,
-            pictures: record.pictures.clone(),
+            images: record.images.clone(),
         })
     };
     let of = |(trial, record): (&Trial, &TrialRecord)| (*trial, observation(record));

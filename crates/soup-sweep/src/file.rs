@@ -56,7 +56,7 @@ fn first_fold() -> Vec<usize> {
     vec![0]
 }
 
-/// A score of the held-out pictures.
+/// A score of the held-out images.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -65,11 +65,11 @@ pub enum Metric {
     /// Share of right cells.
     #[default]
     Accuracy,
-    /// Share of pictures with every cell right.
+    /// Share of images with every cell right.
     ExactMatch,
     /// Binary cross-entropy; smaller is better, so its scores are below 0.
     Loss,
-    /// Mean over the labels of the average precision. It asks how well pictures are sorted, not where yes begins, so it
+    /// Mean over the labels of the average precision. It asks how well images are sorted, not where yes begins, so it
     /// compares losses and heads whose probabilities mean different things.
     #[serde(rename = "mAP")]
     MeanAveragePrecision,
@@ -114,9 +114,9 @@ impl Metric {
         }
     }
 
-    /// The score of single pictures, and the factor that makes larger ones better; none where the score is no mean over
-    /// pictures.
-    pub(super) fn of_pictures(self) -> Option<(RowMetric, f64)> {
+    /// The score of single images, and the factor that makes larger ones better; none where the score is no mean over
+    /// images.
+    pub(super) fn of_images(self) -> Option<(RowMetric, f64)> {
         match self {
             Self::Accuracy => Some((RowMetric::Accuracy, 1.0)),
             Self::ExactMatch => Some((RowMetric::ExactMatch, 1.0)),
@@ -201,7 +201,7 @@ impl SweepFile {
             return Err(ConfigError::Value {
                 path: "data.path".to_owned(),
                 problem: if path.is_empty() {
-                    "there are no pictures to learn from: name a pack, or compose all with \
+                    "there are no images to learn from: name a pack, or compose all with \
                      data.compose_share=1"
                         .to_owned()
                 } else {

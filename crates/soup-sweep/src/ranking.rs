@@ -68,7 +68,7 @@ pub struct Ranked {
     pub share: f64,
     /// Seconds of all its trainings.
     pub seconds: f64,
-    /// Training pictures a second.
+    /// Training images a second.
     pub images_per_second: f64,
     /// Whether no candidate trained as far is both better and faster (Pareto).
     pub on_front: bool,
@@ -118,7 +118,7 @@ impl Ranking {
         Ok((Self::new(&file, &records), file))
     }
 
-    /// The ranking of the trials that are finished, by another metric than the one that the sweep goes by. Pictures are
+    /// The ranking of the trials that are finished, by another metric than the one that the sweep goes by. Images are
     /// not paired.
     ///
     /// # Errors
@@ -378,7 +378,7 @@ fn effects(race: &Race, replay: &Replay, records: &BTreeMap<Trial, TrialRecord>)
                 candidate: record.trial.candidate,
                 seed: record.trial.seed,
                 score: record.score?,
-                pictures: &[],
+                images: &[],
             })
         })
         .collect();

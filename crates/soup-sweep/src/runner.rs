@@ -196,7 +196,7 @@ impl Work<'_> {
             seconds: 0.0,
             images_per_second: 0.0,
             worker: self.worker.to_owned(),
-            pictures: Vec::new(),
+            images: Vec::new(),
         };
         let mut looks: Vec<EpochRecord> = Vec::new();
         let mut summary = None;
@@ -312,9 +312,8 @@ impl Work<'_> {
         if let Some(summary) = summary {
             record.scores = scores(|metric| metric.of_evaluation(&summary.out_of_fold));
         }
-        // Each seed composes other pictures; those of a pack are the same for all.
-        let Some((metric, factor)) = self.file.metric.of_pictures().filter(|_| !only_composed)
-        else {
+        // Each seed composes other images; those of a pack are the same for all.
+        let Some((metric, factor)) = self.file.metric.of_images().filter(|_| !only_composed) else {
             return Ok(());
         };
         let held_out = OutOfFold::read(run, self.options.stop)?;
@@ -331,7 +330,7 @@ impl Work<'_> {
         let table = Table::new(&probabilities, &targets, &held_out.label_names, &[0.5])
             .map_err(|error| Error::format(&held_out.path, error.to_string()))?;
         let values = table.row_values(metric).into_iter();
-        record.pictures = values.map(|value| (factor * value) as f32).collect();
+        record.images = values.map(|value| (factor * value) as f32).collect();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! the seeds have in common drops out of differences, and what is left over in candidates with several
 //! seeds shows how large the noise is. The errors of the candidates' means are then drawn anew many
 //! times: by a parametric bootstrap of the noise (Efron and Tibshirani, "An introduction to the
-//! bootstrap", 1993, section 6.5) and, where all candidates were judged by the same pictures, a paired
+//! bootstrap", 1993, section 6.5) and, where all candidates were judged by the same images, a paired
 //! bootstrap over these.
 //!
 //! A candidate is ruled out where it lies further behind the best than the worst of as many equal
@@ -18,8 +18,8 @@ use soup_decide::metrics::Interval;
 
 /// Times that the errors are drawn anew.
 const SAMPLES: usize = 2000;
-/// More pictures than this are joined into as many groups.
-const PICTURE_GROUPS: usize = 400;
+/// More images than this are joined into as many groups.
+const IMAGE_GROUPS: usize = 400;
 /// Rounds in which the seeds and the candidates are fitted to each other.
 const FIT_ROUNDS: usize = 60;
 /// Less movement of a score than this counts as none.
@@ -36,8 +36,8 @@ pub struct Look<'a> {
     pub seed: usize,
     /// Its score; larger is better.
     pub score: f64,
-    /// The score of each held-out picture; empty where the pictures differ from seed to seed.
-    pub pictures: &'a [f32],
+    /// The score of each held-out image; empty where the images differ from seed to seed.
+    pub images: &'a [f32],
 }
 
 /// Scores taken apart into candidates, seeds and noise.
@@ -147,14 +147,14 @@ impl Evidence {
     pub fn new(looks: &[Look<'_>], candidates: usize, earlier: Option<&Fit>, seed: u64) -> Self {
         let fit = fit(looks, candidates);
         let noise = noise(&fit, earlier);
-        let pictures = picture_scores(looks, candidates);
+        let images = image_scores(looks, candidates);
         let mut evidence = Self {
             noise: noise.map(|(noise, _)| noise),
             errors: Vec::new(),
             scales: Vec::new(),
             fit,
         };
-        let Some((deviation, freedom)) = noise.or(pictures.as_ref().map(|_| (0.0, 0))) else {
+        let Some((deviation, freedom)) = noise.or(images.as_ref().map(|_| (0.0, 0))) else {
             return evidence;
         };
         let seeds = looks.iter().map(|look| look.seed + 1).max().unwrap_or(0);
@@ -170,13 +170,13 @@ impl Evidence {
             let squares: f64 = (0..freedom)
                 .map(|_| f64::from(stream.normal()).powi(2))
                 .sum();
-            if let Some(pictures) = &pictures {
-                let groups = pictures[0].len() as u32;
+            if let Some(images) = &images {
+                let groups = images[0].len() as u32;
                 let drawn: Vec<usize> =
                     (0..groups).map(|_| stream.below(groups) as usize).collect();
-                for (error, pictures) in errors.iter_mut().zip(pictures) {
+                for (error, images) in errors.iter_mut().zip(images) {
                     *error +=
-                        drawn.iter().map(|group| pictures[*group]).sum::<f64>() / f64::from(groups);
+                        drawn.iter().map(|group| images[*group]).sum::<f64>() / f64::from(groups);
                 }
             }
             evidence.errors.push(errors);
@@ -289,18 +289,18 @@ fn best(scores: &[f64], among: &[usize]) -> usize {
     )
 }
 
-/// How far each group of pictures is from each candidate's mean, where all were judged by the same
-/// pictures.
-fn picture_scores(looks: &[Look<'_>], candidates: usize) -> Option<Vec<Vec<f64>>> {
-    let pictures = looks.first()?.pictures.len();
-    if pictures == 0 || looks.iter().any(|look| look.pictures.len() != pictures) {
+/// How far each group of images is from each candidate's mean, where all were judged by the same
+/// images.
+fn image_scores(looks: &[Look<'_>], candidates: usize) -> Option<Vec<Vec<f64>>> {
+    let images = looks.first()?.images.len();
+    if images == 0 || looks.iter().any(|look| look.images.len() != images) {
         return None;
     }
-    let groups = pictures.min(PICTURE_GROUPS);
+    let groups = images.min(IMAGE_GROUPS);
     let mut sums = vec![vec![0.0; groups]; candidates];
     let mut counts = vec![vec![0.0; groups]; candidates];
     for look in looks {
-        for (index, score) in look.pictures.iter().enumerate() {
+        for (index, score) in look.images.iter().enumerate() {
             sums[look.candidate][index % groups] += f64::from(*score);
             counts[look.candidate][index % groups] += 1.0;
         }
@@ -324,7 +324,7 @@ mod tests {
             candidate,
             seed,
             score,
-            pictures: &[],
+            images: &[],
         }
     }
 
@@ -375,24 +375,24 @@ mod tests {
     }
 
     #[test]
-    fn pictures_in_common_are_evidence_too() {
-        // The second misses one more cell of every fourth picture; the third of one alone.
-        let picture = |candidate: usize, at: usize| match (candidate, at % 4, at) {
+    fn images_in_common_are_evidence_too() {
+        // The second misses one more cell of every fourth image; the third of one alone.
+        let image = |candidate: usize, at: usize| match (candidate, at % 4, at) {
             (1, 0, _) | (2, _, 3) => 0.8,
             _ if at.is_multiple_of(3) => 0.85,
             _ => 0.9,
         };
-        let pictures: Vec<Vec<f32>> = (0..3)
-            .map(|c| (0..200).map(|at| picture(c, at)).collect())
+        let images: Vec<Vec<f32>> = (0..3)
+            .map(|c| (0..200).map(|at| image(c, at)).collect())
             .collect();
-        let looks: Vec<_> = pictures
+        let looks: Vec<_> = images
             .iter()
             .enumerate()
-            .map(|(candidate, pictures)| Look {
+            .map(|(candidate, images)| Look {
                 candidate,
                 seed: 0,
-                score: pictures.iter().map(|score| f64::from(*score)).sum::<f64>() / 200.0,
-                pictures,
+                score: images.iter().map(|score| f64::from(*score)).sum::<f64>() / 200.0,
+                images,
             })
             .collect();
         assert_eq!(
@@ -427,30 +427,30 @@ mod tests {
         );
     }
 
-    /// Two equal candidates on the same pictures, of which few tell them apart, as with rare labels: each is
+    /// Two equal candidates on the same images, of which few tell them apart, as with rare labels: each is
     /// ruled out in 2.5 of 100 sweeps at most.
     #[test]
-    fn equal_candidates_are_hardly_ever_told_apart_by_few_pictures() {
+    fn equal_candidates_are_hardly_ever_told_apart_by_few_images() {
         for apart in [0.01, 0.03, 0.1] {
             let sweeps = 300;
             let (mut better, mut out) = (0, 0);
             for sweep in 0..sweeps {
                 let mut draws = Stream::new(sweep, Purpose::Bootstrap, 2, 0);
-                let pictures: Vec<[f32; 2]> = (0..300)
+                let images: Vec<[f32; 2]> = (0..300)
                     .map(|_| match (draws.chance(apart), draws.chance(0.5)) {
                         (false, _) => [1.0; 2],
                         (true, first) => [f32::from(u8::from(first)), f32::from(u8::from(!first))],
                     })
                     .collect();
                 let of: Vec<Vec<f32>> = (0..2)
-                    .map(|candidate| pictures.iter().map(|of| of[candidate]).collect())
+                    .map(|candidate| images.iter().map(|of| of[candidate]).collect())
                     .collect();
                 let looks: Vec<_> = (of.iter().enumerate())
-                    .map(|(candidate, pictures)| Look {
+                    .map(|(candidate, images)| Look {
                         candidate,
                         seed: 0,
-                        score: pictures.iter().map(|p| f64::from(*p)).sum::<f64>() / 300.0,
-                        pictures,
+                        score: images.iter().map(|p| f64::from(*p)).sum::<f64>() / 300.0,
+                        images,
                     })
                     .collect();
                 let evidence = Evidence::new(&looks, 2, None, sweep);

@@ -56,11 +56,11 @@ impl World {
             + (1.0_f64 / 3.0).sqrt() * draw(102, of_run * 10 + trial.rung as u64);
         let early = 1.5 - 0.5 * share;
         Observation {
-            // What a seed does to all candidates: pictures that are harder, an order that is luckier.
+            // What a seed does to all candidates: images that are harder, an order that is luckier.
             score: self.ends[trial.candidate] - below
                 + early * NOISE * noise
                 + 0.002 * draw(103, trial.seed as u64),
-            pictures: Vec::new(),
+            images: Vec::new(),
         }
     }
 

@@ -4,10 +4,10 @@
 //! peer_infer MODEL SIDE BATCH LABELS DIR THREADS PRECISION
 //! ```
 //!
-//! Loads `weights.safetensors` and `pictures.f32` (pictures, rows, columns, channels) from DIR, rewrites
+//! Loads `weights.safetensors` and `images.f32` (images, rows, columns, channels) from DIR, rewrites
 //! the network for inference (batch norms folded, RepVGG's branches merged), prints the logits of the
 //! batch; then, for each number that comes on standard input, it answers the batch that often and prints
-//! the seconds of each. A call goes from the pictures in an array to the logits in an array.
+//! the seconds of each. A call goes from the images in an array to the logits in an array.
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 mod peer;
@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let graph = peer::network(model, side, labels.parse()?)?;
     let weights = safetensors::load(&folder.join("weights.safetensors"), &graph)?;
     let (graph, weights) = rewrite::for_inference(&graph, &weights)?;
-    let pictures = peer::read(
-        &folder.join("pictures.f32"),
+    let images = peer::read(
+        &folder.join("images.f32"),
         batch * side * side * peer::CHANNELS,
     )?;
     let device = DeviceName::Auto.with_threads(threads.parse()?);
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut inference = device.engine.inference(&graph, batch, precision)?;
     inference.load(weights);
     let mut call = || {
-        inference.input_mut().copy_from_slice(&pictures);
+        inference.input_mut().copy_from_slice(&images);
         inference.run();
         inference.output(0).to_vec()
     };

@@ -4,7 +4,7 @@
 //! peer_step MODEL SIDE BATCH LABELS DIR THREADS PRECISION
 //! ```
 //!
-//! Loads `weights.safetensors`, `pictures.f32` (pictures, rows, columns, channels) and `labels.f32`
+//! Loads `weights.safetensors`, `images.f32` (images, rows, columns, channels) and `labels.f32`
 //! from DIR, takes three steps and prints the loss of each, with the first the logits and the seconds
 //! that planning took; then, for each number of steps that comes on standard input, it takes that many
 //! and prints the seconds of each. A step is what the trainer does: forward, loss, backward, batch-norm
@@ -63,8 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let graph = peer::network(model, side, labels)?;
     let weights = safetensors::load(&folder.join("weights.safetensors"), &graph)?;
     let targets = peer::read(&folder.join("labels.f32"), batch * labels)?;
-    let pictures = peer::read(
-        &folder.join("pictures.f32"),
+    let images = peer::read(
+        &folder.join("images.f32"),
         batch * side * side * peer::CHANNELS,
     )?;
 
@@ -84,8 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         gradients: vec![0.0; batch * labels],
     };
     let plan_seconds = start.elapsed().as_secs_f64();
-    trainer.session.input_mut().copy_from_slice(&pictures);
-    drop(pictures);
+    trainer.session.input_mut().copy_from_slice(&images);
+    drop(images);
 
     let loss = trainer.step();
     let logits = trainer.session.output(0);

@@ -3,7 +3,7 @@
 
 use std::{error::Error, sync::atomic::AtomicBool};
 
-use soup_data::{Annotation, PictureShape, Source};
+use soup_data::{Annotation, ImageShape, Source};
 use soup_random::{Purpose, Stream};
 use soup_train::{
     config::Config,
@@ -18,8 +18,8 @@ impl Source for Lines {
         160
     }
 
-    fn shape(&self) -> PictureShape {
-        PictureShape {
+    fn shape(&self) -> ImageShape {
+        ImageShape {
             height: 32,
             width: 32,
             channels: 1,

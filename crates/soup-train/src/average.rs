@@ -6,7 +6,7 @@ use soup_engine::setting::{InvalidSetting, require};
 /// Which average is taken: the section `[average]` of a configuration. `ema` forgets as timm's
 /// `ModelEmaV3`; `swa` (stochastic weight averaging, Izmailov et al., UAI 2018) is the plain mean of the
 /// weights at moments near the end, as PyTorch's `AveragedModel` with `use_buffers=True`: running statistics
-/// are averaged too, not taken anew over the pictures. Before its first moment it is a copy.
+/// are averaged too, not taken anew over the images. Before its first moment it is a copy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Average {

@@ -14,12 +14,12 @@ use crate::{
     trainer::OutOfFold,
 };
 
-/// Training accuracy this far above that of the held-out pictures is learning by heart.
+/// Training accuracy this far above that of the held-out images is learning by heart.
 const WIDEST_GAP: f64 = 0.05;
 /// Folds further apart than that many standard errors are not alike.
 const FURTHEST: f64 = 4.0;
 
-/// What a run's own files tell about it. `has_twins` says whether equal or similar pictures are
+/// What a run's own files tell about it. `has_twins` says whether equal or similar images are
 /// parted by its folds.
 ///
 /// # Errors
@@ -54,16 +54,16 @@ fn kind(kind: FoldKind, has_twins: bool) -> Finding {
         (FoldKind::Group, true) => Finding::bad(
             CHECK,
             Verdict::Problem,
-            "folds were cut by group, yet pictures that look alike are parted: the groups are not \
+            "folds were cut by group, yet images that look alike are parted: the groups are not \
              the sources"
                 .into(),
-            "cut folds by what the pictures share (soup doctor --groups) and train again",
+            "cut folds by what the images share (soup doctor --groups) and train again",
             [],
         ),
         (_, true) => Finding::bad(
             CHECK,
             Verdict::Problem,
-            "folds were cut picture by picture, yet pictures come in copies: the score out of fold \
+            "folds were cut image by image, yet images come in copies: the score out of fold \
              reads too high"
                 .into(),
             "cut folds by group (soup doctor --groups, soup folds --kind group) and train again",
@@ -72,11 +72,11 @@ fn kind(kind: FoldKind, has_twins: bool) -> Finding {
         (_, false) => Finding::bad(
             CHECK,
             Verdict::Warning,
-            "folds were cut picture by picture: the score out of fold holds only for new pictures \
+            "folds were cut image by image: the score out of fold holds only for new images \
              of the same sources"
                 .into(),
-            "where test pictures come from others (writers, patients, places, drawings), cut folds \
-             by them (soup folds --kind group); on the founding task picture folds read 5 to 7 \
+            "where test images come from others (writers, patients, places, drawings), cut folds \
+             by them (soup folds --kind group); on the founding task image folds read 5 to 7 \
              points too high",
             [],
         ),
@@ -86,18 +86,18 @@ fn kind(kind: FoldKind, has_twins: bool) -> Finding {
 fn trained(trained: usize, folds: usize) -> Finding {
     const CHECK: &str = "trained folds";
     if trained == folds {
-        return Finding::fine(CHECK, format!("all {folds}: every picture is judged"));
+        return Finding::fine(CHECK, format!("all {folds}: every image is judged"));
     }
     Finding::bad(
         CHECK,
         Verdict::Warning,
-        format!("{trained} of {folds}: only their held-out pictures are judged"),
+        format!("{trained} of {folds}: only their held-out images are judged"),
         "soup train with --fold all trains the others",
         [],
     )
 }
 
-/// How much better training pictures are known than held-out ones, at the best epochs.
+/// How much better training images are known than held-out ones, at the best epochs.
 fn gap(best: &[EpochRecord]) -> Finding {
     const CHECK: &str = "gap between training and validation";
     if best.is_empty() {
@@ -112,18 +112,18 @@ fn gap(best: &[EpochRecord]) -> Finding {
     if wide.is_empty() {
         return Finding::fine(
             CHECK,
-            format!("training accuracy less that of held-out pictures is {mean:+.3}"),
+            format!("training accuracy less that of held-out images is {mean:+.3}"),
         );
     }
     Finding::bad(
         CHECK,
         Verdict::Warning,
         format!(
-            "training accuracy is {mean:+.3} above that of held-out pictures, augmented as the \
-             training pictures are: it learns by heart"
+            "training accuracy is {mean:+.3} above that of held-out images, augmented as the \
+             training images are: it learns by heart"
         ),
-        "more augmentation, dropout or pictures; and expect the test to fall below the validation \
-         where it shares less with training than the held-out pictures do",
+        "more augmentation, dropout or images; and expect the test to fall below the validation \
+         where it shares less with training than the held-out images do",
         (wide.iter()).map(|record| {
             format!(
                 "fold {}, epoch {}: {:.3} in training, {:.3} held out",
@@ -133,7 +133,7 @@ fn gap(best: &[EpochRecord]) -> Finding {
     )
 }
 
-/// Whether the folds' pictures are equally hard, as pictures cut at random are.
+/// Whether the folds' images are equally hard, as images cut at random are.
 fn alike(found: Option<&OutOfFold>) -> Result<Finding, Error> {
     const CHECK: &str = "folds beside each other";
     let Some(found) = found else {
@@ -196,7 +196,7 @@ fn alike(found: Option<&OutOfFold>) -> Result<Finding, Error> {
             "{} of {folds} folds are off by more than chance allows",
             off.len()
         ),
-        "their pictures differ (groups, order), or one of the trainings went astray: see soup \
+        "their images differ (groups, order), or one of the trainings went astray: see soup \
          evaluate and the folds' log.txt; the interval of the score is too narrow then",
         off,
     ))

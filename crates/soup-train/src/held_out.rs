@@ -1,4 +1,4 @@
-//! Looking at the pictures that each fold of a run held out.
+//! Looking at the images that each fold of a run held out.
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
@@ -16,11 +16,11 @@ use crate::{
 pub struct HeldOut {
     /// Names of the labels.
     pub label_names: Vec<String>,
-    /// The fold that held out each picture.
+    /// The fold that held out each image.
     pub folds: Vec<u32>,
-    /// Pictures x labels, 0 or 1.
+    /// Images x labels, 0 or 1.
     pub targets: Vec<f32>,
-    /// What the folds' networks said of these pictures.
+    /// What the folds' networks said of these images.
     pub logits: ViewLogits,
     /// Rows of the run's data, and a name for each of them all.
     rows: Vec<u64>,
@@ -28,7 +28,7 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// ViewLogits at the pictures that the trained folds of a run held out, each by the network that
+    /// ViewLogits at the images that the trained folds of a run held out, each by the network that
     /// never saw it: all of them, or `limit` of each fold, evenly spread. `options.views` are the
     /// views; their merge does not matter here.
     ///
@@ -56,9 +56,9 @@ impl HeldOut {
             .filter(|fold| trained.contains(fold))
             .map(|fold| (fold, spread(&data.held_out_rows[fold], limit)))
             .collect();
-        let pictures: usize = folds.iter().map(|fold| fold.1.len()).sum();
+        let images: usize = folds.iter().map(|fold| fold.1.len()).sum();
         let views = options.views.views();
-        let total = (pictures * views.len()) as u64;
+        let total = (images * views.len()) as u64;
 
         let mut all = Self {
             label_names: data.label_names.to_vec(),

@@ -13,9 +13,9 @@ pub enum Event<'a> {
         fold: usize,
         /// Name of the network.
         model: &'a str,
-        /// Pictures of the fold that are trained on in an epoch.
+        /// Images of the fold that are trained on in an epoch.
         train_images: u64,
-        /// Pictures held out.
+        /// Images held out.
         valid_images: u64,
         /// Epochs that the fold will take.
         epochs: usize,
@@ -24,8 +24,8 @@ pub enum Event<'a> {
         /// Optimiser steps done by an earlier process.
         steps_done: u64,
     },
-    /// Where the pictures came from is nothing any more; the run goes on with those that it packed.
-    OwnPictures {
+    /// Where the images came from is nothing any more; the run goes on with those that it packed.
+    OwnImages {
         /// What the settings name.
         given: &'a str,
         /// The run's pack.
@@ -58,13 +58,13 @@ pub enum Event<'a> {
     },
     /// The optimiser made a step.
     Step(Step),
-    /// A part of the held-out pictures was looked at.
+    /// A part of the held-out images was looked at.
     Evaluating {
         /// Fold, counted from 0.
         fold: usize,
-        /// Pictures done.
+        /// Images done.
         done: u64,
-        /// Pictures in all.
+        /// Images in all.
         images: u64,
     },
     /// An epoch is over.
@@ -88,9 +88,9 @@ pub enum Event<'a> {
         fold: usize,
         /// The best epoch, counted from 1.
         best_epoch: usize,
-        /// Its loss on the held-out pictures.
+        /// Its loss on the held-out images.
         best_loss: f64,
-        /// Its accuracy on the held-out pictures.
+        /// Its accuracy on the held-out images.
         best_accuracy: f64,
     },
 }
@@ -106,7 +106,7 @@ pub struct Step {
     pub step: u64,
     /// Optimiser steps of the epoch.
     pub steps: u64,
-    /// Loss of the step's pictures.
+    /// Loss of the step's images.
     pub loss: f64,
     /// Mean loss of the epoch so far.
     pub mean_loss: f64,
@@ -114,7 +114,7 @@ pub struct Step {
     pub accuracy: f64,
     /// Learning rate of the step.
     pub rate: f64,
-    /// Training pictures a second, since the epoch began in this process.
+    /// Training images a second, since the epoch began in this process.
     pub images_per_second: f64,
     /// Seconds to the end of the fold at this pace, evaluation left out.
     pub seconds_left: f64,

@@ -269,9 +269,9 @@ fn a_run_interrupted_after_every_step_ends_with_the_same_bytes() {
     assert_eq!(sessions.lines().count(), 30);
 }
 
-/// An average of the end, mixed pictures and a learned pool go on as if nothing had been.
+/// An average of the end, mixed images and a learned pool go on as if nothing had been.
 #[test]
-fn other_averages_and_mixed_pictures_are_resumed_to_the_byte() {
+fn other_averages_and_mixed_images_are_resumed_to_the_byte() {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::new();
     for (name, settings) in [

@@ -17,7 +17,7 @@ use soup_compose::{
     write_dataset,
 };
 use soup_data::{
-    PictureShape, Source,
+    ImageShape, Source,
     dataset::{Columns, Dataset},
     folds::{FoldKind, Folds},
     pack::{PackOptions, write_pack},
@@ -40,7 +40,7 @@ fn run(path: &Path, overrides: &[&str], data: &TrainData<'_>) -> Result<TrainSum
     train_on(&request(path, overrides), data, &mut (), &NEVER)
 }
 
-/// A network of the zoo on composed pictures, from the settings alone, learns; what it leaves
+/// A network of the zoo on composed images, from the settings alone, learns; what it leaves
 /// predicts what the run says it does.
 #[test]
 fn a_run_from_settings_alone_learns_and_its_model_file_predicts_the_same() {
@@ -155,7 +155,7 @@ fn the_folder_holds_what_it_says() {
         "rate = 0.01",
         "fold 0 epoch 2",
         "fold 1 epoch 1",
-        "images/s (pictures ",
+        "images/s (images ",
         "MiB",
     ] {
         assert!(log.contains(part), "{part} is not in\n{log}");
@@ -217,11 +217,11 @@ fn other_settings_are_refused_by_name_and_harmless_ones_are_not() {
     .unwrap();
 
     let mut other = data.borrow();
-    other.fingerprint = "other pictures";
+    other.fingerprint = "other images";
     let error = run(&path, &["train.epochs=1"], &other)
         .unwrap_err()
         .to_string();
-    assert!(error.contains("other pictures"), "{error}");
+    assert!(error.contains("other images"), "{error}");
     let mut asked = request(&path, &["train.epochs=1"]);
     asked.folds = Some(vec![0, 2]);
     let error = train_on(&asked, &data.borrow(), &mut (), &NEVER).unwrap_err();
@@ -280,7 +280,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_goes_on() {
     );
 }
 
-/// The pictures of another source until one of them is gone.
+/// The images of another source until one of them is gone.
 struct Vanishing<'a> {
     source: &'a dyn Source,
     gone: u64,
@@ -290,7 +290,7 @@ impl Source for Vanishing<'_> {
     fn len(&self) -> u64 {
         self.source.len()
     }
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         self.source.shape()
     }
     fn label_names(&self) -> &[String] {
@@ -303,8 +303,8 @@ impl Source for Vanishing<'_> {
         labels: &mut [f32],
     ) -> Result<Option<Vec<soup_data::Annotation>>, soup_data::Error> {
         if index == self.gone {
-            return Err(soup_data::Error::DamagedPicture {
-                path: "pictures/00017.png".into(),
+            return Err(soup_data::Error::DamagedImage {
+                path: "images/00017.png".into(),
                 row: Some(19),
                 id: "00017".to_owned(),
                 problem: "it is gone".to_owned(),
@@ -315,7 +315,7 @@ impl Source for Vanishing<'_> {
 }
 
 #[test]
-fn a_vanished_picture_is_named_and_the_run_goes_on_once_it_is_back() {
+fn a_vanished_image_is_named_and_the_run_goes_on_once_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::new();
     let (path, whole) = (folder.path().join("run"), folder.path().join("whole"));
@@ -499,7 +499,7 @@ fn a_checkpoint_of_what_is_no_number_is_not_gone_on_with() {
 }
 
 #[test]
-fn too_few_pictures_and_too_large_batches_are_refused() {
+fn too_few_images_and_too_large_batches_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::new();
     let error = run(
@@ -510,7 +510,7 @@ fn too_few_pictures_and_too_large_batches_are_refused() {
     .unwrap_err()
     .to_string();
     assert!(
-        error.starts_with("train.batch: a step takes 128 pictures") && error.contains("only 40"),
+        error.starts_with("train.batch: a step takes 128 images") && error.contains("only 40"),
         "{error}"
     );
 }
@@ -582,16 +582,16 @@ fn the_folds_of_a_run_are_its_own() {
     assert_eq!(Folds::read(&run.file("folds.json")).unwrap(), other);
 }
 
-/// A folder of pictures with its table is packed into the run; a pack made beforehand gives the same
-/// bytes, and pictures that changed since are refused.
+/// A folder of images with its table is packed into the run; a pack made beforehand gives the same
+/// bytes, and images that changed since are refused.
 #[test]
-fn a_folder_of_pictures_trains_as_its_pack_does() {
+fn a_folder_of_images_trains_as_its_pack_does() {
     let folder = tempfile::tempdir().unwrap();
-    let pictures = folder.path().join("letters");
+    let images = folder.path().join("letters");
     let pool = GlyphPool::new(Arc::new(Strokes::new(0)));
     let composer = Composer::new(support::compose_config(), pool).unwrap();
     let options = WriteOptions {
-        out: pictures.clone(),
+        out: images.clone(),
         count: 24,
         seed: 3,
         glyphs: "strokes".to_owned(),
@@ -599,7 +599,7 @@ fn a_folder_of_pictures_trains_as_its_pack_does() {
     };
     write_dataset(&composer, &options, &|_| ControlFlow::Continue(())).unwrap();
     let packed = folder.path().join("letters.pack");
-    let dataset = Dataset::open(&pictures, &Columns::default()).unwrap();
+    let dataset = Dataset::open(&images, &Columns::default()).unwrap();
     write_pack(&dataset, &packed, &PackOptions::default()).unwrap();
 
     let start = |data: &Path, run: &str| {
@@ -619,25 +619,25 @@ fn a_folder_of_pictures_trains_as_its_pack_does() {
             )
         })
     };
-    let (from_folder, model) = start(&pictures, "from_folder").unwrap();
+    let (from_folder, model) = start(&images, "from_folder").unwrap();
     let (from_pack, same) = start(&packed, "from_pack").unwrap();
     assert!(model == same);
     assert_eq!(from_folder.out_of_fold, from_pack.out_of_fold);
     assert_eq!(from_folder.out_of_fold_images, 24);
     let ids = fs::read_to_string(folder.path().join("from_pack/oof.ids.json")).unwrap();
     assert!(ids.starts_with(r#"{"ids":["0","1","2""#), "{ids}");
-    // Either is taken for the other: what counts is what is in the pictures.
+    // Either is taken for the other: what counts is what is in the images.
     start(&packed, "from_folder").unwrap();
 
     fs::copy(
-        pictures.join("images/00001.png"),
-        pictures.join("images/00000.png"),
+        images.join("images/00001.png"),
+        images.join("images/00000.png"),
     )
     .unwrap();
-    let error = start(&pictures, "from_folder").unwrap_err();
+    let error = start(&images, "from_folder").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data, "{error}");
-    fs::remove_file(pictures.join("images/00007.png")).unwrap();
-    let error = start(&pictures, "new").unwrap_err().to_string();
+    fs::remove_file(images.join("images/00007.png")).unwrap();
+    let error = start(&images, "new").unwrap_err().to_string();
     assert!(
         error.contains("answer.csv") && error.contains("row 9"),
         "{error}"

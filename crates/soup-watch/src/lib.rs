@@ -1,4 +1,4 @@
-//! A page of a run that is training, or was: curves that grow, the settings, and pictures as the newest weights
+//! A page of a run that is training, or was: curves that grow, the settings, and images as the newest weights
 //! see them. It only reads the run's folder, and nothing while nobody looks.
 
 mod events;

@@ -8,12 +8,12 @@ use super::{Drawn, Language};
 /// Seconds after which a page without JavaScript loads itself again.
 const AGAIN: &str = "15";
 
-/// The page; `set` of the pictures that are in it.
+/// The page; `set` of the images that are in it.
 pub fn page(
     drawn: &Drawn,
     language: Language,
     set: Option<u32>,
-    pictures: Option<&Markup>,
+    images: Option<&Markup>,
 ) -> Markup {
     let words = language.words();
     let live = &words.live;
@@ -39,7 +39,7 @@ pub fn page(
                 link rel="stylesheet" href="page.css";
                 link rel="stylesheet" href="watch.css";
                 script src="watch.js" defer {}
-                // Pictures are not computed again and again.
+                // Images are not computed again and again.
                 @if set.is_none() {
                     noscript { meta http-equiv="refresh" content=(AGAIN); }
                 }
@@ -68,17 +68,17 @@ pub fn page(
                         h2 #folds-title { (live.folds) }
                         (part(Part::Folds))
                     }
-                    section aria-labelledby="pictures-title" {
-                        h2 #pictures-title { (live.pictures) }
+                    section aria-labelledby="images-title" {
+                        h2 #images-title { (live.images) }
                         p.soft { (live.look_note) }
                         p {
-                            a #look .button href={ "?language=" (words.code) "&set=" (next) "#pictures-title" }
+                            a #look .button href={ "?language=" (words.code) "&set=" (next) "#images-title" }
                                 data-set=(next) {
                                 @if set.is_some() { (live.look_on) } @else { (live.look) }
                             }
                         }
-                        div #pictures aria-live="polite" {
-                            @if let Some(pictures) = pictures { (pictures) }
+                        div #images aria-live="polite" {
+                            @if let Some(images) = images { (images) }
                         }
                     }
                     section aria-labelledby="settings-title" {

@@ -24,7 +24,7 @@ use soup_serve::{
 
 use crate::{Language, Watched, events::Events, page};
 
-/// Only what the watcher sends; pictures stand in the page.
+/// Only what the watcher sends; images stand in the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
@@ -37,7 +37,7 @@ type App = State<Arc<Watched>>;
 #[serde(deny_unknown_fields)]
 struct Asked {
     language: Option<Language>,
-    /// Pictures to look at.
+    /// Images to look at.
     set: Option<u32>,
 }
 
@@ -46,7 +46,7 @@ pub fn router(watched: &Arc<Watched>) -> Router {
     Router::new()
         .route("/", get(whole))
         .route("/events", get(events))
-        .route("/pictures", get(pictures))
+        .route("/images", get(images))
         .route("/page.css", get(css))
         .route("/watch.css", get(style))
         .route("/watch.js", get(script))
@@ -83,20 +83,20 @@ async fn gate(
     response
 }
 
-/// `GET /`: the page as it is now, with pictures where `?set=` asks for them.
+/// `GET /`: the page as it is now, with images where `?set=` asks for them.
 async fn whole(
     State(watched): App,
     asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (language, set) = read(asked, &headers)?;
-    let pictures = match set {
+    let images = match set {
         Some(set) => Some(look(&watched, set, language).await?),
         None => None,
     };
     watched.refresh().await;
     let drawn = Arc::clone(&watched.drawn.borrow());
-    let page = page::page(&drawn, language, set, pictures.as_ref());
+    let page = page::page(&drawn, language, set, images.as_ref());
     Ok(guarded(HTML, POLICY, page.into_string()))
 }
 
@@ -111,8 +111,8 @@ async fn events(
     Ok(guarded("text/event-stream", POLICY, body))
 }
 
-/// `GET /pictures`: held-out pictures as the newest weights see them.
-async fn pictures(
+/// `GET /images`: held-out images as the newest weights see them.
+async fn images(
     State(watched): App,
     asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
@@ -144,7 +144,7 @@ async fn wrong_method() -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, problem)
 }
 
-/// The language that was asked for, else the browser's, and the pictures.
+/// The language that was asked for, else the browser's, and the images.
 fn read(
     asked: Result<Query<Asked>, QueryRejection>,
     headers: &HeaderMap,
@@ -160,7 +160,7 @@ fn read(
     Ok((asked.language.unwrap_or(own), asked.set))
 }
 
-/// Looks at pictures, or remembers what was seen. What cannot be looked at is said in the place of pictures.
+/// Looks at images, or remembers what was seen. What cannot be looked at is said in the place of images.
 async fn look(watched: &Arc<Watched>, set: u32, language: Language) -> Result<Markup, Refusal> {
     // One look at a time; who waits for it takes no thread.
     let mut looked = Arc::clone(&watched.looked).lock_owned().await;
@@ -178,7 +178,7 @@ async fn look(watched: &Arc<Watched>, set: u32, language: Language) -> Result<Ma
         match look.look(&watched.path) {
             Ok(seen) => looked.insert((look, seen)).1.draw(words),
             Err(error) => {
-                tracing::warn!(%error, "pictures could not be looked at");
+                tracing::warn!(%error, "images could not be looked at");
                 html! { p.note { (error) } }
             }
         }

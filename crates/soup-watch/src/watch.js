@@ -61,7 +61,7 @@ async function look(event) {
   link.ariaBusy = "true";
   at("pictures").textContent = said.looking;
   try {
-    const response = await fetch(`pictures?language=${language}&set=${link.dataset.set}`);
+    const response = await fetch(`images?language=${language}&set=${link.dataset.set}`);
     if (!response.ok) throw new Error((await response.json()).error);
     replace("pictures", await response.text());
     link.dataset.set = Number(link.dataset.set) + 1;

@@ -231,7 +231,7 @@ fn pages_hear_of_what_changes_and_nothing_breaks_them() {
     assert!(watching.page("/").contains(missing));
     assert!(
         watching
-            .page("/pictures")
+            .page("/images")
             .contains("There are no weights yet")
     );
 
@@ -275,7 +275,7 @@ fn pages_hear_of_what_changes_and_nothing_breaks_them() {
 }
 
 #[test]
-fn pictures_are_seen_by_the_newest_weights_and_nothing_is_written() {
+fn images_are_seen_by_the_newest_weights_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let request = TrainRequest {
@@ -289,27 +289,27 @@ fn pictures_are_seen_by_the_newest_weights_and_nothing_is_written() {
     let before = listing(&path);
     let watching = Watching::new(&path);
     assert!(watching.page("/").contains("Ended: every fold is trained."));
-    let pictures = watching.page("/pictures");
-    let of = |word: &str| pictures.matches(word).count();
-    assert_eq!(of("aria-label=\"picture "), 4, "{pictures}");
+    let images = watching.page("/images");
+    let of = |word: &str| images.matches(word).count();
+    assert_eq!(of("aria-label=\"image "), 4, "{images}");
     assert!(of("data:image/png;base64,") >= 8 && of("where the network saw") >= 4);
-    assert!(pictures.contains("Held-out pictures of fold 0, by the weights of epoch "));
-    assert_eq!(pictures, watching.page("/pictures?set=0"));
-    assert_ne!(pictures, watching.page("/pictures?set=4294967295"));
+    assert!(images.contains("Held-out images of fold 0, by the weights of epoch "));
+    assert_eq!(images, watching.page("/images?set=0"));
+    assert_ne!(images, watching.page("/images?set=4294967295"));
     assert!(
         watching
-            .page("/pictures?language=ko")
+            .page("/images?language=ko")
             .contains("폴드 0의 검증 사진")
     );
     // Without JavaScript the page holds them.
     let whole = watching.page("/?set=0");
     assert!(whole.contains("data:image/png;base64,") && !whole.contains("http-equiv"));
-    assert!(whole.contains("set=1#pictures-title"));
+    assert!(whole.contains("set=1#images-title"));
     assert_eq!(before, listing(&path));
 
     // Weights that are none are named, and the page stays.
     fs::write(path.join("fold0/model.safetensors"), "x").unwrap();
-    assert!(watching.page("/pictures").contains("model.safetensors"));
+    assert!(watching.page("/images").contains("model.safetensors"));
     assert!(watching.page("/").contains("Loss by epoch"));
 }
 
@@ -320,10 +320,10 @@ fn what_a_watcher_does_not_do() {
     for (status, method, path) in [
         (404, "GET", "/nowhere"),
         (405, "POST", "/"),
-        (405, "DELETE", "/pictures"),
+        (405, "DELETE", "/images"),
         (400, "GET", "/?language=fr"),
         (400, "GET", "/events?set=-1"),
-        (400, "GET", "/pictures?set=4294967296"),
+        (400, "GET", "/images?set=4294967296"),
         (400, "GET", "/?sett=1"),
     ] {
         let response = watching.client.send(method, path, &[], b"");

@@ -1,11 +1,11 @@
-//! Loads a safetensors file into a model, runs pictures through the reference interpreter and saves
+//! Loads a safetensors file into a model, runs images through the reference interpreter and saves
 //! the weights again:
 //!
 //! ```text
 //! run_weights CONFIG.json IN.safetensors IMAGES.f32 LOGITS.f64 OUT.safetensors [--adapt] [--merge]
 //! ```
 //!
-//! CONFIG holds a `ModelConfig`; IMAGES raw floats as pictures, rows, columns, channels; LOGITS
+//! CONFIG holds a `ModelConfig`; IMAGES raw floats as images, rows, columns, channels; LOGITS
 //! becomes raw doubles. `--adapt` takes weights for other channels or labels, `--merge` merges
 //! branches before it runs and saves. `tests/fixtures/round_trip.py` drives it against timm.
 #![expect(clippy::print_stderr, reason = "a command-line tool")]

@@ -31,7 +31,7 @@ pub(crate) trait Backbone: std::fmt::Debug + Sync {
     /// The variant's name, timm's where timm has it.
     fn name(&self) -> &'static str;
 
-    /// Side of the square pictures it was designed for.
+    /// Side of the square images it was designed for.
     fn side(&self) -> usize;
 
     /// Its own activation.
@@ -40,7 +40,7 @@ pub(crate) trait Backbone: std::fmt::Debug + Sync {
     /// Its last layer.
     fn classifier(&self) -> Classifier;
 
-    /// Adds everything from the picture to the last feature map.
+    /// Adds everything from the image to the last feature map.
     fn features(&self, net: &mut Builder, options: Options) -> Result<NodeId, GraphError>;
 
     /// Changes how parameters start where the builder's rule is not the family's.

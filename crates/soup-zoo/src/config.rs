@@ -42,11 +42,11 @@ pub enum MapPool {
 pub struct ModelConfig {
     /// One of the names in [`crate::models`].
     pub name: String,
-    /// Channels of the pictures: 1 for grey, 3 for colour, or any number.
+    /// Channels of the images: 1 for grey, 3 for colour, or any number.
     pub channels: usize,
-    /// Rows of the pictures.
+    /// Rows of the images.
     pub height: usize,
-    /// Columns of the pictures.
+    /// Columns of the images.
     pub width: usize,
     /// Number of labels, one logit each.
     pub labels: usize,
@@ -71,7 +71,7 @@ pub struct ModelConfig {
     /// Share of features dropped before the last layer, in `[0, 1)`. timm advises 0.2 (B0, B1) to
     /// 0.5 (B6 to B8).
     pub dropout: f32,
-    /// Share of pictures for which the last residual branch is dropped, in `[0, 1)`; it rises from
+    /// Share of images for which the last residual branch is dropped, in `[0, 1)`; it rises from
     /// 0 along the blocks. timm advises 0.2 for EfficientNet.
     pub drop_path: f32,
 }

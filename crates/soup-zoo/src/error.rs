@@ -27,13 +27,13 @@ pub enum ZooError {
         range: &'static str,
     },
     /// The input is too small for the network, or a like contradiction of shapes.
-    #[error("{name} cannot read pictures of {height}x{width}: {source}")]
+    #[error("{name} cannot read images of {height}x{width}: {source}")]
     Graph {
         /// The model.
         name: String,
-        /// Rows of the pictures.
+        /// Rows of the images.
         height: usize,
-        /// Columns of the pictures.
+        /// Columns of the images.
         width: usize,
         /// The layer and its problem.
         source: GraphError,

@@ -12,7 +12,7 @@ use crate::{Head, ModelConfig, ZooError, efficientnet, heads, repvgg, resnet, so
 pub struct ModelSpec {
     /// Its name, timm's where timm has it.
     pub name: &'static str,
-    /// Side of the square pictures that it was designed for; any other size works too.
+    /// Side of the square images that it was designed for; any other size works too.
     pub side: usize,
     backbone: &'static dyn Backbone,
 }
@@ -69,7 +69,7 @@ pub fn find(name: &str) -> Result<&'static ModelSpec, ZooError> {
 /// Builds a network; its one output is a vector of one logit a label.
 ///
 /// # Errors
-/// [`ZooError`] where the name is unknown, a setting is out of its range or the pictures are too
+/// [`ZooError`] where the name is unknown, a setting is out of its range or the images are too
 /// small for the network.
 pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
     let spec = find(&config.name)?;

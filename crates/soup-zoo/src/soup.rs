@@ -1,13 +1,13 @@
-//! Our own residual networks for small things in large pictures, made to be trained on a CPU: the stem takes two
-//! cheap steps down, the stages stop at a sixteenth of the picture (nano, micro) or at an eighth (tiny, small, base, large), so that
+//! Our own residual networks for small things in large images, made to be trained on a CPU: the stem takes two
+//! cheap steps down, the stages stop at a sixteenth of the image (nano, micro) or at an eighth (tiny, small, base, large), so that
 //! a thing of 20 pixels is still there in the last map. Blocks are those of ResNet (He et al., CVPR 2016) with two 3x3 convolutions.
 
 use soup_graph::{Activation, Builder, Convolution, Graph, GraphError, Initial, NodeId};
 
 use crate::backbone::{Backbone, Classifier, EPSILON, Options};
 
-/// What a batch moves the running statistics of batch norm by. Batches are small here (8 pictures): by the usual tenth the
-/// statistics would be those of the last 80 pictures, and every judgement as noisy as these.
+/// What a batch moves the running statistics of batch norm by. Batches are small here (8 images): by the usual tenth the
+/// statistics would be those of the last 80 images, and every judgement as noisy as these.
 const MOMENTUM: f32 = 0.01;
 
 /// Channels of the two layers of the stem, and (blocks, channels, stride) of each stage.

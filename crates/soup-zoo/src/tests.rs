@@ -159,7 +159,7 @@ fn settings_out_of_range_are_refused() {
 }
 
 #[test]
-fn the_smallest_picture_is_one_pixel() {
+fn the_smallest_image_is_one_pixel() {
     for model in models() {
         let one = ModelConfig {
             height: 1,

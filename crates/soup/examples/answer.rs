@@ -1,4 +1,4 @@
-//! `answer MODEL.soup PICTURE...`: which labels are in pictures, and how long that took.
+//! `answer MODEL.soup IMAGE...`: which labels are in images, and how long that took.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -12,7 +12,7 @@ use soup::{Image, Model};
 fn main() -> Result<(), soup::Error> {
     let mut arguments = std::env::args().skip(1);
     let Some(model) = arguments.next() else {
-        eprintln!("usage: answer MODEL.soup PICTURE...");
+        eprintln!("usage: answer MODEL.soup IMAGE...");
         return Ok(());
     };
     let started = Instant::now();

@@ -1,11 +1,11 @@
-//! Which labels are in a picture, by a `model.soup` that `soup export` wrote. No Python, no network,
+//! Which labels are in an image, by a `model.soup` that `soup export` wrote. No Python, no network,
 //! no second file:
 //!
 //! ```no_run
 //! use soup::{Image, Model};
 //!
 //! let model = Model::load("model.soup")?;
-//! let answers = model.predict(&Image::open("picture.png")?)?;
+//! let answers = model.predict(&Image::open("image.png")?)?;
 //! for answer in answers.iter().filter(|answer| answer.found) {
 //!     println!("{} {:.3}", answer.label, answer.probability);
 //! }
@@ -18,7 +18,7 @@ use std::{
 };
 
 use soup_data::{
-    PictureShape,
+    ImageShape,
     dataset::{Channels, decode, is_sixteen_bit},
 };
 use soup_decide::Decision;
@@ -29,15 +29,15 @@ use soup_model::{Model as Networks, Session};
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A picture cannot be read.
+    /// An image cannot be read.
     #[error("{name}: {problem}")]
     Image {
-        /// The file, or what the picture is called.
+        /// The file, or what the image is called.
         name: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// A model cannot be read, or cannot answer for pictures of this shape.
+    /// A model cannot be read, or cannot answer for images of this shape.
     #[error(transparent)]
     Model(#[from] soup_model::Error),
     /// The decision in a model makes no sense.
@@ -45,10 +45,10 @@ pub enum Error {
     Decision(#[from] soup_decide::DecideError),
 }
 
-/// A decoded picture of 8 bits a channel, upright as its EXIF data say.
+/// A decoded image of 8 bits a channel, upright as its EXIF data say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    shape: PictureShape,
+    shape: ImageShape,
     pixels: Vec<u8>,
     /// The file, where it has 16 bits a channel: a model may want other 8 of them.
     deep: Option<Vec<u8>>,
@@ -75,7 +75,7 @@ impl Image {
     /// [`Error::Image`] where they cannot be decoded.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         Self::of_file(bytes.to_vec()).map_err(|problem| Error::Image {
-            name: "the picture".to_owned(),
+            name: "the image".to_owned(),
             problem,
         })
     }
@@ -89,7 +89,7 @@ impl Image {
         })
     }
 
-    /// A picture of raw bytes: row by row, the channels of a pixel (1 grey, 3 RGB, 4 RGB and alpha)
+    /// An image of raw bytes: row by row, the channels of a pixel (1 grey, 3 RGB, 4 RGB and alpha)
     /// beside each other.
     ///
     /// # Errors
@@ -105,14 +105,14 @@ impl Image {
             .and_then(|n| n.checked_mul(channels));
         if needed != Some(pixels.len()) {
             return Err(Error::Image {
-                name: "the picture".to_owned(),
+                name: "the image".to_owned(),
                 problem: format!(
                     "{} bytes for {height} rows of {width} pixels with {channels} channels",
                     pixels.len()
                 ),
             });
         }
-        let shape = PictureShape {
+        let shape = ImageShape {
             height,
             width,
             channels,
@@ -130,7 +130,7 @@ impl Image {
 pub struct Answer<'a> {
     /// The label's name.
     pub label: &'a str,
-    /// The probability that it is in the picture.
+    /// The probability that it is in the image.
     pub probability: f32,
     /// Whether the probability is above the label's threshold.
     pub found: bool,
@@ -142,7 +142,7 @@ pub struct Model {
     networks: Networks,
     decision: Option<Decision>,
     device: Device,
-    /// Made for the pictures of the last shape.
+    /// Made for the images of the last shape.
     session: Mutex<Option<Session>>,
 }
 
@@ -155,7 +155,7 @@ impl Model {
         Self::of(Networks::read(path.as_ref())?, path.as_ref())
     }
 
-    /// The model that the program carries: which of the 26 letters are in a noisy grey picture of 256 x 256 pixels.
+    /// The model that the program carries: which of the 26 letters are in a noisy grey image of 256 x 256 pixels.
     ///
     /// # Errors
     /// [`Error::Model`] where the program was built with a damaged file.
@@ -179,12 +179,12 @@ impl Model {
         &self.networks.label_names
     }
 
-    /// One answer a label. A picture in other channels than the model learned from is converted to
-    /// those; alpha is dropped. The first picture of a shape takes longer: the networks are planned
+    /// One answer a label. An image in other channels than the model learned from is converted to
+    /// those; alpha is dropped. The first image of a shape takes longer: the networks are planned
     /// for it.
     ///
     /// # Errors
-    /// [`Error::Model`] where the model cannot read pictures of this shape.
+    /// [`Error::Model`] where the model cannot read images of this shape.
     pub fn predict(&self, image: &Image) -> Result<Vec<Answer<'_>>, Error> {
         // A session left by a panic is one that every run overwrites.
         let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -192,14 +192,14 @@ impl Model {
             (Some(file), Some(_)) => {
                 let pixels = self.networks.pixels(file);
                 pixels.map_err(|problem| Error::Image {
-                    name: "the picture".to_owned(),
+                    name: "the image".to_owned(),
                     problem,
                 })?
             }
             _ => (self.networks).in_channels(image.shape, image.pixels.clone()),
         };
         let session = match kept.take() {
-            Some(session) if session.picture() == shape => session,
+            Some(session) if session.image() == shape => session,
             _ => Session::new(&self.networks, shape, &self.device)?,
         };
         let session = kept.insert(session);

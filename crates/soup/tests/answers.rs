@@ -1,13 +1,13 @@
-//! A model that is written answers for pictures of several shapes.
+//! A model that is written answers for images of several shapes.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use soup::{Image, Model};
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_decide::views::Views;
-use soup_graph::{Builder, Convolution, ImageShape, Weights};
+use soup_graph::{Builder, Convolution, Weights};
 use soup_model::{Member, Model as Networks, Origin, Precision};
 
-/// A network that says `bright` of pictures brighter than grey, `dark` of the others.
+/// A network that says `bright` of images brighter than grey, `dark` of the others.
 fn brightness() -> Networks {
     let mut net = Builder::new(ImageShape {
         channels: 1,
@@ -27,7 +27,7 @@ fn brightness() -> Networks {
     weights.of_mut(bias).copy_from_slice(&[-4.0, 4.0]);
     Networks {
         label_names: vec!["bright".to_owned(), "dark".to_owned()],
-        picture: PictureShape {
+        image: ImageShape {
             height: 4,
             width: 4,
             channels: 1,
@@ -43,7 +43,6 @@ fn brightness() -> Networks {
             maps: None,
             transforms: serde_json::from_str(r#"[{"kind": "to_grey"}, {"kind": "to_unit"}]"#)
                 .unwrap(),
-            calibration: None,
             origin: Origin {
                 network: "brightness".to_owned(),
                 file: String::new(),
@@ -56,7 +55,7 @@ fn brightness() -> Networks {
 }
 
 #[test]
-fn a_picture_is_answered_in_five_lines() {
+fn a_image_is_answered_in_five_lines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
     brightness().write(&path).unwrap();
@@ -113,7 +112,7 @@ fn what_is_wrong_is_named() {
     let error = Image::decode(b"GIF89a").unwrap_err().to_string();
     assert_eq!(
         error,
-        "the picture: a GIF file, neither a PNG nor a JPEG file"
+        "the image: a GIF file, neither a PNG nor a JPEG file"
     );
     let error = Image::open("nowhere.png").unwrap_err().to_string();
     assert!(error.starts_with("nowhere.png: "), "{error}");
@@ -124,7 +123,7 @@ fn what_is_wrong_is_named() {
 fn the_letters_are_carried() {
     let model = Model::letters().unwrap();
     assert_eq!(model.labels().len(), 26);
-    let picture = Image::new(256, 256, 1, vec![0; 256 * 256]).unwrap();
-    let found = model.predict(&picture).unwrap();
+    let image = Image::new(256, 256, 1, vec![0; 256 * 256]).unwrap();
+    let found = model.predict(&image).unwrap();
     assert!(found.iter().all(|answer| !answer.found), "{found:?}");
 }

@@ -1,5 +1,5 @@
-//! `run-onnx MODEL.onnx PICTURES.u8 N HEIGHT WIDTH CHANNELS OUT.f32`: the first output of a model for
-//! raw pictures, by tract.
+//! `run-onnx MODEL.onnx IMAGES.u8 N HEIGHT WIDTH CHANNELS OUT.f32`: the first output of a model for
+//! raw images, by tract.
 
 use std::error::Error;
 use std::{env, fs};
@@ -8,11 +8,11 @@ use tract_onnx::prelude::*;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [model, pictures, sides @ .., out] = arguments.as_slice() else {
-        return Err("usage: run-onnx MODEL PICTURES N HEIGHT WIDTH CHANNELS OUT".into());
+    let [model, images, sides @ .., out] = arguments.as_slice() else {
+        return Err("usage: run-onnx MODEL IMAGES N HEIGHT WIDTH CHANNELS OUT".into());
     };
     let sides: Vec<usize> = sides.iter().map(|side| side.parse()).collect::<Result<_, _>>()?;
-    let input = Tensor::from_shape(&sides, &fs::read(pictures)?)?;
+    let input = Tensor::from_shape(&sides, &fs::read(images)?)?;
     let model = tract_onnx::onnx()
         .model_for_path(model)?
         .with_input_fact(0, u8::fact(&sides).into())?

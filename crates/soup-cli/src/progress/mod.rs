@@ -27,7 +27,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar from 0 to `total`; `what` is the work (`packing`), `unit` what is counted (`pictures`).
+    /// A bar from 0 to `total`; `what` is the work (`packing`), `unit` what is counted (`images`).
     pub fn new(console: Console, what: &str, total: u64, unit: &'static str) -> Self {
         let on_terminal = std::io::stderr().is_terminal();
         let target = if console.is_quiet() || !on_terminal {

@@ -55,12 +55,12 @@ impl Progress for TrainingProgress {
                     done => format!(", going on after step {done}"),
                 };
                 self.note(&format!(
-                    "fold {fold}: {model}, {train_images} pictures to learn from, {valid_images} \
+                    "fold {fold}: {model}, {train_images} images to learn from, {valid_images} \
                      held out, {epochs} epochs, {steps} steps{resumed}"
                 ));
             }
-            Event::OwnPictures { given, pack } => self.note(&format!(
-                "{given} is not there any more; the run goes on with the pictures that it packed, {}",
+            Event::OwnImages { given, pack } => self.note(&format!(
+                "{given} is not there any more; the run goes on with the images that it packed, {}",
                 pack.display()
             )),
             Event::WeightsLoaded { fold, what } => {
@@ -96,7 +96,7 @@ impl Progress for TrainingProgress {
             }
             Event::Evaluating { fold, done, images } => {
                 if *done == 0 {
-                    self.bar(&format!("fold {fold}, held out"), *images, "pictures");
+                    self.bar(&format!("fold {fold}, held out"), *images, "images");
                 }
                 if let Some(bar) = &self.bar {
                     bar.set(*done);

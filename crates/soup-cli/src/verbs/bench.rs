@@ -51,11 +51,11 @@ pub struct Arguments {
     #[arg(long)]
     infer: bool,
 
-    /// Rows and columns of the pictures
+    /// Rows and columns of the images
     #[arg(long, value_name = "PIXELS", default_value_t = 256)]
     size: usize,
 
-    /// Channels of the pictures
+    /// Channels of the images
     #[arg(long, value_name = "N", default_value_t = 3)]
     channels: usize,
 
@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 26)]
     labels: usize,
 
-    /// Pictures in a batch
+    /// Images in a batch
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: u32,
 
@@ -317,7 +317,7 @@ impl Kernel {
 fn text(facts: &Facts) -> String {
     let head = serde_json::json!(facts.head);
     let mut text = format!(
-        "{} with head {}, {} of {} pictures, {} px, {} channels, {}, {}\n\
+        "{} with head {}, {} of {} images, {} px, {} channels, {}, {}\n\
          fastest {:.2} ms, median {:.2} ms: {:.1} images/s, {:.0} GFLOP/s\n\
          planned in {:.3} s, {:.0} MB\n",
         facts.model,

@@ -29,13 +29,13 @@ use crate::{
 /// Fit calibration, thresholds and label counts on out-of-fold predictions
 ///
 /// Tries, the simplest first: probabilities as they are, one temperature, Platt's slope and intercept
-/// a label; then one threshold for all labels, one a label, and decoding by how many labels pictures
-/// have. Each is judged on pictures that it was not fitted on (by the run's folds), and comes in only
+/// a label; then one threshold for all labels, one a label, and decoding by how many labels images
+/// have. Each is judged on images that it was not fitted on (by the run's folds), and comes in only
 /// where its gain over what is there lies above 0 with its whole 95 % interval.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Fitted on the views that soup tta kept, where it kept any. soup submit and soup evaluate take raw
-probabilities and the file; soup predict takes from it only how pictures are looked at.
+probabilities and the file; soup predict takes from it only how images are looked at.
 
 Examples:
   soup decide runs/first
@@ -47,11 +47,11 @@ pub struct Arguments {
     #[arg(value_name = "RUN", required_unless_present = "predictions")]
     run: Option<PathBuf>,
 
-    /// Probabilities of pictures that no model was trained on: .csv, .csv.gz or .npy
+    /// Probabilities of images that no model was trained on: .csv, .csv.gz or .npy
     #[arg(long, value_name = "FILE", conflicts_with = "run", requires_all = ["labels", "out"])]
     predictions: Option<PathBuf>,
 
-    /// The true labels, 0 or 1, in the same shape; more pictures make the label counts surer
+    /// The true labels, 0 or 1, in the same shape; more images make the label counts surer
     #[arg(long, value_name = "FILE", requires = "predictions")]
     labels: Option<PathBuf>,
 
@@ -67,9 +67,10 @@ pub struct Arguments {
 #[derive(Serialize)]
 pub struct Facts {
     predictions: PathBuf,
-    pictures: usize,
+    #[serde(rename = "pictures")]
+    images: usize,
     labels: usize,
-    /// Parts of the pictures, each judged by what was fitted on the others.
+    /// Parts of the images, each judged by what was fitted on the others.
     parts: usize,
     trials: Vec<Trial>,
     kept: Recipe,
@@ -77,7 +78,7 @@ pub struct Facts {
     views: Option<Views>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    /// The fewest and the most labels that a picture has.
+    /// The fewest and the most labels that an image has.
     label_counts: (usize, usize),
     out: PathBuf,
 }
@@ -106,7 +107,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     out.report(facts, text)
 }
 
-/// Predictions, the labels of all pictures, the parts that judge each other, and the views.
+/// Predictions, the labels of all images, the parts that judge each other, and the views.
 type HeldOut = (Predictions, Predictions, Parts, Option<Views>);
 
 /// Fits a decision for a run, and writes it into the run.
@@ -131,8 +132,8 @@ fn fit(
     let notes = notes.collect();
     let sample = Sample::new(&predictions, &truth)?;
     console.note(&format!(
-        "trying {RECIPES} recipes on {} pictures x {} labels, in {} parts",
-        sample.pictures(),
+        "trying {RECIPES} recipes on {} images x {} labels, in {} parts",
+        sample.images(),
         labels.len(),
         parts.count()
     ));
@@ -149,7 +150,7 @@ fn fit(
     out.write(decision.text()?.as_bytes())?;
     let facts = Facts {
         predictions: predictions.source().to_path_buf(),
-        pictures: sample.pictures(),
+        images: sample.images(),
         labels: labels.len(),
         parts: parts.count(),
         trials: tried,
@@ -181,8 +182,8 @@ fn of_run(run: &Path, stop: &AtomicBool) -> Result<HeldOut> {
 impl Facts {
     fn text(&self) -> String {
         let mut text = format!(
-            "{} pictures x {} labels of {}, in {} parts, each judged by what the others taught\n",
-            self.pictures,
+            "{} images x {} labels of {}, in {} parts, each judged by what the others taught\n",
+            self.images,
             self.labels,
             self.predictions.display(),
             self.parts
@@ -215,7 +216,7 @@ impl Facts {
         }
         text.push_str(&format!("\nkept (>): {}\n", name(self.kept)));
         let (fewest, most) = self.label_counts;
-        text.push_str(&format!("pictures have {fewest} to {most} labels\n"));
+        text.push_str(&format!("images have {fewest} to {most} labels\n"));
         if let Some(temperature) = self.temperature {
             let side = if temperature > 1.0 {
                 "too sure"

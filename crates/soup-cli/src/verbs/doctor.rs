@@ -22,18 +22,18 @@ use soup_train::{doctor, runs::RunDirectory, trainer::OutOfFold};
 use crate::{
     console::{Console, Report},
     failure::Usage,
+    images::{all_faults, say_what_was_found},
     interrupt,
     output::Output,
-    pictures::{all_faults, say_what_was_found},
     progress::Bar,
 };
 
 /// Look for leaks in a data set, and for a validation of a run that will not hold
 ///
-/// Pictures that are there twice or look alike (perceptual hash), on both sides of a fold or with
+/// Images that are there twice or look alike (perceptual hash), on both sides of a fold or with
 /// other labels; sources that folds share; labels that file names or the order give away; labels that
 /// are constant, rare or unevenly shared out; of a run also the gap between training and validation
-/// and folds that are not alike. Of grey pictures also whether levels are noise within a few bands, and
+/// and folds that are not alike. Of grey images also whether levels are noise within a few bands, and
 /// which ones.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -41,21 +41,21 @@ Exits with 0 whatever it finds: scripts read `problems` and `warnings` from --js
 
 Examples:
   soup doctor pack/
-  soup doctor pictures/ --folds folds.json --groups groups.csv
-  soup folds --data pictures/ --kind group --group group --groups groups.csv --out folds.json
+  soup doctor images/ --folds folds.json --groups groups.csv
+  soup folds --data images/ --kind group --group group --groups groups.csv --out folds.json
   soup doctor runs/first
   soup doctor set/ --sources set/boxes.csv --source glyph")]
 pub struct Arguments {
-    /// A pack, a folder or zip of pictures, or a run
+    /// A pack, a folder or zip of images, or a run
     #[arg(value_name = "DATA_OR_RUN")]
     patient: PathBuf,
 
-    /// Which pictures are held out together [default: a run's own]
+    /// Which images are held out together [default: a run's own]
     #[arg(long, value_name = "FILE")]
     folds: Option<PathBuf>,
 
-    /// A table of what pictures were made of: an id column first, a row a picture and source
-    /// [default: boxes.csv beside the pictures]
+    /// A table of what images were made of: an id column first, a row an image and source
+    /// [default: boxes.csv beside the images]
     #[arg(long, value_name = "CSV")]
     sources: Option<PathBuf>,
 
@@ -63,11 +63,11 @@ pub struct Arguments {
     #[arg(long, value_name = "COLUMN", default_value = "glyph")]
     source: String,
 
-    /// Writes id and group of every picture: those that are equal or look alike share one
+    /// Writes id and group of every image: those that are equal or look alike share one
     #[arg(long, value_name = "CSV")]
     groups: Option<PathBuf>,
 
-    /// Fails where files were left out that may be pictures
+    /// Fails where files were left out that may be images
     #[arg(long)]
     strict: bool,
 }
@@ -76,8 +76,9 @@ pub struct Arguments {
 struct Facts {
     patient: PathBuf,
     data: Option<PathBuf>,
-    pictures: usize,
-    /// What lay beside the pictures and was not taken.
+    #[serde(rename = "pictures")]
+    images: usize,
+    /// What lay beside the images and was not taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<LeftOut>,
     problems: usize,
@@ -100,7 +101,7 @@ impl Opened {
         }
     }
 
-    /// The samples of pictures with 16 bits a channel, once all are read.
+    /// The samples of images with 16 bits a channel, once all are read.
     fn samples(&self) -> Option<(SampleRange, Option<u16>)> {
         let samples = match self {
             Self::Pack(pack) => pack.samples(),
@@ -110,14 +111,14 @@ impl Opened {
     }
 }
 
-/// Pictures with their names, as they lie there.
+/// Images with their names, as they lie there.
 struct Data {
     path: PathBuf,
     table: LabelTable,
-    pictures: Opened,
+    images: Opened,
     file_names: Vec<String>,
     left_out: Option<LeftOut>,
-    /// Of a pack: whether its pictures are what was packed.
+    /// Of a pack: whether its images are what was packed.
     packed: Option<Finding>,
 }
 
@@ -133,21 +134,20 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         None => Some(open(patient, arguments.strict, console)?),
     };
     let Some(data) = data else {
-        // Every picture of the run is composed: held-out glyphs are never trained on.
+        // Every image of the run is composed: held-out glyphs are never trained on.
         if arguments.groups.is_some() || arguments.folds.is_some() || arguments.sources.is_some() {
-            return Err(Usage(
-                "this run composes its pictures; there is no data to look at".into(),
-            )
-            .into());
+            return Err(
+                Usage("this run composes its images; there is no data to look at".into()).into(),
+            );
         }
         let found = OutOfFold::read(patient, &stop).ok();
         let mut findings = vec![Finding::fine(
-            "composed pictures",
-            "held-out pictures are made of glyphs that training never shows",
+            "composed images",
+            "held-out images are made of glyphs that training never shows",
         )];
         findings.extend(doctor::examine(patient, found.as_ref(), false)?);
-        let pictures = found.map_or(0, |found| found.ids.len());
-        return report(arguments, (None, None), pictures, findings);
+        let images = found.map_or(0, |found| found.ids.len());
+        return report(arguments, (None, None), images, findings);
     };
 
     let fold_file = match (&arguments.folds, run) {
@@ -160,11 +160,11 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         .transpose()?;
     let sources = sources(arguments, &data)?;
 
-    let examples = data.pictures.images();
-    let bar = Bar::new(console, "looking", examples.len(), "pictures");
+    let examples = data.images.images();
+    let bar = Bar::new(console, "reading", examples.len(), "images");
     let fingerprints = Fingerprints::take(examples, &|done| bar.set(done), &stop);
     bar.finish();
-    let fingerprints = fingerprints.map_err(|fault| match &data.pictures {
+    let fingerprints = fingerprints.map_err(|fault| match &data.images {
         Opened::Pack(_) => fault,
         Opened::Folder(folder) => all_faults(folder.dataset(), Reading::default(), fault, &stop),
     })?;
@@ -174,13 +174,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         file_names: Some(&data.file_names),
         fingerprints: Some(&fingerprints),
         folds: folds.as_ref(),
-        samples: data.pictures.samples(),
+        samples: data.images.samples(),
         sources: sources.as_ref(),
     }));
     if let Some(run) = run {
         let twins = |finding: &Finding| {
             finding.verdict == Verdict::Problem
-                && ["equal pictures", "similar pictures"].contains(&finding.check)
+                && ["equal images", "similar images"].contains(&finding.check)
         };
         let has_twins = findings.iter().any(twins);
         let found = (run.join("oof.npy").is_file())
@@ -207,7 +207,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     })
 }
 
-/// The data that a run's settings name; none where every picture is composed.
+/// The data that a run's settings name; none where every image is composed.
 fn of_run(run: &Path, is_strict: bool, console: Console) -> Result<Option<Data>> {
     let config = RunDirectory::at(run).config()?;
     if config.data.only_composed() {
@@ -227,7 +227,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
             table: pack.table().clone(),
             file_names: pack.file_names().to_vec(),
             packed: Some(packed(&pack)),
-            pictures: Opened::Pack(pack),
+            images: Opened::Pack(pack),
             left_out: None,
         });
     }
@@ -240,7 +240,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
         file_names: (0..dataset.len())
             .filter_map(|index| dataset.file_name(index).map(str::to_owned))
             .collect(),
-        pictures: Opened::Folder(dataset.examples(Channels::default())?),
+        images: Opened::Folder(dataset.examples(Channels::default())?),
         packed: None,
     })
 }
@@ -271,7 +271,7 @@ fn quoted(text: &str) -> String {
 fn report(
     arguments: &Arguments,
     (data, left_out): (Option<PathBuf>, Option<LeftOut>),
-    pictures: usize,
+    images: usize,
     findings: Vec<Finding>,
 ) -> Result<Report> {
     let count = |verdict| {
@@ -283,7 +283,7 @@ fn report(
     let facts = Facts {
         patient: arguments.patient.clone(),
         data,
-        pictures,
+        images,
         left_out,
         problems: count(Verdict::Problem),
         warnings: count(Verdict::Warning),
@@ -296,7 +296,7 @@ fn report(
 
 impl Facts {
     fn text(&self) -> String {
-        let mut text = format!("{}, {} pictures\n\n", self.patient.display(), self.pictures);
+        let mut text = format!("{}, {} images\n\n", self.patient.display(), self.images);
         for finding in &self.findings {
             let verdict = match finding.verdict {
                 Verdict::Fine => "fine",

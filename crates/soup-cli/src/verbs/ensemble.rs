@@ -19,8 +19,8 @@ use crate::{
 
 /// Combine prediction files into one
 ///
-/// Takes probabilities and 0/1 files alike, ours or another team's. Pictures and labels are matched
-/// by name; a file that lacks a picture or has another one is refused.
+/// Takes probabilities and 0/1 files alike, ours or another team's. Images and labels are matched
+/// by name; a file that lacks an image or has another one is refused.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Files: CSV in submission shape (index,a,b,...), gzipped or not, or .npy with NAME.ids.json beside it.
@@ -31,8 +31,8 @@ Examples:
   soup ensemble team*.csv --method vote --tie mean --out majority.csv
   soup ensemble oof-a.npy oof-b.npy --fit answer.csv --out oof.csv
 
---fit takes predictions of pictures that no model was trained on (out of fold) and prints the weights
-to give to --weights for the test pictures.")]
+--fit takes predictions of images that no model was trained on (out of fold) and prints the weights
+to give to --weights for the test images.")]
 pub struct Arguments {
     /// The prediction files; the first one gives the order of the result
     #[arg(required = true, value_name = "FILES")]
@@ -51,7 +51,7 @@ pub struct Arguments {
     )]
     weights: Option<Vec<f64>>,
 
-    /// For mean: fit the weights on the true labels in this file, at least 100 pictures a file
+    /// For mean: fit the weights on the true labels in this file, at least 100 images a file
     #[arg(long, value_name = "LABELS", conflicts_with = "weights")]
     fit: Option<PathBuf>,
 
@@ -81,9 +81,9 @@ enum Method {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum TieRule {
-    /// Not in the picture
+    /// Not in the image
     No,
-    /// In the picture
+    /// In the image
     Yes,
     /// The mean of the probabilities decides
     Mean,
@@ -93,7 +93,8 @@ enum TieRule {
 struct Facts<'a> {
     files: &'a [PathBuf],
     method: Method,
-    pictures: usize,
+    #[serde(rename = "pictures")]
+    images: usize,
     labels: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     fitted: Option<Fitted>,
@@ -106,7 +107,7 @@ struct Fitted {
     /// Whether they are a proven gain; else all are equal.
     is_fitted: bool,
     /// How much lower the log loss of a cell is, and how much higher the share of right cells, than
-    /// with equal weights: on pictures that the weights were not fitted on.
+    /// with equal weights: on images that the weights were not fitted on.
     loss_gain: Difference,
     accuracy_gain: Difference,
 }
@@ -153,15 +154,15 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let facts = Facts {
         files: &arguments.files,
         method: arguments.method,
-        pictures: combined.len(),
+        images: combined.len(),
         labels: combined.labels().len(),
         fitted,
         out: &arguments.out,
     };
     let mut text = format!(
-        "{} files combined: {} pictures x {} labels in {}",
+        "{} files combined: {} images x {} labels in {}",
         tables.len(),
-        facts.pictures,
+        facts.images,
         facts.labels,
         arguments.out.display()
     );
@@ -196,7 +197,7 @@ impl Fitted {
             .map(|weight| format!("{:.4}", weight.max(1e-4)))
             .collect();
         format!(
-            "\nfitted weights against equal ones, on pictures that they were not fitted on:\n\
+            "\nfitted weights against equal ones, on images that they were not fitted on:\n\
              loss lower by {}, accuracy {}\n{}\n--weights {}\n",
             in_words(&self.loss_gain),
             in_words(&self.accuracy_gain),

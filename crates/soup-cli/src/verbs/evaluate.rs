@@ -23,22 +23,22 @@ use crate::{
     console::{Console, Report},
     deciding::Deciding,
     failure::Usage,
+    images::{Images, say_what_was_found},
     interrupt,
-    pictures::{Pictures, say_what_was_found},
 };
 
 /// Score a run, or predictions, against the true labels
 ///
 /// Accuracy (the share of right cells), exact match, mAP, precision, recall and F1 by class (CP, CR,
 /// CF1) and overall (OP, OR, OF1), loss, and a table of the labels: scikit-learn's figures, each with
-/// its 95 % interval: where it lies for all pictures of the same kind. A score of too few pictures has
+/// its 95 % interval: where it lies for all images of the same kind. A score of too few images has
 /// none, with the reason.
 ///
-/// Of a run, every picture is scored by the fold that held it out; with --data other pictures are
+/// Of a run, every image is scored by the fold that held it out; with --data other images are
 /// predicted first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The answers may hold more pictures than were predicted; those are left out and counted.
+The answers may hold more images than were predicted; those are left out and counted.
 
 Examples:
   soup evaluate runs/first
@@ -51,7 +51,7 @@ pub struct Arguments {
     #[arg(value_name = "RUN", required_unless_present = "predictions")]
     run: Option<PathBuf>,
 
-    /// Pictures with labels for the run to predict [default: those that its folds held out]
+    /// Images with labels for the run to predict [default: those that its folds held out]
     #[arg(long, value_name = "DIR_OR_PACK", requires = "run")]
     data: Option<PathBuf>,
 
@@ -59,7 +59,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDS", default_value = "all", requires = "data")]
     fold: Folds,
 
-    /// Fails where files of the folder of --data were left out that may be pictures
+    /// Fails where files of the folder of --data were left out that may be images
     #[arg(long, requires = "data")]
     strict: bool,
 
@@ -80,13 +80,15 @@ pub struct Arguments {
 pub struct Score {
     predictions: PathBuf,
     answers: PathBuf,
-    /// Pictures that were predicted and scored.
-    pictures: usize,
-    /// Pictures with answers that were not predicted.
-    pictures_not_predicted: usize,
+    /// Images that were predicted and scored.
+    #[serde(rename = "pictures")]
+    images: usize,
+    /// Images with answers that were not predicted.
+    #[serde(rename = "pictures_not_predicted")]
+    images_not_predicted: usize,
     #[serde(flatten)]
     evaluation: Evaluation,
-    /// Where the scores are likely to lie for other pictures of the same kind.
+    /// Where the scores are likely to lie for other images of the same kind.
     intervals: Intervals,
     /// Why the other scores have none.
     no_interval: BTreeMap<&'static str, String>,
@@ -112,13 +114,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
             Some(data) => {
                 let views = views.cloned().unwrap_or_default();
                 let is_strict = arguments.strict;
-                of_pictures(run, &arguments.fold, (data, is_strict), views, console)?
+                of_images(run, &arguments.fold, (data, is_strict), views, console)?
             }
             None => {
                 if arguments.deciding.decision.is_some() {
                     console.note(
                         "a decision that was fitted on these predictions flatters their score; \
-                         soup decide prints what it gains on pictures that it was not fitted on",
+                         soup decide prints what it gains on images that it was not fitted on",
                     );
                 }
                 out_of_fold(run, views)?
@@ -136,7 +138,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     Report::new(score, text)
 }
 
-/// The probabilities of a run for the pictures that its folds held out, in the views of a decision,
+/// The probabilities of a run for the images that its folds held out, in the views of a decision,
 /// and the labels of all.
 fn out_of_fold(run: &Path, views: Option<&Views>) -> Result<(Predictions, Predictions)> {
     let stop = interrupt::watch()?;
@@ -146,7 +148,7 @@ fn out_of_fold(run: &Path, views: Option<&Views>) -> Result<(Predictions, Predic
     match OutOfFold::read_with_views(run, &stop)? {
         Some((found, known)) if known == *views => Ok(found.tables()?),
         _ => Err(Usage(format!(
-            "the decision is for pictures looked at as {views}, of which {} has no out-of-fold \
+            "the decision is for images looked at as {views}, of which {} has no out-of-fold \
              predictions; soup tta makes them, and soup decide a decision for others",
             run.display()
         ))
@@ -154,8 +156,8 @@ fn out_of_fold(run: &Path, views: Option<&Views>) -> Result<(Predictions, Predic
     }
 }
 
-/// Predicts pictures that have labels.
-fn of_pictures(
+/// Predicts images that have labels.
+fn of_images(
     run: &Path,
     folds: &Folds,
     (data, is_strict): (&Path, bool),
@@ -163,19 +165,19 @@ fn of_pictures(
     console: Console,
 ) -> Result<(Predictions, Predictions)> {
     let predictor = Predictor::open(&[run.to_path_buf()], folds.0.as_deref())?;
-    let pictures = Pictures::open(data)?;
-    if let Some(folder) = pictures.folder() {
+    let images = Images::open(data)?;
+    if let Some(folder) = images.folder() {
         say_what_was_found(folder, is_strict, console)?;
     }
-    let table = pictures.table();
+    let table = images.table();
     if table.label_names().is_empty() {
-        let hint = "give a pack or folder with a table of labels; soup predict answers for pictures \
+        let hint = "give a pack or folder with a table of labels; soup predict answers for images \
                     without";
-        return Err(soup_data::Error::format(data, "these pictures have no labels", hint).into());
+        return Err(soup_data::Error::format(data, "these images have no labels", hint).into());
     }
     if trained_on(run, table) {
         console.note(&format!(
-            "these are the pictures that the run was trained on, so the score flatters it; soup \
+            "these are the images that the run was trained on, so the score flatters it; soup \
              evaluate {} scores each by the fold that held it out",
             run.display()
         ));
@@ -185,7 +187,7 @@ fn of_pictures(
         views,
         ..PredictOptions::default()
     };
-    let predictions = predict::predict(&predictor, &pictures, &options, run, console, &stop)?;
+    let predictions = predict::predict(&predictor, &images, &options, run, console, &stop)?;
     let cells = (0..table.len())
         .filter_map(|row| table.labels(row))
         .flatten();
@@ -203,7 +205,7 @@ fn trained_on(run: &Path, table: &LabelTable) -> bool {
     FoldFile::read(&run.join("folds.json")).is_ok_and(|folds| folds.data_hash() == table.hash())
 }
 
-/// Scores every picture of `predictions` against its answers.
+/// Scores every image of `predictions` against its answers.
 pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> Result<Score> {
     let given = rule.answer(predictions)?;
     let labels = given.probabilities.labels();
@@ -224,8 +226,8 @@ pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> R
     Ok(Score {
         predictions: predictions.source().to_path_buf(),
         answers: answers.source().to_path_buf(),
-        pictures: predictions.len(),
-        pictures_not_predicted: answers.len() - predictions.len(),
+        images: predictions.len(),
+        images_not_predicted: answers.len() - predictions.len(),
         evaluation: table.evaluate(),
         no_interval: intervals.missing.clone(),
         intervals,
@@ -246,7 +248,7 @@ impl Score {
         self.evaluation.accuracy
     }
 
-    /// Where accuracy is likely to lie for other pictures of the same kind.
+    /// Where accuracy is likely to lie for other images of the same kind.
     pub fn accuracy_interval(&self) -> Interval {
         self.intervals.accuracy
     }
@@ -297,8 +299,8 @@ impl Score {
             ("loss", Some(all.loss), self.intervals.loss),
         ];
         let mut text = format!(
-            "{} pictures x {} labels, scores with their 95 % intervals\n",
-            self.pictures,
+            "{} images x {} labels, scores with their 95 % intervals\n",
+            self.images,
             all.labels.len()
         );
         for (name, value, interval) in scores {
@@ -329,10 +331,10 @@ impl Score {
                 share(label.average_precision),
             ));
         }
-        if self.pictures_not_predicted > 0 {
+        if self.images_not_predicted > 0 {
             text.push_str(&format!(
-                "\n{} pictures of {} were not predicted and do not count\n",
-                self.pictures_not_predicted,
+                "\n{} images of {} were not predicted and do not count\n",
+                self.images_not_predicted,
                 self.answers.display()
             ));
         }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use soup_data::{PictureShape, ids::are_same_names};
+use soup_data::{ImageShape, ids::are_same_names};
 use soup_decide::{DecideError, Decision, Thresholds, views::Views};
 use soup_model::{Model, Origin, Precision, Predictor};
 
@@ -19,7 +19,7 @@ use crate::{console::Report, failure::Usage, output::Output};
 /// Write runs as one file for production: model.soup, ONNX, or weights for timm
 ///
 /// model.soup holds all that soup needs to answer: networks, transforms, labels, thresholds or a decision; soup
-/// predict takes it in place of runs. ONNX holds the transforms too: bytes of pictures in,
+/// predict takes it in place of runs. ONNX holds the transforms too: bytes of images in,
 /// probabilities out. safetensors holds the weights of one network under timm's names.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -58,9 +58,9 @@ pub struct Arguments {
     #[arg(long)]
     maps: bool,
 
-    /// Pictures it is to read, such as 256x256x1 [default: those it was trained on]
+    /// Images it is to read, such as 256x256x1 [default: those it was trained on]
     #[arg(long, value_name = "HEIGHTxWIDTHxCHANNELS")]
-    picture: Option<Sides>,
+    image: Option<Sides>,
 
     /// model.soup: answers as this decision of soup decide makes them, views included
     #[arg(long, value_name = "FILE", conflicts_with = "threshold")]
@@ -124,9 +124,9 @@ impl Format {
     }
 }
 
-/// A picture's shape as an argument.
+/// An image's shape as an argument.
 #[derive(Clone, Copy, Debug)]
-struct Sides(PictureShape);
+struct Sides(ImageShape);
 
 impl FromStr for Sides {
     type Err = String;
@@ -135,7 +135,7 @@ impl FromStr for Sides {
         let sides: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
         match sides.as_deref() {
             Ok(&[height, width, channels @ 1..=4]) if height > 0 && width > 0 => {
-                Ok(Self(PictureShape {
+                Ok(Self(ImageShape {
                     height,
                     width,
                     channels,
@@ -162,8 +162,9 @@ struct Facts<'a> {
     networks: Vec<Origin>,
     labels: usize,
     /// Height, width, channels.
-    picture: [usize; 3],
-    /// The white of the 16-bit pictures that it learned from, where that is below 65535.
+    #[serde(rename = "picture")]
+    image: [usize; 3],
+    /// The white of the 16-bit images that it learned from, where that is below 65535.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_value: Option<u16>,
     bytes: usize,
@@ -186,8 +187,8 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     let predictor = Predictor::open(&arguments.models, arguments.fold.0.as_deref())?;
     let weights = (format == Format::Safetensors).then(|| predictor.trained_weights());
     let weights = weights.transpose()?;
-    let picture = arguments.picture.map(|sides| sides.0);
-    let mut model = predictor.model(picture)?;
+    let image = arguments.image.map(|sides| sides.0);
+    let mut model = predictor.model(image)?;
     if let Some(thresholds) = &arguments.threshold {
         model.thresholds = thresholds.in_order(&model.label_names)?;
     }
@@ -287,16 +288,16 @@ fn refuse_idle_flags(arguments: &Arguments, format: Format) -> Result<()> {
 
 fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) -> Result<Report> {
     let origins = model.members.iter().map(|member| member.origin.clone());
-    let PictureShape {
+    let ImageShape {
         height,
         width,
         channels,
-    } = model.picture;
+    } = model.image;
     let facts = Facts {
         format,
         networks: origins.collect(),
         labels: model.label_names.len(),
-        picture: [height, width, channels],
+        image: [height, width, channels],
         max_value: model.max_value,
         bytes,
         out: &arguments.out,
@@ -313,16 +314,16 @@ fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) ->
         ));
     }
     text.push_str(&format!(
-        "{} networks, {} labels, pictures of {} as {format} in {} ({:.1} MB)",
+        "{} networks, {} labels, images of {} as {format} in {} ({:.1} MB)",
         facts.networks.len(),
         facts.labels,
-        model.picture,
+        model.image,
         arguments.out.display(),
         bytes as f64 / 1e6
     ));
     if let (Format::Onnx, Some(most)) = (format, model.max_value) {
         text.push_str(&format!(
-            "\nit learned from 16-bit pictures whose white is {most}: bring such pictures to bytes as min(value, {most}) * 255 / {most}, \
+            "\nit learned from 16-bit images whose white is {most}: bring such images to bytes as min(value, {most}) * 255 / {most}, \
              rounded (max_value in its metadata)"
         ));
     }

@@ -1,4 +1,4 @@
-//! `soup folds`: which pictures are held out together, written once.
+//! `soup folds`: which images are held out together, written once.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ use crate::output::Output;
 Examples:
   soup folds --data pack/ --kind kfold --k 5 --seed 42 --out folds.json
   soup folds --data answer.csv.gz --kind stratified --out folds.json
-  soup folds --data pictures/ --kind group --group writer --out folds.json
+  soup folds --data images/ --kind group --group writer --out folds.json
   soup folds --data pack/ --kind group --group writer --groups writers.csv --out folds.json
 
 A column of the table of labels that names groups is no label: pack it with --ignore COLUMN.")]
@@ -32,11 +32,11 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR_OR_PACK")]
     data: PathBuf,
 
-    /// How pictures are cut
+    /// How images are cut
     #[arg(long, value_enum, default_value_t = Kind::Kfold)]
     kind: Kind,
 
-    /// The column that names the group of each picture
+    /// The column that names the group of each image
     #[arg(long, value_name = "COLUMN", required_if_eq("kind", "group"))]
     group: Option<String>,
 
@@ -63,7 +63,7 @@ enum Kind {
     Kfold,
     /// So that every fold gets its share of every label
     Stratified,
-    /// So that pictures with the same value of a column stay together
+    /// So that images with the same value of a column stay together
     Group,
 }
 
@@ -72,8 +72,9 @@ struct Facts<'a> {
     data: &'a PathBuf,
     kind: FoldKind,
     seed: u64,
-    pictures: usize,
-    /// Pictures that each fold holds out.
+    #[serde(rename = "pictures")]
+    images: usize,
+    /// Images that each fold holds out.
     sizes: Vec<usize>,
     data_hash: String,
     /// What is odd about the groups and folds.
@@ -129,7 +130,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         sizes[*fold as usize] += 1;
     }
     let text = format!(
-        "{} pictures in {} folds of {} in {}",
+        "{} images in {} folds of {} in {}",
         table.len(),
         arguments.k,
         sizes
@@ -143,7 +144,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         data: &arguments.data,
         kind,
         seed: arguments.seed,
-        pictures: table.len(),
+        images: table.len(),
         sizes,
         data_hash: folds.data_hash().to_owned(),
         warnings,
@@ -152,7 +153,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     out.report(facts, text)
 }
 
-/// The group of each picture.
+/// The group of each image.
 fn groups(
     arguments: &Arguments,
     column: &str,
@@ -174,7 +175,7 @@ fn groups(
     Ok(read.values)
 }
 
-/// What is known of pictures without looking at them.
+/// What is known of images without looking at them.
 pub struct Known {
     pub table: LabelTable,
     /// The file of the labels, if known.

@@ -9,7 +9,7 @@ use crate::console::Report;
 
 /// List the backbones: parameters, multiply-adds, the input each was designed for
 ///
-/// Names are timm's. A model reads pictures of any size and number of channels; the figures are for
+/// Names are timm's. A model reads images of any size and number of channels; the figures are for
 /// what is asked for here.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -24,11 +24,11 @@ pub struct Arguments {
     #[arg(value_name = "NAMES")]
     names: Vec<String>,
 
-    /// Rows and columns of the pictures [default: what each model was designed for]
+    /// Rows and columns of the images [default: what each model was designed for]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
 
-    /// Channels of the pictures
+    /// Channels of the images
     #[arg(long, value_name = "N", default_value_t = 3)]
     channels: usize,
 
@@ -47,9 +47,9 @@ struct Facts {
 #[derive(Serialize)]
 struct Row {
     name: String,
-    /// Side of the pictures that it was designed for.
+    /// Side of the images that it was designed for.
     default_size: usize,
-    /// Side of the pictures that the multiply-adds are for.
+    /// Side of the images that the multiply-adds are for.
     size: usize,
     parameters: usize,
     multiply_adds: u64,
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         ));
     }
     text.push_str(&format!(
-        "for pictures of {} channels and {} labels\n",
+        "for images of {} channels and {} labels\n",
         arguments.channels, arguments.labels
     ));
     let facts = Facts {

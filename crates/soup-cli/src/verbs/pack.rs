@@ -1,4 +1,4 @@
-//! `soup pack`: pictures decoded once.
+//! `soup pack`: images decoded once.
 
 use std::{
     num::NonZeroUsize,
@@ -17,12 +17,12 @@ use soup_data::{
 use crate::{
     console::{Console, Report},
     failure::Usage,
+    images::say_what_was_found,
     interrupt,
-    pictures::say_what_was_found,
     progress::Bar,
 };
 
-/// Decode pictures once into a memory-mapped array, and check every one and every label
+/// Decode images once into a memory-mapped array, and check every one and every label
 ///
 /// The pack holds one .npy (uint8, N x H x W for grey, N x H x W x C else; NumPy opens it) and a
 /// manifest of ids, labels and hashes. What is wrong with the input is named with its file and row.
@@ -31,14 +31,14 @@ use crate::{
 #[command(after_help = "\
 Examples:
   soup pack --data dirty_mnist_2nd/ --out pack/              the contest's layout, or compose's
-  soup pack --images pictures/ --labels labels.csv --out pack/
-  soup pack --images pictures.zip --labels labels.csv --id file --ignore source --out pack/")]
+  soup pack --images images/ --labels labels.csv --out pack/
+  soup pack --images images.zip --labels labels.csv --id file --ignore source --out pack/")]
 pub struct Arguments {
-    /// A data set: a folder or zip file with pictures and at most one table of labels
+    /// A data set: a folder or zip file with images and at most one table of labels
     #[arg(long, value_name = "DIR_OR_ZIP", conflicts_with_all = ["images", "labels"])]
     data: Option<PathBuf>,
 
-    /// The pictures alone: a folder or a zip file
+    /// The images alone: a folder or a zip file
     #[arg(long, value_name = "DIR_OR_ZIP")]
     images: Option<PathBuf>,
 
@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_name = "CHANNELS", default_value = "auto")]
     channels: Channels,
 
-    /// The largest value of 16-bit pictures that use fewer bits, such as 4095 for 12; it becomes white
+    /// The largest value of 16-bit images that use fewer bits, such as 4095 for 12; it becomes white
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_value: Option<u16>,
 
@@ -75,11 +75,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
-    /// Fails where files were left out that may be pictures
+    /// Fails where files were left out that may be images
     #[arg(long)]
     strict: bool,
 
-    /// Leaves out pictures that cannot be decoded, and says which; else they are an error
+    /// Leaves out images that cannot be decoded, and says which; else they are an error
     #[arg(long, conflicts_with = "strict")]
     skip_damaged: bool,
 }
@@ -87,17 +87,18 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Facts<'a> {
     pack: &'a PathBuf,
-    pictures: u64,
-    /// Pictures decoded now; the others were there from an earlier run.
+    #[serde(rename = "pictures")]
+    images: u64,
+    /// Images decoded now; the others were there from an earlier run.
     decoded: u64,
-    /// Pictures that no row of the table names.
+    /// Images that no row of the table names.
     unlisted: u64,
-    /// What lay beside the pictures and was not taken.
+    /// What lay beside the images and was not taken.
     left_out: &'a LeftOut,
     shape: [usize; 3],
     labels: usize,
     hash: String,
-    /// Of pictures with 16 bits a channel: the least and greatest value, and the one that became 255.
+    /// Of images with 16 bits a channel: the least and greatest value, and the one that became 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<SampleRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +127,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         }
         (None, Some(images)) => Dataset::open_wholly(images, labels, &columns, (reading, &stop))?,
         (None, None) => {
-            return Err(Usage("name the pictures with --data or --images".into()).into());
+            return Err(Usage("name the images with --data or --images".into()).into());
         }
     };
     if arguments.skip_damaged {
@@ -144,7 +145,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let shape = pack.shape();
     if let Some(channels) = written.joined {
         console.warn(&format!(
-            "the pictures are stored in different channels; all are packed as {channels} (--channels)"
+            "the images are stored in different channels; all are packed as {channels} (--channels)"
         ));
     }
     let samples = pack.samples();
@@ -153,7 +154,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     }
     let facts = Facts {
         pack: &arguments.out,
-        pictures: written.pictures,
+        images: written.images,
         decoded: written.decoded,
         unlisted: written.unlisted,
         left_out: dataset.left_out(),
@@ -165,14 +166,14 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         seconds: started.elapsed().as_secs_f64(),
     };
     let mut text = format!(
-        "{} pictures of {shape} with {} labels in {}",
-        facts.pictures,
+        "{} images of {shape} with {} labels in {}",
+        facts.images,
         facts.labels,
         arguments.out.display()
     );
     if written.unlisted > 0 {
         text.push_str(&format!(
-            "\n{} pictures are in no row of the table",
+            "\n{} images are in no row of the table",
             written.unlisted
         ));
     }
@@ -186,7 +187,7 @@ pub fn write(
     options: PackOptions<'_>,
     console: Console,
 ) -> soup_data::Result<PackReport> {
-    let bar = Bar::new(console, "packing", dataset.len() as u64, "pictures");
+    let bar = Bar::new(console, "packing", dataset.len() as u64, "images");
     let options = PackOptions {
         progress: Some(&|done, _| bar.set(done)),
         ..options

@@ -1,4 +1,4 @@
-//! `soup predict`: probabilities of pictures.
+//! `soup predict`: probabilities of images.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,23 +18,23 @@ use super::Folds;
 use crate::{
     console::{Console, Report},
     deciding::{Merge, ViewsArgument},
+    images::{Images, say_what_was_found},
     interrupt,
     output::{self, Output},
-    pictures::{Pictures, say_what_was_found},
     progress::Bar,
 };
 
-/// Predict the probability of every label for every picture
+/// Predict the probability of every label for every image
 ///
 /// Several runs, folds and model files answer together: the mean of their probabilities. The result
-/// has a row a picture in the order of the folder, zip or pack; tables that lie there are not read.
-/// Pictures of another size than the networks learned from are looked at as they are, unless the
+/// has a row an image in the order of the folder, zip or pack; tables that lie there are not read.
+/// Images of another size than the networks learned from are looked at as they are, unless the
 /// transforms resize them; those in other channels are converted (alpha is dropped), and those that
 /// EXIF says were taken sideways are turned.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  soup predict letters --images pictures/
+  soup predict letters --images images/
   soup predict runs/first --images test/ --out probs.csv
   soup predict runs/first runs/second --fold 0,1 --images test.zip --out probs.npy
   soup predict model.soup --images pack/ --out probs.csv
@@ -53,7 +53,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "RUN_OR_MODEL")]
     models: Vec<PathBuf>,
 
-    /// The pictures: a folder, a zip file or a pack
+    /// The images: a folder, a zip file or a pack
     #[arg(long, value_name = "DIR_OR_ZIP_OR_PACK")]
     images: PathBuf,
 
@@ -66,7 +66,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDS", default_value = "all")]
     fold: Folds,
 
-    /// Ways to look at each picture: rotations, flips, dihedral, or views such as
+    /// Ways to look at each image: rotations, flips, dihedral, or views such as
     /// plain,rot90,hflip,scale:1.25,crop:0.9; or the tta.json that soup tta wrote
     #[arg(long, value_name = "VIEWS_OR_FILE")]
     tta: Option<ViewsArgument>,
@@ -75,11 +75,11 @@ pub struct Arguments {
     #[arg(long, value_enum, requires = "tta")]
     merge: Option<Merge>,
 
-    /// Looks at pictures as this decision of soup decide was fitted
+    /// Looks at images as this decision of soup decide was fitted
     #[arg(long, value_name = "FILE", conflicts_with = "tta")]
     decision: Option<PathBuf>,
 
-    /// Pictures in a batch
+    /// Images in a batch
     #[arg(long, value_name = "N", default_value_t = PredictOptions::default().batch)]
     batch: usize,
 
@@ -91,11 +91,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
 
-    /// Fails where files were left out that may be pictures
+    /// Fails where files were left out that may be images
     #[arg(long)]
     strict: bool,
 
-    /// Leaves out pictures that cannot be decoded, and says which; else they are an error
+    /// Leaves out images that cannot be decoded, and says which; else they are an error
     #[arg(long, conflicts_with = "strict")]
     skip_damaged: bool,
 }
@@ -103,12 +103,13 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Facts<'a> {
     models: Vec<PathBuf>,
-    pictures: usize,
+    #[serde(rename = "pictures")]
+    images: usize,
     labels: usize,
     label_names: &'a [String],
-    /// What lay beside the pictures and was not taken.
+    /// What lay beside the images and was not taken.
     left_out: Option<&'a LeftOut>,
-    /// Looks at a picture by each model.
+    /// Looks at an image by each model.
     views: &'a Views,
     /// Whether the probabilities are those of the decision in the model.
     decided: bool,
@@ -121,7 +122,7 @@ struct Facts<'a> {
     probabilities: Option<Vec<Row<'a>>>,
 }
 
-/// What the models say of one picture.
+/// What the models say of one image.
 #[derive(Serialize)]
 struct Row<'a> {
     id: &'a str,
@@ -134,15 +135,15 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let file = Output::new(out.unwrap_or(Path::new("-")), "--out", &output::PREDICTIONS)?;
     let predictor = Predictor::open(&arguments.models, arguments.fold.0.as_deref())?;
     let stop = interrupt::watch()?;
-    let mut pictures = Pictures::without_labels(&arguments.images)?;
+    let mut images = Images::without_labels(&arguments.images)?;
     if arguments.skip_damaged {
         let reading = Reading {
             max_value: predictor.max_value()?,
             ..Reading::default()
         };
-        pictures = pictures.without_damaged(reading, &stop)?;
+        images = images.without_damaged(reading, &stop)?;
     }
-    if let Some(folder) = pictures.folder() {
+    if let Some(folder) = images.folder() {
         say_what_was_found(folder, arguments.strict, console)?;
     }
     // Where nobody says how to look, a model that carries a decision answers as that was fitted.
@@ -162,7 +163,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     };
     let started = Instant::now();
     let source = out.unwrap_or(Path::new("stdout"));
-    let mut predictions = predict(&predictor, &pictures, &options, source, console, &stop)?;
+    let mut predictions = predict(&predictor, &images, &options, source, console, &stop)?;
     if let Some(decision) = &decision {
         predictions = decision.answer(&predictions, None)?.probabilities;
     }
@@ -172,10 +173,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let seconds = started.elapsed().as_secs_f64();
     let facts = Facts {
         models: predictor.files().map(Path::to_path_buf).collect(),
-        pictures: predictions.len(),
+        images: predictions.len(),
         labels: predictions.labels().len(),
         label_names: predictions.labels(),
-        left_out: pictures.folder().map(Dataset::left_out),
+        left_out: images.folder().map(Dataset::left_out),
         views: &options.views,
         decided: decision.is_some(),
         seconds,
@@ -198,8 +199,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         views => format!(", {views} looks at each,"),
     };
     let text = format!(
-        "{} pictures x {} labels by {} models{looked} in {}",
-        facts.pictures,
+        "{} images x {} labels by {} models{looked} in {}",
+        facts.images,
         facts.labels,
         facts.models.len(),
         out.display()
@@ -221,19 +222,19 @@ impl Arguments {
     }
 }
 
-/// Predicts all pictures; `source` is the name of the table in messages.
+/// Predicts all images; `source` is the name of the table in messages.
 pub fn predict(
     predictor: &Predictor,
-    pictures: &Pictures,
+    images: &Images,
     options: &PredictOptions,
     source: &Path,
     console: Console,
     stop: &AtomicBool,
 ) -> Result<Predictions> {
     let views = options.views.views().len();
-    let count = pictures.ids().len();
+    let count = images.ids().len();
     let looks = (count * predictor.files().count() * views) as u64;
-    let unit = if views == 1 { "pictures" } else { "looks" };
+    let unit = if views == 1 { "images" } else { "views" };
     let bar = Bar::new(console, "predicting", looks, unit);
     let labels = predictor.label_names().to_vec();
     let mut values = vec![0.0; count * labels.len()];
@@ -242,7 +243,7 @@ pub fn predict(
         max_value: predictor.max_value()?,
         ..Reading::default()
     };
-    let predicted = pictures.by_shape(reading, stop, |examples, indices| {
+    let predicted = images.by_shape(reading, stop, |examples, indices| {
         let mut note = |done, _| bar.set(before + done);
         let found = predictor.predict(examples, indices, options, &mut note, stop)?;
         before += (indices.len() * predictor.files().count() * views) as u64;
@@ -258,7 +259,7 @@ pub fn predict(
     }
     Ok(Predictions::new(
         source,
-        pictures.ids().to_vec(),
+        images.ids().to_vec(),
         labels,
         values,
     )?)

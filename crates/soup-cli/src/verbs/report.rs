@@ -24,8 +24,8 @@ use crate::{
 ///
 /// One HTML file with everything in it: no script, no network, light and dark, for desk, phone and paper.
 /// Of a run: scores with intervals, curves, labels and which are taken for which, whether probabilities
-/// are right, other thresholds, how many labels are told, the most wrong pictures with the maps of the
-/// network, the data, the settings. Of several: scores paired by picture, and the settings that differ. Of
+/// are right, other thresholds, how many labels are told, the most wrong images with the maps of the
+/// network, the data, the settings. Of several: scores paired by image, and the settings that differ. Of
 /// a sweep: ranking, ties, what each option does, score against speed, cost.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -42,9 +42,9 @@ pub struct Arguments {
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Most wrong pictures that are shown of each run
+    /// Most wrong images that are shown of each run
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=200))]
-    pictures: u16,
+    images: u16,
 }
 
 /// What was written.
@@ -129,7 +129,7 @@ fn read(
 ) -> Result<Vec<Shown>> {
     let stop = interrupt::watch()?;
     let wanted = Wanted {
-        wrong: arguments.pictures.into(),
+        wrong: arguments.images.into(),
         ..Wanted::default()
     };
     let of = |path: &Path| -> Result<Shown> {
@@ -146,7 +146,7 @@ fn read(
         }) = &shown.judged
         {
             console.note(&format!(
-                "{}: the page shows no pictures: {reason}",
+                "{}: the page shows no images: {reason}",
                 path.display()
             ));
         }

@@ -16,11 +16,11 @@ use crate::{
 /// Answer over HTTP: a page for people, and addresses for programs
 ///
 /// Each model is served under its file's name: letters.soup as letters, a run under its folder's.
-/// Pictures that arrive together are run together; the answers are those of soup predict.
+/// Images that arrive together are run together; the answers are those of soup predict.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Addresses:
-  /                           the page: drop a picture, see what is in it
+  /                           the page: drop an image, see what is in it
   POST /predict               PNG or JPEG as the body, or several in fields `image` of a form;
                               ?model=NAME, ?threshold=T, ?maps=true
   /v2/...                     the Open Inference Protocol 2 (KServe, Triton's clients)
@@ -31,7 +31,7 @@ letters is a model that the program carries: the 26 letters under noise.
 Examples:
   soup serve letters
   soup serve letters.soup runs/second --host 0.0.0.0 --token-file token.txt
-  curl --data-binary @picture.png http://127.0.0.1:8080/predict
+  curl --data-binary @image.png http://127.0.0.1:8080/predict
   curl -F image=@a.png -F image=@b.jpg http://127.0.0.1:8080/predict?model=letters
 
 A client that takes nothing of its answer for 30 s, sends no request for 10 s, or needs more than
@@ -61,7 +61,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "text")]
     log: Log,
 
-    /// Pictures in a batch at most
+    /// Images in a batch at most
     #[arg(long, value_name = "N", default_value_t = Options::default().batch)]
     batch: usize,
 
@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 2)]
     window: u64,
 
-    /// Pictures that may wait; beyond that requests are told to come back (429)
+    /// Images that may wait; beyond that requests are told to come back (429)
     #[arg(long, value_name = "N", default_value_t = Options::default().queue)]
     queue: usize,
 
@@ -91,11 +91,11 @@ struct LimitArguments {
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body)]
     max_body: usize,
 
-    /// Pictures in a request
-    #[arg(long, value_name = "N", default_value_t = Limits::default().pictures)]
-    max_pictures: usize,
+    /// Images in a request
+    #[arg(long, value_name = "N", default_value_t = Limits::default().images)]
+    max_images: usize,
 
-    /// Pixels of a picture
+    /// Pixels of an image
     #[arg(long, value_name = "N", default_value_t = Limits::default().pixels)]
     max_pixels: usize,
 
@@ -110,7 +110,8 @@ struct Facts {
     address: SocketAddr,
     models: Vec<String>,
     requests: u64,
-    pictures: u64,
+    #[serde(rename = "pictures")]
+    images: u64,
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
@@ -128,7 +129,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         limits: Limits {
             body: limits.max_body,
             bodies: defaults.bodies.max(limits.max_body),
-            pictures: limits.max_pictures.min(arguments.queue),
+            images: limits.max_images.min(arguments.queue),
             pixels: limits.max_pixels,
             connections: limits.max_connections,
             ..defaults
@@ -163,11 +164,11 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         address,
         models,
         requests: totals.requests,
-        pictures: totals.pictures,
+        images: totals.images,
     };
     let text = format!(
-        "stopped: {} requests, {} pictures",
-        facts.requests, facts.pictures
+        "stopped: {} requests, {} images",
+        facts.requests, facts.images
     );
     Report::new(facts, text)
 }

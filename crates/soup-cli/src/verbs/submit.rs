@@ -15,7 +15,7 @@ use crate::output::Output;
 /// Write a submission in the exact shape of the given sample
 ///
 /// Every byte of the sample stays (order, ids as written, line ends), only the cells become 0 or 1.
-/// A picture that is missing or that the sample does not ask for is refused.
+/// An image that is missing or that the sample does not ask for is refused.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -43,10 +43,12 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Facts<'a> {
     predictions: &'a PathBuf,
-    pictures: usize,
+    #[serde(rename = "pictures")]
+    images: usize,
     labels: usize,
-    /// Labels found in a picture, on average.
-    labels_per_picture: f64,
+    /// Labels found in an image, on average.
+    #[serde(rename = "labels_per_picture")]
+    labels_per_image: f64,
     /// How a decision made the answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     decoding: Option<Decoding>,
@@ -65,21 +67,21 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let rule = arguments.deciding.rule()?;
     let answered = answer(&template, &predictions, &rule)?;
     out.write(&answered.submission)?;
-    let (labels_per_picture, decoding) = (answered.labels_per_picture, answered.decoding);
+    let (labels_per_image, decoding) = (answered.labels_per_image, answered.decoding);
     let facts = Facts {
         predictions: &arguments.predictions,
-        pictures: predictions.len(),
+        images: predictions.len(),
         labels: predictions.labels().len(),
-        labels_per_picture,
+        labels_per_image,
         decoding,
         out: &arguments.out,
     };
     let text = format!(
-        "{} pictures x {} labels in {}, {:.2} labels a picture",
-        facts.pictures,
+        "{} images x {} labels in {}, {:.2} labels an image",
+        facts.images,
         facts.labels,
         arguments.out.display(),
-        facts.labels_per_picture,
+        facts.labels_per_image,
     );
     out.report(facts, text)
 }
@@ -88,8 +90,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
 pub struct Answered {
     /// The bytes of the file.
     pub submission: Vec<u8>,
-    /// Labels found in a picture, on average.
-    pub labels_per_picture: f64,
+    /// Labels found in an image, on average.
+    pub labels_per_image: f64,
     /// How a decision made the answers.
     pub decoding: Option<Decoding>,
 }
@@ -107,7 +109,7 @@ pub fn answer(template: &Template, predictions: &Predictions, rule: &Rule) -> Re
     let answers = answers.as_ref().unwrap_or(predictions);
     Ok(Answered {
         submission: template.fill(answers, &thresholds)?,
-        labels_per_picture: thresholds.labels_per_picture(answers),
+        labels_per_image: thresholds.labels_per_image(answers),
         decoding,
     })
 }

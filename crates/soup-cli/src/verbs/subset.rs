@@ -1,4 +1,4 @@
-//! `soup subset`: some pictures that stand for all of them.
+//! `soup subset`: some images that stand for all of them.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use super::folds;
 use crate::console::{Console, Report};
 use crate::output::Output;
 
-/// Choose pictures that stand for the whole data set
+/// Choose images that stand for the whole data set
 ///
-/// The mean of every label in the subset is that of all pictures as nearly as whole pictures allow.
+/// The mean of every label in the subset is that of all images as nearly as whole images allow.
 /// The subset file is bound to the ids and labels that it was made for and is refused with others.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long, value_name = "CSV")]
     labels: PathBuf,
 
-    /// Number of pictures
+    /// Number of images
     #[arg(long, value_name = "N")]
     count: usize,
 
@@ -46,8 +46,9 @@ pub struct Arguments {
 struct Facts<'a> {
     labels: &'a PathBuf,
     seed: u64,
-    /// Pictures there are, and pictures chosen.
-    pictures: usize,
+    /// Images there are, and images chosen.
+    #[serde(rename = "pictures")]
+    images: usize,
     count: usize,
     /// Largest difference of a label's mean, from 0 to 1; a point is .01.
     worst_label_mean_difference: f64,
@@ -85,7 +86,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let facts = Facts {
         labels: &arguments.labels,
         seed: arguments.seed,
-        pictures: table.len(),
+        images: table.len(),
         count: arguments.count,
         worst_label_mean_difference: worst,
         worst_label: (subset.labels().iter())
@@ -112,10 +113,10 @@ impl Facts<'_> {
             ));
         }
         text.push_str(&format!(
-            "{} of {} pictures in {}; labels are at most {:.3} points apart\n\
+            "{} of {} images in {}; labels are at most {:.3} points apart\n\
              next: soup train --data PACK --out RUN data.subset={}\n",
             self.count,
-            self.pictures,
+            self.images,
             self.out.display(),
             100.0 * self.worst_label_mean_difference,
             self.out.display(),

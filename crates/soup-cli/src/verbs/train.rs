@@ -23,15 +23,15 @@ use soup_train::{
 use super::{Folds, path_setting};
 use crate::{
     console::{Console, Report},
+    images::{say_what_glyphs_leave_out, say_what_was_found},
     interrupt,
-    pictures::{say_what_glyphs_leave_out, say_what_was_found},
     progress::TrainingProgress,
 };
 
 /// Train a network on the folds of a data set
 ///
 /// Writes a run: settings, folds, metrics, the best weights of each fold and the probabilities of
-/// the held-out pictures. Ctrl-C or a kill loses nothing: the same command, or --out RUN alone, goes on.
+/// the held-out images. Ctrl-C or a kill loses nothing: the same command, or --out RUN alone, goes on.
 /// By train.epochs a run that was killed ends with the bytes of one that was not. By train.minutes (the
 /// presets hour and best, quickstart) the clock decides how many steps there are; what it decided is kept
 /// in RUN/fold0/plan.json and followed, and --plans-of RUN trains to the same bytes again. Several
@@ -49,7 +49,7 @@ Examples:
 Presets are dacon12 (the founding recipe), quick (quickstart's), hour and best (letters, in one
 hour or two and a quarter), or a TOML file, which may start from one (preset = \"hour\").
 RUN/config.toml shows every key that there is, and can be a preset itself. Without --data every
-picture is composed:
+image is composed:
   soup train --preset quick --out runs/endless data.compose_share=1")]
 pub struct Arguments {
     /// Settings to start from: a preset's name or a TOML file [default: those of the run that is there, else every
@@ -57,7 +57,7 @@ pub struct Arguments {
     #[arg(long, value_name = "P")]
     preset: Option<String>,
 
-    /// The pictures: a pack, or a folder that is packed into the run first
+    /// The images: a pack, or a folder that is packed into the run first
     #[arg(long, value_name = "DIR_OR_PACK")]
     data: Option<PathBuf>,
 
@@ -78,7 +78,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RUN")]
     plans_of: Option<PathBuf>,
 
-    /// Fails where files of a folder were left out that may be pictures
+    /// Fails where files of a folder were left out that may be images
     #[arg(long)]
     strict: bool,
 
@@ -98,8 +98,9 @@ pub struct Facts {
     #[serde(rename = "oof_mAP")]
     oof_map: Option<f64>,
     oof_loss: f64,
-    /// Pictures that a fold has held out so far.
-    oof_pictures: usize,
+    /// Images that a fold has held out so far.
+    #[serde(rename = "oof_pictures")]
+    oof_images: usize,
     /// Folds of the run, and those that are trained to their end, by this command or another.
     fold_count: usize,
     folds_trained: usize,
@@ -152,7 +153,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     Report::new(facts, text)
 }
 
-/// Says what was found in a folder or archive of pictures, and what was left out.
+/// Says what was found in a folder or archive of images, and what was left out.
 fn say_what_is_trained_on(config: &CheckedConfig, is_strict: bool, console: Console) -> Result<()> {
     let given = Path::new(&config.data.path);
     // What is wrong with it is said where it is packed.
@@ -186,7 +187,7 @@ fn auto_batch(
         ));
         return Ok(batch);
     }
-    console.note("batch   memory   pictures/s");
+    console.note("batch   memory   images/s");
     let mut line = |trial: &BatchTrial| {
         let speed = match trial.images_per_second {
             Some(speed) => format!("{speed:12.1}"),
@@ -221,7 +222,7 @@ impl Facts {
             oof_exact_match: summary.out_of_fold.exact_match,
             oof_map: summary.out_of_fold.mean_average_precision,
             oof_loss: summary.out_of_fold.loss,
-            oof_pictures: summary.out_of_fold_images,
+            oof_images: summary.out_of_fold_images,
             fold_count: summary.fold_count,
             folds_trained: summary.folds_trained,
             seconds: started.elapsed().as_secs_f64(),
@@ -238,14 +239,10 @@ impl Facts {
             ));
         }
         text.push_str(&format!(
-            "out of fold, {} pictures: loss {:.4}, accuracy {:.4}\n\
+            "out of fold, {} images: loss {:.4}, accuracy {:.4}\n\
              {} of {} folds are trained in {run}\n\
              next: soup predict {run} --images FOLDER --out probs.csv\n",
-            self.oof_pictures,
-            self.oof_loss,
-            self.oof_accuracy,
-            self.folds_trained,
-            self.fold_count,
+            self.oof_images, self.oof_loss, self.oof_accuracy, self.folds_trained, self.fold_count,
         ));
         text
     }

@@ -1,4 +1,4 @@
-//! `soup tta`: which ways of looking at a picture help.
+//! `soup tta`: which ways of looking at an image help.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,10 +24,10 @@ use crate::{
     progress::Bar,
 };
 
-/// Measure test-time augmentation on out-of-fold pictures and keep what helps
+/// Measure test-time augmentation on out-of-fold images and keep what helps
 ///
-/// Every picture is looked at in every view by the fold that held it out. A candidate is kept only
-/// where its gain lies above 0 with its whole 95 % interval (paired over pictures): ties
+/// Every image is looked at in every view by the fold that held it out. A candidate is kept only
+/// where its gain lies above 0 with its whole 95 % interval (paired over images): ties
 /// stay out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -36,7 +36,7 @@ vflip, transpose, transverse, scale:S, crop:S, crop:S:top-left, ..., with + betw
 
 Examples:
   soup tta runs/first
-  soup tta runs/first --try rotations,scale:0.8,scale:1.25,rot90+scale:1.25 --pictures 500
+  soup tta runs/first --try rotations,scale:0.8,scale:1.25,rot90+scale:1.25 --images 500
   soup predict runs/first --tta runs/first/tta.json --images test/ --out probs.csv
 
 Next: soup decide RUN, which fits on the views that were kept.")]
@@ -53,11 +53,11 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Metric::Accuracy)]
     metric: Metric,
 
-    /// Pictures of each fold, evenly spread over those that it held out [default: all]
+    /// Images of each fold, evenly spread over those that it held out [default: all]
     #[arg(long, value_name = "N")]
-    pictures: Option<usize>,
+    images: Option<usize>,
 
-    /// Pictures in a batch
+    /// Images in a batch
     #[arg(long, value_name = "N", default_value_t = PredictOptions::default().batch)]
     batch: usize,
 
@@ -75,7 +75,7 @@ pub struct Arguments {
 pub enum Metric {
     /// Share of right cells
     Accuracy,
-    /// Share of pictures with all labels right
+    /// Share of images with all labels right
     ExactMatch,
     /// Log loss
     Loss,
@@ -102,7 +102,8 @@ impl Metric {
 #[derive(Serialize)]
 pub struct Facts {
     run: PathBuf,
-    pictures: usize,
+    #[serde(rename = "pictures")]
+    images: usize,
     /// Views that were looked at, the plain one among them.
     views: usize,
     metric: &'static str,
@@ -117,8 +118,8 @@ pub struct Facts {
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let candidates =
         Candidate::parse_list(&arguments.candidates).map_err(|error| Usage(error.to_string()))?;
-    if arguments.pictures == Some(0) {
-        return Err(Usage("--pictures must be at least 1".into()).into());
+    if arguments.images == Some(0) {
+        return Err(Usage("--images must be at least 1".into()).into());
     }
     let options = PredictOptions {
         threads: arguments.threads,
@@ -127,25 +128,17 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     };
     let stop = interrupt::watch()?;
     let place = (arguments.run.as_path(), arguments.out.as_deref());
-    let (pictures, metric) = (arguments.pictures, arguments.metric);
-    let facts = measure(
-        place,
-        &candidates,
-        pictures,
-        options,
-        metric,
-        console,
-        &stop,
-    )?;
+    let (images, metric) = (arguments.images, arguments.metric);
+    let facts = measure(place, &candidates, images, options, metric, console, &stop)?;
     let text = facts.text();
     Report::new(facts, text)
 }
 
-/// Measures the candidates on pictures that a run held out, and writes what is kept into the run or a file.
+/// Measures the candidates on images that a run held out, and writes what is kept into the run or a file.
 pub fn measure(
     (run, out): (&Path, Option<&Path>),
     candidates: &[Candidate],
-    pictures: Option<usize>,
+    images: Option<usize>,
     options: PredictOptions,
     metric: Metric,
     console: Console,
@@ -175,7 +168,7 @@ pub fn measure(
         bar.get_or_insert_with(|| Bar::new(console, "looking", total, "looks"))
             .set(done);
     };
-    let held_out = HeldOut::look(run, pictures, &options, &mut note, stop);
+    let held_out = HeldOut::look(run, images, &options, &mut note, stop);
     if let Some(bar) = bar {
         bar.finish();
     }
@@ -199,20 +192,20 @@ pub fn measure(
         (None, _) if is_kept => held_out.write(run, &trials.kept)?,
         (None, _) => {}
     }
-    let (pictures, views) = (held_out.folds.len(), options.views.views().len());
+    let (images, views) = (held_out.folds.len(), options.views.views().len());
     Ok(Facts {
         run: run.to_path_buf(),
-        pictures,
+        images,
         views,
         metric: metric.name(),
         out: written,
         trials,
         seconds,
-        looks_per_second: (pictures * views) as f64 / seconds,
+        looks_per_second: (images * views) as f64 / seconds,
     })
 }
 
-/// Pictures that are judged together: those of a fold; of a single fold, every fifth.
+/// Images that are judged together: those of a fold; of a single fold, every fifth.
 fn parts(folds: &[u32]) -> Vec<u32> {
     if folds.windows(2).any(|pair| pair[0] != pair[1]) {
         return folds.to_vec();
@@ -224,9 +217,9 @@ impl Facts {
     fn text(&self) -> String {
         let run = self.run.display();
         let mut text = format!(
-            "{} held-out pictures in {} views, {:.0} looks a second\n\n\
+            "{} held-out images in {} views, {:.0} looks a second\n\n\
              {:<24}{:>11}  gain (95 % interval)\n{:<24}{:>11.4}\n",
-            self.pictures,
+            self.images,
             self.views,
             self.looks_per_second,
             "",
@@ -254,12 +247,12 @@ impl Facts {
         }
         let kept = &self.trials.kept;
         if kept.is_plain() {
-            text.push_str("\nnothing is a proven gain: pictures are looked at once, as they are\n");
+            text.push_str("\nnothing is a proven gain: images are looked at once, as they are\n");
             return text;
         }
         text.push_str(&format!(
-            "\nkept {kept}, merged by {}: {} where each picture is judged by what others chose, for \
-             {} looks a picture instead of one\n",
+            "\nkept {kept}, merged by {}: {} where each image is judged by what others chose, for \
+             {} looks an image instead of one\n",
             kept.merge().name(),
             in_words(&self.trials.gain),
             kept.views().len(),

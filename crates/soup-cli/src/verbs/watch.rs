@@ -16,7 +16,7 @@ use crate::{
 /// Watch a run train: a page with curves that grow
 ///
 /// Loss, accuracy and rate of every fold as the epochs end, the settings, the last lines of the log and, when
-/// asked, a few held-out pictures as the newest best weights see them. It only reads the run's folder: the run
+/// asked, a few held-out images as the newest best weights see them. It only reads the run's folder: the run
 /// may not have begun, may be trained by other processes, may have ended, or go away.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         );
     }
     if !address.ip().is_loopback() {
-        tracing::warn!("anybody who reaches this address sees the run and its pictures");
+        tracing::warn!("anybody who reaches this address sees the run and its images");
     }
     tracing::info!("watching at http://{address}");
     let (stop, hang_up) = (watcher.handle(), watcher.handle());

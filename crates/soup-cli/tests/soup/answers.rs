@@ -48,7 +48,7 @@ fn two_teams_become_one_submission() {
         place.soup("submit mean.csv --sample sample.csv --out s.csv --threshold 0.05,a=0.96");
     assert_eq!(
         text.stdout,
-        "2 pictures x 2 labels in s.csv, 1.00 labels a picture\n"
+        "2 images x 2 labels in s.csv, 1.00 labels an image\n"
     );
     assert_eq!(
         text.stderr,

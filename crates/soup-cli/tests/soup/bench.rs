@@ -16,7 +16,7 @@ fn a_profile_adds_up_to_the_work_of_the_network() {
         assert!(profile["peak_gigaflops"].as_f64().unwrap() > 0.1);
         let kernels = profile["kernels"].as_array().unwrap();
         // What the kernels multiplied is what the network's definition says, but for the gradient of the
-        // pictures, which nobody asks for.
+        // images, which nobody asks for.
         let of_kernels: f64 = kernels
             .iter()
             .map(|kernel| {

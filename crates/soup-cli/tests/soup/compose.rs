@@ -1,4 +1,4 @@
-//! `compose`: pictures from nothing.
+//! `compose`: images from nothing.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use crate::place::{Place, contest_data};
 
 #[test]
-fn pictures_tables_and_facts() {
+fn images_tables_and_facts() {
     let place = Place::new("compose");
     let facts = place.json("compose --glyphs strokes --count 3 --seed 7 --out set");
     assert_eq!(facts["pictures"], 3);
     assert_eq!(facts["labels"], 26);
     assert_eq!(facts["glyphs"], "strokes");
     for index in 0..3 {
-        let picture = fs::read(place.path(&format!("set/images/0000{index}.png"))).unwrap();
-        assert!(picture.starts_with(b"\x89PNG"));
+        let image = fs::read(place.path(&format!("set/images/0000{index}.png"))).unwrap();
+        assert!(image.starts_with(b"\x89PNG"));
     }
     let answer = place.read("set/answer.csv");
     assert!(answer.starts_with("index,a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z\n0,"));
@@ -24,12 +24,12 @@ fn pictures_tables_and_facts() {
     // The answers score themselves: the whole way of a table.
     place.json("evaluate --predictions set/answer.csv --labels set/answer.csv");
 
-    // The same seed, the same pictures, on any number of threads; another seed, others.
+    // The same seed, the same images, on any number of threads; another seed, others.
     place.json("compose --count 3 --seed 7 --out again --threads 1");
     place.json("compose --count 3 --seed 8 --out other");
-    let picture = |set: &str| fs::read(place.path(&format!("{set}/images/00002.png"))).unwrap();
-    assert_eq!(picture("set"), picture("again"));
-    assert_ne!(picture("set"), picture("other"));
+    let image = |set: &str| fs::read(place.path(&format!("{set}/images/00002.png"))).unwrap();
+    assert_eq!(image("set"), image("again"));
+    assert_ne!(image("set"), image("other"));
 }
 
 #[test]
@@ -38,8 +38,8 @@ fn settings_reach_the_composer() {
     place.json(
         "compose --count 1 --out small compose.width=64 compose.height=32 compose.side=[8,20]",
     );
-    let picture = fs::read(place.path("small/images/00000.png")).unwrap();
-    assert_eq!(picture[16..24], [0, 0, 0, 64, 0, 0, 0, 32]);
+    let image = fs::read(place.path("small/images/00000.png")).unwrap();
+    assert_eq!(image[16..24], [0, 0, 0, 64, 0, 0, 0, 32]);
 }
 
 #[test]
@@ -89,10 +89,7 @@ fn interrupted_it_says_so_and_goes_on() {
         .unwrap();
     let started = Instant::now();
     while !place.path("set/images/00005.png").exists() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "no picture came"
-        );
+        assert!(started.elapsed() < Duration::from_secs(60), "no image came");
         std::thread::sleep(Duration::from_millis(5));
     }
     let killed = Command::new("kill")
@@ -103,7 +100,7 @@ fn interrupted_it_says_so_and_goes_on() {
     assert_eq!(child.wait().unwrap().code(), Some(4));
     assert!(
         !place.path("set/answer.csv").exists(),
-        "a table of half of the pictures"
+        "a table of half of the images"
     );
     assert!(!place.path("set/images/02999.png").exists());
     place.json("compose --count 3000 --seed 1 --out set");
@@ -112,7 +109,7 @@ fn interrupted_it_says_so_and_goes_on() {
 
 #[test]
 #[ignore = "needs the contest's files"]
-fn the_real_glyphs_make_pictures() {
+fn the_real_glyphs_make_images() {
     let data = contest_data();
     let place = Place::new("compose_real");
     let glyphs = data.join("glyphs");

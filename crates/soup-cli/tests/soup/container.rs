@@ -22,7 +22,7 @@ fn answer(place: &Place, data: &str) -> Output {
 }
 
 #[test]
-fn pictures_and_a_sample_in_a_submission_out() {
+fn images_and_a_sample_in_a_submission_out() {
     let place = Place::new("container");
     place.json("compose --count 16 --seed 3 --out set compose.width=64 compose.height=72 compose.side=[8,20]");
     place.json("pack --data set --out pack");
@@ -62,7 +62,7 @@ fn pictures_and_a_sample_in_a_submission_out() {
     assert_eq!(fs::read_dir(place.path("tmp")).unwrap().count(), 0);
 
     // A failure of a step is the container's.
-    fs::write(place.path("data/images/00003.png"), "no picture").unwrap();
+    fs::write(place.path("data/images/00003.png"), "no image").unwrap();
     fs::remove_file(place.path("data/submission.csv")).unwrap();
     assert_eq!(answer(&place, "data").status.code(), Some(3));
     assert!(!place.path("data/submission.csv").exists());

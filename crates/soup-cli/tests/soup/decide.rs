@@ -26,7 +26,7 @@ fn a_run_is_looked_at_decided_and_submitted() {
     );
 
     // A network of one epoch: whatever is kept must beat the plain view beyond doubt.
-    let tried = place.json("tta run --try rot180,scale:0.5,crop:0.5:top-left --pictures 55");
+    let tried = place.json("tta run --try rot180,scale:0.5,crop:0.5:top-left --images 55");
     assert_eq!(
         (&tried["pictures"], &tried["views"]),
         (&json!(55), &json!(4))
@@ -57,7 +57,7 @@ fn a_run_is_looked_at_decided_and_submitted() {
     place.write("decision.json", with_views);
     place.json("predict run --images set --out decision.csv --decision decision.json");
     assert_eq!(place.read("hand.csv"), place.read("decision.csv"));
-    // The four quarter turns see the same four pictures of a turned picture.
+    // The four quarter turns see the same four images of a turned image.
     place.json("predict run --images set --out plain.csv");
     assert_ne!(place.read("hand.csv"), place.read("plain.csv"));
 
@@ -93,7 +93,7 @@ fn a_run_is_looked_at_decided_and_submitted() {
             }
         }
     }
-    // A run on other pictures, in the views of the decision.
+    // A run on other images, in the views of the decision.
     let one = place.json("evaluate run --data set --decision decision.json --decode count");
     let two = place.json(
         "evaluate --predictions decision.csv --labels set/answer.csv --decision decision.json \
@@ -177,7 +177,7 @@ fn a_run_is_looked_at_decided_and_submitted() {
         (3, "tta nowhere"),
         (3, "tta set"),
         (2, "tta run --try up"),
-        (2, "tta run --pictures 0"),
+        (2, "tta run --images 0"),
         (2, "predict run --images set --out p.csv --tta up"),
         (2, "predict run --images set --out p.csv --tta plain,plain"),
         (2, "predict run --images set --out p.csv --merge max"),
@@ -196,17 +196,17 @@ fn a_run_is_looked_at_decided_and_submitted() {
 }
 
 /// Probabilities of a judge who knows, of one who guesses, and the truth.
-fn judges(place: &Place, pictures: usize) {
+fn judges(place: &Place, images: usize) {
     let mut files = ["good", "bad", "truth"].map(|name| (name, String::from("index,a,b,c\n")));
-    for picture in 0..pictures {
-        let mut rows = [(); 3].map(|()| picture.to_string());
+    for image in 0..images {
+        let mut rows = [(); 3].map(|()| image.to_string());
         for label in 0..3 {
-            let present = (picture * 7 + label * 3) % 5 < 2;
+            let present = (image * 7 + label * 3) % 5 < 2;
             // Wrong now and then, by a rule that the labels know nothing of.
-            let mistaken = (picture * 11 + label) % 13 == 0;
+            let mistaken = (image * 11 + label) % 13 == 0;
             let says = if present != mistaken { 0.8 } else { 0.2 };
             rows[0].push_str(&format!(",{says}"));
-            rows[1].push_str(&format!(",{}", (picture * 29 + label * 17) % 100 / 2 + 25));
+            rows[1].push_str(&format!(",{}", (image * 29 + label * 17) % 100 / 2 + 25));
             rows[2].push_str(if present { ",1" } else { ",0" });
         }
         for ((_, text), row) in files.iter_mut().zip(rows) {
@@ -300,10 +300,10 @@ fn the_doctor_finds_copies_and_proposes_groups() {
         place.write(&format!("set/images/{to:05}.png"), bytes);
     }
     let answer = place.read("set/answer.csv");
-    let row = |picture: usize| {
+    let row = |image: usize| {
         answer
             .lines()
-            .nth(picture + 1)
+            .nth(image + 1)
             .unwrap()
             .split_once(',')
             .unwrap()
@@ -325,8 +325,8 @@ fn the_doctor_finds_copies_and_proposes_groups() {
             .unwrap()
             .clone()
     };
-    assert_eq!(finding("equal pictures")["verdict"], "problem");
-    assert_eq!(finding("contradicting pictures")["verdict"], "problem");
+    assert_eq!(finding("equal images")["verdict"], "problem");
+    assert_eq!(finding("contradicting images")["verdict"], "problem");
     // Strokes are drawn anew for every letter.
     assert_eq!(finding("shared sources")["verdict"], "fine");
     let groups = place.read("groups.csv");

@@ -45,7 +45,7 @@ fn scores_are_said_in_words_and_in_json() {
 }
 
 #[test]
-fn a_run_is_scored_by_the_pictures_that_it_held_out() {
+fn a_run_is_scored_by_the_images_that_it_held_out() {
     let place = Place::new("evaluate_run");
     let tiny = "--preset quick data.compose_share=1 data.composed=16 data.composed_valid=8 \
         model.name=repvgg_nano train.batch=8 train.epochs=1";
@@ -77,7 +77,7 @@ fn a_run_is_scored_by_the_pictures_that_it_held_out() {
         outcome.stdout
     );
 
-    // Other pictures are predicted first: what predict and evaluate say one after the other.
+    // Other images are predicted first: what predict and evaluate say one after the other.
     place.json("compose --count 6 --seed 4 --out others");
     place.json("predict run --images others --out probs.csv");
     let two = place.json("evaluate --predictions probs.csv --labels others/answer.csv");
@@ -165,7 +165,7 @@ fn the_real_answers_score_themselves() {
     // The share of zeros in the file, counted with Python.
     let zeros = facts["accuracy_of_all_zeros"].as_f64().unwrap();
     assert!((zeros - 0.5385092307692307).abs() < 1e-12, "{zeros}");
-    // 14 and 11 of the 26 letters are in the two pictures.
+    // 14 and 11 of the 26 letters are in the two images.
     let facts = place.json(&format!(
         "evaluate --predictions zeros.csv --labels {answer}"
     ));

@@ -83,7 +83,7 @@ fn a_model_file_answers_as_its_run_does() {
         .soup("export run --fold 0 --out model.soup --threshold 0.4,a=0.6")
         .stdout;
     assert!(
-        text.contains("1 networks, 26 labels, pictures of 64x72 grey as model.soup"),
+        text.contains("1 networks, 26 labels, images of 64x72 grey as model.soup"),
         "{text}"
     );
     assert!(text.contains("next: soup predict model.soup"), "{text}");
@@ -118,10 +118,10 @@ fn what_cannot_be_exported_is_named() {
         (2, "export run --out m.soup --precision f16"),
         (2, "export run --out m.onnx --half"),
         (2, "export run --out m.soup --threshold 0.5,aa=0.1"),
-        (2, "export run --out m.soup --picture 256"),
-        (2, "export run --out m.soup --picture 72x64x5"),
-        (3, "export run --out m.soup --picture 72x64x3"),
-        (1, "export model.soup --out m.onnx --picture 72x64x3"),
+        (2, "export run --out m.soup --image 256"),
+        (2, "export run --out m.soup --image 72x64x5"),
+        (3, "export run --out m.soup --image 72x64x3"),
+        (1, "export model.soup --out m.onnx --image 72x64x3"),
         (2, "export run --out half.soup/m.soup"),
         (3, "predict nothing.soup --images set --out o.csv"),
         (3, "predict half.soup --images set --out o.csv"),

@@ -46,7 +46,7 @@ fn a_fold_file_is_written_once() {
 }
 
 #[test]
-fn pictures_of_a_group_stay_together() {
+fn images_of_a_group_stay_together() {
     let place = Place::new("folds_group");
     let rows = (0..12).map(|row| format!("{row:05},{},{},w{}\n", row % 2, row % 3 / 2, row % 4));
     let table = format!("index,a,b,writer\n{}", rows.collect::<String>());

@@ -13,8 +13,8 @@ use crate::place::Place;
 const COMPOSED: &str = "compose.width=64 compose.height=64 compose.side=[8,20]";
 const TINY: &str = "--preset quick model.name=repvgg_nano train.batch=8 train.epochs=1";
 
-/// Forty labelled pictures in the folder `set`.
-fn with_pictures(test: &str) -> Place {
+/// Forty labelled images in the folder `set`.
+fn with_images(test: &str) -> Place {
     let place = Place::new(test);
     place.json(&format!("compose {COMPOSED} --count 40 --seed 3 --out set"));
     place
@@ -41,7 +41,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn a_run_goes_on_with_its_own_settings() {
-    let place = with_pictures("own_settings");
+    let place = with_images("own_settings");
     place.json(&format!("train {TINY} --data set --out r --fold 0"));
     let facts = place.json("train --out r --fold 1");
     assert_eq!(
@@ -55,7 +55,7 @@ fn a_run_goes_on_with_its_own_settings() {
         "{}",
         outcome.stdout
     );
-    // The preset again, and settings that do not reach the result; the pictures are the run's.
+    // The preset again, and settings that do not reach the result; the images are the run's.
     place.json(&format!(
         "train {TINY} --out r --fold 2 train.threads=1 train.checkpoint_steps=1"
     ));
@@ -74,7 +74,7 @@ fn a_run_goes_on_with_its_own_settings() {
 
 #[test]
 fn a_run_from_a_folder_lives_on_without_it() {
-    let place = with_pictures("moved_folder");
+    let place = with_images("moved_folder");
     place.json(&format!("train {TINY} --data set --out r --fold 0"));
     let score = place.json("evaluate r");
 
@@ -89,7 +89,7 @@ fn a_run_from_a_folder_lives_on_without_it() {
     place.write("set/answer.csv", lines.join("\n"));
     let message = place.failure(3, "train --out r --fold 1 --quiet");
     let told = format!(
-        "picture `{}`: label `{label}` was {then} and is {now}",
+        "image `{}`: label `{label}` was {then} and is {now}",
         cells[0]
     );
     assert!(
@@ -104,7 +104,7 @@ fn a_run_from_a_folder_lives_on_without_it() {
     }
     let message = place.failure(3, "train --out r --fold 1 --quiet");
     for id in [1, 2] {
-        let told = format!("  picture `{id}` has changed");
+        let told = format!("  image `{id}` has changed");
         assert!(message.contains(&told), "{message}");
     }
     assert!(message.contains("put the old ones back"), "{message}");
@@ -115,7 +115,7 @@ fn a_run_from_a_folder_lives_on_without_it() {
     // Gone: the run has its own.
     fs::rename(place.path("set"), place.path("gone")).unwrap();
     assert_eq!(place.json("evaluate r"), score);
-    place.json("tta r --try hflip --pictures 4");
+    place.json("tta r --try hflip --images 4");
     place.json("doctor r");
     assert_eq!(
         place.json("report r --out r.html")["not_judged"],
@@ -123,7 +123,7 @@ fn a_run_from_a_folder_lives_on_without_it() {
     );
     let outcome = place.soup("train --out r --fold 1");
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let told = "set is not there any more; the run goes on with the pictures that it packed, r/pictures.pack";
+    let told = "set is not there any more; the run goes on with the images that it packed, r/pictures.pack";
     assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
     place.json(&format!("train {TINY} --data gone --out whole --fold 1"));
     assert!(model(&place, "r", 1) == model(&place, "whole", 1));
@@ -136,20 +136,20 @@ fn a_run_from_a_folder_lives_on_without_it() {
 }
 
 #[test]
-fn a_run_from_a_pack_knows_its_pictures() {
-    let place = with_pictures("moved_pack");
+fn a_run_from_a_pack_knows_its_images() {
+    let place = with_images("moved_pack");
     place.json("pack --images set/images --labels set/answer.csv --out pack");
     place.json(&format!("train {TINY} --data pack --out r --fold 0"));
     let score = place.json("evaluate r");
     fs::rename(place.path("pack"), place.path("elsewhere")).unwrap();
-    // The labels are the run's; pictures are looked for.
+    // The labels are the run's; images are looked for.
     assert_eq!(place.json("evaluate r"), score);
     let outcome = place.soup("report r --out r.html");
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert!(
         outcome
             .stderr
-            .contains("r: the page shows no pictures: pack: "),
+            .contains("r: the page shows no images: pack: "),
         "{}",
         outcome.stderr
     );
@@ -159,7 +159,7 @@ fn a_run_from_a_pack_knows_its_pictures() {
         "{message}"
     );
     place.json("train --data elsewhere --out r --fold 1");
-    place.json("tta r --try hflip --pictures 4");
+    place.json("tta r --try hflip --images 4");
 
     // Other pixels under the same labels are not trained on, by whichever fold.
     fs::copy(
@@ -181,7 +181,7 @@ fn a_run_from_a_pack_knows_its_pictures() {
     let found = &facts["findings"][0];
     assert_eq!(
         (&found["check"], &found["verdict"]),
-        (&"packed pictures".into(), &"problem".into())
+        (&"packed images".into(), &"problem".into())
     );
     assert_eq!(found["examples"], serde_json::json!(["`39`"]));
     fs::write(&pixels, &bytes[..last]).unwrap();
@@ -193,7 +193,7 @@ fn a_run_from_a_pack_knows_its_pictures() {
 #[test]
 fn looking_at_a_run_writes_nothing() {
     let place = Place::new("looked_at");
-    // A decision takes fifty pictures.
+    // A decision takes fifty images.
     place.json(&format!("compose {COMPOSED} --count 60 --seed 3 --out set"));
     place.json(&format!("train {TINY} --data set --out runs/r folds.k=2"));
     for lock in ["runs/r/lock", "runs/r/fold0/lock", "runs/r/fold1/lock"] {
@@ -209,7 +209,7 @@ fn looking_at_a_run_writes_nothing() {
         "track runs/r --tensorboard b",
         "export runs/r --out m.soup",
         "decide runs/r --out d.json",
-        "tta runs/r --pictures 4 --try hflip --out views.json",
+        "tta runs/r --images 4 --try hflip --out views.json",
     ] {
         place.json(verb);
         let after = contents(&place.path("runs"));
@@ -219,7 +219,7 @@ fn looking_at_a_run_writes_nothing() {
 
 #[test]
 fn damaged_figures_are_made_anew_from_the_checkpoint() {
-    let place = with_pictures("torn_figures");
+    let place = with_images("torn_figures");
     place.json(&format!("train {TINY} --data set --out r --fold 0,1"));
     let file = "r/fold1/metrics.jsonl";
     let whole = place.read(file);
@@ -236,7 +236,7 @@ fn damaged_figures_are_made_anew_from_the_checkpoint() {
 
 #[test]
 fn a_budget_that_ends_before_the_schedule_says_so_and_plans_can_be_followed_again() {
-    let place = with_pictures("budget");
+    let place = with_images("budget");
     let minutes = TINY.replace("train.epochs=1", "train.minutes=0.001");
     // Planned by a machine far faster than this one.
     place.write("r/fold0/plan.json", r#"{"steps":100000,"epoch_steps":4}"#);
@@ -309,7 +309,7 @@ pub fn kill_until_it_ends(
 /// The clock of a quickstart decides the minutes of its training and their plans; given these, every file is the same.
 #[test]
 fn killed_quickstarts_end_with_the_bytes_of_their_plans() {
-    let tiny = "quickstart --out q --minutes 0.1 --pictures 40 --test-pictures 15 model.name=repvgg_nano \
+    let tiny = "quickstart --out q --minutes 0.1 --images 40 --test-images 15 model.name=repvgg_nano \
         train.batch=8 train.checkpoint_steps=3";
     let command = format!("{tiny} {COMPOSED}");
     let (whole, begun) = (Place::new("quickstart_whole"), Instant::now());

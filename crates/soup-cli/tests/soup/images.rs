@@ -1,4 +1,4 @@
-//! Pictures as people have them: other channels, sizes and turns, damage, and what lies beside them.
+//! Images as people have them: other channels, sizes and turns, damage, and what lies beside them.
 
 use std::fs;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn labels(place: &Place, name: &str, count: u32) {
 }
 
 #[test]
-fn a_model_reads_pictures_in_all_channels_and_sizes_alike() {
+fn a_model_reads_images_in_all_channels_and_sizes_alike() {
     use png::ColorType::{Grayscale, GrayscaleAlpha, Rgb, Rgba};
     let place = Place::new("images_channels");
     for seed in 0..12 {
@@ -112,7 +112,7 @@ fn a_model_reads_pictures_in_all_channels_and_sizes_alike() {
 }
 
 #[test]
-fn what_lies_beside_pictures_does_not_matter_to_predict_and_is_said() {
+fn what_lies_beside_images_does_not_matter_to_predict_and_is_said() {
     let place = Place::new("images_beside");
     let grey = |seed| eight(64, png::ColorType::Grayscale, seed);
     for seed in 0..4 {
@@ -134,11 +134,7 @@ fn what_lies_beside_pictures_does_not_matter_to_predict_and_is_said() {
     for _ in 0..2 {
         let said = place.soup("predict letters --threads 1 --images test --out test/probs.csv");
         assert_eq!(ids(), ["000", "001", "002", "003", "090"]);
-        assert!(
-            said.stderr.contains("5 pictures found; "),
-            "{}",
-            said.stderr
-        );
+        assert!(said.stderr.contains("5 images found; "), "{}", said.stderr);
         assert!(
             said.stderr.contains("1 x .webp (not supported)"),
             "{}",
@@ -182,7 +178,7 @@ fn what_lies_beside_pictures_does_not_matter_to_predict_and_is_said() {
 }
 
 #[test]
-fn all_damaged_pictures_are_named_at_once_or_left_out_where_wanted() {
+fn all_damaged_images_are_named_at_once_or_left_out_where_wanted() {
     let place = Place::new("images_damaged");
     for seed in 0..130 {
         let bytes = eight(64, png::ColorType::Grayscale, seed);
@@ -207,7 +203,7 @@ fn all_damaged_pictures_are_named_at_once_or_left_out_where_wanted() {
             assert!(said.contains(&format!("cut/{id}.png")), "{command}: {said}");
         }
     }
-    // Wrong cells and damaged pictures in one round; what no row names is not looked at.
+    // Wrong cells and damaged images in one round; what no row names is not looked at.
     let table = place.read("labels.csv");
     let table = table
         .replace("\n5,1,0\n", "\n5,2,0\n")
@@ -216,8 +212,8 @@ fn all_damaged_pictures_are_named_at_once_or_left_out_where_wanted() {
     let said = place.failure(3, "pack --images cut --labels wrong.csv --out p1");
     assert!(said.contains("13 problems:"), "{said}");
     for part in [
-        "row 7 (picture `5`)",
-        "row 9 (picture `7`)",
+        "row 7 (image `5`)",
+        "row 9 (image `7`)",
         "cut/050.png",
         "cut/117.png",
     ] {
@@ -234,7 +230,7 @@ fn all_damaged_pictures_are_named_at_once_or_left_out_where_wanted() {
     let said = place.soup("predict letters --threads 1 --images cut --skip-damaged --out p.csv");
     assert!(
         said.stderr
-            .contains("119 pictures found; 11 left out: 11 damaged"),
+            .contains("119 images found; 11 left out: 11 damaged"),
         "{}",
         said.stderr
     );
@@ -272,7 +268,7 @@ fn twelve_bits_in_sixteen_are_said_and_scaled_alike_from_pack_to_answer() {
     assert_ne!(answers("run --images dark"), expected);
     place.json("export run --out model.soup");
     assert_eq!(answers("model.soup --images xray"), expected);
-    // Who runs an ONNX file has to bring pictures to bytes in the same way, and hears of it.
+    // Who runs an ONNX file has to bring images to bytes in the same way, and hears of it.
     let said = place.soup("export run --out model.onnx");
     assert!(
         said.stdout.contains("min(value, 4095) * 255 / 4095"),
@@ -310,7 +306,7 @@ fn what_is_no_glyph_in_a_folder_of_glyphs_is_said() {
     let said = place.soup(&format!("{compose} --out set"));
     assert_eq!(said.code, 0, "{}", said.stderr);
     for part in [
-        "glyphs in glyphs: 3 pictures found; 3 left out: 1 x .webp (not supported), 2 in no folder of a label",
+        "glyphs in glyphs: 3 images found; 3 left out: 1 x .webp (not supported), 2 in no folder of a label",
         "a/old/2.png, loose.png",
     ] {
         assert!(said.stderr.contains(part), "{part}: {}", said.stderr);

@@ -1,4 +1,4 @@
-//! `predict`: from a run and pictures to a submission.
+//! `predict`: from a run and images to a submission.
 
 use crate::place::{Place, contest_data};
 
@@ -46,7 +46,7 @@ fn a_run_answers_for_a_folder_and_the_answers_become_a_submission() {
     assert_eq!(facts["models"].as_array().unwrap().len(), 1);
     place.json("evaluate --predictions probs.csv --labels set/answer.csv");
 
-    // A model file, a plain folder of pictures, another batch: the same probabilities.
+    // A model file, a plain folder of images, another batch: the same probabilities.
     place.json(
         "predict run/fold0/model.safetensors --images set/images --out again.csv --batch 2 --threads 1",
     );
@@ -102,8 +102,8 @@ fn a_run_answers_for_a_folder_and_the_answers_become_a_submission() {
     );
 
     place
-        .write("nothing/readme.txt", "no pictures")
-        .write("broken/00000.png", "no picture");
+        .write("nothing/readme.txt", "no images")
+        .write("broken/00000.png", "no image");
     let cases = [
         (3, "predict nowhere --images set --out o.csv"),
         (3, "predict set --images set --out o.csv"),
@@ -132,7 +132,7 @@ fn a_run_answers_for_a_folder_and_the_answers_become_a_submission() {
 
 #[test]
 #[ignore = "needs the contest's files"]
-fn the_two_real_pictures_meet_their_real_answers() {
+fn the_two_real_images_meet_their_real_answers() {
     let data = contest_data();
     let place = Place::new("predict_real");
     place.json(&format!("train {TINY} --out run"));

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::place::Place;
 
-const TINY: &str = "--minutes 0.1 --pictures 40 --test-pictures 15 compose.width=64 compose.height=64 \
+const TINY: &str = "--minutes 0.1 --images 40 --test-images 15 compose.width=64 compose.height=64 \
     compose.side=[8,20] \
     model.name=repvgg_nano train.batch=8";
 
-/// Enough held-out pictures to choose views and a decision by.
-const DECIDED: &str = "--minutes 0.1 --pictures 260 --test-pictures 15 compose.width=64 compose.height=64 \
+/// Enough held-out images to choose views and a decision by.
+const DECIDED: &str = "--minutes 0.1 --images 260 --test-images 15 compose.width=64 compose.height=64 \
     compose.side=[8,20] model.name=repvgg_nano train.batch=8";
 
 #[test]
@@ -50,7 +50,7 @@ fn the_main_job_in_one_command() {
     place.json("folds --data q/data/train --kind kfold --k 5 --seed 42 --out folds.json");
     assert_eq!(place.read("folds.json"), place.read("q/folds.json"));
     assert_eq!(place.read("folds.json"), place.read("q/run/folds.json"));
-    // No glyph of the test pictures is in the others.
+    // No glyph of the test images is in the others.
     let glyphs = |set: &str| {
         let boxes = place.read(&format!("q/data/{set}/boxes.csv"));
         let column = |line: &str| line.rsplit(',').next().unwrap().to_owned();

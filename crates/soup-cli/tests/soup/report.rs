@@ -12,7 +12,7 @@ fn a_run_becomes_a_page_a_line_and_event_files() {
     place.json(&format!("train {TINY} --out runs/first"));
     place.json(&format!("train {TINY} train.rate=0.001 --out runs/second"));
 
-    let facts = place.json("report runs/first --pictures 3");
+    let facts = place.json("report runs/first --images 3");
     assert_eq!(facts["report"], "runs/first/report.html");
     assert_eq!(
         (&facts["of"], &facts["not_judged"]),
@@ -26,7 +26,7 @@ fn a_run_becomes_a_page_a_line_and_event_files() {
     );
     for part in [
         "Are probabilities right?",
-        "The most wrong pictures",
+        "The most wrong images",
         "model.name",
     ] {
         assert!(page.contains(part), "{part}");
@@ -95,7 +95,7 @@ fn bad_runs_have_a_message_and_an_exit_code() {
         (3, "report begun"),
         (2, "report empty begun"),
         (2, "report sweep empty --out page.html"),
-        (2, "report empty --pictures 201"),
+        (2, "report empty --images 201"),
         (3, "runs nowhere"),
         (3, "runs empty"),
         (3, "runs begun"),

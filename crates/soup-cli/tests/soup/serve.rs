@@ -79,8 +79,8 @@ fn a_server_answers_as_predict_does_and_stops_in_peace() {
     for model in ["letters", "run"] {
         for row in &rows {
             let number: usize = row[0].parse().unwrap();
-            let picture = fs::read(place.path(&format!("set/images/{number:05}.png"))).unwrap();
-            let answer = ask(&address, &format!("POST /predict?model={model}"), &picture);
+            let image = fs::read(place.path(&format!("set/images/{number:05}.png"))).unwrap();
+            let answer = ask(&address, &format!("POST /predict?model={model}"), &image);
             let answers = answer["pictures"][0]["answers"].as_array().unwrap();
             assert_eq!(answers.len(), 26);
             for (cell, answer) in row[1..].iter().zip(answers) {

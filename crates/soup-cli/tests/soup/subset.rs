@@ -1,4 +1,4 @@
-//! `subset`: pictures that stand for all, and training on them alone.
+//! `subset`: images that stand for all, and training on them alone.
 
 use crate::place::{Place, contest_data};
 
@@ -42,7 +42,7 @@ fn a_subset_has_the_means_of_the_whole() {
 }
 
 #[test]
-fn a_run_sees_the_pictures_of_its_subset_only() {
+fn a_run_sees_the_images_of_its_subset_only() {
     let place = Place::new("subset_train");
     let small = "compose.width=64 compose.height=64 compose.side=[8,20]";
     place.json(&format!("compose --count 60 --seed 1 --out set {small}"));
@@ -100,7 +100,7 @@ fn the_real_labels_are_matched_below_half_a_point() {
             (&facts["pictures"], &facts["count"]),
             (&50_000.into(), &2_000.into())
         );
-        // The founders accepted 2.1 points; a picture more or less is .05.
+        // The founders accepted 2.1 points; an image more or less is .05.
         let worst = facts["worst_label_mean_difference"].as_f64().unwrap();
         assert!(worst < 0.001, "{worst}");
     }

@@ -4,16 +4,16 @@ use std::fs;
 
 use serde_json::json;
 use soup_compose::png;
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 
 use crate::place::Place;
 
-/// A small grey picture that no other equals.
-fn picture(seed: u32) -> Vec<u8> {
+/// A small grey image that no other equals.
+fn image(seed: u32) -> Vec<u8> {
     let pixels: Vec<u8> = (0..256)
         .map(|at: u32| (at.wrapping_mul(seed + 3) % 251) as u8)
         .collect();
-    let shape = PictureShape {
+    let shape = ImageShape {
         height: 16,
         width: 16,
         channels: 1,
@@ -21,25 +21,25 @@ fn picture(seed: u32) -> Vec<u8> {
     png(shape, &pixels).unwrap()
 }
 
-/// A table with the labels of `pictures` pictures: the ids by `id`, below a header.
-fn table(header: &str, pictures: u32, id: impl Fn(u32) -> String) -> String {
-    let rows = (0..pictures).map(|row| {
+/// A table with the labels of `pictures` images: the ids by `id`, below a header.
+fn table(header: &str, images: u32, id: impl Fn(u32) -> String) -> String {
+    let rows = (0..images).map(|row| {
         let cells = [row % 2, row / 2 % 2, row / 3 % 2].map(|cell| cell.to_string());
         format!("{},{}\n", id(row), cells.join(","))
     });
     format!("{header}\n{}", rows.collect::<String>())
 }
 
-fn pictures(place: &Place, folder: &str, count: u32) {
+fn images(place: &Place, folder: &str, count: u32) {
     for row in 0..count {
-        place.write(&format!("{folder}/{row:05}.png"), picture(row));
+        place.write(&format!("{folder}/{row:05}.png"), image(row));
     }
 }
 
 #[test]
 fn labels_that_are_called_by_numbers_go_through_every_verb() {
     let place = Place::new("numeric_labels");
-    pictures(&place, "pics", 12);
+    images(&place, "pics", 12);
     for names in ["0,1,2", "inf,nan,1e5", "True,False,a;b"] {
         let header = format!("id,{names}");
         place
@@ -76,7 +76,7 @@ fn labels_that_are_called_by_numbers_go_through_every_verb() {
         assert_eq!(place.read("sub.csv").lines().count(), 13);
         place.json("evaluate --predictions sub.csv --labels labels.csv");
     }
-    // Decisions and fitted weights need more pictures than are worth training on.
+    // Decisions and fitted weights need more images than are worth training on.
     let many = table("id,0,1,2", 240, |row| row.to_string());
     let probabilities = many
         .replace(",0", ",0.25")
@@ -95,8 +95,8 @@ fn labels_that_are_called_by_numbers_go_through_every_verb() {
 #[test]
 fn ids_meet_in_every_verb_and_what_was_overlooked_is_said() {
     let place = Place::new("ids_meet");
-    pictures(&place, "pics", 6);
-    /// Writes the id of a picture.
+    images(&place, "pics", 6);
+    /// Writes the id of an image.
     type Id = fn(u32) -> String;
     let written: [(&str, Id, &str); 7] = [
         ("int", |row| row.to_string(), "without their leading zeros"),
@@ -192,7 +192,7 @@ fn ids_meet_in_every_verb_and_what_was_overlooked_is_said() {
 #[test]
 fn everything_wrong_with_labels_and_groups_is_named_at_once() {
     let place = Place::new("all_at_once");
-    pictures(&place, "pics", 4);
+    images(&place, "pics", 4);
     let rows = (0..130).map(|row| format!("{row},{}\n", if row % 2 == 0 { "?" } else { "1" }));
     place
         .write("cells.csv", format!("id,a\n{}", rows.collect::<String>()))
@@ -201,10 +201,10 @@ fn everything_wrong_with_labels_and_groups_is_named_at_once() {
         .write("g.csv", "id,g\n0,\n1,nan\n2,p\n3,p\n");
     let message = place.failure(3, "pack --images pics --labels cells.csv --out p");
     assert!(
-        message.starts_with("error: 191 problems:\n  cells.csv, row 2 (picture `0`)"),
+        message.starts_with("error: 191 problems:\n  cells.csv, row 2 (image `0`)"),
         "{message}"
     );
-    // Pictures that are missing come with the wrong cells.
+    // Images that are missing come with the wrong cells.
     let cells = message
         .lines()
         .filter(|line| line.contains("label `a` is `?`"));
@@ -222,11 +222,11 @@ fn everything_wrong_with_labels_and_groups_is_named_at_once() {
         "folds --data l.csv --kind group --group g --groups g.csv --k 2 --out f.json",
     );
     assert!(
-        message.contains("g.csv, row 2: `g` of picture `0` is blank"),
+        message.contains("g.csv, row 2: `g` of image `0` is blank"),
         "{message}"
     );
     assert!(
-        message.contains("g.csv, row 3: `g` of picture `1` is `nan`"),
+        message.contains("g.csv, row 3: `g` of image `1` is `nan`"),
         "{message}"
     );
     let rows = (0..300).map(|row| format!("{row},{}\n", if row < 140 { 2 } else { 0 }));
@@ -258,9 +258,9 @@ fn odd_groups_and_folds_are_warned_of() {
         [
             "groups `P1`, `p01`, `p1` differ only in case, spaces or zeros and are kept apart; write them alike if they \
              are one",
-            "1 of 3 folds hold out no picture with label `a`, of which there are 6",
-            "2 of 3 folds hold out no picture with label `rare`, of which there are 1",
-            "group `r` holds 8 of 12 pictures, more than a fold of 4: folds differ in size",
+            "1 of 3 folds hold out no image with label `a`, of which there are 6",
+            "2 of 3 folds hold out no image with label `rare`, of which there are 1",
+            "group `r` holds 8 of 12 images, more than a fold of 4: folds differ in size",
         ]
     );
     let facts = place.json("folds --data l.csv --kind stratified --k 12 --out s.json");
@@ -307,7 +307,7 @@ fn names_of_labels_meet_in_both_unicode_forms() {
     );
     let said = place.failure(3, "evaluate --predictions probs.csv --labels twice.csv");
     assert!(said.contains("two columns are called"), "{said}");
-    pictures(&place, "pics", 16);
+    images(&place, "pics", 16);
     let facts =
         place.json("pack --images pics --labels labels.csv --ignore e\u{301}te\u{301} --out pack");
     assert_eq!(facts["labels"], 2);

@@ -9,7 +9,7 @@ use soup_zoo::{Head, ModelConfig, build};
 
 use crate::place::Place;
 
-/// A network and pictures so small that a step takes milliseconds.
+/// A network and images so small that a step takes milliseconds.
 const TINY: &str = "--preset quick data.compose_share=1 data.composed=48 data.composed_valid=16 \
     compose.width=64 compose.height=64 compose.side=[8,20] \
     model.name=repvgg_nano train.batch=8 train.epochs=2";
@@ -73,9 +73,9 @@ fn the_batch_size_is_found_once() {
         batch
     };
     let first = place.soup(&command);
-    assert!(first.stderr.contains("pictures/s"), "{}", first.stderr);
+    assert!(first.stderr.contains("images/s"), "{}", first.stderr);
     let found = batch(&first.stderr);
-    // 48 pictures an epoch.
+    // 48 images an epoch.
     assert!(found.is_power_of_two() && found <= 32, "{found}");
     let again = place.soup(&command);
     assert!(

@@ -33,8 +33,8 @@ fn a_run_is_watched_until_a_signal() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    let pictures = get(&address, "/pictures");
-    assert!(pictures.contains("data:image/png;base64,"), "{pictures}");
+    let images = get(&address, "/images");
+    assert!(images.contains("data:image/png;base64,"), "{images}");
     signal(&child, "-TERM");
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let mut said = String::new();

@@ -1,4 +1,4 @@
-//! Letters in DACON's table: `id,digit,letter,0,1,...,783`, a row a picture of 28 x 28 pixels.
+//! Letters in DACON's table: `id,digit,letter,0,1,...,783`, a row an image of 28 x 28 pixels.
 //!
 //! A letter is printed at about half strength (100 to 135 of 255) and a digit over it, but only
 //! where the letter has ink: there the sum goes up to 255. So the letter is all that is not paper,
@@ -38,14 +38,14 @@ pub fn read(path: &Path) -> Result<Scans> {
     let side = pixels.len().isqrt();
     if side == 0 || side * side != pixels.len() {
         let problem = format!(
-            "there are {} pixel columns (`0`, `1`, ...), which is no square picture; a table of \
-             28 x 28 pictures has `0` to `783`",
+            "there are {} pixel columns (`0`, `1`, ...), which is no square image; a table of \
+             28 x 28 images has `0` to `783`",
             pixels.len()
         );
         return Err(Error::table(path, 1, problem));
     }
     let mut labels = Vec::new();
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     let mut record = csv::StringRecord::new();
     loop {
         let row = reader.position().line();
@@ -62,7 +62,7 @@ pub fn read(path: &Path) -> Result<Scans> {
                 "`letter` is `{name}`; it must be one of A to Z or a to z"
             ))
         })?;
-        let picture = pixels
+        let image = pixels
             .iter()
             .enumerate()
             .map(|(pixel, &at)| {
@@ -73,7 +73,7 @@ pub fn read(path: &Path) -> Result<Scans> {
             })
             .collect::<Result<Vec<u8>>>()?;
         labels.push(label);
-        pictures.push(picture);
+        images.push(image);
     }
     if labels.is_empty() {
         return Err(Error::Empty {
@@ -82,7 +82,7 @@ pub fn read(path: &Path) -> Result<Scans> {
             hint: "the table needs a row a glyph under its header".into(),
         });
     }
-    Ok(Scans::new(letter_names(), labels, &pictures, side))
+    Ok(Scans::new(letter_names(), labels, &images, side))
 }
 
 #[cfg(test)]

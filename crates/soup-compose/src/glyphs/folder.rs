@@ -1,6 +1,6 @@
-//! A folder of pictures per label: `PATH/<label>/*.png`, or JPEG.
+//! A folder of images per label: `PATH/<label>/*.png`, or JPEG.
 //!
-//! A picture may be dark on light, light on dark, or drawn on a transparent ground; what its rim
+//! An image may be dark on light, light on dark, or drawn on a transparent ground; what its rim
 //! looks like is paper. Folders named by one letter are merged without regard to case.
 
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ use super::{Ink, scans::Scans};
 /// Glyphs are held no larger than this; no composed letter is.
 const GREATEST_SIDE: usize = 128;
 
-/// Reads every picture in every sub-folder, in the order of their names.
+/// Reads every image in every sub-folder, in the order of their names.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Io`]; all pictures that cannot be decoded or are all of one colour
-/// ([`Error::DamagedPicture`]); [`Error::Empty`] where there is no picture.
+/// [`Error::NotFound`], [`Error::Io`]; all images that cannot be decoded or are all of one colour
+/// ([`Error::DamagedImage`]); [`Error::Empty`] where there is no image.
 pub fn read(path: &Path) -> Result<Scans> {
     let Listed { found, left } = list(path)?;
     if found.is_empty() {
-        let hint = "put PNG or JPEG pictures into a folder for each label, such as a/1.png";
+        let hint = "put PNG or JPEG images into a folder for each label, such as a/1.png";
         return Err(Error::Empty {
             path: path.into(),
             what: "glyphs",
@@ -48,7 +48,7 @@ pub fn read(path: &Path) -> Result<Scans> {
     for (name, file) in &found {
         match scan(file) {
             Ok(ink) => inks.push(ink),
-            Err(problem) => problems.push(Error::DamagedPicture {
+            Err(problem) => problems.push(Error::DamagedImage {
                 path: file.clone(),
                 row: None,
                 id: name.clone(),
@@ -72,13 +72,13 @@ pub(super) fn list(path: &Path) -> Result<Listed> {
     if !path.is_dir() {
         return Err(Error::NotFound {
             path: path.into(),
-            hint: "name a folder that holds a folder of pictures for each label".into(),
+            hint: "name a folder that holds a folder of images for each label".into(),
         });
     }
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     let (images, mut left) = images_below(path)?;
     for (file, place) in images {
-        // Pictures beside the folders have no label, and those further below are of other things.
+        // Images beside the folders have no label, and those further below are of other things.
         let Some((name, _)) = file.split_once('/').filter(|(_, rest)| !rest.contains('/')) else {
             left.add(Reason::NoGlyph, file);
             continue;
@@ -94,7 +94,7 @@ pub(super) fn list(path: &Path) -> Result<Listed> {
     Ok(Listed { found, left })
 }
 
-/// The ink of one picture, or what is wrong with it.
+/// The ink of one image, or what is wrong with it.
 fn scan(path: &Path) -> std::result::Result<Ink, String> {
     let bytes = files::read(path).map_err(|error| error.to_string())?;
     let (shape, bytes) = decode(&bytes, Channels::AsStored)?;
@@ -118,7 +118,7 @@ fn scan(path: &Path) -> std::result::Result<Ink, String> {
     };
     let ink = shrink(&strength, width, height);
     if ink.is_empty() {
-        return Err("the picture is all of one colour, so there is no glyph in it".into());
+        return Err("the image is all of one colour, so there is no glyph in it".into());
     }
     Ok(ink)
 }
@@ -145,7 +145,7 @@ fn against_paper(grey: &[u8], width: usize, height: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Ink of a picture, averaged over squares of pixels where it is large.
+/// Ink of an image, averaged over squares of pixels where it is large.
 fn shrink(strength: &[u8], width: usize, height: usize) -> Ink {
     let by = width.max(height).div_ceil(GREATEST_SIDE).max(1);
     let (columns, rows) = (width.div_ceil(by), height.div_ceil(by));
@@ -192,7 +192,7 @@ mod tests {
             .flat_map(|&inked| [7, 7, 7, u8::from(inked) * 255])
             .collect();
         write(&at("seven/1.png"), 4, png::ColorType::Rgba, &clear);
-        fs::write(at("seven/notes.txt"), "not a picture").unwrap();
+        fs::write(at("seven/notes.txt"), "not an image").unwrap();
         let scans = read(folder.path()).unwrap();
         assert_eq!(scans.label_names(), ["a", "seven"]);
         assert_eq!(scans.len(), 3);
@@ -206,14 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn large_pictures_are_averaged() {
+    fn large_images_are_averaged() {
         let ink = shrink(&vec![200; 300 * 600], 300, 600);
         assert_eq!((ink.width(), ink.height()), (60, 120));
         assert!(ink.strength().iter().all(|&value| value == 200));
     }
 
     #[test]
-    fn faults_name_the_picture() {
+    fn faults_name_the_image() {
         let folder = tempfile::tempdir().unwrap();
         let error = read(&folder.path().join("nowhere"))
             .unwrap_err()

@@ -73,7 +73,7 @@ impl GlyphSource for Font {
     }
 }
 
-/// Collects polygons; fonts have y up, pictures have it down.
+/// Collects polygons; fonts have y up, images have it down.
 #[derive(Default)]
 struct Tracer {
     polygons: Vec<Vec<[f32; 2]>>,

@@ -1,8 +1,8 @@
-//! Letters in IDX files, the format of MNIST and EMNIST: a file of pictures and one of labels,
+//! Letters in IDX files, the format of MNIST and EMNIST: a file of images and one of labels,
 //! packed with gzip or not.
 //!
 //! Labels are EMNIST's of the "letters" split: 1 = A to 26 = Z. EMNIST's own files hold every
-//! picture transposed (rows and columns swapped); say so with `transpose`.
+//! image transposed (rows and columns swapped); say so with `transpose`.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::{
 };
 
 /// First bytes of a file of bytes with three dimensions.
-const PICTURES: u32 = 0x0803;
+const IMAGES: u32 = 0x0803;
 /// First bytes of a file of bytes with one dimension.
 const LABELS: u32 = 0x0801;
 
@@ -24,15 +24,15 @@ const LABELS: u32 = 0x0801;
 /// [`Error::NotFound`], [`Error::Io`]; [`Error::Format`] where a file is no IDX file, is cut off,
 /// or the two do not belong together, and naming the item whose label is no letter;
 /// [`Error::Empty`].
-pub fn read(pictures: &Path, labels: &Path, transpose: bool) -> Result<Scans> {
-    let (found, [count, height, width]) = open::<3>(pictures, PICTURES)?;
+pub fn read(images: &Path, labels: &Path, transpose: bool) -> Result<Scans> {
+    let (found, [count, height, width]) = open::<3>(images, IMAGES)?;
     let (label_bytes, [label_count]) = open::<1>(labels, LABELS)?;
     if count != label_count {
         return Err(Error::format(
             labels,
             format!(
-                "there are {label_count} labels, but {} holds {count} pictures",
-                pictures.display()
+                "there are {label_count} labels, but {} holds {count} images",
+                images.display()
             ),
             "name the pair of files that belong together",
         ));
@@ -40,9 +40,9 @@ pub fn read(pictures: &Path, labels: &Path, transpose: bool) -> Result<Scans> {
     let size = height * width;
     if count == 0 || size == 0 {
         return Err(Error::Empty {
-            path: pictures.into(),
+            path: images.into(),
             what: "glyphs",
-            hint: "name a file with pictures".into(),
+            hint: "name a file with images".into(),
         });
     }
     let letters = label_bytes
@@ -59,13 +59,13 @@ pub fn read(pictures: &Path, labels: &Path, transpose: bool) -> Result<Scans> {
         .collect::<Result<Vec<usize>>>()?;
     let upright: Vec<Vec<u8>> = found
         .chunks_exact(size)
-        .map(|picture| {
+        .map(|image| {
             if transpose {
                 (0..size)
-                    .map(|at| picture[at % height * width + at / height])
+                    .map(|at| image[at % height * width + at / height])
                     .collect()
             } else {
-                picture.to_vec()
+                image.to_vec()
             }
         })
         .collect();
@@ -91,7 +91,7 @@ fn open<const DIMENSIONS: usize>(
             format!(
                 "an IDX file of bytes with {DIMENSIONS} dimensions starts with {magic:#010x}, this one is {is}"
             ),
-            "name the pictures first and the labels second, both as EMNIST gives them",
+            "name the images first and the labels second, both as EMNIST gives them",
         ));
     }
     let cut_off = |expected: String| {
@@ -143,29 +143,29 @@ mod tests {
         bytes
     }
 
-    fn read_bytes(pictures: &[u8], labels: &[u8], transpose: bool) -> Result<Scans> {
+    fn read_bytes(images: &[u8], labels: &[u8], transpose: bool) -> Result<Scans> {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["images", "labels"].map(|name| folder.path().join(name));
-        std::fs::write(&paths[0], pictures).unwrap();
+        std::fs::write(&paths[0], images).unwrap();
         std::fs::write(&paths[1], labels).unwrap();
         read(&paths[0], &paths[1], transpose)
     }
 
-    /// Two pictures of 2 rows and 3 columns.
+    /// Two images of 2 rows and 3 columns.
     const DATA: [u8; 12] = [255, 0, 0, 255, 255, 250, 0, 0, 0, 0, 255, 0];
 
     #[test]
-    fn pictures_and_labels_are_paired_packed_or_not() {
-        let pictures = file(PICTURES, &[2, 2, 3], &DATA);
+    fn images_and_labels_are_paired_packed_or_not() {
+        let images = file(IMAGES, &[2, 2, 3], &DATA);
         let labels = file(LABELS, &[2], &[1, 26]);
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packer.write_all(&pictures).unwrap();
+        packer.write_all(&images).unwrap();
         let packed = packer.finish().unwrap();
-        for pictures in [pictures, packed] {
-            let scans = read_bytes(&pictures, &labels, false).unwrap();
+        for images in [images, packed] {
+            let scans = read_bytes(&images, &labels, false).unwrap();
             assert_eq!((scans.len(), scans.label(0), scans.label(1)), (2, 0, 25));
             assert_eq!(scans.shape(0), Shape::Ink(Ink::new(3, &DATA[..6])));
-            let scans = read_bytes(&pictures, &labels, true).unwrap();
+            let scans = read_bytes(&images, &labels, true).unwrap();
             let transposed = [255, 255, 0, 255, 0, 250];
             assert_eq!(scans.shape(0), Shape::Ink(Ink::new(2, &transposed)));
         }
@@ -173,38 +173,38 @@ mod tests {
 
     #[test]
     fn faults_are_named() {
-        let pictures = file(PICTURES, &[2, 2, 3], &DATA);
+        let images = file(IMAGES, &[2, 2, 3], &DATA);
         let labels = file(LABELS, &[2], &[1, 26]);
-        let huge = file(PICTURES, &[u32::MAX, u32::MAX, u32::MAX], &DATA);
-        for (pictures, labels, expected) in [
+        let huge = file(IMAGES, &[u32::MAX, u32::MAX, u32::MAX], &DATA);
+        for (images, labels, expected) in [
             (
                 &labels,
-                &pictures,
+                &images,
                 "starts with 0x00000803, this one is 0x00000801",
             ),
             (&vec![], &labels, "too short"),
-            (&pictures[..9].to_vec(), &labels, "asks for more"),
-            (&pictures[..20].to_vec(), &labels, "28"),
+            (&images[..9].to_vec(), &labels, "asks for more"),
+            (&images[..20].to_vec(), &labels, "28"),
             (&huge, &labels, "more than there can be"),
-            (&pictures, &file(LABELS, &[3], &[1, 2, 3]), "3 labels"),
+            (&images, &file(LABELS, &[3], &[1, 2, 3]), "3 labels"),
             (
-                &pictures,
+                &images,
                 &file(LABELS, &[2], &[1, 27]),
                 "item 2: the label is 27",
             ),
             (
-                &pictures,
+                &images,
                 &file(LABELS, &[2], &[0, 1]),
                 "item 1: the label is 0",
             ),
             (&vec![0x1f, 0x8b, 8, 1, 2], &labels, "gzip data is damaged"),
             (
-                &file(PICTURES, &[0, 28, 28], &[]),
+                &file(IMAGES, &[0, 28, 28], &[]),
                 &file(LABELS, &[0], &[]),
                 "holds no glyphs",
             ),
         ] {
-            let error = read_bytes(pictures, labels, false).unwrap_err().to_string();
+            let error = read_bytes(images, labels, false).unwrap_err().to_string();
             assert!(error.contains(expected), "{expected}: {error}");
         }
     }

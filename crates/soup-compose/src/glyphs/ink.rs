@@ -1,9 +1,9 @@
-//! A glyph as a small picture of ink strengths, as scanned handwriting comes.
+//! A glyph as a small image of ink strengths, as scanned handwriting comes.
 
 use super::bend::Bend;
 use super::mask::{DrawOptions, Extent, Mask, Pose};
 
-/// A picture of ink strengths, trimmed to its ink.
+/// An image of ink strengths, trimmed to its ink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ink {
     width: usize,

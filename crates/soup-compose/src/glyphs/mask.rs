@@ -1,4 +1,4 @@
-//! Hard masks: what is inked at the scale of the picture.
+//! Hard masks: what is inked at the scale of the image.
 
 use super::bend::Bend;
 
@@ -7,7 +7,7 @@ use super::bend::Bend;
 pub struct DrawOptions {
     /// Least and greatest width of a stroke in pixels; for shapes drawn with a pen.
     pub stroke_width: [f32; 2],
-    /// Ink strength (1 to 255) from which a pixel counts as inked; for pictures of ink. A low
+    /// Ink strength (1 to 255) from which a pixel counts as inked; for images of ink. A low
     /// threshold takes in the faint rim of a scanned stroke and makes it thicker.
     pub ink_threshold: u8,
     /// By how much scanned strokes are thickened on every side, as a share of the glyph's longer
@@ -15,7 +15,7 @@ pub struct DrawOptions {
     pub ink_dilation: f32,
 }
 
-/// A small picture of what is inked, row by row.
+/// A small image of what is inked, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// Pixels a row.

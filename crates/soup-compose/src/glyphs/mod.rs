@@ -1,10 +1,10 @@
 //! Glyphs: drawings of one letter each, and where they come from.
 //!
 //! A [`GlyphSource`] is a numbered set of glyphs: [strokes](strokes) that the program carries
-//! itself, a [DACON CSV](csv), [IDX](idx) files such as EMNIST's, a [folder](folder) of pictures,
+//! itself, a [DACON CSV](csv), [IDX](idx) files such as EMNIST's, a [folder](folder) of images,
 //! a TrueType [font](font). A [`GlyphPool`] is a choice from one or more sources; pools that were
 //! split from one pool have no glyph in common, which is the only honest way to measure on
-//! composed pictures.
+//! composed images.
 
 mod bend;
 pub mod csv;
@@ -61,7 +61,7 @@ pub struct Glyph {
 /// What a glyph looks like, before it is turned and scaled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
-    /// A trimmed picture of ink strengths.
+    /// A trimmed image of ink strengths.
     Ink(Ink),
     /// Movements of a pen with a width.
     Pen(Pen),

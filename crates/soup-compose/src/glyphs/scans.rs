@@ -1,4 +1,4 @@
-//! Scanned glyphs held in memory: what every file of pictures becomes.
+//! Scanned glyphs held in memory: what every file of images becomes.
 
 use std::path::Path;
 
@@ -15,17 +15,17 @@ pub struct Scans {
 }
 
 impl Scans {
-    /// Glyphs from pictures of `width` pixels a row, where 0 is paper and more is more ink.
+    /// Glyphs from images of `width` pixels a row, where 0 is paper and more is more ink.
     ///
-    /// The level of full ink is found from all pictures together (see [`full_ink`]), so that
+    /// The level of full ink is found from all images together (see [`full_ink`]), so that
     /// EMNIST's letters (255) and letters printed at half strength come out equal.
     pub(super) fn new(
         label_names: Vec<String>,
         labels: Vec<usize>,
-        pictures: &[Vec<u8>],
+        images: &[Vec<u8>],
         width: usize,
     ) -> Self {
-        let full = full_ink(pictures.iter().flatten().copied());
+        let full = full_ink(images.iter().flatten().copied());
         let strength = |&value: &u8| {
             let strength = u32::from(value) * 255 / full;
             // Less than a tenth of full ink is dirt on the paper.
@@ -35,9 +35,9 @@ impl Scans {
                 strength.min(255) as u8
             }
         };
-        let inks = pictures
+        let inks = images
             .iter()
-            .map(|picture| Ink::new(width, &picture.iter().map(strength).collect::<Vec<u8>>()))
+            .map(|image| Ink::new(width, &image.iter().map(strength).collect::<Vec<u8>>()))
             .collect();
         Self {
             label_names,

@@ -14,7 +14,7 @@ use super::{GlyphPool, GlyphSource, csv, folder, font, idx, strokes::Strokes};
 /// | `strokes`, `strokes:SEED` | carried in the program, endless |
 /// | `csv:PATH` | DACON's table |
 /// | `idx:IMAGES,LABELS` | IDX files; with `,transpose` for EMNIST's own orientation |
-/// | `folder:PATH` | a folder of PNG pictures a label |
+/// | `folder:PATH` | a folder of PNG images a label |
 /// | `font:PATH` | a TrueType or OpenType font |
 ///
 /// Each may end with a range of its glyphs, `[0..12000]` or `[12000..]`; the end is not included.
@@ -54,14 +54,14 @@ pub enum SourceKind {
     Csv(PathBuf),
     /// A pair of IDX files.
     Idx {
-        /// File of pictures.
+        /// File of images.
         images: PathBuf,
         /// File of labels.
         labels: PathBuf,
         /// Whether rows and columns are swapped in the file, as in EMNIST's.
         transpose: bool,
     },
-    /// A folder of pictures a label.
+    /// A folder of images a label.
     Folder(PathBuf),
     /// A font.
     Font(PathBuf),
@@ -105,7 +105,7 @@ impl GlyphSpec {
     }
 
     /// What lies in folders of glyphs and is none, of each folder with such files: its path, how many glyphs it has, and
-    /// the files. No picture is decoded.
+    /// the files. No image is decoded.
     ///
     /// # Errors
     /// What listing the folders reports.
@@ -225,9 +225,7 @@ fn source(text: &str) -> Result<SourceSpec> {
                     transpose,
                 },
                 _ => {
-                    return Err(wrong(
-                        "does not name a file of pictures and a file of labels",
-                    ));
+                    return Err(wrong("does not name a file of images and a file of labels"));
                 }
             }
         }

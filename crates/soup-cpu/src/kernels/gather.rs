@@ -17,7 +17,7 @@ pub(crate) enum Sums {
     Gated,
 }
 
-/// Gathers the sums over the pixels of one picture, or adds to them.
+/// Gathers the sums over the pixels of one image, or adds to them.
 pub(crate) struct Gather {
     pub view: PixelView,
     pub dense: Values,

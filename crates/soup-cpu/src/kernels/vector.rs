@@ -1,4 +1,4 @@
-//! Short vectors, one a picture: linear layers of heads and of squeeze-excite.
+//! Short vectors, one an image: linear layers of heads and of squeeze-excite.
 
 use crate::simd::{Element, Kernel, MapKernel, Simd, Values, WIDEST};
 
@@ -51,7 +51,7 @@ unsafe fn add_scaled<S: Simd>(to: *mut f32, from: *const f32, factor: f32, n: us
     }
 }
 
-/// Outputs `first..last` of a linear layer for every picture.
+/// Outputs `first..last` of a linear layer for every image.
 pub(crate) struct LinearForward {
     pub input: *const f32,
     pub input_stride: usize,
@@ -63,7 +63,7 @@ pub(crate) struct LinearForward {
     pub output_stride: usize,
     pub first: usize,
     pub last: usize,
-    pub pictures: usize,
+    pub images: usize,
 }
 
 impl Kernel for LinearForward {
@@ -80,9 +80,9 @@ impl Kernel for LinearForward {
                 } else {
                     *self.bias.add(output)
                 };
-                for picture in 0..self.pictures {
-                    let input = self.input.add(picture * self.input_stride);
-                    *self.output.add(picture * self.output_stride + output) =
+                for image in 0..self.images {
+                    let input = self.input.add(image * self.input_stride);
+                    *self.output.add(image * self.output_stride + output) =
                         bias + dot::<S>(input, weights, self.inputs);
                 }
             }
@@ -102,7 +102,7 @@ pub(crate) struct LinearWeights {
     pub bias: *mut f32,
     pub first: usize,
     pub last: usize,
-    pub pictures: usize,
+    pub images: usize,
 }
 
 impl Kernel for LinearWeights {
@@ -113,9 +113,9 @@ impl Kernel for LinearWeights {
         // SAFETY: the caller promises matrices of the stated sizes.
         unsafe {
             for output in self.first..self.last {
-                for picture in 0..self.pictures {
-                    let d = *self.gradient.add(picture * self.gradient_stride + output);
-                    let input = self.input.add(picture * self.input_stride);
+                for image in 0..self.images {
+                    let d = *self.gradient.add(image * self.gradient_stride + output);
+                    let input = self.input.add(image * self.input_stride);
                     let weights = self.weights.add(output * self.inputs);
                     add_scaled::<S>(weights, input, d, self.inputs);
                     if !self.bias.is_null() {
@@ -127,7 +127,7 @@ impl Kernel for LinearWeights {
     }
 }
 
-/// Gradient of one picture's input; written or added.
+/// Gradient of one image's input; written or added.
 pub(crate) struct LinearInput {
     pub gradient: *const f32,
     pub outputs: usize,
@@ -310,7 +310,7 @@ impl Kernel for PairPixels {
 }
 
 /// What a kernel meets at each output pixel, side by side: `kernel` runs of the padded input's rows, then zeros. For the
-/// few channels of a picture, which alone are no vector.
+/// few channels of an image, which alone are no vector.
 pub(crate) struct Unfold {
     /// First value of the first padded row, words of each row, and words from one output's to the next one's.
     pub from: *const f32,
@@ -407,7 +407,7 @@ impl Kernel for TurnPixels {
                     false => place.add(c),
                 };
                 let mut c = 0;
-                // The picture has less channels than a vector, and the last words may be less.
+                // The image has less channels than a vector, and the last words may be less.
                 while lanes == S::LANES && c + S::LANES <= self.channels {
                     let mut square = [[S::splat(0.0); WIDEST]; WIDEST];
                     let square = square.as_mut_ptr().cast::<f32>();

@@ -28,7 +28,7 @@ impl NormRows {
     }
 }
 
-/// A stored map and its pending transform, for one picture's pixels: `gate act(scale raw + shift)`.
+/// A stored map and its pending transform, for one image's pixels: `gate act(scale raw + shift)`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PixelView {
     /// First pixel.
@@ -179,7 +179,7 @@ impl Term {
     }
 }
 
-/// The gradient that reached a view, for one picture's pixels, and how it goes on to the raw map:
+/// The gradient that reached a view, for one image's pixels, and how it goes on to the raw map:
 /// `dy = (dense gate + pooled) act'(y)`, `d raw = k4 dy + k5 raw + k6`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PixelGradient {

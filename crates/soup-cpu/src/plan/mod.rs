@@ -53,7 +53,7 @@ pub(crate) struct Plan {
     pub maps: Vec<(Buffer, MapShape, usize)>,
 }
 
-/// An output, and where its gradient is put before the backward half. Both are rows: one a picture for a
+/// An output, and where its gradient is put before the backward half. Both are rows: one an image for a
 /// vector, one a pixel for a map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -102,7 +102,7 @@ pub(crate) trait Step: Debug + Send + Sync {
     fn shapes(&self) -> String {
         String::new()
     }
-    /// Multiplications of values with an addition each, for one picture.
+    /// Multiplications of values with an addition each, for one image.
     fn multiply_adds(&self) -> usize {
         0
     }

@@ -15,12 +15,12 @@ pub(crate) struct MapShape {
 }
 
 impl MapShape {
-    /// Pixels of one picture.
+    /// Pixels of one image.
     pub(crate) fn pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// Values of one picture, padding included.
+    /// Values of one image, padding included.
     pub(crate) fn len(&self) -> usize {
         self.pixels() * self.stride
     }
@@ -30,7 +30,7 @@ impl MapShape {
         (self.width + 2 * frame) * self.stride
     }
 
-    /// Values of one picture with so many pixels of zeros on every side.
+    /// Values of one image with so many pixels of zeros on every side.
     pub(crate) fn framed(&self, frame: usize) -> usize {
         (self.height + 2 * frame) * self.framed_row(frame)
     }
@@ -52,7 +52,7 @@ impl Norm {
     }
 }
 
-/// One value a channel for each picture (`stride` apart), or for all of them (`stride` 0).
+/// One value a channel for each image (`stride` apart), or for all of them (`stride` 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Vector {
     pub buffer: Buffer,
@@ -60,18 +60,18 @@ pub(crate) struct Vector {
 }
 
 impl Vector {
-    pub(crate) fn at(&self, context: &Context<'_>, picture: usize) -> *mut f32 {
+    pub(crate) fn at(&self, context: &Context<'_>, image: usize) -> *mut f32 {
         // SAFETY: vectors have room for a batch.
-        unsafe { context.at(self.buffer).add(picture * self.stride) }
+        unsafe { context.at(self.buffer).add(image * self.stride) }
     }
 
-    /// Zeros behind the first `length` values of each picture: whoever reads whole vectors of channels multiplies them
+    /// Zeros behind the first `length` values of each image: whoever reads whole vectors of channels multiplies them
     /// by zeros, which makes nothing of what happens to be there only if that is a number.
     pub(crate) fn clear_rest(&self, context: &Context<'_>, length: usize) {
-        for picture in 0..context.batch {
+        for image in 0..context.batch {
             let rest = self.stride.saturating_sub(length);
-            // SAFETY: a picture has `stride` values.
-            unsafe { std::ptr::write_bytes(self.at(context, picture).add(length), 0, rest) };
+            // SAFETY: an image has `stride` values.
+            unsafe { std::ptr::write_bytes(self.at(context, image).add(length), 0, rest) };
         }
     }
 }
@@ -90,18 +90,18 @@ pub(crate) struct View {
 
 impl View {
     /// The view from one pixel on.
-    pub(crate) fn pixel(&self, context: &Context<'_>, picture: usize, pixel: usize) -> PixelView {
+    pub(crate) fn pixel(&self, context: &Context<'_>, image: usize, pixel: usize) -> PixelView {
         PixelView {
             // SAFETY: the pixel is within the batch.
             raw: unsafe {
                 context
                     .map(self.map)
-                    .add(picture * self.shape.len() + pixel * self.shape.stride)
+                    .add(image * self.shape.len() + pixel * self.shape.stride)
             },
             stride: self.shape.stride,
             norm: self.norm.rows(context),
             activation: self.activation,
-            gate: self.gate.at(context, picture),
+            gate: self.gate.at(context, image),
         }
     }
 
@@ -126,22 +126,17 @@ pub(crate) struct Gradient {
 
 impl Gradient {
     /// The gradient from one pixel on.
-    pub(crate) fn pixel(
-        &self,
-        context: &Context<'_>,
-        picture: usize,
-        pixel: usize,
-    ) -> PixelGradient {
+    pub(crate) fn pixel(&self, context: &Context<'_>, image: usize, pixel: usize) -> PixelGradient {
         let shape = &self.view.shape;
         PixelGradient {
-            view: self.view.pixel(context, picture, pixel),
+            view: self.view.pixel(context, image, pixel),
             // SAFETY: the pixel is within the batch.
             dense: unsafe {
                 context
                     .map(self.dense)
-                    .add(picture * shape.len() + pixel * shape.stride)
+                    .add(image * shape.len() + pixel * shape.stride)
             },
-            pooled: self.pooled.at(context, picture),
+            pooled: self.pooled.at(context, image),
             premultiplied: self.premultiplied,
         }
     }

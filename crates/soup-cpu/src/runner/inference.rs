@@ -37,7 +37,7 @@ pub struct Inference {
 }
 
 impl Inference {
-    /// Plans a graph for batches of `batch` pictures.
+    /// Plans a graph for batches of `batch` images.
     ///
     /// # Errors
     /// [`PlanError`] where the graph or the options cannot be run.
@@ -50,12 +50,12 @@ impl Inference {
         })
     }
 
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub fn batch(&self) -> usize {
         self.runner.plan.batch
     }
 
-    /// The batch to be filled: pictures x rows x columns x channels.
+    /// The batch to be filled: images x rows x columns x channels.
     pub fn input_mut(&mut self) -> &mut [f32] {
         self.runner.input()
     }
@@ -85,7 +85,7 @@ impl Inference {
         }
     }
 
-    /// Output `index` of the last run: pictures x values, or pictures x rows x columns x channels
+    /// Output `index` of the last run: images x values, or images x rows x columns x channels
     /// for a map.
     pub fn output(&self, index: usize) -> &[f32] {
         &self.outputs[index]

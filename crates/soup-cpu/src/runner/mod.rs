@@ -84,7 +84,7 @@ struct Runner {
     pool: Arc<Pool>,
     isa: Isa,
     precision: Precision,
-    /// Values of a batch of pictures.
+    /// Values of a batch of images.
     input: usize,
     trainable: usize,
     buffers: usize,

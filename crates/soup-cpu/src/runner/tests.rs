@@ -58,7 +58,7 @@ fn options() -> impl Iterator<Item = Options> {
         })
 }
 
-fn pictures(graph: &Graph) -> Vec<f32> {
+fn images(graph: &Graph) -> Vec<f32> {
     let mut stream = Stream::new(1, Purpose::Noise, 0, 0);
     let count = BATCH * graph.input().len();
     (0..count).map(|_| stream.normal()).collect()
@@ -72,14 +72,14 @@ fn drawn(stream: &mut Stream, count: usize) -> usize {
 /// A training step's outputs and gradients, or an inference's outputs.
 struct Passes<'a> {
     graph: &'a Graph,
-    pictures: &'a [f32],
+    images: &'a [f32],
     options: &'a Options,
 }
 
 impl Passes<'_> {
     fn training(&self, weights: &Weights) -> (Vec<f32>, Vec<f32>) {
         let mut training = Training::new(self.graph, BATCH, self.options).unwrap();
-        training.input_mut().copy_from_slice(self.pictures);
+        training.input_mut().copy_from_slice(self.images);
         let mut gradients = vec![0.0; self.graph.trainable_len()];
         // The second step meets what the first one left.
         for _ in 0..2 {
@@ -96,7 +96,7 @@ impl Passes<'_> {
         let mut inference = Inference::new(&graph, BATCH, self.options).unwrap();
         inference.load(weights);
         for _ in 0..2 {
-            inference.input_mut().copy_from_slice(self.pictures);
+            inference.input_mut().copy_from_slice(self.images);
             inference.run();
         }
         inference.output(0).to_vec()
@@ -107,17 +107,17 @@ fn has_none(values: &[f32]) -> bool {
     values.iter().any(|value| value.is_nan())
 }
 
-/// A weight, a running statistic and a value of a picture, each at a place that is drawn.
+/// A weight, a running statistic and a value of an image, each at a place that is drawn.
 #[test]
-fn weights_statistics_and_pictures_that_are_no_numbers_reach_the_answer() {
+fn weights_statistics_and_images_that_are_no_numbers_reach_the_answer() {
     let mut stream = Stream::new(7, Purpose::Noise, 1, 0);
     for (name, graph) in networks() {
-        let (whole, images) = (Weights::initial(&graph, 1), pictures(&graph));
+        let (whole, images) = (Weights::initial(&graph, 1), images(&graph));
         for options in options() {
             let told = format!("{name} {:?} {:?}", options.isa, options.precision);
-            let passes = |pictures| Passes {
+            let passes = |images| Passes {
                 graph: &graph,
-                pictures,
+                images,
                 options: &options,
             };
             let (outputs, gradients) = passes(&images).training(&whole);
@@ -155,7 +155,7 @@ fn weights_statistics_and_pictures_that_are_no_numbers_reach_the_answer() {
 fn activations_that_are_no_numbers_reach_the_answer() {
     let mut stream = Stream::new(9, Purpose::Noise, 1, 0);
     for (name, graph) in networks() {
-        let (weights, images) = (Weights::initial(&graph, 1), pictures(&graph));
+        let (weights, images) = (Weights::initial(&graph, 1), images(&graph));
         let (deployed, deployed_weights) = rewrite::for_inference(&graph, &weights).unwrap();
         for options in options() {
             for mode in [Mode::Training, Mode::Inference] {
@@ -210,7 +210,7 @@ fn activations_that_are_no_numbers_reach_the_answer() {
 #[test]
 fn no_step_reads_what_nobody_wrote() {
     for (name, graph) in networks() {
-        let (weights, images) = (Weights::initial(&graph, 1), pictures(&graph));
+        let (weights, images) = (Weights::initial(&graph, 1), images(&graph));
         for options in options() {
             let answers = |poison| {
                 let options = Options {
@@ -219,7 +219,7 @@ fn no_step_reads_what_nobody_wrote() {
                 };
                 let passes = Passes {
                     graph: &graph,
-                    pictures: &images,
+                    images: &images,
                     options: &options,
                 };
                 let (outputs, gradients) = passes.training(&weights);

@@ -21,7 +21,7 @@ pub struct Training {
 }
 
 impl Training {
-    /// Plans a graph for batches of `batch` pictures.
+    /// Plans a graph for batches of `batch` images.
     ///
     /// # Errors
     /// [`PlanError`] where the graph or the options cannot be run.
@@ -34,12 +34,12 @@ impl Training {
         })
     }
 
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub fn batch(&self) -> usize {
         self.runner.plan.batch
     }
 
-    /// The batch to be filled: pictures x rows x columns x channels.
+    /// The batch to be filled: images x rows x columns x channels.
     pub fn input_mut(&mut self) -> &mut [f32] {
         self.runner.input()
     }
@@ -54,7 +54,7 @@ impl Training {
         }
     }
 
-    /// Output `index` of the last forward run: pictures x values, or pictures x rows x columns x
+    /// Output `index` of the last forward run: images x values, or images x rows x columns x
     /// channels for a map.
     pub fn output(&self, index: usize) -> &[f32] {
         &self.outputs[index]

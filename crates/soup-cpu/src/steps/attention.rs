@@ -49,13 +49,13 @@ impl Step for AttentionPool {
         let [temperature, share, mean] = self.attention.factors(shape);
         context
             .pool
-            .run_with_worker(context.batch, &|picture, worker| {
-                // SAFETY: a task writes its own picture's vector; scratch holds two pictures.
+            .run_with_worker(context.batch, &|image, worker| {
+                // SAFETY: a task writes its own image's vector; scratch holds two images.
                 unsafe {
-                    let scores = read(context, &self.scores, picture, worker, 0);
-                    let values = read(context, &self.values, picture, worker, shape.len());
+                    let scores = read(context, &self.scores, image, worker, 0);
+                    let values = read(context, &self.values, image, worker, shape.len());
                     let to =
-                        std::slice::from_raw_parts_mut(self.to.at(context, picture), shape.stride);
+                        std::slice::from_raw_parts_mut(self.to.at(context, image), shape.stride);
                     to[shape.channels..].fill(0.0);
                     for (c, to) in to[..shape.channels].iter_mut().enumerate() {
                         let channel = channel_of(values, c, shape.stride).map(f64::from);
@@ -101,16 +101,14 @@ impl Step for AttentionPoolBackward {
         let [temperature, share, mean] = self.attention.factors(shape);
         context
             .pool
-            .run_with_worker(context.batch, &|picture, worker| {
+            .run_with_worker(context.batch, &|image, worker| {
                 let len = shape.len();
-                // SAFETY: a task writes its own picture's gradients; scratch holds four pictures.
+                // SAFETY: a task writes its own image's gradients; scratch holds four images.
                 unsafe {
-                    let scores = read(context, &self.scores, picture, worker, 0);
-                    let values = read(context, &self.values, picture, worker, len);
-                    let gradient = std::slice::from_raw_parts(
-                        self.gradient.at(context, picture),
-                        shape.stride,
-                    );
+                    let scores = read(context, &self.scores, image, worker, 0);
+                    let values = read(context, &self.values, image, worker, len);
+                    let gradient =
+                        std::slice::from_raw_parts(self.gradient.at(context, image), shape.stride);
                     let behind = context.scratch(worker).add(2 * len);
                     let to_scores = std::slice::from_raw_parts_mut(behind, len);
                     let to_values = std::slice::from_raw_parts_mut(behind.add(len), len);
@@ -140,7 +138,7 @@ impl Step for AttentionPoolBackward {
                     for (buffer, from, add) in parts {
                         context.run(Convert {
                             from: Values::floats(from.as_mut_ptr()),
-                            to: context.map(buffer).add(picture * len),
+                            to: context.map(buffer).add(image * len),
                             values: len,
                             add,
                         });

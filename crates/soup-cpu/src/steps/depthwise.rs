@@ -1,4 +1,4 @@
-//! Depthwise convolution: one task a picture and block of channels.
+//! Depthwise convolution: one task an image and block of channels.
 
 use soup_graph::Activation;
 
@@ -47,7 +47,7 @@ pub(crate) struct Forward {
     /// One value a stored channel.
     pub bias: Buffer,
     pub output: Buffer,
-    /// Mean and spread of every picture, each a row of stored channels.
+    /// Mean and spread of every image, each a row of stored channels.
     pub statistics: Option<Buffer>,
 }
 
@@ -58,12 +58,12 @@ impl Step for Forward {
         context
             .pool
             .run_with_worker(context.batch * blocks, &|task, worker| {
-                let picture = task / blocks;
+                let image = task / blocks;
                 let (first, channels) = block(task % blocks, self.block, self.channels);
-                // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
+                // SAFETY: a task writes its own image's channels; all buffers were made for this plane.
                 unsafe {
                     let mean = self.statistics.map_or(std::ptr::null_mut(), |buffer| {
-                        context.at(buffer).add(picture * 2 * self.channels)
+                        context.at(buffer).add(image * 2 * self.channels)
                     });
                     let spread = if mean.is_null() {
                         mean
@@ -72,16 +72,14 @@ impl Step for Forward {
                     };
                     context.run(DepthwiseForward {
                         plane: self.plane,
-                        view: self.view.pixel(context, picture, 0),
+                        view: self.view.pixel(context, image, 0),
                         first,
                         channels,
                         weights: context.at(self.weights),
                         weight_row: self.channels,
                         bias: context.at(self.bias),
                         activation: self.activation,
-                        out: context
-                            .map(self.output)
-                            .add(picture * pixels * self.channels),
+                        out: context.map(self.output).add(image * pixels * self.channels),
                         out_stride: self.channels,
                         mean,
                         spread,
@@ -125,9 +123,9 @@ pub(crate) struct Backward {
     pub channels: usize,
     pub weights: Buffer,
     pub data: Option<Data>,
-    /// `SUM_ROWS` rows of stored channels for every picture; the first two are written.
+    /// `SUM_ROWS` rows of stored channels for every image; the first two are written.
     pub sums: Option<Buffer>,
-    /// Gradient of the weights of every picture, and of the bias.
+    /// Gradient of the weights of every image, and of the bias.
     pub weight_slots: Buffer,
     pub bias_slots: Option<Buffer>,
 }
@@ -141,31 +139,31 @@ impl Step for Backward {
         context
             .pool
             .run_with_worker(context.batch * blocks, &|task, worker| {
-                let picture = task / blocks;
+                let image = task / blocks;
                 let (first, channels) = block(task % blocks, size, self.channels);
-                // SAFETY: a task writes its own picture's channels; all buffers were made for this plane.
+                // SAFETY: a task writes its own image's channels; all buffers were made for this plane.
                 unsafe {
                     context.run(DepthwiseBackward {
                         plane: self.plane,
-                        gradient: self.gradient.pixel(context, picture, 0),
-                        view: self.view.pixel(context, picture, 0),
+                        gradient: self.gradient.pixel(context, image, 0),
+                        view: self.view.pixel(context, image, 0),
                         first,
                         channels,
                         weights: context.at(self.weights),
                         weight_row: self.channels,
                         data: self.data.map(|data| {
-                            let start = picture * self.view.shape.len();
+                            let start = image * self.view.shape.len();
                             context.map(data.buffer).add(start)
                         }),
                         accumulate: self.data.is_some_and(|data| data.accumulate),
                         weight_gradient: context
                             .at(self.weight_slots)
-                            .add(picture * taps * self.channels),
+                            .add(image * taps * self.channels),
                         bias_gradient: self.bias_slots.map_or(std::ptr::null_mut(), |buffer| {
-                            context.at(buffer).add(picture * self.channels)
+                            context.at(buffer).add(image * self.channels)
                         }),
                         sums: self.sums.map_or(std::ptr::null_mut(), |buffer| {
-                            context.at(buffer).add(picture * sum_rows * self.channels)
+                            context.at(buffer).add(image * sum_rows * self.channels)
                         }),
                         sums_row: self.channels,
                         scratch: context.scratch(worker),

@@ -14,25 +14,25 @@ use crate::{
     steps::norm::GatheredSums,
 };
 
-/// Pixels of one picture cut into runs of a fitting size.
+/// Pixels of one image cut into runs of a fitting size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runs {
     pixels: usize,
     size: usize,
-    /// Runs of one picture.
-    pub per_picture: usize,
+    /// Runs of one image.
+    pub per_image: usize,
 }
 
 impl Runs {
     pub(crate) fn new(shape: &MapShape) -> Self {
         let wanted = (32 * 1024 / shape.stride).clamp(16, 4096);
         let pixels = shape.pixels();
-        let per_picture = pixels.div_ceil(wanted);
-        let size = pixels.div_ceil(per_picture);
+        let per_image = pixels.div_ceil(wanted);
+        let size = pixels.div_ceil(per_image);
         Self {
             pixels,
             size,
-            per_picture: pixels.div_ceil(size),
+            per_image: pixels.div_ceil(size),
         }
     }
 
@@ -41,9 +41,9 @@ impl Runs {
         (first, (first + self.size).min(self.pixels))
     }
 
-    /// Pixels in each run of a picture.
+    /// Pixels in each run of an image.
     pub(crate) fn lengths(&self) -> Vec<usize> {
-        (0..self.per_picture)
+        (0..self.per_image)
             .map(|run| {
                 let (first, last) = self.range(run);
                 last - first
@@ -51,16 +51,16 @@ impl Runs {
             .collect()
     }
 
-    /// Runs `task(run index, picture, first pixel, last pixel, worker)` for all runs of a batch.
+    /// Runs `task(run index, image, first pixel, last pixel, worker)` for all runs of a batch.
     fn each(
         &self,
         context: &Context<'_>,
         task: &(dyn Fn(usize, usize, usize, usize, usize) + Sync),
     ) {
-        let runs = context.batch * self.per_picture;
+        let runs = context.batch * self.per_image;
         context.pool.run_with_worker(runs, &|index, worker| {
-            let (first, last) = self.range(index % self.per_picture);
-            task(index, index / self.per_picture, first, last, worker);
+            let (first, last) = self.range(index % self.per_image);
+            task(index, index / self.per_image, first, last, worker);
         });
     }
 }
@@ -79,48 +79,47 @@ pub(crate) struct Sum {
 impl Step for Sum {
     unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
-        self.runs
-            .each(context, &|run, picture, first, last, worker| {
-                let pixels = last - first;
-                // SAFETY: runs do not overlap; scratch holds a run.
-                unsafe {
-                    let output = context
-                        .map(self.output)
-                        .add(picture * self.shape.len() + first * stride);
-                    // All terms but the last one are added up in single precision.
-                    let partial = context.scratch(worker);
-                    for (index, term) in self.terms.iter().enumerate() {
-                        let last = index + 1 == self.terms.len();
-                        context.run(Term {
-                            view: term.pixel(context, picture, first),
-                            channels: stride,
-                            pixels,
-                            before: if index == 0 {
-                                std::ptr::null()
-                            } else {
-                                partial.cast_const()
-                            },
-                            relu: self.relu && last,
-                            to: if last {
-                                output
-                            } else {
-                                Values::floats(partial)
-                            },
-                        });
-                    }
-                    if let Some(statistics) = self.statistics {
-                        let to = context.at(statistics).add(run * 2 * stride);
-                        context.run(ChunkStatistics {
-                            raw: output,
-                            stride,
-                            channels: stride,
-                            pixels,
-                            mean: to,
-                            spread: to.add(stride),
-                        });
-                    }
+        self.runs.each(context, &|run, image, first, last, worker| {
+            let pixels = last - first;
+            // SAFETY: runs do not overlap; scratch holds a run.
+            unsafe {
+                let output = context
+                    .map(self.output)
+                    .add(image * self.shape.len() + first * stride);
+                // All terms but the last one are added up in single precision.
+                let partial = context.scratch(worker);
+                for (index, term) in self.terms.iter().enumerate() {
+                    let last = index + 1 == self.terms.len();
+                    context.run(Term {
+                        view: term.pixel(context, image, first),
+                        channels: stride,
+                        pixels,
+                        before: if index == 0 {
+                            std::ptr::null()
+                        } else {
+                            partial.cast_const()
+                        },
+                        relu: self.relu && last,
+                        to: if last {
+                            output
+                        } else {
+                            Values::floats(partial)
+                        },
+                    });
                 }
-            });
+                if let Some(statistics) = self.statistics {
+                    let to = context.at(statistics).add(run * 2 * stride);
+                    context.run(ChunkStatistics {
+                        raw: output,
+                        stride,
+                        channels: stride,
+                        pixels,
+                        mean: to,
+                        spread: to.add(stride),
+                    });
+                }
+            }
+        });
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
@@ -152,14 +151,14 @@ pub(crate) struct MapStatistics {
 impl Step for MapStatistics {
     unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
-        self.runs.each(context, &|run, picture, first, last, _| {
+        self.runs.each(context, &|run, image, first, last, _| {
             // SAFETY: runs lie within the map.
             unsafe {
                 let to = context.at(self.statistics).add(run * 2 * stride);
                 context.run(ChunkStatistics {
                     raw: context
                         .map(self.map)
-                        .add(picture * self.shape.len() + first * stride),
+                        .add(image * self.shape.len() + first * stride),
                     stride,
                     channels: stride,
                     pixels: last - first,
@@ -196,21 +195,15 @@ impl GradientSums {
         GatheredSums {
             buffer: self.to,
             sums: self.sums,
-            per_picture: self.runs.per_picture,
+            per_image: self.runs.per_image,
         }
     }
 
     /// # Safety
     /// The run's pixels must lie within the maps.
-    unsafe fn gather(
-        &self,
-        context: &Context<'_>,
-        run: usize,
-        picture: usize,
-        pixels: Range<usize>,
-    ) {
+    unsafe fn gather(&self, context: &Context<'_>, run: usize, image: usize, pixels: Range<usize>) {
         let stride = self.gradient.view.shape.stride;
-        let gradient = self.gradient.pixel(context, picture, pixels.start);
+        let gradient = self.gradient.pixel(context, image, pixels.start);
         // SAFETY: the caller says that the pixels are within the maps; nothing is written but this run's `SUM_ROWS`
         // rows.
         unsafe {
@@ -231,9 +224,9 @@ impl GradientSums {
 
 impl Step for GradientSums {
     unsafe fn run(&self, context: &Context<'_>) {
-        self.runs.each(context, &|run, picture, first, last, _| {
+        self.runs.each(context, &|run, image, first, last, _| {
             // SAFETY: runs lie within the maps.
-            unsafe { self.gather(context, run, picture, first..last) };
+            unsafe { self.gather(context, run, image, first..last) };
         });
     }
 
@@ -259,17 +252,17 @@ pub(crate) struct Resolve {
 impl Step for Resolve {
     unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.gradient.view.shape;
-        self.runs.each(context, &|_, picture, first, last, _| {
+        self.runs.each(context, &|_, image, first, last, _| {
             // SAFETY: runs do not overlap.
             unsafe {
                 context.run(FillGradient {
-                    gradient: self.gradient.pixel(context, picture, first),
+                    gradient: self.gradient.pixel(context, image, first),
                     first: 0,
                     channels: shape.stride,
                     pixels: last - first,
                     to: context
                         .map(self.to)
-                        .add(picture * shape.len() + first * shape.stride),
+                        .add(image * shape.len() + first * shape.stride),
                     to_stride: shape.stride,
                     to_plane: None,
                     accumulate: self.accumulate,
@@ -305,9 +298,9 @@ pub(crate) struct Combine {
 impl Step for Combine {
     unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.shape.stride;
-        self.runs.each(context, &|run, picture, first, last, _| {
+        self.runs.each(context, &|run, image, first, last, _| {
             let values = (last - first) * stride;
-            let at = picture * self.shape.len() + first * stride;
+            let at = image * self.shape.len() + first * stride;
             // SAFETY: runs do not overlap.
             unsafe {
                 let to = context.map(self.to).add(at);
@@ -327,7 +320,7 @@ impl Step for Combine {
                     });
                 }
                 for sums in &self.sums {
-                    sums.gather(context, run, picture, first..last);
+                    sums.gather(context, run, image, first..last);
                 }
             }
         });
@@ -347,7 +340,7 @@ impl Step for Combine {
     }
 }
 
-/// Random factor of each picture for a dropped path: 0 or `1 / (1 - rate)`, one a channel.
+/// Random factor of each image for a dropped path: 0 or `1 / (1 - rate)`, one a channel.
 #[derive(Debug)]
 pub(crate) struct DropPath {
     pub rate: f32,
@@ -358,8 +351,8 @@ pub(crate) struct DropPath {
 impl Step for DropPath {
     unsafe fn run(&self, context: &Context<'_>) {
         use soup_random::{Purpose, Stream};
-        for picture in 0..context.batch {
-            let index = (self.node as u64) << 32 | picture as u64;
+        for image in 0..context.batch {
+            let index = (self.node as u64) << 32 | image as u64;
             let dropped =
                 Stream::new(context.seed, Purpose::Drop, context.step, index).uniform() < self.rate;
             let factor = if dropped {
@@ -367,10 +360,10 @@ impl Step for DropPath {
             } else {
                 1.0 / (1.0 - self.rate)
             };
-            // SAFETY: the vector has `stride` values for each picture.
+            // SAFETY: the vector has `stride` values for each image.
             unsafe {
                 std::slice::from_raw_parts_mut(
-                    self.factors.at(context, picture),
+                    self.factors.at(context, image),
                     self.factors.stride,
                 )
                 .fill(factor);
@@ -388,7 +381,7 @@ impl Step for DropPath {
 }
 
 /// Dropout of single values of a map: each is 0 or `1 / (1 - rate)` times itself, drawn pixel by
-/// pixel and channel by channel for each picture. Forward stores the dropped view; backward drops
+/// pixel and channel by channel for each image. Forward stores the dropped view; backward drops
 /// the gradient in place, with the same draws.
 #[derive(Debug)]
 pub(crate) struct DropValues {
@@ -406,14 +399,14 @@ impl Step for DropValues {
         let shape = &self.shape;
         context
             .pool
-            .run_with_worker(context.batch, &|picture, worker| {
-                // SAFETY: a task writes its own picture; scratch holds one.
+            .run_with_worker(context.batch, &|image, worker| {
+                // SAFETY: a task writes its own image; scratch holds one.
                 unsafe {
                     let scratch = context.scratch(worker);
-                    let to = context.map(self.to).add(picture * shape.len());
+                    let to = context.map(self.to).add(image * shape.len());
                     match &self.view {
                         Some(view) => context.run(Fill {
-                            view: view.pixel(context, picture, 0),
+                            view: view.pixel(context, image, 0),
                             first: 0,
                             channels: shape.stride,
                             pixels: shape.pixels(),
@@ -429,7 +422,7 @@ impl Step for DropValues {
                             add: false,
                         }),
                     }
-                    let index = (self.node as u64) << 32 | picture as u64;
+                    let index = (self.node as u64) << 32 | image as u64;
                     let mut stream = Stream::new(context.seed, Purpose::Drop, context.step, index);
                     let kept = 1.0 / (1.0 - self.rate);
                     let values = std::slice::from_raw_parts_mut(scratch, shape.len());

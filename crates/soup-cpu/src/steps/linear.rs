@@ -1,4 +1,4 @@
-//! Steps on vectors, one a picture: linear layers, activations, sums, dropout.
+//! Steps on vectors, one an image: linear layers, activations, sums, dropout.
 
 use soup_graph::Activation;
 use soup_random::{Purpose, Stream};
@@ -54,7 +54,7 @@ impl Step for Linear {
                     output_stride: self.output.stride,
                     first,
                     last,
-                    pictures: context.batch,
+                    images: context.batch,
                 });
             }
         });
@@ -98,20 +98,20 @@ impl Step for LinearBackward {
                         .map_or(std::ptr::null_mut(), |bias| context.gradients.add(bias)),
                     first,
                     last,
-                    pictures: context.batch,
+                    images: context.batch,
                 });
             }
         });
         if let Some((to, accumulate)) = self.to {
             to.clear_rest(context, layer.inputs);
-            context.pool.run(context.batch, &|picture| {
-                // SAFETY: tasks write other pictures' gradients.
+            context.pool.run(context.batch, &|image| {
+                // SAFETY: tasks write other images' gradients.
                 unsafe {
                     context.isa.run(LinearInput {
-                        gradient: self.gradient.at(context, picture),
+                        gradient: self.gradient.at(context, image),
                         outputs: layer.outputs,
                         weights: context.weights.trainable()[layer.weight..].as_ptr(),
-                        to: to.at(context, picture),
+                        to: to.at(context, image),
                         inputs: layer.inputs,
                         accumulate,
                     });
@@ -142,7 +142,7 @@ pub(crate) enum Rule {
     Add,
     /// `to = factor a`
     Scale(f32),
-    /// `to = a` times 0 or `1 / (1 - rate)`, drawn for this node: one draw a value, or one a picture
+    /// `to = a` times 0 or `1 / (1 - rate)`, drawn for this node: one draw a value, or one an image
     /// where it drops the `whole` vector.
     Dropout { rate: f32, node: usize, whole: bool },
 }
@@ -161,16 +161,16 @@ pub(crate) struct Elementwise {
 impl Step for Elementwise {
     unsafe fn run(&self, context: &Context<'_>) {
         self.to.clear_rest(context, self.length);
-        for picture in 0..context.batch {
-            // SAFETY: vectors have `length` values for each picture. `to` may be `a`, so that values are
+        for image in 0..context.batch {
+            // SAFETY: vectors have `length` values for each image. `to` may be `a`, so that values are
             // read one by one through pointers.
             unsafe {
-                let a = self.a.at(context, picture);
-                let b = self.b.map_or(a, |b| b.at(context, picture));
-                let to = self.to.at(context, picture);
+                let a = self.a.at(context, image);
+                let b = self.b.map_or(a, |b| b.at(context, image));
+                let to = self.to.at(context, image);
                 let mut stream = match self.rule {
                     Rule::Dropout { node, .. } => {
-                        let index = (node as u64) << 32 | picture as u64;
+                        let index = (node as u64) << 32 | image as u64;
                         Some(Stream::new(
                             context.seed,
                             Purpose::Drop,

@@ -40,12 +40,12 @@ impl Step for MaxPool {
         let stride = self.shape.stride;
         context
             .pool
-            .run_with_worker(context.batch, &|picture, worker| {
-                // SAFETY: a task writes its own picture; scratch holds one.
+            .run_with_worker(context.batch, &|image, worker| {
+                // SAFETY: a task writes its own image; scratch holds one.
                 unsafe {
                     let scratch = context.scratch(worker);
                     context.run(Fill {
-                        view: self.view.pixel(context, picture, 0),
+                        view: self.view.pixel(context, image, 0),
                         first: 0,
                         channels: stride,
                         pixels: input.pixels(),
@@ -55,7 +55,7 @@ impl Step for MaxPool {
                         slope: std::ptr::null_mut(),
                     });
                     let values = std::slice::from_raw_parts(scratch, input.len());
-                    let start = picture * self.shape.len();
+                    let start = image * self.shape.len();
                     let output =
                         std::slice::from_raw_parts_mut(scratch.add(input.len()), self.shape.len());
                     let places = std::slice::from_raw_parts_mut(
@@ -129,10 +129,10 @@ impl Step for MaxPoolBackward {
         let stride = self.shape.stride;
         context
             .pool
-            .run_with_worker(context.batch, &|picture, worker| {
-                // SAFETY: a task writes its own picture's gradient; scratch holds both.
+            .run_with_worker(context.batch, &|image, worker| {
+                // SAFETY: a task writes its own image's gradient; scratch holds both.
                 unsafe {
-                    let start = picture * self.shape.len();
+                    let start = image * self.shape.len();
                     let scratch = context.scratch(worker);
                     let gradient = std::slice::from_raw_parts_mut(scratch, self.shape.len());
                     context.run(Convert {
@@ -158,7 +158,7 @@ impl Step for MaxPoolBackward {
                     }
                     context.run(Convert {
                         from: Values::floats(to.as_mut_ptr()),
-                        to: context.map(self.to).add(picture * self.input.len()),
+                        to: context.map(self.to).add(image * self.input.len()),
                         values: self.input.len(),
                         add: false,
                     });

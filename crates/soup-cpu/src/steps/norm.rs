@@ -36,7 +36,7 @@ pub(crate) struct BatchCoefficients {
     pub parameters: Parameters,
     /// Mean and spread rows, `norm.stride` long, of every chunk.
     pub statistics: Buffer,
-    /// Pixels in each chunk of a picture.
+    /// Pixels in each chunk of an image.
     pub pixels: Vec<usize>,
 }
 
@@ -148,8 +148,8 @@ pub(crate) struct GatheredSums {
     /// `SUM_ROWS` rows of stored channels for every chunk.
     pub buffer: Buffer,
     pub sums: Sums,
-    /// Chunks of one picture.
-    pub per_picture: usize,
+    /// Chunks of one image.
+    pub per_image: usize,
 }
 
 impl GatheredSums {
@@ -183,7 +183,7 @@ pub(crate) struct NormGradient {
     pub gathered: GatheredSums,
     pub gate: Vector,
     pub pooled: Vector,
-    /// Pixels of one picture.
+    /// Pixels of one image.
     pub pixels: usize,
 }
 
@@ -193,7 +193,7 @@ impl Step for NormGradient {
         let stride = self.norm.stride;
         let mut plain = vec![0.0f64; stride];
         let mut product = vec![0.0f64; stride];
-        let mut add = |picture: usize, chunk: usize| {
+        let mut add = |image: usize, chunk: usize| {
             // SAFETY: all chunks' rows were written; vectors have `stride` values.
             unsafe {
                 let sums = |row| self.gathered.row(context, chunk, row, stride);
@@ -206,17 +206,17 @@ impl Step for NormGradient {
                     return;
                 }
                 let (s3, s4) = (sums(3), sums(4));
-                let gate = std::slice::from_raw_parts(self.gate.at(context, picture), stride);
-                let pooled = std::slice::from_raw_parts(self.pooled.at(context, picture), stride);
+                let gate = std::slice::from_raw_parts(self.gate.at(context, image), stride);
+                let pooled = std::slice::from_raw_parts(self.pooled.at(context, image), stride);
                 for c in 0..stride {
                     plain[c] += f64::from(gate[c] * s0[c] + pooled[c] * s3[c]);
                     product[c] += f64::from(gate[c] * s1[c] + pooled[c] * s4[c]);
                 }
             }
         };
-        for picture in 0..context.batch {
-            for chunk in 0..self.gathered.per_picture {
-                add(picture, picture * self.gathered.per_picture + chunk);
+        for image in 0..context.batch {
+            for chunk in 0..self.gathered.per_image {
+                add(image, image * self.gathered.per_image + chunk);
             }
         }
         let count = (context.batch * self.pixels) as f64;
@@ -266,15 +266,15 @@ pub(crate) struct GateGradient {
 impl Step for GateGradient {
     unsafe fn run(&self, context: &Context<'_>) {
         let stride = self.to.stride;
-        for picture in 0..context.batch {
-            // SAFETY: all chunks' rows were written; the vector has `stride` values a picture.
+        for image in 0..context.batch {
+            // SAFETY: all chunks' rows were written; the vector has `stride` values an image.
             unsafe {
-                let to = std::slice::from_raw_parts_mut(self.to.at(context, picture), stride);
+                let to = std::slice::from_raw_parts_mut(self.to.at(context, image), stride);
                 if !self.accumulate {
                     to.fill(0.0);
                 }
-                for chunk in 0..self.gathered.per_picture {
-                    let chunk = picture * self.gathered.per_picture + chunk;
+                for chunk in 0..self.gathered.per_image {
+                    let chunk = image * self.gathered.per_image + chunk;
                     for (sum, value) in to
                         .iter_mut()
                         .zip(self.gathered.row(context, chunk, 2, stride))

@@ -14,7 +14,7 @@ use crate::{
 const CHANNELS: usize = 64;
 const PIXELS: usize = 64;
 
-/// Mean over the pixels of each picture.
+/// Mean over the pixels of each image.
 #[derive(Debug)]
 pub(crate) struct AveragePool {
     pub view: View,
@@ -28,19 +28,19 @@ impl Step for AveragePool {
         context
             .pool
             .run_with_worker(context.batch * blocks, &|task, worker| {
-                let picture = task / blocks;
+                let image = task / blocks;
                 let first = task % blocks * CHANNELS;
                 let channels = CHANNELS.min(shape.stride - first);
                 let scratch = context.scratch(worker);
-                // SAFETY: a task writes its own picture's channels; scratch holds a block.
+                // SAFETY: a task writes its own image's channels; scratch holds a block.
                 unsafe {
-                    let to = self.to.at(context, picture).add(first);
+                    let to = self.to.at(context, image).add(first);
                     std::ptr::write_bytes(to, 0, channels);
                     let mut pixel = 0;
                     while pixel < shape.pixels() {
                         let pixels = PIXELS.min(shape.pixels() - pixel);
                         context.run(Fill {
-                            view: self.view.pixel(context, picture, pixel),
+                            view: self.view.pixel(context, image, pixel),
                             first,
                             channels,
                             pixels,
@@ -80,7 +80,7 @@ impl Step for AveragePool {
     }
 }
 
-/// `ln(mean(exp(s x))) / s` over the pixels of each picture: the mean for a sharpness of 0, the
+/// `ln(mean(exp(s x))) / s` over the pixels of each image: the mean for a sharpness of 0, the
 /// maximum for an infinite one.
 #[derive(Debug)]
 pub(crate) struct LogSumExpPool {
@@ -106,24 +106,24 @@ impl Sharpness {
     }
 }
 
-/// Reads one picture of a view into scratch, from value `start` of it.
+/// Reads one image of a view into scratch, from value `start` of it.
 ///
 /// # Safety
-/// The worker's scratch must hold a picture there.
+/// The worker's scratch must hold an image there.
 pub(super) unsafe fn read<'a>(
     context: &Context<'a>,
     view: &View,
-    picture: usize,
+    image: usize,
     worker: usize,
     start: usize,
 ) -> &'a mut [f32] {
     let shape = &view.shape;
-    // SAFETY: the caller says that the worker's scratch has room for a picture from `start` on; nobody else uses it
+    // SAFETY: the caller says that the worker's scratch has room for an image from `start` on; nobody else uses it
     // while the slice lives.
     unsafe {
         let scratch = context.scratch(worker).add(start);
         context.run(Fill {
-            view: view.pixel(context, picture, 0),
+            view: view.pixel(context, image, 0),
             first: 0,
             channels: shape.stride,
             pixels: shape.pixels(),
@@ -140,7 +140,7 @@ pub(super) unsafe fn read<'a>(
 /// and where only the maximum counts, sums are plain code in `f64`.
 const LEAST_SHARPNESS: f32 = 0.0625;
 
-/// A picture as kernels take it, where they serve.
+/// An image as kernels take it, where they serve.
 fn places(shape: &MapShape, values: &[f32], sharpness: f32) -> Option<Places> {
     let serve = sharpness.is_finite() && sharpness.abs() >= LEAST_SHARPNESS;
     serve.then_some(Places {
@@ -166,7 +166,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Of every channel of a picture; `rows` are [`SHARE_ROWS`] rows.
+    /// Of every channel of an image; `rows` are [`SHARE_ROWS`] rows.
     ///
     /// # Safety
     /// `rows` must have that much room.
@@ -179,7 +179,7 @@ impl Shares {
     ) -> impl Iterator<Item = Self> + use<'a> {
         let places = places(shape, values, sharpness);
         if let Some(places) = places {
-            // SAFETY: the caller gives three rows of room; `values` is a whole picture, whose stored channels are
+            // SAFETY: the caller gives three rows of room; `values` is a whole image, whose stored channels are
             // whole vectors.
             unsafe { context.isa.run(Totals { places, to: rows }) };
         }
@@ -261,13 +261,13 @@ fn smaller(a: f64, b: f64) -> f64 {
     -larger(-a, -b)
 }
 
-/// One channel of a picture whose pixels are `stride` values apart.
+/// One channel of an image whose pixels are `stride` values apart.
 pub(super) fn channel_of(
-    picture: &[f32],
+    image: &[f32],
     channel: usize,
     stride: usize,
 ) -> impl ExactSizeIterator<Item = f32> + Clone {
-    picture[channel..].iter().step_by(stride).copied()
+    image[channel..].iter().step_by(stride).copied()
 }
 
 impl Step for LogSumExpPool {
@@ -276,13 +276,13 @@ impl Step for LogSumExpPool {
         let sharpness = self.sharpness.now(context);
         context
             .pool
-            .run_with_worker(context.batch, &|picture, worker| {
-                // SAFETY: a task writes its own picture's vector.
+            .run_with_worker(context.batch, &|image, worker| {
+                // SAFETY: a task writes its own image's vector.
                 unsafe {
-                    let values = read(context, &self.view, picture, worker, 0);
+                    let values = read(context, &self.view, image, worker, 0);
                     let rows = context.scratch(worker).add(shape.len());
                     let to =
-                        std::slice::from_raw_parts_mut(self.to.at(context, picture), shape.stride);
+                        std::slice::from_raw_parts_mut(self.to.at(context, image), shape.stride);
                     to[shape.channels..].fill(0.0);
                     let shares = Shares::each(context, shape, values, sharpness, rows);
                     for (c, (place, shares)) in to.iter_mut().zip(shares).enumerate() {
@@ -313,7 +313,7 @@ pub(crate) struct LogSumExpPoolBackward {
     pub sharpness: Sharpness,
     pub gradient: Vector,
     pub to: Buffer,
-    /// Room for what each picture says of a learned sharpness: one value.
+    /// Room for what each image says of a learned sharpness: one value.
     pub slopes: Vector,
 }
 
@@ -324,16 +324,14 @@ impl Step for LogSumExpPoolBackward {
         let learned = matches!(self.sharpness, Sharpness::Learned(_));
         context
             .pool
-            .run_with_worker(context.batch, &|picture, worker| {
-                // SAFETY: a task writes its own picture's gradient and slope.
+            .run_with_worker(context.batch, &|image, worker| {
+                // SAFETY: a task writes its own image's gradient and slope.
                 unsafe {
-                    let values = read(context, &self.view, picture, worker, 0);
+                    let values = read(context, &self.view, image, worker, 0);
                     let mut slope = 0.0;
-                    let gradient = std::slice::from_raw_parts(
-                        self.gradient.at(context, picture),
-                        shape.stride,
-                    );
-                    // The scratch behind the picture's values, and behind that.
+                    let gradient =
+                        std::slice::from_raw_parts(self.gradient.at(context, image), shape.stride);
+                    // The scratch behind the image's values, and behind that.
                     let to = context.scratch(worker).add(shape.len());
                     let rows = to.add(shape.len());
                     let factors = rows.add(SHARE_ROWS * shape.stride);
@@ -367,18 +365,18 @@ impl Step for LogSumExpPoolBackward {
                     }
                     context.run(Convert {
                         from: Values::floats(to),
-                        to: context.map(self.to).add(picture * shape.len()),
+                        to: context.map(self.to).add(image * shape.len()),
                         values: shape.len(),
                         add: false,
                     });
-                    *self.slopes.at(context, picture) = slope as f32;
+                    *self.slopes.at(context, image) = slope as f32;
                 }
             });
         if let Sharpness::Learned(offset) = self.sharpness {
-            for picture in 0..context.batch {
+            for image in 0..context.batch {
                 // SAFETY: all tasks are done; the parameter has one value.
                 unsafe {
-                    *context.gradients.add(offset) += *self.slopes.at(context, picture);
+                    *context.gradients.add(offset) += *self.slopes.at(context, image);
                 }
             }
         }

@@ -240,14 +240,14 @@ impl Products {
     }
 }
 
-/// Output rows `first..last`, channels `columns.0..columns.1`, of one picture.
+/// Output rows `first..last`, channels `columns.0..columns.1`, of one image.
 ///
 /// # Safety
 /// As [`crate::plan::Step::run`]; scratch is the worker's own.
 pub(super) unsafe fn forward(
     step: &ConvolutionForward,
     context: &Context<'_>,
-    picture: usize,
+    image: usize,
     (first, last): (usize, usize),
     columns: (usize, usize),
     scratch: Values,
@@ -264,7 +264,7 @@ pub(super) unsafe fn forward(
         let products = tiles.add(grid.tile.positions() * plane).words();
         let top = first as isize - 1;
         let rows = top..top + grid.padded_rows() as isize;
-        fill_rows(context, &step.view, picture, rows, width, 1, scratch);
+        fill_rows(context, &step.view, image, rows, width, 1, scratch);
         context.run(Transform {
             tile: grid.tile,
             stage: Stage::Input,
@@ -277,7 +277,7 @@ pub(super) unsafe fn forward(
             plane,
             paired: false,
         });
-        let start = picture * g.output.len() + first * g.output.width * g.output.stride;
+        let start = image * g.output.len() + first * g.output.width * g.output.stride;
         Products {
             grid,
             precision: g.precision,
@@ -364,8 +364,8 @@ unsafe fn backward_chunk(
     index: usize,
     worker: usize,
 ) {
-    let picture = task / step.chunks.per_picture;
-    let (first, last) = step.chunks.range(task % step.chunks.per_picture);
+    let image = task / step.chunks.per_image;
+    let (first, last) = step.chunks.range(task % step.chunks.per_image);
     let scratch = context.scratch_map(worker);
     let g = &step.geometry;
     let grid = Grid::new(g, last - first);
@@ -378,7 +378,7 @@ unsafe fn backward_chunk(
         let gradient = scratch;
         let values = gradient.add(pixels * outputs);
         let room = values.add(pixels * inputs);
-        step.fill_gradient(context, picture, rows.clone(), (width, 1), gradient);
+        step.fill_gradient(context, image, rows.clone(), (width, 1), gradient);
         if let Some(data) = step.data {
             let plane = grid.plane(outputs, g.precision);
             context.run(Transform {
@@ -393,7 +393,7 @@ unsafe fn backward_chunk(
                 plane,
                 paired: false,
             });
-            let start = picture * g.input.len() + first * g.input.width * inputs;
+            let start = image * g.input.len() + first * g.input.width * inputs;
             Products {
                 grid,
                 precision: g.precision,
@@ -412,7 +412,7 @@ unsafe fn backward_chunk(
             }
             .run(context);
         }
-        fill_rows(context, &step.view, picture, rows, width, 1, values);
+        fill_rows(context, &step.view, image, rows, width, 1, values);
         let left = context.at(group.tiles).add(index * group.pairs * inputs);
         let right = context
             .at(group.tiles)
@@ -445,6 +445,6 @@ unsafe fn backward_chunk(
             let row = gradient.add(((oy - first + 1) * width + 1) * outputs);
             step.bias(context, task, oy > first, row, g.output.width);
         }
-        step.gather(context, task, picture, first, last);
+        step.gather(context, task, image, first, last);
     }
 }

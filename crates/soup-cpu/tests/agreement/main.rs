@@ -30,7 +30,7 @@ fn weights(graph: &Graph, seed: u64) -> Weights {
     weights
 }
 
-fn pictures(graph: &Graph, batch: usize, seed: u64) -> Vec<f32> {
+fn images(graph: &Graph, batch: usize, seed: u64) -> Vec<f32> {
     let mut stream = Stream::new(seed, Purpose::Noise, 0, 0);
     (0..batch * graph.input().len())
         .map(|_| stream.normal())
@@ -85,7 +85,7 @@ fn check_on(
     let single = precision == Precision::F32;
     let (seed, step) = (11, 3);
     let mut weights = weights(graph, seed);
-    let images = pictures(graph, batch, seed);
+    let images = images(graph, batch, seed);
     let options = Options {
         threads,
         isa: Some(isa),
@@ -234,9 +234,9 @@ fn head(mut net: Builder, x: NodeId) -> Graph {
 }
 
 /// One convolution with batch norm and activation between two others.
-/// A picture's answer is the same to the bit however many others are in its batch.
+/// An image's answer is the same to the bit however many others are in its batch.
 #[test]
-fn pictures_do_not_know_of_each_other() {
+fn images_do_not_know_of_each_other() {
     let mut net = input(3, 9, 11);
     let x = net.input();
     let stem = Convolution::square(24, 3).stride(2);
@@ -257,7 +257,7 @@ fn pictures_do_not_know_of_each_other() {
             ..Options::default()
         };
         let answers = |batch: usize| {
-            let images = pictures(&graph, 24, 5);
+            let images = images(&graph, 24, 5);
             let mut inference = Inference::new(&graph, batch, &options).unwrap();
             assert_eq!(inference.batch(), batch);
             inference.load(weights.clone());
@@ -678,7 +678,7 @@ fn what_the_engine_cannot_run_is_said() {
     let error = Training::new(&graph, 1, &Options::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "node 3 reads the picture; only a convolution can"
+        "node 3 reads the image; only a convolution can"
     );
 }
 

@@ -1,30 +1,30 @@
-//! Every picture of a data set read once, from all threads.
+//! Every image of a data set read once, from all threads.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Dataset, Decoder, FileReader, Reading, picture_shape};
+use super::{Dataset, Decoder, FileReader, Reading, image_shape};
 use crate::problems::Problems;
-use crate::{Error, PictureShape, Result};
+use crate::{Error, ImageShape, Result};
 
-/// Pictures that a thread takes at a time.
+/// Images that a thread takes at a time.
 const BLOCK: usize = 32;
 
 impl Dataset {
-    /// The shape of every picture as it is stored, by its header; of each that has none, what is
+    /// The shape of every image as it is stored, by its header; of each that has none, what is
     /// wrong.
     ///
     /// # Errors
     /// [`Error::Interrupted`] once `stop` is true.
-    pub fn shapes(&self, stop: &AtomicBool) -> Result<Vec<Result<PictureShape>>> {
+    pub fn shapes(&self, stop: &AtomicBool) -> Result<Vec<Result<ImageShape>>> {
         self.each(stop, |index, bytes, _| {
-            picture_shape(bytes).map_err(|problem| self.damaged(index, problem))
+            image_shape(bytes).map_err(|problem| self.damaged(index, problem))
         })
     }
 
-    /// What is wrong with each picture that cannot be read or decoded, by its place.
+    /// What is wrong with each image that cannot be read or decoded, by its place.
     ///
     /// # Errors
     /// [`Error::Interrupted`] once `stop` is true.
@@ -41,7 +41,7 @@ impl Dataset {
             .collect())
     }
 
-    /// The data set without the pictures that cannot be read or decoded; they are left out, with their
+    /// The data set without the images that cannot be read or decoded; they are left out, with their
     /// rows.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Dataset {
         Ok(self.without(&damaged))
     }
 
-    /// What `work` makes of the bytes of each picture.
+    /// What `work` makes of the bytes of each image.
     fn each<T: Send>(
         &self,
         stop: &AtomicBool,

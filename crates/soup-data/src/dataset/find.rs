@@ -1,10 +1,10 @@
-//! Finds pictures and labels in a folder or archive that the user points at.
+//! Finds images and labels in a folder or archive that the user points at.
 
 use std::path::{Path, PathBuf};
 
+use super::images::{FileReader, ImageFile, Place, ReadFault, has_extension};
 use super::left_out::{LeftOut, Reason};
 use super::listing::Listing;
-use super::pictures::{FileReader, PictureFile, Place, ReadFault, has_extension};
 use crate::files::read_unpacked;
 use crate::{Error, Result};
 
@@ -12,14 +12,14 @@ use crate::{Error, Result};
 const TABLES: [&str; 3] = ["answer.csv", "dirty_mnist_2nd_answer.csv", "labels.csv"];
 /// Names of tables that hold no labels.
 const NO_LABELS: [&str; 3] = ["boxes.csv", "sample_submission.csv", "submission.csv"];
-/// Names of folders and archives with pictures, the likeliest first.
-const PICTURES: [&str; 4] = [
+/// Names of folders and archives with images, the likeliest first.
+const IMAGES: [&str; 4] = [
     "images",
     "dirty_mnist_2nd",
     "images.zip",
     "dirty_mnist_2nd.zip",
 ];
-/// Folders that a person keeps apart; pictures of several are not one set.
+/// Folders that a person keeps apart; images of several are not one set.
 const PARTS: [&str; 8] = [
     "train",
     "training",
@@ -31,11 +31,11 @@ const PARTS: [&str; 8] = [
     "eval",
 ];
 
-/// Pictures and what lies around them.
+/// Images and what lies around them.
 pub(super) struct Found {
     pub(super) place: Place,
     /// In the order of their names; of their numbers, where every name is one.
-    pub(super) files: Vec<PictureFile>,
+    pub(super) files: Vec<ImageFile>,
     /// Path, for messages, and text of the label table.
     pub(super) table: Option<(PathBuf, Vec<u8>)>,
     pub(super) left: LeftOut,
@@ -43,9 +43,9 @@ pub(super) struct Found {
 
 /// Which table a data set has.
 pub(super) enum Labels<'a> {
-    /// The one that lies with the pictures, if there is any.
+    /// The one that lies with the images, if there is any.
     Beside,
-    /// This one; pictures are those of all folders below.
+    /// This one; images are those of all folders below.
     Given(&'a Path),
     /// None, whatever lies there.
     None,
@@ -54,7 +54,7 @@ pub(super) enum Labels<'a> {
 pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
     let place = Place::new(path)?;
     let Listing {
-        pictures,
+        images,
         tables,
         archives,
         mut left,
@@ -64,11 +64,11 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
         Labels::None => None,
         Labels::Beside => {
             // In a folder only those at the top are meant.
-            let is_candidate = |file: &&PictureFile| match place {
+            let is_candidate = |file: &&ImageFile| match place {
                 Place::Folder(_) => !file.name.contains('/'),
                 Place::Zip(_) => has_extension(Path::new(&file.name), &["csv", "tsv"]),
             };
-            let candidates: Vec<&PictureFile> = tables.iter().filter(is_candidate).collect();
+            let candidates: Vec<&ImageFile> = tables.iter().filter(is_candidate).collect();
             choose_table(path, &candidates)?
                 .map(|file| Ok::<_, Error>((place.display(file), read_table(&place, file)?)))
                 .transpose()?
@@ -92,19 +92,19 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
     let (place, mut files) = match labels {
         Labels::Given(_) => {
             leave(&mut left, Reason::Archive, &archives);
-            (place, pictures)
+            (place, images)
         }
         _ => {
             let is_set = matches!(labels, Labels::Beside);
             let has_table = table.is_some();
-            choose_pictures(place, pictures, &archives, (is_set, has_table), &mut left)?
+            choose_images(place, images, &archives, (is_set, has_table), &mut left)?
         }
     };
     if files.is_empty() {
         return Err(nothing(path, &left));
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    let number = |file: &PictureFile| file.stem().parse::<u64>().ok();
+    let number = |file: &ImageFile| file.stem().parse::<u64>().ok();
     if files.iter().all(|file| number(file).is_some()) {
         files.sort_by_key(number);
     }
@@ -120,7 +120,7 @@ fn nothing(path: &Path, left: &LeftOut) -> Error {
     let hint = "PNG and JPEG files are looked for, in all folders below and in a zip archive";
     Error::Empty {
         path: path.into(),
-        what: "pictures",
+        what: "images",
         hint: match left.is_empty() {
             true => hint.into(),
             false => format!("{hint}; {} left out: {left}", left.count()),
@@ -128,7 +128,7 @@ fn nothing(path: &Path, left: &LeftOut) -> Error {
     }
 }
 
-fn leave(left: &mut LeftOut, reason: Reason, files: &[PictureFile]) {
+fn leave(left: &mut LeftOut, reason: Reason, files: &[ImageFile]) {
     for file in files {
         left.add(reason.clone(), &file.name);
     }
@@ -141,8 +141,8 @@ fn plain_name(name: &str) -> String {
 }
 
 /// The label table: one of the known names, else the only one.
-fn choose_table<'a>(path: &Path, tables: &[&'a PictureFile]) -> Result<Option<&'a PictureFile>> {
-    let with = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&'a PictureFile> {
+fn choose_table<'a>(path: &Path, tables: &[&'a ImageFile]) -> Result<Option<&'a ImageFile>> {
+    let with = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&'a ImageFile> {
         let tables = tables.iter().copied();
         tables
             .filter(|file| is_wanted(&plain_name(&file.name)))
@@ -162,7 +162,7 @@ fn choose_table<'a>(path: &Path, tables: &[&'a PictureFile]) -> Result<Option<&'
                 candidates.len(),
                 listed(candidates.iter().map(|file| file.name.as_str()))
             ),
-            hint: "name the right one with --labels and the pictures with --images".into(),
+            hint: "name the right one with --labels and the images with --images".into(),
         }),
     }
 }
@@ -178,7 +178,7 @@ fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     text
 }
 
-fn read_table(place: &Place, file: &PictureFile) -> Result<Vec<u8>> {
+fn read_table(place: &Place, file: &ImageFile) -> Result<Vec<u8>> {
     let path = place.display(file);
     if let Place::Folder(_) = place {
         return read_unpacked(&place.path_of(file));
@@ -199,38 +199,38 @@ fn read_table(place: &Place, file: &PictureFile) -> Result<Vec<u8>> {
     }
 }
 
-/// Which of the pictures are meant, and where they lie: those of a folder or archive with a known name
+/// Which of the images are meant, and where they lie: those of a folder or archive with a known name
 /// beside a table; else all (of a whole set from the folder that holds them); else those of the only archive.
-fn choose_pictures(
+fn choose_images(
     place: Place,
-    pictures: Vec<PictureFile>,
-    archives: &[PictureFile],
+    images: Vec<ImageFile>,
+    archives: &[ImageFile],
     (is_set, has_table): (bool, bool),
     left: &mut LeftOut,
-) -> Result<(Place, Vec<PictureFile>)> {
+) -> Result<(Place, Vec<ImageFile>)> {
     let Place::Folder(root) = &place else {
         leave(left, Reason::Archive, archives);
-        refuse_parts(place.path(), &pictures)?;
-        return Ok((place, pictures));
+        refuse_parts(place.path(), &images)?;
+        return Ok((place, images));
     };
-    let at_top = |file: &&PictureFile| !file.name.contains('/');
-    let known = PICTURES.iter().find(|known| {
+    let at_top = |file: &&ImageFile| !file.name.contains('/');
+    let known = IMAGES.iter().find(|known| {
         let inside = format!("{known}/");
-        pictures.iter().any(|file| file.name.starts_with(&inside))
+        images.iter().any(|file| file.name.starts_with(&inside))
             || archives.iter().any(|file| file.name == **known)
     });
     let archive = match known {
-        Some(known) if has_table || pictures.is_empty() => {
+        Some(known) if has_table || images.is_empty() => {
             archives.iter().find(|file| file.name == *known)
         }
-        _ if pictures.is_empty() => match archives.iter().filter(at_top).collect::<Vec<_>>()[..] {
+        _ if images.is_empty() => match archives.iter().filter(at_top).collect::<Vec<_>>()[..] {
             [] => None,
             [only] => Some(only),
             ref several => {
                 return Err(Error::NotADataset {
                     path: root.clone(),
                     problem: format!(
-                        "{} archives could hold the pictures: {}",
+                        "{} archives could hold the images: {}",
                         several.len(),
                         listed(several.iter().map(|file| file.name.as_str()))
                     ),
@@ -244,43 +244,43 @@ fn choose_pictures(
         left.add(Reason::Archive, &other.name);
     }
     if let Some(archive) = archive {
-        leave(left, Reason::Beside, &pictures);
+        leave(left, Reason::Beside, &images);
         let place = Place::Zip(place.path_of(archive));
         let inside = place.list()?;
         left.append(inside.left);
         leave(left, Reason::Archive, &inside.archives);
         leave(left, Reason::Table, &inside.tables);
-        refuse_parts(place.path(), &inside.pictures)?;
-        return Ok((place, inside.pictures));
+        refuse_parts(place.path(), &inside.images)?;
+        return Ok((place, inside.images));
     }
-    let (mut pictures, mut folder) = (pictures, None);
+    let (mut images, mut folder) = (images, None);
     if let (Some(known), true) = (known, has_table) {
         let inside = format!("{known}/");
         let (taken, others): (Vec<_>, Vec<_>) =
-            (pictures.into_iter()).partition(|file| file.name.starts_with(&inside));
+            (images.into_iter()).partition(|file| file.name.starts_with(&inside));
         leave(left, Reason::Beside, &others);
-        (pictures, folder) = (taken, Some((*known).to_owned()));
+        (images, folder) = (taken, Some((*known).to_owned()));
     } else if is_set
-        && let Some((first, _)) = pictures.first().and_then(|file| file.name.split_once('/'))
+        && let Some((first, _)) = images.first().and_then(|file| file.name.split_once('/'))
     {
         let inside = format!("{first}/");
-        if pictures.iter().all(|file| file.name.starts_with(&inside)) {
+        if images.iter().all(|file| file.name.starts_with(&inside)) {
             folder = Some(first.to_owned());
         }
     }
-    refuse_parts(root, &pictures)?;
+    refuse_parts(root, &images)?;
     let Some(folder) = folder else {
-        return Ok((place, pictures));
+        return Ok((place, images));
     };
-    for file in &mut pictures {
+    for file in &mut images {
         file.name.drain(..=folder.len());
     }
-    Ok((Place::Folder(root.join(folder)), pictures))
+    Ok((Place::Folder(root.join(folder)), images))
 }
 
-/// Pictures to train on and pictures to be tested by are not one set.
-fn refuse_parts(path: &Path, pictures: &[PictureFile]) -> Result<()> {
-    let mut parts: Vec<&str> = pictures
+/// Images to train on and images to be tested by are not one set.
+fn refuse_parts(path: &Path, images: &[ImageFile]) -> Result<()> {
+    let mut parts: Vec<&str> = images
         .iter()
         .filter_map(|file| Some(file.name.split_once('/')?.0))
         .filter(|folder| PARTS.contains(&folder.to_lowercase().as_str()))
@@ -293,7 +293,7 @@ fn refuse_parts(path: &Path, pictures: &[PictureFile]) -> Result<()> {
     Err(Error::NotADataset {
         path: path.into(),
         problem: format!(
-            "{} folders could hold the pictures: {}",
+            "{} folders could hold the images: {}",
             parts.len(),
             listed(parts.iter().copied())
         ),

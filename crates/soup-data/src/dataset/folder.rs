@@ -1,4 +1,4 @@
-//! Pictures read and decoded each time they are asked for; a pack is faster.
+//! Images read and decoded each time they are asked for; a pack is faster.
 
 use std::{
     borrow::Cow,
@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{Channels, Dataset, Decoder, FileReader, Reading, SampleRange};
-use crate::{Annotation, Error, PictureShape, Result, Source, problems::Problems};
+use crate::{Annotation, Error, ImageShape, Result, Source, problems::Problems};
 
 /// A [`Dataset`] as [`Source`].
 pub struct FolderSource<'a> {
     dataset: Cow<'a, Dataset>,
     reading: Reading,
-    shape: PictureShape,
-    /// Of the pictures loaded so far that have 16 bits a channel.
+    shape: ImageShape,
+    /// Of the images loaded so far that have 16 bits a channel.
     samples: Mutex<Option<SampleRange>>,
     /// Idle readers: one a thread that loads.
     idle: Mutex<Vec<(FileReader, Decoder)>>,
@@ -30,7 +30,7 @@ impl<'a> FolderSource<'a> {
         if reading.channels == Channels::AsStored && stored.len() > 1 {
             reading.channels = Channels::common(stored);
         }
-        let with_channels = |shape: PictureShape| PictureShape {
+        let with_channels = |shape: ImageShape| ImageShape {
             channels: reading.channels.count(shape.channels),
             ..shape
         };
@@ -53,14 +53,14 @@ impl<'a> FolderSource<'a> {
         match first {
             Some(shape) => Ok(Self::of(Cow::Owned(dataset), reading, shape)),
             None => Err(Error::Empty {
-                path: dataset.pictures_path().into(),
-                what: "pictures",
+                path: dataset.images_path().into(),
+                what: "images",
                 hint: "PNG and JPEG files are looked for".into(),
             }),
         }
     }
 
-    pub(super) fn of(dataset: Cow<'a, Dataset>, reading: Reading, shape: PictureShape) -> Self {
+    pub(super) fn of(dataset: Cow<'a, Dataset>, reading: Reading, shape: ImageShape) -> Self {
         Self {
             dataset,
             reading,
@@ -75,15 +75,15 @@ impl<'a> FolderSource<'a> {
         &self.dataset
     }
 
-    /// The samples of those pictures loaded so far that have 16 bits a channel.
+    /// The samples of those images loaded so far that have 16 bits a channel.
     pub fn samples(&self) -> Option<SampleRange> {
         *self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with_picture<T>(
+    fn with_image<T>(
         &self,
         index: usize,
-        then: impl FnOnce(PictureShape, &[u8]) -> Result<T>,
+        then: impl FnOnce(ImageShape, &[u8]) -> Result<T>,
     ) -> Result<T> {
         let lock = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = lock().pop();
@@ -110,7 +110,7 @@ impl Source for FolderSource<'_> {
         self.dataset.len() as u64
     }
 
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         self.shape
     }
 
@@ -134,7 +134,7 @@ impl Source for FolderSource<'_> {
         }
         let index = index as usize;
         self.dataset.table().load_labels(index, labels)?;
-        self.with_picture(index, |shape, decoded| {
+        self.with_image(index, |shape, decoded| {
             self.dataset.check_shape(index, shape, self.shape)?;
             if pixels.len() != decoded.len() {
                 return Err(Error::Buffer {

@@ -1,4 +1,4 @@
-//! Tables that say something of pictures: their labels, their groups, their sources.
+//! Tables that say something of images: their labels, their groups, their sources.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
     tables::{Cells, Columns, Matrix, Table, is_missing},
 };
 
-/// A label table as read, not yet matched with pictures.
+/// A label table as read, not yet matched with images.
 pub(super) struct Labels {
     pub(super) ids: Vec<String>,
     /// Line of the file of each id, the header is mostly row 1.
@@ -47,7 +47,7 @@ pub(super) fn read_labels(
     Ok((labels, wrong_cells))
 }
 
-/// A label table alone, without its pictures, and what a person should know of how it was read.
+/// A label table alone, without its images, and what a person should know of how it was read.
 ///
 /// # Errors
 /// Named with file and row, all at once: a column that is not there, a label that is not 0 or 1, an id
@@ -59,16 +59,16 @@ pub fn read_label_table(path: &Path, columns: &Columns) -> Result<(LabelTable, V
     Ok((table, read.notes))
 }
 
-/// What a column says of each picture.
+/// What a column says of each image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
-    /// The cell of each picture, in the order of the ids asked for; none is empty.
+    /// The cell of each image, in the order of the ids asked for; none is empty.
     pub values: Vec<String>,
     /// What a person should know of how the table was read and its ids were matched, a line each.
     pub notes: Vec<String>,
 }
 
-/// The value of `column` for each of `ids`, for example the source of each picture for folds by
+/// The value of `column` for each of `ids`, for example the source of each image for folds by
 /// group. Ids meet by the rule of [`ids`](crate::ids). The table may hold other rows too.
 ///
 /// # Errors
@@ -104,14 +104,14 @@ pub fn read_column(
     problems.extend(met.faults.iter().map(|fault| match *fault {
         Fault::Missing { asked } => Error::OtherData {
             path: path.into(),
-            problem: format!("no row for picture `{}`", ids[asked]),
+            problem: format!("no row for image `{}`", ids[asked]),
             hint: format!("add its row, with its `{column_name}`"),
         },
         Fault::Several { asked, rows: [one, other] } => Error::table(
             path,
             table.line(other),
             format!(
-                "`{}` and `{}` (row {}) may both mean picture `{}`; write the ids as the pictures' are, or remove one row",
+                "`{}` and `{}` (row {}) may both mean image `{}`; write the ids as the images' are, or remove one row",
                 rows[other],
                 rows[one],
                 table.line(one),
@@ -122,7 +122,7 @@ pub fn read_column(
             path,
             table.line(row),
             format!(
-                "`{}` may mean the pictures `{}` and `{}`; give each a row with its own id",
+                "`{}` may mean the images `{}` and `{}`; give each a row with its own id",
                 rows[row], ids[asked[0]], ids[asked[1]]
             ),
         ),
@@ -140,7 +140,7 @@ pub fn read_column(
                 path,
                 table.line(*row),
                 format!(
-                    "`{column_name}` of picture `{}` is {what}; name its group, as no two unknown ones are one",
+                    "`{column_name}` of image `{}` is {what}; name its group, as no two unknown ones are one",
                     rows[*row]
                 ),
             ));
@@ -154,7 +154,7 @@ pub fn read_column(
     let others = met.unmet(table.len());
     if let Some(example) = others.first() {
         notes.push(format!(
-            "{name}: {} rows are for pictures that the data has not, such as `{}`",
+            "{name}: {} rows are for images that the data has not, such as `{}`",
             others.len(),
             rows[*example]
         ));

@@ -1,4 +1,4 @@
-//! What lay where pictures were looked for and was not taken. Nothing is left out in silence.
+//! What lay where images were looked for and was not taken. Nothing is left out in silence.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +15,13 @@ const NAMES: usize = 5;
 /// Why a file was left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// A picture in a format that is not decoded: its extension and the format, or the format alone.
+    /// An image in a format that is not decoded: its extension and the format, or the format alone.
     Format(String),
-    /// A picture in a folder that is only linked to; links to files are followed, those to folders are not.
+    /// An image in a folder that is only linked to; links to files are followed, those to folders are not.
     LinkedFolder,
     /// A link that leads nowhere.
     BrokenLink,
-    /// A picture whose name or folder begins with a dot.
+    /// An image whose name or folder begins with a dot.
     Hidden,
     /// In an archive, behind a password.
     Encrypted,
@@ -29,31 +29,31 @@ pub enum Reason {
     Packed(String),
     /// In an archive under a name that stands there twice; the last one is taken, as unpacking would.
     Twice,
-    /// An archive beside pictures or in another archive.
+    /// An archive beside images or in another archive.
     Archive,
     /// A pack of ours.
     Pack,
-    /// A picture beside the folder or archive that was taken.
+    /// An image beside the folder or archive that was taken.
     Beside,
-    /// Among glyphs, a picture that is in no folder of a label.
+    /// Among glyphs, an image that is in no folder of a label.
     NoGlyph,
-    /// A picture that no row of the label table names.
+    /// An image that no row of the label table names.
     Unlisted,
-    /// A picture that cannot be decoded, where that was allowed.
+    /// An image that cannot be decoded, where that was allowed.
     Damaged,
     /// A device, a pipe, or a file that may not be read.
     Unreadable,
     /// A table that was not read.
     Table,
-    /// No picture, with this extension.
+    /// No image, with this extension.
     Other(String),
     /// What an operating system leaves everywhere.
     System,
 }
 
 impl Reason {
-    /// Whether a picture may have been meant; the others are never asked about.
-    fn may_be_picture(&self) -> bool {
+    /// Whether an image may have been meant; the others are never asked about.
+    fn may_be_image(&self) -> bool {
         !matches!(
             self,
             Self::Table | Self::Other(_) | Self::System | Self::Pack
@@ -78,13 +78,13 @@ impl fmt::Display for Reason {
             Self::Twice => "there under a name that comes again (the last is taken)",
             Self::Archive => "an archive (not looked into)",
             Self::Pack => "a pack",
-            Self::Beside => "beside the pictures that were taken",
+            Self::Beside => "beside the images that were taken",
             Self::NoGlyph => "in no folder of a label",
             Self::Unlisted => "in no row of the table",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",
             Self::Table => "a table (not read)",
-            Self::Other(what) => return write!(formatter, "{what} (no picture)"),
+            Self::Other(what) => return write!(formatter, "{what} (no image)"),
             Self::System => "of the operating system",
         })
     }
@@ -139,9 +139,9 @@ impl LeftOut {
         self.0.get(reason).map_or(0, |kind| kind.count)
     }
 
-    /// Where files that may be pictures were left out, an error that says which.
+    /// Where files that may be images were left out, an error that says which.
     pub fn problem(&self, path: &Path, found: usize, hint: &str) -> Option<Error> {
-        let may_be = self.0.keys().any(Reason::may_be_picture);
+        let may_be = self.0.keys().any(Reason::may_be_image);
         may_be.then(|| Error::NotADataset {
             path: path.into(),
             problem: self.sentence(found),
@@ -149,7 +149,7 @@ impl LeftOut {
         })
     }
 
-    /// `8 pictures found; 3 left out: 2 x .webp (not supported), 1 behind a linked folder`, and a line
+    /// `8 images found; 3 left out: 2 x .webp (not supported), 1 behind a linked folder`, and a line
     /// with the first names of each kind.
     pub fn sentence(&self, found: usize) -> String {
         let found = counted(found);
@@ -160,10 +160,10 @@ impl LeftOut {
     }
 }
 
-/// `1 picture`, `2 pictures`.
-fn counted(pictures: usize) -> String {
-    let plural = if pictures == 1 { "" } else { "s" };
-    format!("{pictures} picture{plural}")
+/// `1 image`, `2 images`.
+fn counted(images: usize) -> String {
+    let plural = if images == 1 { "" } else { "s" };
+    format!("{images} image{plural}")
 }
 
 impl fmt::Display for LeftOut {

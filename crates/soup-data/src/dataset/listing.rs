@@ -1,7 +1,7 @@
-//! All that lies in a folder or an archive, sorted into pictures, tables, archives and the rest. This
-//! is the one place where pictures are found.
+//! All that lies in a folder or an archive, sorted into images, tables, archives and the rest. This
+//! is the one place where images are found.
 //!
-//! A file with the extension of PNG or JPEG is a picture, and damaged where it holds something else.
+//! A file with the extension of PNG or JPEG is an image, and damaged where it holds something else.
 //! Of every other file the first bytes decide. Links to files are followed, links to folders are not.
 
 use std::{
@@ -12,24 +12,24 @@ use std::{
 };
 
 use super::{
-    decode::{EXTENSIONS, foreign_format, is_picture},
+    decode::{EXTENSIONS, foreign_format, is_image},
+    images::{FileReader, ImageFile, Place, Source, Span, has_extension},
     left_out::{LeftOut, Reason},
-    pictures::{FileReader, PictureFile, Place, Source, Span, has_extension},
 };
 use crate::{Error, Result, pack::Pack};
 
 /// First bytes that tell a format; DICOM needs the most.
 pub(super) const START: usize = 132;
-/// Files that are looked at behind a hidden or linked folder, only to count its pictures.
+/// Files that are looked at behind a hidden or linked folder, only to count its images.
 const BEHIND: usize = 100_000;
 
 /// What lies in a place, each kind sorted by name.
 #[derive(Default)]
 pub(crate) struct Listing {
-    pub(crate) pictures: Vec<PictureFile>,
-    pub(crate) tables: Vec<PictureFile>,
+    pub(crate) images: Vec<ImageFile>,
+    pub(crate) tables: Vec<ImageFile>,
     /// Zip archives.
-    pub(crate) archives: Vec<PictureFile>,
+    pub(crate) archives: Vec<ImageFile>,
     pub(crate) left: LeftOut,
 }
 
@@ -46,7 +46,7 @@ impl Place {
             Self::Zip(path) => list_zip(self, path, &mut listing)?,
         }
         for files in [
-            &mut listing.pictures,
+            &mut listing.images,
             &mut listing.tables,
             &mut listing.archives,
         ] {
@@ -58,11 +58,11 @@ impl Place {
 
 /// What a name alone says.
 enum Named {
-    Picture,
+    Image,
     Table,
     Archive,
     System,
-    /// What `soup compose` says of the pictures that it made.
+    /// What `soup compose` says of the images that it made.
     Composed,
     /// Its first bytes must tell.
     Unknown,
@@ -79,7 +79,7 @@ impl Named {
         if base == "compose.json" {
             Self::Composed
         } else if has_extension(path, &EXTENSIONS) {
-            Self::Picture
+            Self::Image
         } else if has_extension(path, &["csv", "tsv"])
             || base.to_lowercase().ends_with(".csv.gz")
             || base.to_lowercase().ends_with(".tsv.gz")
@@ -97,7 +97,7 @@ impl Named {
 fn reason(name: &str, start: &[u8]) -> Reason {
     const ARCHIVES: [&str; 8] = ["7z", "bz2", "gz", "rar", "tar", "tgz", "xz", "zst"];
     /// What a file without a telling start may be meant as.
-    const PICTURES: [&str; 18] = [
+    const IMAGES: [&str; 18] = [
         "arw", "avif", "bmp", "cr2", "dcm", "dng", "gif", "heic", "heif", "ico", "jp2", "jxl",
         "nef", "ppm", "tga", "tif", "tiff", "webp",
     ];
@@ -110,7 +110,7 @@ fn reason(name: &str, start: &[u8]) -> Reason {
         (Some(_), Some(extension)) => Reason::Format(format!(".{extension}")),
         (Some(format), None) => Reason::Format(format!("{format} without an extension")),
         (None, _) if is_one_of(&ARCHIVES) => Reason::Archive,
-        (None, Some(extension)) if is_one_of(&PICTURES) => Reason::Format(format!(".{extension}")),
+        (None, Some(extension)) if is_one_of(&IMAGES) => Reason::Format(format!(".{extension}")),
         (None, Some(extension)) => Reason::Other(format!(".{extension}")),
         (None, None) => Reason::Other("without an extension".into()),
     }
@@ -165,22 +165,22 @@ impl Walk<'_> {
                     true => Source::Path(path.clone()),
                     false => Source::Name,
                 };
-                self.file(&path, PictureFile { name, source }, is_hidden);
+                self.file(&path, ImageFile { name, source }, is_hidden);
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, file: PictureFile, is_hidden: bool) {
+    fn file(&mut self, path: &Path, file: ImageFile, is_hidden: bool) {
         let Listing {
-            pictures,
+            images,
             tables,
             archives,
             left,
         } = &mut *self.listing;
         if is_hidden {
-            let is_picture = start_of(path).is_ok_and(|start| is_picture(&start));
-            let reason = if is_picture {
+            let is_image = start_of(path).is_ok_and(|start| is_image(&start));
+            let reason = if is_image {
                 Reason::Hidden
             } else {
                 Reason::System
@@ -189,20 +189,20 @@ impl Walk<'_> {
             return;
         }
         match Named::of(&file.name) {
-            Named::Picture => pictures.push(file),
+            Named::Image => images.push(file),
             Named::Table => tables.push(file),
             Named::Archive => archives.push(file),
             Named::System => left.add(Reason::System, file.name),
             Named::Composed => {}
             Named::Unknown => match start_of(path) {
-                Ok(start) if is_picture(&start) => pictures.push(file),
+                Ok(start) if is_image(&start) => images.push(file),
                 Ok(start) => left.add(reason(&file.name, &start), file.name),
                 Err(_) => left.add(Reason::Unreadable, file.name),
             },
         }
     }
 
-    /// Counts the pictures in a folder that is not gone into, and in those below it.
+    /// Counts the images in a folder that is not gone into, and in those below it.
     fn behind(&mut self, folder: &Path, name: &str, reason: &Reason) {
         // A link back to what is gone through anyway hides nothing.
         if let (Ok(root), Ok(target)) = (fs::canonicalize(self.root), fs::canonicalize(folder))
@@ -228,7 +228,7 @@ impl Walk<'_> {
                 let name = format!("{name}/{}", entry.file_name().to_string_lossy());
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push((entry.path(), name)),
-                    Ok(kind) if kind.is_file() && matches!(Named::of(&name), Named::Picture) => {
+                    Ok(kind) if kind.is_file() && matches!(Named::of(&name), Named::Image) => {
                         self.listing.left.add(reason.clone(), name);
                     }
                     _ => {}
@@ -323,7 +323,7 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
             entry.crc32(),
             is_deflated,
         );
-        let file = PictureFile {
+        let file = ImageFile {
             name,
             source: Source::Span(span),
         };
@@ -332,13 +332,13 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
             false => reader.start(&file, START).unwrap_or_default(),
         };
         if is_hidden {
-            let reason = if is_picture(&start) {
+            let reason = if is_image(&start) {
                 Reason::Hidden
             } else {
                 Reason::System
             };
             listing.left.add(reason, file.name);
-        } else if matches!(named, Named::Unknown) && !is_picture(&start) {
+        } else if matches!(named, Named::Unknown) && !is_image(&start) {
             listing.left.add(reason(&file.name, &start), file.name);
         } else if !seen.insert(file.name.clone()) {
             listing.left.add(Reason::Twice, file.name);
@@ -347,7 +347,7 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
                 Named::Table => listing.tables.push(file),
                 Named::Archive => listing.archives.push(file),
                 Named::Composed => {}
-                _ => listing.pictures.push(file),
+                _ => listing.images.push(file),
             }
         }
     }

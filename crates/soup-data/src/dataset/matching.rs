@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
+use super::images::{ImageFile, Place};
 use super::labels::Labels;
 use super::left_out::{LeftOut, Reason};
-use super::pictures::{PictureFile, Place};
 use crate::ids::{Fault, Index};
 use crate::problems::Problems;
 use crate::{Error, Result};
 
-/// Ids of pictures without a table: file names without extension; with folder and extension where
+/// Ids of images without a table: file names without extension; with folder and extension where
 /// those alone are not unique.
-pub(super) fn ids_of(files: &[PictureFile]) -> Vec<String> {
+pub(super) fn ids_of(files: &[ImageFile]) -> Vec<String> {
     // Only looked up, never walked: its order reaches nothing.
     let mut seen = std::collections::HashSet::new();
     if files.iter().all(|file| seen.insert(file.stem())) {
@@ -26,20 +26,20 @@ pub(super) fn ids_of(files: &[PictureFile]) -> Vec<String> {
 pub(super) fn files_of(
     labels_path: &Path,
     labels: &Labels,
-    files: Vec<PictureFile>,
+    files: Vec<ImageFile>,
     place: &Place,
     left: &mut LeftOut,
-) -> Result<(Vec<PictureFile>, Option<String>)> {
+) -> Result<(Vec<ImageFile>, Option<String>)> {
     let met = Index::of_files(files.iter().map(|file| &*file.name)).meet(&labels.ids);
     let at = |file: usize| place.display(&files[file]);
     let id = |asked: usize| &labels.ids[asked];
     let mut problems = Problems::default();
     problems.extend(met.faults.iter().map(|fault| match *fault {
-        Fault::Missing { asked } => Error::MissingPicture {
+        Fault::Missing { asked } => Error::MissingImage {
             labels: labels_path.into(),
             row: labels.rows[asked],
             id: id(asked).clone(),
-            pictures: place.path().into(),
+            images: place.path().into(),
         },
         Fault::Several { asked, rows } => Error::table(
             labels_path,
@@ -71,7 +71,7 @@ pub(super) fn files_of(
     problems.check()?;
     let name = labels_path.file_name().unwrap_or_default();
     let note = met.note(&name.to_string_lossy());
-    let mut files: Vec<Option<PictureFile>> = files.into_iter().map(Some).collect();
+    let mut files: Vec<Option<ImageFile>> = files.into_iter().map(Some).collect();
     let chosen = met.rows.into_iter().flatten();
     let chosen = chosen.filter_map(|at| files[at].take()).collect();
     for file in files.into_iter().flatten() {

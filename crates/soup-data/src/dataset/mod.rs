@@ -1,15 +1,15 @@
-//! Data sets as people have them: a folder or zip of pictures, and a table of 0/1 labels.
+//! Data sets as people have them: a folder or zip of images, and a table of 0/1 labels.
 
 mod decode;
 mod each;
 mod find;
 mod folder;
+mod images;
 mod labels;
 mod left_out;
 mod listing;
 mod matching;
 mod names;
-mod pictures;
 mod table;
 
 use std::borrow::Cow;
@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use decode::{
-    Channels, EXTENSIONS, InChannels, Reading, SampleRange, convert, decode, is_sixteen_bit,
-    picture_shape,
+    Channels, EXTENSIONS, InChannels, Reading, SampleRange, convert, decode, image_shape,
+    is_sixteen_bit,
 };
 pub use folder::FolderSource;
 pub(crate) use labels::read_pairs;
@@ -37,9 +37,9 @@ pub(crate) use decode::Decoder;
 /// [`Error::Io`] where a folder cannot be read.
 pub fn images_below(folder: &Path) -> Result<(Vec<(String, PathBuf)>, LeftOut)> {
     let place = Place::Folder(folder.into());
-    let named = |file: PictureFile| (file.name.clone(), place.path_of(&file));
+    let named = |file: ImageFile| (file.name.clone(), place.path_of(&file));
     let Listing {
-        pictures,
+        images,
         tables,
         archives,
         mut left,
@@ -49,27 +49,27 @@ pub fn images_below(folder: &Path) -> Result<(Vec<(String, PathBuf)>, LeftOut)> 
             left.add(reason.clone(), file.name);
         }
     }
-    Ok((pictures.into_iter().map(named).collect(), left))
+    Ok((images.into_iter().map(named).collect(), left))
 }
 
-pub(crate) use pictures::{FileReader, PictureFile, Place, ReadFault};
+pub(crate) use images::{FileReader, ImageFile, Place, ReadFault};
 
 pub use crate::tables::Columns;
-use crate::{Error, PictureShape, Result};
+use crate::{Error, ImageShape, Result};
 
-/// Pictures that lie in a folder or a zip archive, with their labels where there are any. Nothing
+/// Images that lie in a folder or a zip archive, with their labels where there are any. Nothing
 /// is decoded yet.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     place: Place,
-    files: Vec<PictureFile>,
+    files: Vec<ImageFile>,
     table: LabelTable,
     labels: Option<LabelSource>,
     notes: Vec<String>,
     left: LeftOut,
 }
 
-/// The label file, and in which of its lines each picture stands.
+/// The label file, and in which of its lines each image stands.
 #[derive(Clone, Debug)]
 struct LabelSource {
     path: PathBuf,
@@ -90,10 +90,10 @@ fn existing(labels: &Path) -> Result<&Path> {
 }
 
 impl Dataset {
-    /// Finds pictures and labels below `path`: the contest's layout (a folder or zip archive of
-    /// pictures beside `answer.csv` or `dirty_mnist_2nd_answer.csv`, gzipped or not), what
-    /// `soup compose` writes (`images/` beside `answer.csv`), or any folder or zip with pictures, in
-    /// all folders below, and at most one table. Without a table the pictures have no labels, and
+    /// Finds images and labels below `path`: the contest's layout (a folder or zip archive of
+    /// images beside `answer.csv` or `dirty_mnist_2nd_answer.csv`, gzipped or not), what
+    /// `soup compose` writes (`images/` beside `answer.csv`), or any folder or zip with images, in
+    /// all folders below, and at most one table. Without a table the images have no labels, and
     /// their ids are their file names without extension.
     ///
     /// # Errors
@@ -102,8 +102,8 @@ impl Dataset {
         Self::join(find::find(path, &find::Labels::Beside)?, columns, None)
     }
 
-    /// As [`open`](Self::open) where `labels` is none and they lie beside the pictures, else as
-    /// [`from_parts`](Self::from_parts). Where cells of the table are wrong, every picture is looked at, too: those
+    /// As [`open`](Self::open) where `labels` is none and they lie beside the images, else as
+    /// [`from_parts`](Self::from_parts). Where cells of the table are wrong, every image is looked at, too: those
     /// that cannot be read or decoded are named with them.
     ///
     /// # Errors
@@ -122,32 +122,32 @@ impl Dataset {
         Self::join(found, columns, Some((reading, stop)))
     }
 
-    /// The pictures below `path` alone, whatever tables lie beside them.
+    /// The images below `path` alone, whatever tables lie beside them.
     ///
     /// # Errors
     /// What is missing or ambiguous.
-    pub fn open_pictures(path: &Path) -> Result<Self> {
+    pub fn open_images(path: &Path) -> Result<Self> {
         let found = find::find(path, &find::Labels::None)?;
         Self::join(found, &Columns::default(), None)
     }
 
-    /// The pictures in `images` (folder or zip) that the table `labels` (CSV, gzipped or not)
-    /// names, in its order; without a table all pictures, in the order of their names.
+    /// The images in `images` (folder or zip) that the table `labels` (CSV, gzipped or not)
+    /// names, in its order; without a table all images, in the order of their names.
     ///
     /// Ids and files meet by the rule of [`ids`](crate::ids).
     ///
     /// # Errors
     /// Named with file and row, all at once: a table that cannot be read, a label that is not 0 or 1,
-    /// an id twice, a picture that is not there; and no pictures at all.
+    /// an id twice, an image that is not there; and no images at all.
     pub fn from_parts(images: &Path, labels: Option<&Path>, columns: &Columns) -> Result<Self> {
         let Some(labels) = labels else {
-            return Self::open_pictures(images);
+            return Self::open_images(images);
         };
         let found = find::find(images, &find::Labels::Given(existing(labels)?))?;
         Self::join(found, columns, None)
     }
 
-    /// Matches pictures with the table. Where its cells are wrong, the pictures are read so.
+    /// Matches images with the table. Where its cells are wrong, the images are read so.
     fn join(
         found: find::Found,
         columns: &Columns,
@@ -204,18 +204,18 @@ impl Dataset {
         &self.table
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// Whether there is no picture; never so for a data set that could be opened.
+    /// Whether there is no image; never so for a data set that could be opened.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// The folder or zip archive with the pictures.
-    pub fn pictures_path(&self) -> &Path {
+    /// The folder or zip archive with the images.
+    pub fn images_path(&self) -> &Path {
         self.place.path()
     }
 
@@ -224,7 +224,7 @@ impl Dataset {
         self.labels.as_ref().map(|source| source.path.as_path())
     }
 
-    /// Number of pictures that lie there, but that no row of the label table names.
+    /// Number of images that lie there, but that no row of the label table names.
     pub fn unlisted(&self) -> usize {
         self.left.of(&Reason::Unlisted)
     }
@@ -239,31 +239,31 @@ impl Dataset {
         &self.notes
     }
 
-    /// The file of picture `index`, inside an archive as if that were a folder.
-    pub fn picture_path(&self, index: usize) -> Option<PathBuf> {
+    /// The file of image `index`, inside an archive as if that were a folder.
+    pub fn image_path(&self, index: usize) -> Option<PathBuf> {
         self.files.get(index).map(|file| self.place.display(file))
     }
 
-    /// Name of the file of picture `index` below the folder or inside the archive.
+    /// Name of the file of image `index` below the folder or inside the archive.
     pub fn file_name(&self, index: usize) -> Option<&str> {
         self.files.get(index).map(|file| file.name.as_str())
     }
 
-    /// The pictures as examples, each read and decoded when it is asked for. Headers are read now.
+    /// The images as examples, each read and decoded when it is asked for. Headers are read now.
     ///
     /// # Errors
-    /// All pictures that are of another size than the first one or whose headers are damaged.
+    /// All images that are of another size than the first one or whose headers are damaged.
     pub fn examples(self, reading: impl Into<Reading>) -> Result<FolderSource<'static>> {
         FolderSource::new(self, reading.into())
     }
 
-    /// Those of the pictures that have this shape as examples, by their places in the whole set; to
+    /// Those of the images that have this shape as examples, by their places in the whole set; to
     /// load another one is an error.
-    pub fn examples_of(&self, shape: PictureShape, reading: Reading) -> FolderSource<'_> {
+    pub fn examples_of(&self, shape: ImageShape, reading: Reading) -> FolderSource<'_> {
         FolderSource::of(Cow::Borrowed(self), reading, shape)
     }
 
-    /// The set without some of its pictures, which are left out as damaged.
+    /// The set without some of its images, which are left out as damaged.
     fn without(mut self, damaged: &HashSet<usize>) -> Self {
         let kept: Vec<usize> = (0..self.len())
             .filter(|index| !damaged.contains(index))
@@ -305,26 +305,26 @@ impl Dataset {
         &self.place
     }
 
-    pub(crate) fn files(&self) -> &[PictureFile] {
+    pub(crate) fn files(&self) -> &[ImageFile] {
         &self.files
     }
 
-    /// Line of the label table that names picture `index`.
+    /// Line of the label table that names image `index`.
     fn row(&self, index: usize) -> Option<u64> {
         self.labels
             .as_ref()
             .and_then(|source| source.rows.get(index).copied())
     }
 
-    /// The error for a picture whose bytes could not be had.
+    /// The error for an image whose bytes could not be had.
     pub(crate) fn read_fault(&self, index: usize, fault: ReadFault) -> Error {
         let path = self.place.display(&self.files[index]);
         match (fault, &self.labels) {
-            (ReadFault::Missing, Some(source)) => Error::MissingPicture {
+            (ReadFault::Missing, Some(source)) => Error::MissingImage {
                 labels: source.path.clone(),
                 row: source.rows[index],
                 id: self.table.ids()[index].clone(),
-                pictures: self.place.path().into(),
+                images: self.place.path().into(),
             },
             (ReadFault::Missing, None) => Error::NotFound {
                 path,
@@ -339,9 +339,9 @@ impl Dataset {
         }
     }
 
-    /// The error for a picture that cannot be decoded.
+    /// The error for an image that cannot be decoded.
     pub(crate) fn damaged(&self, index: usize, problem: String) -> Error {
-        Error::DamagedPicture {
+        Error::DamagedImage {
             path: self.place.display(&self.files[index]),
             row: self.row(index),
             id: self.table.ids()[index].clone(),
@@ -349,17 +349,17 @@ impl Dataset {
         }
     }
 
-    /// Checks that picture `index` has the shape of the first one.
+    /// Checks that image `index` has the shape of the first one.
     pub(crate) fn check_shape(
         &self,
         index: usize,
-        found: PictureShape,
-        expected: PictureShape,
+        found: ImageShape,
+        expected: ImageShape,
     ) -> Result<()> {
         if found == expected {
             return Ok(());
         }
-        Err(Error::PictureShape {
+        Err(Error::ImageShape {
             path: self.place.display(&self.files[index]),
             row: self.row(index),
             id: self.table.ids()[index].clone(),

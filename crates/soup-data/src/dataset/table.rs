@@ -1,4 +1,4 @@
-//! The rows of a data set: one id a picture and, where there are any, its 0/1 labels.
+//! The rows of a data set: one id an image and, where there are any, its 0/1 labels.
 
 use std::collections::HashMap;
 
@@ -80,7 +80,7 @@ impl LabelTable {
         Ok(())
     }
 
-    /// Hash of ids, label names and labels, without the pictures: a fold file is bound to it, so
+    /// Hash of ids, label names and labels, without the images: a fold file is bound to it, so
     /// that folds made from a folder also fit its pack.
     pub fn hash(&self) -> String {
         let mut hasher = Hasher::new();
@@ -115,7 +115,7 @@ impl LabelTable {
         let (rows_then, rows_now) = (rows(self), rows(now));
         for (row, id) in self.ids.iter().enumerate() {
             let Some(now_row) = rows_now.get(id) else {
-                lines.push(format!("picture `{id}` is gone"));
+                lines.push(format!("image `{id}` is gone"));
                 continue;
             };
             if self.label_names != now.label_names {
@@ -126,15 +126,15 @@ impl LabelTable {
             for ((then, now), name) in cells.zip(&self.label_names) {
                 if then != now {
                     lines.push(format!(
-                        "picture `{id}`: label `{name}` was {then} and is {now}"
+                        "image `{id}`: label `{name}` was {then} and is {now}"
                     ));
                 }
             }
         }
         let new = now.ids.iter().filter(|id| !rows_then.contains_key(*id));
-        lines.extend(new.map(|id| format!("picture `{id}` is new")));
+        lines.extend(new.map(|id| format!("image `{id}` is new")));
         if lines.is_empty() {
-            lines.push("the pictures stand in another order".to_owned());
+            lines.push("the images stand in another order".to_owned());
         }
         let more = lines.len().saturating_sub(Problems::SHOWN);
         lines.truncate(Problems::SHOWN);
@@ -162,7 +162,7 @@ mod tests {
         let now = table(&["q", "r"], &["a", "b"], &[1, 0, 0, 0]);
         assert_eq!(
             old.difference(&now).unwrap(),
-            "picture `p` is gone\n  picture `q`: label `b` was 1 and is 0\n  picture `r` is new"
+            "image `p` is gone\n  image `q`: label `b` was 1 and is 0\n  image `r` is new"
         );
         let now = table(&["p", "q"], &["a", "c"], &[0, 1, 1, 1]);
         assert_eq!(
@@ -172,7 +172,7 @@ mod tests {
         let now = table(&["q", "p"], &["a", "b"], &[1, 1, 0, 1]);
         assert_eq!(
             old.difference(&now).unwrap(),
-            "the pictures stand in another order"
+            "the images stand in another order"
         );
         let ids: Vec<String> = (0..250).map(|id| id.to_string()).collect();
         let many = LabelTable::new(ids, vec!["a".into(), "b".into()], vec![0; 500]);

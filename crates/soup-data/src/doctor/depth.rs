@@ -1,4 +1,4 @@
-//! Whether 8 bits hold what pictures of 16 bits tell.
+//! Whether 8 bits hold what images of 16 bits tell.
 
 use super::{Finding, Patient, Verdict};
 
@@ -16,7 +16,7 @@ pub(super) fn finding(patient: &Patient<'_>) -> Option<Finding> {
             Verdict::Warning,
             warning,
             "pack with --max-value, or train a folder with data.max_value; predict and serve then read \
-             pictures in the same way",
+             images in the same way",
             [],
         ),
     })

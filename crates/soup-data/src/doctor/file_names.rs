@@ -1,4 +1,4 @@
-//! Labels that can be told without looking at the picture: from its name, or from its place in the
+//! Labels that can be told without looking at the image: from its name, or from its place in the
 //! order.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,8 @@ pub(super) fn findings(patient: &Patient<'_>) -> [Finding; 2] {
             Verdict::Warning,
             format!("{} words in file names go with a label", words.len()),
             "a network does not see names, but whatever named the files (place, day, camera) may be seen \
-             in the pictures too: cut folds by it (soup folds --kind group), and make sure that new \
-             pictures will have it",
+             in the images too: cut folds by it (soup folds --kind group), and make sure that new \
+             images will have it",
             words,
         )
     };
@@ -42,10 +42,10 @@ pub(super) fn findings(patient: &Patient<'_>) -> [Finding; 2] {
             ORDER,
             Verdict::Warning,
             format!(
-                "{} labels change less often from one picture to the next than chance allows",
+                "{} labels change less often from one image to the next than chance allows",
                 order.len()
             ),
-            "the order comes from somewhere (films, sessions, patients, sorting): pictures of one source \
+            "the order comes from somewhere (films, sessions, patients, sorting): images of one source \
              stand together; find the source and cut folds by it (soup folds --kind group)",
             order,
         )
@@ -78,7 +78,7 @@ fn words(name: &str) -> BTreeSet<String> {
 /// Each label that a word goes with, the strongest first.
 fn told_by_words(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
     let table = patient.table;
-    let (pictures, labels) = (table.len(), table.label_names().len());
+    let (images, labels) = (table.len(), table.label_names().len());
     let mut supports = vec![0usize; labels];
     let mut by_word: BTreeMap<String, (usize, Vec<usize>)> = BTreeMap::new();
     for (row, name) in names.iter().enumerate() {
@@ -94,25 +94,25 @@ fn told_by_words(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
             }
         }
     }
-    by_word.retain(|_, (uses, _)| *uses >= FEWEST && *uses + FEWEST <= pictures);
+    by_word.retain(|_, (uses, _)| *uses >= FEWEST && *uses + FEWEST <= images);
     // A correlation r of independent things is normal with spread 1 / sqrt(n).
     let comparisons = (by_word.len() * labels).max(1) as f64;
-    let limit = (2.0 * (2.0 * comparisons / CHANCE).ln() / pictures as f64)
+    let limit = (2.0 * (2.0 * comparisons / CHANCE).ln() / images as f64)
         .sqrt()
         .max(LEAST_CORRELATION);
     let mut found = Vec::new();
     for (word, (uses, together)) in &by_word {
         for (label, name) in table.label_names().iter().enumerate() {
-            let n = pictures as f64;
+            let n = images as f64;
             let (with, has) = (*uses as f64 / n, supports[label] as f64 / n);
             let spread = (with * (1.0 - with) * has * (1.0 - has)).sqrt();
             let correlation = (together[label] as f64 / n - with * has) / spread;
             if spread > 0.0 && correlation.abs() > limit {
                 let inside = 100.0 * together[label] as f64 / *uses as f64;
                 let outside =
-                    100.0 * (supports[label] - together[label]) as f64 / (pictures - uses) as f64;
+                    100.0 * (supports[label] - together[label]) as f64 / (images - uses) as f64;
                 let text = format!(
-                    "`{name}` is in {inside:.0} % of {uses} pictures with `{word}` in the name, in \
+                    "`{name}` is in {inside:.0} % of {uses} images with `{word}` in the name, in \
                      {outside:.0} % of the others"
                 );
                 found.push((correlation.abs(), text));

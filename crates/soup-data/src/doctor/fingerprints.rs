@@ -1,4 +1,4 @@
-//! Small descriptions of pictures by which equal and similar ones are found.
+//! Small descriptions of images by which equal and similar ones are found.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,12 +7,12 @@ use std::thread;
 use twox_hash::xxhash3_128::Hasher;
 
 use super::levels::Levels;
-use crate::{Error, PictureShape, Result, Source};
+use crate::{Error, ImageShape, Result, Source};
 
 /// Side of the thumbnail that likeness is judged by.
 pub(super) const SIDE: usize = 16;
 
-/// One picture.
+/// One image.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fingerprint {
     /// Hash of the pixels, that of a pack's manifest.
@@ -20,22 +20,22 @@ pub(super) struct Fingerprint {
     /// A difference hash (Krawetz, "Kind of like that", 2013) of the thumbnail: whether each cell is
     /// darker than its right neighbour.
     pub(super) differences: [u64; 4],
-    /// The thumbnail, its mean 0 and its length 1; empty where the picture is flat.
+    /// The thumbnail, its mean 0 and its length 1; empty where the image is flat.
     pub(super) thumbnail: Vec<f32>,
 }
 
-/// Fingerprints of all pictures, in their order, and how grey levels stand beside each other.
+/// Fingerprints of all images, in their order, and how grey levels stand beside each other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fingerprints {
-    pub(super) pictures: Vec<Fingerprint>,
+    pub(super) images: Vec<Fingerprint>,
     pub(super) levels: Levels,
 }
 
 impl Fingerprints {
-    /// Looks at every picture once, on all cores. `note` hears how many are done, from any thread.
+    /// Looks at every image once, on all cores. `note` hears how many are done, from any thread.
     ///
     /// # Errors
-    /// The first picture, in their order, that cannot be read; [`Error::Interrupted`] where `stop`
+    /// The first image, in their order, that cannot be read; [`Error::Interrupted`] where `stop`
     /// was raised.
     pub fn take(
         examples: &dyn Source,
@@ -88,24 +88,24 @@ impl Fingerprints {
         }
         all.sort_unstable_by_key(|(index, _)| *index);
         Ok(Self {
-            pictures: all.into_iter().map(|(_, found)| found).collect(),
+            images: all.into_iter().map(|(_, found)| found).collect(),
             levels,
         })
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn len(&self) -> usize {
-        self.pictures.len()
+        self.images.len()
     }
 
-    /// Whether there is no picture.
+    /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.pictures.is_empty()
+        self.images.is_empty()
     }
 }
 
 impl Fingerprint {
-    pub(super) fn of(pixels: &[u8], shape: PictureShape) -> Self {
+    pub(super) fn of(pixels: &[u8], shape: ImageShape) -> Self {
         let cells = thumbnail(pixels, shape);
         let mut differences = [0; 4];
         for row in 0..SIDE {
@@ -130,8 +130,8 @@ impl Fingerprint {
     }
 }
 
-/// Means of the picture's cells, all channels together.
-fn thumbnail(pixels: &[u8], shape: PictureShape) -> Vec<f64> {
+/// Means of the image's cells, all channels together.
+fn thumbnail(pixels: &[u8], shape: ImageShape) -> Vec<f64> {
     let span = |cell: usize, side: usize| {
         let start = cell * side / SIDE;
         start..((cell + 1) * side / SIDE).max(start + 1)

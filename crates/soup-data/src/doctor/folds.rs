@@ -17,7 +17,7 @@ pub(super) fn balance(patient: &Patient<'_>) -> Finding {
     if names.is_empty() {
         return Finding::skipped(CHECK, "there are no labels");
     }
-    let (pictures, k) = (table.len(), folds.k() as usize);
+    let (images, k) = (table.len(), folds.k() as usize);
     let mut sizes = vec![0usize; k];
     let mut positives = vec![0usize; k * names.len()];
     for (row, fold) in folds.of_rows().iter().enumerate() {
@@ -34,10 +34,10 @@ pub(super) fn balance(patient: &Patient<'_>) -> Finding {
         let all: usize = (0..k)
             .map(|fold| positives[fold * names.len() + label])
             .sum();
-        let share = all as f64 / pictures as f64;
+        let share = all as f64 / images as f64;
         for (fold, size) in sizes.iter().enumerate() {
             let found = positives[fold * names.len() + label];
-            let rest = 1.0 - *size as f64 / pictures as f64;
+            let rest = 1.0 - *size as f64 / images as f64;
             let spread = (*size as f64 * share * (1.0 - share) * rest).sqrt();
             let distance = (found as f64 - *size as f64 * share).abs() / spread;
             if spread > 0.0 && distance > limit {

@@ -16,16 +16,16 @@ fn supports(patient: &Patient<'_>) -> Vec<(String, usize)> {
     supports
 }
 
-/// Labels that are the same in every picture.
+/// Labels that are the same in every image.
 pub(super) fn constant(patient: &Patient<'_>) -> Finding {
     const CHECK: &str = "constant labels";
-    let pictures = patient.table.len();
+    let images = patient.table.len();
     let supports = supports(patient);
     if supports.is_empty() {
         return Finding::skipped(CHECK, "there are no labels");
     }
     let constant: Vec<String> = (supports.iter())
-        .filter(|(_, support)| *support == 0 || *support == pictures)
+        .filter(|(_, support)| *support == 0 || *support == images)
         .map(|(name, support)| {
             let always = if *support == 0 { 0 } else { 1 };
             format!("`{name}` is always {always}")
@@ -34,14 +34,14 @@ pub(super) fn constant(patient: &Patient<'_>) -> Finding {
     if constant.is_empty() {
         return Finding::fine(
             CHECK,
-            "every label is there in some pictures and not in others",
+            "every label is there in some images and not in others",
         );
     }
     Finding::bad(
         CHECK,
         Verdict::Warning,
         format!(
-            "{} the same in all {pictures} pictures: they raise accuracy and teach nothing",
+            "{} the same in all {images} images: they raise accuracy and teach nothing",
             if constant.len() == 1 {
                 "1 label is".into()
             } else {
@@ -57,14 +57,14 @@ pub(super) fn constant(patient: &Patient<'_>) -> Finding {
 pub(super) fn rare(patient: &Patient<'_>) -> Finding {
     const CHECK: &str = "rare labels";
     let parts = patient.folds.map_or(5, |folds| folds.k() as usize);
-    let pictures = patient.table.len();
+    let images = patient.table.len();
     let rare: Vec<String> = supports(patient)
         .into_iter()
         .filter(|(_, support)| {
-            let fewer = (*support).min(pictures - *support);
+            let fewer = (*support).min(images - *support);
             fewer > 0 && fewer < 2 * parts
         })
-        .map(|(name, support)| format!("`{name}` is 1 in {support} of {pictures} pictures"))
+        .map(|(name, support)| format!("`{name}` is 1 in {support} of {images} images"))
         .collect();
     if rare.is_empty() {
         return Finding::fine(

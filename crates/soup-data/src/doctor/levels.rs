@@ -1,7 +1,7 @@
 //! Whether grey levels tell more than the bands that they lie in.
 //!
-//! Where noise is added and cut off, levels of one band are alike: what else is in the picture decides how often the band
-//! is there, not which of its levels. Then the levels of a band have the same neighbours, and a picture of bands tells a
+//! Where noise is added and cut off, levels of one band are alike: what else is in the image decides how often the band
+//! is there, not which of its levels. Then the levels of a band have the same neighbours, and an image of bands tells a
 //! network as much as one of levels, without the noise. So levels are joined into the fewest bands that keep what a level
 //! tells of the pixels beside it: the mutual information of the two (Tishby, Pereira and Bialek, "The information
 //! bottleneck method", 1999), at its largest for each number of bands by dynamic programming over where they begin
@@ -9,12 +9,12 @@
 //! chance adds to it (Miller, "Note on the bias of information estimates", 1955).
 
 use super::{Finding, Fingerprints, Patient};
-use crate::PictureShape;
+use crate::ImageShape;
 
 /// Grey levels.
 const LEVELS: usize = 256;
-/// Most pictures that are looked at.
-const PICTURES: u64 = 1000;
+/// Most images that are looked at.
+const IMAGES: u64 = 1000;
 /// Most bands: with more, levels are rather a scale.
 const MOST: usize = 8;
 /// Share of the information that bands must keep.
@@ -25,25 +25,25 @@ const NEIGHBOURS: usize = 64;
 /// How often each grey level stands beside each other one.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Levels {
-    /// `LEVELS` rows of `LEVELS`; empty where pictures are not grey.
+    /// `LEVELS` rows of `LEVELS`; empty where images are not grey.
     pairs: Vec<u64>,
 }
 
 impl Levels {
-    /// Before the first picture.
-    pub(super) fn new(shape: PictureShape) -> Self {
+    /// Before the first image.
+    pub(super) fn new(shape: ImageShape) -> Self {
         let grey = shape.channels == 1 && !shape.is_empty();
         Self {
             pairs: vec![0; if grey { LEVELS * LEVELS } else { 0 }],
         }
     }
 
-    /// Whether this one of so many pictures is among those that are looked at, evenly spread.
+    /// Whether this one of so many images is among those that are looked at, evenly spread.
     pub(super) fn looks_at(index: u64, count: u64) -> bool {
-        index.is_multiple_of(count.div_ceil(PICTURES).max(1))
+        index.is_multiple_of(count.div_ceil(IMAGES).max(1))
     }
 
-    pub(super) fn add(&mut self, pixels: &[u8], shape: PictureShape) {
+    pub(super) fn add(&mut self, pixels: &[u8], shape: ImageShape) {
         if self.pairs.is_empty() {
             return;
         }
@@ -70,7 +70,7 @@ impl Levels {
         let told: Vec<f64> = (cuts.iter())
             .map(|starts| table.information(starts).unwrap_or(0.0))
             .collect();
-        // Of few pictures a few bands may tell more than all levels do once what chance adds is taken off.
+        // Of few images a few bands may tell more than all levels do once what chance adds is taken off.
         let most = told.iter().copied().fold(levels, f64::max);
         let bands = cuts.into_iter().zip(told).map(|(starts, told)| Bands {
             starts,
@@ -204,14 +204,14 @@ fn entropic(n: f64) -> f64 {
     if n > 0.0 { n * n.ln() } else { 0.0 }
 }
 
-/// Whether the pictures are noise within bands of grey levels.
+/// Whether the images are noise within bands of grey levels.
 pub(super) fn finding(patient: &Patient<'_>) -> Finding {
     const CHECK: &str = "grey levels";
     let Some(Fingerprints { levels, .. }) = patient.fingerprints else {
-        return Finding::skipped(CHECK, "there are no pictures to look at");
+        return Finding::skipped(CHECK, "there are no images to look at");
     };
     if levels.pairs.is_empty() {
-        return Finding::skipped(CHECK, "only those of grey pictures are looked at");
+        return Finding::skipped(CHECK, "only those of grey images are looked at");
     }
     let Some(bands) = levels.bands() else {
         return Finding::fine(

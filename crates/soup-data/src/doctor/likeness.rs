@@ -1,4 +1,4 @@
-//! Pictures that are there twice, whole or nearly.
+//! Images that are there twice, whole or nearly.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -6,29 +6,29 @@ use std::thread;
 use super::fingerprints::{Fingerprint, Fingerprints};
 use super::{Finding, Patient, Verdict, counted};
 
-/// Most of the 240 difference bits that two similar pictures may have apart. Measured: of two million
-/// pairs of handwritten letters none had fewer than 59 apart, of pairs of noisy pictures of the
-/// founding task none fewer than 87; JPEG at quality 10 moves 19 bits of such a picture, a shift by a
+/// Most of the 240 difference bits that two similar images may have apart. Measured: of two million
+/// pairs of handwritten letters none had fewer than 59 apart, of pairs of noisy images of the
+/// founding task none fewer than 87; JPEG at quality 10 moves 19 bits of such an image, a shift by a
 /// pixel 26.
 const MOST_BITS: u32 = 48;
-/// Least correlation of their thumbnails: the same pairs of letters reached .947, noisy pictures .57;
+/// Least correlation of their thumbnails: the same pairs of letters reached .947, noisy images .57;
 /// JPEG at quality 10 keeps .99, a shift by a pixel .985.
 const LEAST_CORRELATION: f32 = 0.95;
 
-/// Pairs of pictures that are equal or similar, by their places, the earlier one first.
+/// Pairs of images that are equal or similar, by their places, the earlier one first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Likeness {
-    /// Each picture that is there again, with its first copy.
+    /// Each image that is there again, with its first copy.
     pub equal: Vec<(usize, usize)>,
-    /// Pairs of different pictures that look alike (recompressed, brightened, resized).
+    /// Pairs of different images that look alike (recompressed, brightened, resized).
     pub similar: Vec<(usize, usize)>,
 }
 
 impl Likeness {
-    /// Compares every picture with every other: a second for 30,000 pictures, growing with the
+    /// Compares every image with every other: a second for 30,000 images, growing with the
     /// square.
     pub fn of(fingerprints: &Fingerprints) -> Self {
-        let all = &fingerprints.pictures;
+        let all = &fingerprints.images;
         let mut first: BTreeMap<u128, usize> = BTreeMap::new();
         let mut equal = Vec::new();
         for (place, fingerprint) in all.iter().enumerate() {
@@ -83,10 +83,10 @@ fn are_similar(a: &Fingerprint, b: &Fingerprint) -> bool {
     correlation >= LEAST_CORRELATION
 }
 
-/// For each of `pictures` the place of the first one that it is equal or similar to, directly or
+/// For each of `images` the place of the first one that it is equal or similar to, directly or
 /// through others: groups that belong in one fold.
-pub fn groups(likeness: &Likeness, pictures: usize) -> Vec<usize> {
-    let mut parents: Vec<usize> = (0..pictures).collect();
+pub fn groups(likeness: &Likeness, images: usize) -> Vec<usize> {
+    let mut parents: Vec<usize> = (0..images).collect();
     fn root(parents: &mut [usize], mut place: usize) -> usize {
         while parents[place] != place {
             parents[place] = parents[parents[place]];
@@ -99,18 +99,16 @@ pub fn groups(likeness: &Likeness, pictures: usize) -> Vec<usize> {
         // The earlier one stays the first.
         parents[a.max(b)] = a.min(b);
     }
-    (0..pictures)
-        .map(|place| root(&mut parents, place))
-        .collect()
+    (0..images).map(|place| root(&mut parents, place)).collect()
 }
 
-/// Equal pictures, similar ones, those of them in several folds, and those with other labels.
+/// Equal images, similar ones, those of them in several folds, and those with other labels.
 pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Vec<Finding> {
-    const EQUAL: &str = "equal pictures";
-    const SIMILAR: &str = "similar pictures";
-    const CONTRADICTIONS: &str = "contradicting pictures";
+    const EQUAL: &str = "equal images";
+    const SIMILAR: &str = "similar images";
+    const CONTRADICTIONS: &str = "contradicting images";
     let Some(likeness) = likeness else {
-        let why = "there are no pictures, only their table";
+        let why = "there are no images, only their table";
         return [EQUAL, SIMILAR, CONTRADICTIONS]
             .map(|check| Finding::skipped(check, why))
             .to_vec();
@@ -122,7 +120,7 @@ pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Ve
     };
     let kind = |check, pairs: &[(usize, usize)], what: &str| {
         if pairs.is_empty() {
-            return Finding::fine(check, format!("no two pictures {what}"));
+            return Finding::fine(check, format!("no two images {what}"));
         }
         let leaks: Vec<_> = pairs.iter().filter(apart).collect();
         let found = counted(pairs.len(), "pair");
@@ -131,11 +129,11 @@ pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Ve
         if patient.folds.is_some() && leaks.is_empty() {
             return Finding::fine(
                 check,
-                format!("{found} of pictures {what}, none of them parted by the folds"),
+                format!("{found} of images {what}, none of them parted by the folds"),
             );
         }
         if leaks.is_empty() {
-            let message = format!("{found} of pictures {what}: folds by picture would part them");
+            let message = format!("{found} of images {what}: folds by image would part them");
             return Finding::bad(
                 check,
                 Verdict::Warning,
@@ -145,7 +143,7 @@ pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Ve
             );
         }
         let message = format!(
-            "{found} of pictures {what}, {} of them parted by the folds: the held-out one was \
+            "{found} of images {what}, {} of them parted by the folds: the held-out one was \
              trained on",
             leaks.len()
         );
@@ -161,13 +159,13 @@ pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Ve
         .filter(|(a, b)| table.labels(*a) != table.labels(*b))
         .collect();
     let contradiction = if contradictions.is_empty() {
-        Finding::fine(CONTRADICTIONS, "equal pictures have equal labels")
+        Finding::fine(CONTRADICTIONS, "equal images have equal labels")
     } else {
         Finding::bad(
             CONTRADICTIONS,
             Verdict::Problem,
             format!(
-                "{} of equal pictures have other labels: one of the two is wrong",
+                "{} of equal images have other labels: one of the two is wrong",
                 counted(contradictions.len(), "pair")
             ),
             "look at them and correct the table of labels, or leave both out",

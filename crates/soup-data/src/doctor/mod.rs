@@ -1,7 +1,7 @@
 //! The doctor: what in a data set makes a validation promise more than the test will hold.
 //!
-//! A validation holds where no held-out picture tells what a training picture told already. The
-//! doctor looks for pictures that are there twice, that look alike or come from the same source, for
+//! A validation holds where no held-out image tells what a training image told already. The
+//! doctor looks for images that are there twice, that look alike or come from the same source, for
 //! labels that the file names or the order give away, and for folds that are not alike.
 
 mod depth;
@@ -99,15 +99,15 @@ impl Finding {
 pub struct Patient<'a> {
     /// Ids and labels.
     pub table: &'a LabelTable,
-    /// Name of each picture's file, where it is known.
+    /// Name of each image's file, where it is known.
     pub file_names: Option<&'a [String]>,
-    /// Fingerprints of the pictures, where there are pictures.
+    /// Fingerprints of the images, where there are images.
     pub fingerprints: Option<&'a Fingerprints>,
-    /// Which pictures are held out together.
+    /// Which images are held out together.
     pub folds: Option<&'a Folds>,
-    /// Of pictures with 16 bits a channel: their samples, and the one that became 255 where it was named.
+    /// Of images with 16 bits a channel: their samples, and the one that became 255 where it was named.
     pub samples: Option<(SampleRange, Option<u16>)>,
-    /// What each picture was made of.
+    /// What each image was made of.
     pub sources: Option<&'a Sources>,
 }
 
@@ -124,7 +124,7 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings
 }
 
-/// `1 picture`, `2 pictures`.
+/// `1 image`, `2 images`.
 fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")

@@ -1,4 +1,4 @@
-//! Pictures that were made of the same things: drawings, writers, patients, films.
+//! Images that were made of the same things: drawings, writers, patients, films.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::Result;
 use crate::dataset::read_pairs;
 use crate::ids::Index;
 
-/// What each picture was made of: any number of sources a picture.
+/// What each image was made of: any number of sources an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// The column that names them.
@@ -16,8 +16,8 @@ pub struct Sources {
     of_rows: Vec<Vec<String>>,
 }
 
-/// Reads the sources of pictures from a table with an id column and a row for each picture and
-/// source, such as the `boxes.csv` of `soup compose` with its column `glyph`. Pictures without a row
+/// Reads the sources of images from a table with an id column and a row for each image and
+/// source, such as the `boxes.csv` of `soup compose` with its column `glyph`. Images without a row
 /// have no source.
 ///
 /// # Errors
@@ -42,7 +42,7 @@ pub(super) fn finding(patient: &Patient<'_>) -> Finding {
     let Some(sources) = patient.sources else {
         return Finding::skipped(
             CHECK,
-            "nothing says which pictures were made of the same things (--sources TABLE --source COLUMN)",
+            "nothing says which images were made of the same things (--sources TABLE --source COLUMN)",
         );
     };
     let column = &sources.column;
@@ -50,13 +50,13 @@ pub(super) fn finding(patient: &Patient<'_>) -> Finding {
         let all: BTreeSet<&String> = sources.of_rows.iter().flatten().collect();
         let uses: usize = sources.of_rows.iter().map(Vec::len).sum();
         if uses == all.len() {
-            return Finding::fine(CHECK, format!("no `{column}` is in two pictures"));
+            return Finding::fine(CHECK, format!("no `{column}` is in two images"));
         }
         return Finding::bad(
             CHECK,
             Verdict::Warning,
             format!(
-                "{} different `{column}` are used {uses} times: folds by picture would have the same ones \
+                "{} different `{column}` are used {uses} times: folds by image would have the same ones \
                  on both sides, and read too high",
                 all.len()
             ),
@@ -81,8 +81,8 @@ pub(super) fn finding(patient: &Patient<'_>) -> Finding {
         CHECK,
         Verdict::Problem,
         format!(
-            "{shared} of {} `{column}` are in several folds, and {touched} of {} pictures hold one: \
-             held-out pictures show what training has seen, so the score reads too high",
+            "{shared} of {} `{column}` are in several folds, and {touched} of {} images hold one: \
+             held-out images show what training has seen, so the score reads too high",
             folds_of.len(),
             sources.of_rows.len()
         ),
@@ -96,6 +96,6 @@ pub(super) fn finding(patient: &Patient<'_>) -> Finding {
 fn advice(column: &str) -> String {
     format!(
         "keep each `{column}` on one side: folds by group (soup folds --kind group --group {column}); \
-         where every picture mixes many, judge on pictures made of others (soup evaluate RUN --data)"
+         where every image mixes many, judge on images made of others (soup evaluate RUN --data)"
     )
 }

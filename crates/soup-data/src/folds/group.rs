@@ -1,4 +1,4 @@
-//! Folds that keep the pictures of one source together.
+//! Folds that keep the images of one source together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +73,7 @@ fn plain(group: &str) -> String {
     plain
 }
 
-/// Groups with more pictures than a fold should have, a line each.
+/// Groups with more images than a fold should have, a line each.
 pub(super) fn too_large(groups: &[String], k: u32) -> Vec<String> {
     let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
     for group in groups {
@@ -84,7 +84,7 @@ pub(super) fn too_large(groups: &[String], k: u32) -> Vec<String> {
     large
         .map(|(group, size)| {
             format!(
-                "group `{group}` holds {size} of {} pictures, more than a fold of {fold}: folds differ in size",
+                "group `{group}` holds {size} of {} images, more than a fold of {fold}: folds differ in size",
                 groups.len()
             )
         })
@@ -113,7 +113,7 @@ mod tests {
         let groups: Vec<String> = "aaaaabcd".chars().map(String::from).collect();
         assert_eq!(
             too_large(&groups, 4),
-            ["group `a` holds 5 of 8 pictures, more than a fold of 2: folds differ in size"]
+            ["group `a` holds 5 of 8 images, more than a fold of 2: folds differ in size"]
         );
         assert_eq!(too_large(&groups[3..], 2), [""; 0]);
     }

@@ -27,7 +27,7 @@ pub enum FoldKind {
     Kfold,
     /// Iterative multi-label stratification: every fold gets its share of every label.
     Stratified,
-    /// The pictures of one source stay together.
+    /// The images of one source stay together.
     Group,
 }
 
@@ -117,7 +117,7 @@ impl Folds {
                 None => {
                     return Err(Error::setting(
                         "group",
-                        "group folds need the column that names the group of each picture",
+                        "group folds need the column that names the group of each image",
                     ));
                 }
             },
@@ -134,23 +134,23 @@ impl Folds {
         })
     }
 
-    /// What is odd about the folds, a line each: labels that some fold holds out no picture of, groups
+    /// What is odd about the folds, a line each: labels that some fold holds out no image of, groups
     /// that are larger than a fold should be.
     pub fn warnings(&self, table: &LabelTable, groups: Option<&[String]>) -> Vec<String> {
         let mut warnings = Vec::new();
         for (label, name) in table.label_names().iter().enumerate() {
             let mut without = vec![true; self.k as usize];
-            let mut pictures = 0;
+            let mut images = 0;
             for (row, fold) in self.fold.iter().enumerate() {
                 if table.labels(row).is_some_and(|cells| cells[label] == 1) {
                     without[*fold as usize] = false;
-                    pictures += 1;
+                    images += 1;
                 }
             }
             let without = without.iter().filter(|without| **without).count();
-            if pictures > 0 && without > 0 {
+            if images > 0 && without > 0 {
                 warnings.push(format!(
-                    "{without} of {} folds hold out no picture with label `{name}`, of which there are {pictures}",
+                    "{without} of {} folds hold out no image with label `{name}`, of which there are {images}",
                     self.k
                 ));
             }
@@ -263,11 +263,11 @@ impl Folds {
         &self.data
     }
 
-    /// These folds for the pictures of `subset` alone; `table` is the subset's own.
+    /// These folds for the images of `subset` alone; `table` is the subset's own.
     ///
     /// # Errors
     /// [`Error::OtherData`] where the folds and the subset belong to other data, or where a fold of
-    /// the subset holds out no picture.
+    /// the subset holds out no image.
     pub fn of_subset(&self, path: &Path, subset: &Subset, table: &LabelTable) -> Result<Self> {
         let other = |problem: String| Error::OtherData {
             path: path.into(),
@@ -286,7 +286,7 @@ impl Folds {
             .collect();
         if let Some(empty) = (0..self.k).find(|empty| !fold.contains(empty)) {
             return Err(other(format!(
-                "fold {empty} holds out no picture of the subset"
+                "fold {empty} holds out no image of the subset"
             )));
         }
         Ok(Self {

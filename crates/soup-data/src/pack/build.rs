@@ -1,8 +1,8 @@
-//! Makes a pack: every picture decoded once, on all cores, into one array.
+//! Makes a pack: every image decoded once, on all cores, into one array.
 //!
 //! The pack grows in `X.pack.building` and gets its name when it is whole. A run that was killed
 //! goes on: blocks that the journal names are kept where the pixels still have the hash noted and
-//! the picture's file is unchanged.
+//! the image's file is unchanged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -15,15 +15,15 @@ use std::time::UNIX_EPOCH;
 
 use super::manifest::{self, Hashes, Manifest};
 use super::progress::{Done, Journal};
-use super::{PICTURES, Pack, npy};
+use super::{IMAGES, Pack, npy};
 use crate::dataset::{Channels, Dataset, Decoder, FileReader, Reading, content_hash};
 use crate::files::{sync_parent, write_whole};
 use crate::problems::Problems;
-use crate::{Error, PictureShape, Result};
+use crate::{Error, ImageShape, Result};
 
-/// A block of pictures is at most this large, so that memory does not grow with their number.
+/// A block of images is at most this large, so that memory does not grow with their number.
 const BLOCK_BYTES: usize = 4 << 20;
-const BLOCK_PICTURES: usize = 64;
+const BLOCK_IMAGES: usize = 64;
 
 /// How to make a pack.
 #[derive(Clone, Copy, Default)]
@@ -32,7 +32,7 @@ pub struct PackOptions<'a> {
     pub reading: Reading,
     /// Number of threads; one a core where nothing is given.
     pub threads: Option<NonZeroUsize>,
-    /// Called now and then, from any thread, with the pictures done and their number.
+    /// Called now and then, from any thread, with the images done and their number.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
     /// Once true, the run ends with [`Error::Interrupted`] and can be continued.
     pub stop: Option<&'a AtomicBool>,
@@ -41,24 +41,24 @@ pub struct PackOptions<'a> {
 /// What making a pack did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PackReport {
-    /// Pictures in the pack.
-    pub pictures: u64,
-    /// Pictures decoded by this run.
+    /// Images in the pack.
+    pub images: u64,
+    /// Images decoded by this run.
     pub decoded: u64,
-    /// Pictures that an earlier run had done, verified by this one.
+    /// Images that an earlier run had done, verified by this one.
     pub kept: u64,
-    /// Pictures that lie beside the others but that no row of the label table names.
+    /// Images that lie beside the others but that no row of the label table names.
     pub unlisted: u64,
-    /// The channels that all pictures were brought to, where this run found them to differ.
+    /// The channels that all images were brought to, where this run found them to differ.
     pub joined: Option<Channels>,
 }
 
-/// Decodes every picture of `dataset` into the pack `out` (a folder, `X.pack` by custom). Where a
+/// Decodes every image of `dataset` into the pack `out` (a folder, `X.pack` by custom). Where a
 /// run was killed, the same call goes on; where the pack is there already and its inputs are
 /// unchanged, it only verifies the inputs.
 ///
 /// # Errors
-/// All pictures that are missing, damaged or of another size, in the order of the rows; what the
+/// All images that are missing, damaged or of another size, in the order of the rows; what the
 /// system refuses; [`Error::OtherData`] where `out` is there already and holds something else.
 pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Result<PackReport> {
     let plan = plan(dataset, options.reading);
@@ -76,15 +76,15 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
     }
 
     let journal_path = folder.join("progress.jsonl");
-    let array = folder.join(PICTURES);
-    // Most sets are alike, and each picture is read once. Where channels differ, that shows when all
+    let array = folder.join(IMAGES);
+    // Most sets are alike, and each image is read once. Where channels differ, that shows when all
     // are read, and they are read again; a run that was killed then knows from its journal.
     let mut reading = options.reading;
     let joined = Journal::joined(&journal_path, &plan);
     let mut joined = joined.inspect(|channels| reading.channels = *channels);
     let (journal, shape, done, decoded) = loop {
         let shape = first_shape(dataset, reading)?;
-        let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_PICTURES);
+        let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_IMAGES);
         let (journal, done) = Journal::open(&journal_path, &plan, (shape, joined), block)?;
         let header = npy::header(dataset.len(), shape);
         prepare_array(&array, &header, dataset.len() * shape.len())?;
@@ -131,17 +131,17 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         // The pack is whole; a left-over file in it does no harm.
         let _ = fs::remove_file(out.join(left_over));
     }
-    let pictures = dataset.len() as u64;
+    let images = dataset.len() as u64;
     Ok(PackReport {
-        pictures,
+        images,
         decoded,
-        kept: pictures - decoded,
+        kept: images - decoded,
         unlisted: dataset.unlisted() as u64,
         joined,
     })
 }
 
-/// Hash of what is asked for, before any picture is read.
+/// Hash of what is asked for, before any image is read.
 fn plan(dataset: &Dataset, reading: Reading) -> String {
     let channels = reading.channels;
     let mut text = format!("soup-pack 1\n{channels:?}\n{}\n", dataset.table().hash());
@@ -173,8 +173,8 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
-/// The shape of the first picture that can be decoded.
-fn first_shape(dataset: &Dataset, reading: Reading) -> Result<PictureShape> {
+/// The shape of the first image that can be decoded.
+fn first_shape(dataset: &Dataset, reading: Reading) -> Result<ImageShape> {
     let mut reader = FileReader::new(dataset.place());
     let mut decoder = Decoder::default();
     let mut problems = Problems::default();
@@ -193,8 +193,8 @@ fn first_shape(dataset: &Dataset, reading: Reading) -> Result<PictureShape> {
     }
     problems.check()?;
     Err(Error::Empty {
-        path: dataset.pictures_path().into(),
-        what: "pictures",
+        path: dataset.images_path().into(),
+        what: "images",
         hint: "PNG and JPEG files are looked for".into(),
     })
 }
@@ -243,28 +243,28 @@ fn keep_existing(
         options,
         |first, readers| {
             let (reader, _, _) = readers;
-            for index in first..(first + BLOCK_PICTURES).min(total) {
+            for index in first..(first + BLOCK_IMAGES).min(total) {
                 let problem = match reader.read(&dataset.files()[index]) {
                     Err(fault) => dataset.read_fault(index, fault),
                     Ok(bytes) if content_hash(bytes) == pack.inputs[index] => continue,
                     Ok(_) => other(format!(
-                        "picture `{}` has changed since the pack was made",
+                        "image `{}` has changed since the pack was made",
                         pack.table.ids()[index]
                     )),
                 };
                 held(&problems).insert(index, problem);
             }
-            report(options, &done, BLOCK_PICTURES.min(total - first), total);
+            report(options, &done, BLOCK_IMAGES.min(total - first), total);
             Ok(())
         },
         dataset,
-        BLOCK_PICTURES,
+        BLOCK_IMAGES,
     )?;
     let mut all = Problems::default();
     all.extend(std::mem::take(&mut *held(&problems)).into_values());
     all.check()?;
     Ok(PackReport {
-        pictures: total as u64,
+        images: total as u64,
         decoded: 0,
         kept: total as u64,
         unlisted: dataset.unlisted() as u64,
@@ -282,7 +282,7 @@ fn report(options: &PackOptions, done: &AtomicU64, more: usize, total: usize) {
 /// What each thread keeps: reader, decoder, the pixels of a block.
 type Tools = (FileReader, Decoder, Vec<u8>);
 
-/// Calls `work` with the first picture of every block, from all threads. Of several errors the one
+/// Calls `work` with the first image of every block, from all threads. Of several errors the one
 /// of the first block is returned: blocks are begun in order, and what is begun is ended.
 fn for_each_block(
     total: usize,
@@ -331,7 +331,7 @@ fn for_each_block(
     failed.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// How a pass over all pictures ended.
+/// How a pass over all images ended.
 enum Outcome {
     /// All are in the array; this many of them only now.
     Done(Vec<Done>, u64),
@@ -348,16 +348,16 @@ struct Work<'a> {
     dataset: &'a Dataset,
     options: &'a PackOptions<'a>,
     reading: Reading,
-    shape: PictureShape,
+    shape: ImageShape,
     block: usize,
     journal: &'a Journal,
     done: &'a BTreeMap<usize, Vec<Done>>,
     array: &'a Path,
     /// Offset of the first pixel.
     start: u64,
-    /// What is wrong with which picture.
+    /// What is wrong with which image.
     problems: Mutex<BTreeMap<usize, Error>>,
-    /// Numbers of channels that pictures were found to have.
+    /// Numbers of channels that images were found to have.
     channels: Mutex<BTreeSet<usize>>,
 }
 
@@ -373,19 +373,19 @@ impl Work<'_> {
                 Some(done) if self.is_kept(first, count, done, &mut tools.2)? => Some(done.clone()),
                 _ => None,
             };
-            let pictures = match kept {
-                Some(pictures) => Some(pictures),
+            let images = match kept {
+                Some(images) => Some(images),
                 None => self
                     .decode_block(first, count, tools)?
-                    .map(|pictures| {
-                        self.journal.note(number, pictures.clone())?;
+                    .map(|images| {
+                        self.journal.note(number, images.clone())?;
                         decoded.fetch_add(count as u64, Ordering::Relaxed);
-                        Ok::<_, Error>(pictures)
+                        Ok::<_, Error>(images)
                     })
                     .transpose()?,
             };
-            if let Some(pictures) = pictures {
-                held(&finished).insert(number, pictures);
+            if let Some(images) = images {
+                held(&finished).insert(number, images);
             }
             report(self.options, &reported, count, total);
             Ok(())
@@ -420,9 +420,9 @@ impl Work<'_> {
         if done.len() != count {
             return Ok(false);
         }
-        for (index, picture) in (first..).zip(done) {
+        for (index, image) in (first..).zip(done) {
             // One that is gone is read again, and that is where it is missed.
-            if self.stamp(index).ok() != Some(picture.stamp) {
+            if self.stamp(index).ok() != Some(image.stamp) {
                 return Ok(false);
             }
             held(&self.channels).insert(self.shape.channels);
@@ -434,11 +434,11 @@ impl Work<'_> {
                 file.read_exact(pixels)
             })
             .map_err(Error::io("read", self.array))?;
-        let mut pictures = pixels.chunks_exact(self.shape.len()).zip(done);
-        Ok(pictures.all(|(pixels, done)| content_hash(pixels) == done.hashes.pixels))
+        let mut images = pixels.chunks_exact(self.shape.len()).zip(done);
+        Ok(images.all(|(pixels, done)| content_hash(pixels) == done.hashes.pixels))
     }
 
-    /// Decodes a block into the array; nothing where any of its pictures does not fit.
+    /// Decodes a block into the array; nothing where any of its images does not fit.
     fn decode_block(
         &self,
         first: usize,
@@ -450,7 +450,7 @@ impl Work<'_> {
         let mut done = Vec::with_capacity(count);
         for (index, target) in (first..).zip(pixels.chunks_exact_mut(self.shape.len())) {
             match self.decode_one(index, target, reader, decoder) {
-                Ok(picture) => done.extend(picture),
+                Ok(image) => done.extend(image),
                 Err(error) => {
                     held(&self.problems).insert(index, error);
                 }
@@ -471,7 +471,7 @@ impl Work<'_> {
         Ok(Some(done))
     }
 
-    /// Decodes a picture; nothing where it has other channels than the first one.
+    /// Decodes an image; nothing where it has other channels than the first one.
     fn decode_one(
         &self,
         index: usize,
@@ -489,7 +489,7 @@ impl Work<'_> {
             .map_err(|problem| self.dataset.damaged(index, problem))?;
         let channels = self.shape.channels;
         self.dataset
-            .check_shape(index, PictureShape { channels, ..shape }, self.shape)?;
+            .check_shape(index, ImageShape { channels, ..shape }, self.shape)?;
         held(&self.channels).insert(shape.channels);
         if shape != self.shape {
             return Ok(None);
@@ -506,7 +506,7 @@ impl Work<'_> {
         }))
     }
 
-    /// Size and time of change of a picture's file. Archives are bound by the checksums in the plan.
+    /// Size and time of change of an image's file. Archives are bound by the checksums in the plan.
     fn stamp(&self, index: usize) -> Result<(u64, u64)> {
         let file = &self.dataset.files()[index];
         if file.span().is_some() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::progress::Done;
 use crate::dataset::{LabelTable, SampleRange, content_hash};
-use crate::{Error, PictureShape, Result, files};
+use crate::{Error, ImageShape, Result, files};
 
 pub(super) const FILE: &str = "manifest.json";
 const FORMAT: &str = "soup-pack";
@@ -21,21 +21,22 @@ const HINT: &str = "make the pack again with `soup pack`";
 pub(super) struct Manifest {
     format: String,
     version: u32,
-    /// Hash of pictures, ids and labels.
+    /// Hash of images, ids and labels.
     pub(super) hash: String,
     /// Hash of what was asked for: ids, labels, file names, channels.
     pub(super) plan: String,
-    pub(super) shape: PictureShape,
+    pub(super) shape: ImageShape,
     pub(super) label_names: Vec<String>,
     /// The sample of 16 bits that became 255, where one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) max_value: Option<u16>,
-    /// The samples of the pictures with 16 bits a channel, where there were any.
+    /// The samples of the images with 16 bits a channel, where there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) samples: Option<SampleRange>,
     /// Name and hash of the label file.
     labels_file: Option<LabelsFile>,
-    pub(super) pictures: Vec<Picture>,
+    #[serde(rename = "pictures")]
+    pub(super) images: Vec<Image>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,11 +48,11 @@ struct LabelsFile {
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Picture {
+pub(super) struct Image {
     pub(super) id: String,
     /// One `0` or `1` a label.
     pub(super) labels: String,
-    /// Name of the picture's file in its folder or archive.
+    /// Name of the image's file in its folder or archive.
     pub(super) file: String,
     #[serde(flatten)]
     pub(super) hashes: Hashes,
@@ -60,7 +61,7 @@ pub(super) struct Picture {
 /// What was read, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hashes {
-    /// Hash of the picture's file.
+    /// Hash of the image's file.
     pub(super) input: String,
     /// Hash of the decoded pixels.
     pub(super) pixels: String,
@@ -70,7 +71,7 @@ impl Manifest {
     /// `files` and `done`: one a row of `table`.
     pub(super) fn new<'a>(
         plan: String,
-        shape: PictureShape,
+        shape: ImageShape,
         table: &LabelTable,
         labels_file: Option<(String, &str)>,
         files: impl Iterator<Item = &'a str>,
@@ -78,10 +79,10 @@ impl Manifest {
     ) -> Self {
         let samples = done.iter().filter_map(|done| done.samples);
         let samples = samples.reduce(SampleRange::joined);
-        let pictures: Vec<Picture> = files
+        let images: Vec<Image> = files
             .zip(done)
             .enumerate()
-            .map(|(row, (file, done))| Picture {
+            .map(|(row, (file, done))| Image {
                 id: table.ids()[row].clone(),
                 labels: table
                     .labels(row)
@@ -96,7 +97,7 @@ impl Manifest {
         Self {
             format: FORMAT.into(),
             version: VERSION,
-            hash: hash(shape, table, &pictures),
+            hash: hash(shape, table, &images),
             plan,
             shape,
             label_names: table.label_names().to_vec(),
@@ -106,7 +107,7 @@ impl Manifest {
                 name,
                 hash: hash.into(),
             }),
-            pictures,
+            images,
         }
     }
 
@@ -120,7 +121,7 @@ impl Manifest {
         })
     }
 
-    /// Reads the manifest and checks all that can be checked without the pictures.
+    /// Reads the manifest and checks all that can be checked without the images.
     pub(super) fn read(path: &Path) -> Result<(Self, LabelTable)> {
         let broken = |problem: String| Error::format(path, problem, HINT);
         let bytes = files::read(path).map_err(Error::io("read", path))?;
@@ -134,28 +135,28 @@ impl Manifest {
         }
         let shape = manifest.shape;
         if !(1..=4).contains(&shape.channels) || shape.height == 0 || shape.width == 0 {
-            return Err(broken(format!("pictures of {shape}")));
+            return Err(broken(format!("images of {shape}")));
         }
-        if manifest.pictures.is_empty() {
-            return Err(broken("it lists no pictures".into()));
+        if manifest.images.is_empty() {
+            return Err(broken("it lists no images".into()));
         }
         // Only looked up, never walked: its order reaches nothing.
         let mut seen = HashSet::new();
-        let mut labels = Vec::with_capacity(manifest.pictures.len() * manifest.label_names.len());
-        for (row, picture) in manifest.pictures.iter().enumerate() {
-            let place = || format!("picture {row} (from 0, `{}`)", picture.id);
-            if !seen.insert(&picture.id) {
+        let mut labels = Vec::with_capacity(manifest.images.len() * manifest.label_names.len());
+        for (row, image) in manifest.images.iter().enumerate() {
+            let place = || format!("image {row} (from 0, `{}`)", image.id);
+            if !seen.insert(&image.id) {
                 return Err(broken(format!("{} is listed twice", place())));
             }
-            if picture.labels.len() != manifest.label_names.len() {
+            if image.labels.len() != manifest.label_names.len() {
                 return Err(broken(format!(
                     "{} has {} labels, but there are {} label names",
                     place(),
-                    picture.labels.len(),
+                    image.labels.len(),
                     manifest.label_names.len()
                 )));
             }
-            for label in picture.labels.bytes() {
+            for label in image.labels.bytes() {
                 labels.push(match label {
                     b'0' => 0,
                     b'1' => 1,
@@ -163,9 +164,9 @@ impl Manifest {
                 });
             }
         }
-        let ids = manifest.pictures.iter().map(|picture| picture.id.clone());
+        let ids = manifest.images.iter().map(|image| image.id.clone());
         let table = LabelTable::new(ids.collect(), manifest.label_names.clone(), labels);
-        if hash(shape, &table, &manifest.pictures) != manifest.hash {
+        if hash(shape, &table, &manifest.images) != manifest.hash {
             return Err(broken(
                 "it was changed since it was written (its hash differs)".into(),
             ));
@@ -174,10 +175,10 @@ impl Manifest {
     }
 }
 
-fn hash(shape: PictureShape, table: &LabelTable, pictures: &[Picture]) -> String {
+fn hash(shape: ImageShape, table: &LabelTable, images: &[Image]) -> String {
     let mut text = format!("soup-pack 1\n{shape}\n{}\n", table.hash());
-    for picture in pictures {
-        text.push_str(&picture.hashes.pixels);
+    for image in images {
+        text.push_str(&image.hashes.pixels);
         text.push('\n');
     }
     format!("xxh3-128:{}", content_hash(text.as_bytes()))

@@ -1,6 +1,6 @@
-//! The pack: pictures decoded once into one memory-mapped array, with ids, labels and hashes.
+//! The pack: images decoded once into one memory-mapped array, with ids, labels and hashes.
 //!
-//! A pack is a folder `X.pack` with `pictures.npy` (`uint8`, N x H x W for grey pictures, else
+//! A pack is a folder `X.pack` with `pictures.npy` (`uint8`, N x H x W for grey images, else
 //! N x H x W x C; NumPy opens it) and `manifest.json`.
 
 mod build;
@@ -18,27 +18,27 @@ use manifest::Manifest;
 use memmap2::Mmap;
 
 use crate::{
-    Annotation, Error, PictureShape, Result, Source,
+    Annotation, Error, ImageShape, Result, Source,
     dataset::{LabelTable, SampleRange, content_hash},
 };
 
-const PICTURES: &str = "pictures.npy";
+const IMAGES: &str = "pictures.npy";
 
-/// An open pack. Pictures stay on disk until they are touched.
+/// An open pack. Images stay on disk until they are touched.
 #[derive(Debug)]
 pub struct Pack {
     path: PathBuf,
     array: Mmap,
     start: usize,
-    shape: PictureShape,
+    shape: ImageShape,
     table: LabelTable,
     hash: String,
     plan: String,
     max_value: Option<u16>,
     samples: Option<SampleRange>,
-    /// Name of each picture's file.
+    /// Name of each image's file.
     files: Vec<String>,
-    /// Hash of each picture's file, and of its pixels.
+    /// Hash of each image's file, and of its pixels.
     inputs: Vec<String>,
     pixels: Vec<String>,
 }
@@ -46,7 +46,7 @@ pub struct Pack {
 impl Pack {
     /// Whether `path` looks like a pack: a folder with a manifest and an array.
     pub fn is_pack(path: &Path) -> bool {
-        path.join(manifest::FILE).is_file() && path.join(PICTURES).is_file()
+        path.join(manifest::FILE).is_file() && path.join(IMAGES).is_file()
     }
 
     /// Opens a pack. The manifest is checked whole, of the array header and length;
@@ -65,12 +65,12 @@ impl Pack {
         if !Self::is_pack(path) {
             return Err(Error::NotADataset {
                 path: path.into(),
-                problem: format!("not a pack: it lacks {PICTURES} or {}", manifest::FILE),
+                problem: format!("not a pack: it lacks {IMAGES} or {}", manifest::FILE),
                 hint: "make a pack with `soup pack`".into(),
             });
         }
         let (manifest, table) = Manifest::read(&path.join(manifest::FILE))?;
-        let array_path = path.join(PICTURES);
+        let array_path = path.join(IMAGES);
         let file = File::open(&array_path).map_err(Error::io("open", &array_path))?;
         #[expect(unsafe_code, reason = "a file can only be mapped so")]
         // SAFETY: the map is read-only, and a pack is never written again once it has its name
@@ -82,10 +82,10 @@ impl Pack {
             Error::format(&array_path, problem, "make the pack again with `soup pack`")
         })?;
         let (mut files, mut inputs, mut pixels) = (Vec::new(), Vec::new(), Vec::new());
-        for picture in manifest.pictures {
-            files.push(picture.file);
-            inputs.push(picture.hashes.input);
-            pixels.push(picture.hashes.pixels);
+        for image in manifest.images {
+            files.push(image.file);
+            inputs.push(image.hashes.input);
+            pixels.push(image.hashes.pixels);
         }
         Ok(Self {
             path: path.into(),
@@ -103,28 +103,28 @@ impl Pack {
         })
     }
 
-    /// Hashes every picture and compares with the manifest.
+    /// Hashes every image and compares with the manifest.
     ///
     /// # Errors
-    /// [`Error::Format`] with the first picture that differs.
+    /// [`Error::Format`] with the first image that differs.
     pub fn verify(&self) -> Result<()> {
         let Some(index) = self.damaged().first().copied() else {
             return Ok(());
         };
         Err(Error::format(
-            self.path.join(PICTURES),
+            self.path.join(IMAGES),
             format!(
-                "picture {index} (from 0, `{}`) is not what was packed",
+                "image {index} (from 0, `{}`) is not what was packed",
                 self.table.ids()[index]
             ),
             "the disk or a program changed it: make the pack again with `soup pack`",
         ))
     }
 
-    /// The pictures whose pixels do not have the hash in the manifest, from 0.
+    /// The images whose pixels do not have the hash in the manifest, from 0.
     pub fn damaged(&self) -> Vec<usize> {
         let hashes = self.pixels.iter().enumerate();
-        let other = hashes.filter(|(index, hash)| content_hash(self.picture(*index)) != **hash);
+        let other = hashes.filter(|(index, hash)| content_hash(self.image(*index)) != **hash);
         other.map(|(index, _)| index).collect()
     }
 
@@ -133,26 +133,26 @@ impl Pack {
         &self.path
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether there is no picture; never so for a pack that could be opened.
+    /// Whether there is no image; never so for a pack that could be opened.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// The shape of every picture.
-    pub fn shape(&self) -> PictureShape {
+    /// The shape of every image.
+    pub fn shape(&self) -> ImageShape {
         self.shape
     }
 
-    /// The pixels of picture `index`: `shape().len()` bytes, height x width x channels.
+    /// The pixels of image `index`: `shape().len()` bytes, height x width x channels.
     ///
     /// # Panics
     /// For an index past the end.
-    pub fn picture(&self, index: usize) -> &[u8] {
+    pub fn image(&self, index: usize) -> &[u8] {
         let size = self.shape.len();
         &self.array[self.start..][index * size..(index + 1) * size]
     }
@@ -162,12 +162,12 @@ impl Pack {
         &self.table
     }
 
-    /// The id of every picture.
+    /// The id of every image.
     pub fn ids(&self) -> &[String] {
         self.table.ids()
     }
 
-    /// Name of the file that each picture was packed from, in its folder or archive.
+    /// Name of the file that each image was packed from, in its folder or archive.
     pub fn file_names(&self) -> &[String] {
         &self.files
     }
@@ -177,18 +177,18 @@ impl Pack {
         self.table.label_names()
     }
 
-    /// The labels of a picture, each 0 or 1; `None` where the pack has none.
+    /// The labels of an image, each 0 or 1; `None` where the pack has none.
     pub fn labels(&self, index: usize) -> Option<&[u8]> {
         self.table.labels(index)
     }
 
-    /// The samples of those of its pictures that had 16 bits a channel; packs of earlier versions do not
+    /// The samples of those of its images that had 16 bits a channel; packs of earlier versions do not
     /// say.
     pub fn samples(&self) -> Option<SampleRange> {
         self.samples
     }
 
-    /// Hash of pictures, ids and labels.
+    /// Hash of images, ids and labels.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -199,7 +199,7 @@ impl Source for Pack {
         self.table.len() as u64
     }
 
-    fn shape(&self) -> PictureShape {
+    fn shape(&self) -> ImageShape {
         self.shape
     }
 
@@ -221,16 +221,16 @@ impl Source for Pack {
         if index >= len {
             return Err(Error::OutOfRange { index, len });
         }
-        let picture = self.picture(index as usize);
-        if pixels.len() != picture.len() {
+        let image = self.image(index as usize);
+        if pixels.len() != image.len() {
             return Err(Error::Buffer {
                 what: "pixels",
                 found: pixels.len(),
-                expected: picture.len(),
+                expected: image.len(),
             });
         }
         self.table.load_labels(index as usize, labels)?;
-        pixels.copy_from_slice(picture);
+        pixels.copy_from_slice(image);
         Ok(None)
     }
 

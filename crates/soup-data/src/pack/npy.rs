@@ -1,14 +1,14 @@
 //! The pack's array: `uint8`, C order, 3 or 4 axes.
 
-use crate::PictureShape;
+use crate::ImageShape;
 use crate::npy::Header;
 
-/// The header of `count` pictures.
-pub(super) fn header(count: usize, shape: PictureShape) -> Vec<u8> {
+/// The header of `count` images.
+pub(super) fn header(count: usize, shape: ImageShape) -> Vec<u8> {
     crate::npy::header("|u1", &axes(count, shape))
 }
 
-fn axes(count: usize, shape: PictureShape) -> Vec<usize> {
+fn axes(count: usize, shape: ImageShape) -> Vec<usize> {
     let mut axes = vec![count, shape.height, shape.width];
     if shape.channels != 1 {
         axes.push(shape.channels);
@@ -16,11 +16,11 @@ fn axes(count: usize, shape: PictureShape) -> Vec<usize> {
     axes
 }
 
-/// Checks that `bytes` is exactly an array of `count` pictures, and says where its data begins.
+/// Checks that `bytes` is exactly an array of `count` images, and says where its data begins.
 ///
 /// # Errors
 /// What is wrong, in a few words.
-pub(super) fn data_start(bytes: &[u8], count: usize, shape: PictureShape) -> Result<usize, String> {
+pub(super) fn data_start(bytes: &[u8], count: usize, shape: ImageShape) -> Result<usize, String> {
     let found = Header::parse(bytes)?;
     if found.kind != "|u1" && found.kind != "u1" {
         return Err(format!("it holds `{}`, not bytes (`|u1`)", found.kind));
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: PictureShape = PictureShape {
+    const SHAPE: ImageShape = ImageShape {
         height: 2,
         width: 3,
         channels: 1,

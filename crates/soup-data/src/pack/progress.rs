@@ -1,4 +1,4 @@
-//! The journal of a pack in the making: which blocks of pictures are done, so that a run that was
+//! The journal of a pack in the making: which blocks of images are done, so that a run that was
 //! killed can go on.
 
 use std::collections::BTreeMap;
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::Hashes;
 use crate::dataset::{Channels, SampleRange};
-use crate::{Error, PictureShape, Result};
+use crate::{Error, ImageShape, Result};
 
 /// First line: what the blocks are blocks of.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     plan: String,
-    shape: PictureShape,
+    shape: ImageShape,
     block: usize,
-    /// The channels that pictures are brought to which were found to differ.
+    /// The channels that images are brought to which were found to differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     joined: Option<Channels>,
 }
@@ -28,17 +28,18 @@ struct Head {
 #[derive(Serialize, Deserialize)]
 struct Line {
     block: usize,
-    pictures: Vec<Done>,
+    #[serde(rename = "pictures")]
+    images: Vec<Done>,
 }
 
-/// A picture that stands in the array.
+/// An image that stands in the array.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Done {
     /// Size and time of change of its file; zeros for a file in an archive.
     pub(super) stamp: (u64, u64),
     #[serde(flatten)]
     pub(super) hashes: Hashes,
-    /// Of a picture with 16 bits a channel.
+    /// Of an image with 16 bits a channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) samples: Option<SampleRange>,
 }
@@ -49,7 +50,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// The channels that an earlier run of this plan began to bring its pictures to.
+    /// The channels that an earlier run of this plan began to bring its images to.
     pub(super) fn joined(path: &Path, plan: &str) -> Option<Channels> {
         let text = fs::read_to_string(path).ok()?;
         let head: Head = serde_json::from_str(text.lines().next()?).ok()?;
@@ -61,7 +62,7 @@ impl Journal {
     pub(super) fn open(
         path: &Path,
         plan: &str,
-        (shape, joined): (PictureShape, Option<Channels>),
+        (shape, joined): (ImageShape, Option<Channels>),
         block: usize,
     ) -> Result<(Self, BTreeMap<usize, Vec<Done>>)> {
         let head = Head {
@@ -81,11 +82,11 @@ impl Journal {
         {
             whole = first.len();
             for line in lines {
-                let Ok(Line { block, pictures }) = serde_json::from_str(line) else {
+                let Ok(Line { block, images }) = serde_json::from_str(line) else {
                     break;
                 };
                 whole += line.len();
-                done.insert(block, pictures);
+                done.insert(block, images);
             }
         }
         let file = OpenOptions::new()
@@ -105,8 +106,8 @@ impl Journal {
     }
 
     /// Notes a block whose pixels are written.
-    pub(super) fn note(&self, block: usize, pictures: Vec<Done>) -> Result<()> {
-        self.append(&Line { block, pictures })
+    pub(super) fn note(&self, block: usize, images: Vec<Done>) -> Result<()> {
+        self.append(&Line { block, images })
     }
 
     fn append(&self, line: &impl Serialize) -> Result<()> {

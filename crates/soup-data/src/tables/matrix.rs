@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use super::{Table, is_missing, is_unnamed, names_ids};
 use crate::{
     Error, Result,
-    ids::{is_picture, place_of_name},
+    ids::{is_image, place_of_name},
     problems::Problems,
 };
 
 /// Which columns of a table are what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
-    /// The column with the pictures' ids or file names; the first one where nothing is given.
+    /// The column with the images' ids or file names; the first one where nothing is given.
     pub id: Option<String>,
     /// The label columns, in the order wanted; all but the id where nothing is given.
     pub labels: Option<Vec<String>>,
@@ -31,7 +31,7 @@ pub enum Cells {
     Any,
 }
 
-/// Ids, names and numbers of a table: rows of pictures, columns of labels.
+/// Ids, names and numbers of a table: rows of images, columns of labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matrix {
     /// The id of each row.
@@ -117,7 +117,7 @@ impl Table {
             return Err(Error::Empty {
                 path: self.path().into(),
                 what: "rows",
-                hint: "a table has one row a picture below its header".into(),
+                hint: "a table has one row an image below its header".into(),
             });
         }
         let mut matrix = Matrix {
@@ -147,7 +147,7 @@ impl Table {
         let is_value = |at: &usize| cells.value(self.number(&header[*at])).is_some();
         let first = &header[0];
         let has_digit = |text: &str| text.bytes().any(|byte| byte.is_ascii_digit());
-        let is_word = !has_digit(first) && !is_picture(first);
+        let is_word = !has_digit(first) && !is_image(first);
         let names_ids = is_unnamed(first)
             || names_ids(first)
             || (is_word && (0..self.len().min(20)).all(|row| has_digit(&self.cell(row, 0))));

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::rotation::{MAXIMUM_DEGREES, check_center, from_centre};
 use super::{Fill, Interpolation, Span, Step, parameters, warp};
 
 /// torchvision `RandomAffine`: rotation, translation, scaling and shear around the centre, each
-/// drawn uniformly, in one reading of the picture. Angles turn clockwise, as torchvision's do here
+/// drawn uniformly, in one reading of the image. Angles turn clockwise, as torchvision's do here
 /// (its rotation turns anticlockwise).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,11 +29,11 @@ pub struct Affine {
     /// How values between pixels are read.
     #[serde(default)]
     pub interpolation: Interpolation,
-    /// What stands where there was no picture.
+    /// What stands where there was no image.
     #[serde(default)]
     pub fill: Fill,
     /// Point that stays where it is, `[x, y]` in pixels from the upper left corner; the centre of
-    /// the picture unless given.
+    /// the image unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub center: Option<[f64; 2]>,
 }
@@ -66,10 +66,10 @@ pub struct AffineDraw {
 
 impl Affine {
     /// Draws angle, shift, scale and shear, in torchvision's order.
-    pub(super) fn draw(&self, picture: &Picture, draws: &mut Stream) -> AffineDraw {
+    pub(super) fn draw(&self, image: &Image, draws: &mut Stream) -> AffineDraw {
         let angle = parameters::draw(draws, self.degrees.around_zero());
         let translate = self.translate.map_or([0.0; 2], |[a, b]| {
-            [a * picture.width as f64, b * picture.height as f64].map(|most| {
+            [a * image.width as f64, b * image.height as f64].map(|most| {
                 // Ties to even, as Python's `round`.
                 parameters::draw(draws, [-most, most]).round_ties_even()
             })
@@ -92,7 +92,7 @@ impl Affine {
     }
 }
 
-/// A shear of 90 degrees flattens the picture to a line.
+/// A shear of 90 degrees flattens the image to a line.
 const MAXIMUM_SHEAR: f64 = 89.0;
 /// Bounds of the scale.
 const SCALES: [f64; 2] = [1e-3, 1e3];
@@ -108,7 +108,7 @@ impl Step for Affine {
             && !((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y))
         {
             return Err(format!(
-                "`translate` is [{x}, {y}]; both are shares of the picture, in 0 to 1"
+                "`translate` is [{x}, {y}]; both are shares of the image, in 0 to 1"
             ));
         }
         if let Some(scale) = self.scale {
@@ -128,10 +128,10 @@ impl Step for Affine {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace) {
-        let draw = self.draw(picture, draws);
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace) {
+        let draw = self.draw(image, draws);
         affine(
-            picture,
+            image,
             draw,
             self.interpolation,
             self.center,
@@ -143,14 +143,14 @@ impl Step for Affine {
 
 /// torchvision's `affine`.
 pub(super) fn affine(
-    picture: &mut Picture,
+    image: &mut Image,
     draw: AffineDraw,
     interpolation: Interpolation,
     center: Option<[f64; 2]>,
     fill: &Fill,
     workspace: &mut Workspace,
 ) {
-    let centre = from_centre(picture, center);
+    let centre = from_centre(image, center);
     let matrix = warp::inverse_matrix(centre, draw.angle, draw.translate, draw.scale, draw.shear);
-    warp::warp(picture, matrix, interpolation, fill, workspace);
+    warp::warp(image, matrix, interpolation, fill, workspace);
 }

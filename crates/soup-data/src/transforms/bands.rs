@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::Step;
-use super::picture::{Form, Picture, ValueScale, Workspace};
+use super::image::{Form, Image, ValueScale, Workspace};
 
 /// Turns every grey pixel into one channel a band of grey levels: 1 in the band that the level
 /// lies in, 0 in the others. No counterpart in torchvision; it is `torch.bucketize` and one-hot.
 ///
 /// `edges` are the lower ends of the bands on the 0..255 scale: `[0, 100, 200, 255]` makes four
-/// channels, for 0-99, 100-199, 200-254 and 255. The picture is on the 0..1 scale afterwards. Put
+/// channels, for 0-99, 100-199, 200-254 and 255. The image is on the 0..1 scale afterwards. Put
 /// it first: between interpolated values there are no bands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +48,7 @@ impl Step for Bands {
         }
         if before.shape.channels != 1 {
             return Err(format!(
-                "the picture has {} channels here; bands are cut from grey pictures, put \
+                "the image has {} channels here; bands are cut from grey images, put \
                  `to_grey` before it",
                 before.shape.channels
             ));
@@ -69,23 +69,23 @@ impl Step for Bands {
         })
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
+    fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
         let bands = self.edges.len();
-        let to = workspace.spare(picture.values.len() * bands);
+        let to = workspace.spare(image.values.len() * bands);
         match bands {
-            2 => self.cut::<2>(&picture.values, to),
-            3 => self.cut::<3>(&picture.values, to),
-            4 => self.cut::<4>(&picture.values, to),
+            2 => self.cut::<2>(&image.values, to),
+            3 => self.cut::<3>(&image.values, to),
+            4 => self.cut::<4>(&image.values, to),
             _ => {
                 to.fill(0.0);
-                for (to, &value) in to.chunks_exact_mut(bands).zip(&picture.values) {
+                for (to, &value) in to.chunks_exact_mut(bands).zip(&image.values) {
                     let above = self.edges.iter().filter(|&&edge| edge <= value).count();
                     to[above.saturating_sub(1)] = 1.0;
                 }
             }
         }
-        std::mem::swap(&mut picture.values, &mut workspace.spare);
-        picture.channels = bands;
-        picture.scale = ValueScale::Unit;
+        std::mem::swap(&mut image.values, &mut workspace.spare);
+        image.channels = bands;
+        image.scale = ValueScale::Unit;
     }
 }

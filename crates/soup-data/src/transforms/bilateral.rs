@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
+use super::image::{Form, Image, Workspace};
 use super::pad::filter;
-use super::picture::{Form, Picture, Workspace};
 use super::{PaddingMode, Step};
 
 /// OpenCV `bilateralFilter` (Tomasi and Manduchi, ICCV 1998): every pixel becomes a mean of those
@@ -18,7 +18,7 @@ pub struct Bilateral {
     #[serde(default = "default_diameter")]
     pub d: usize,
     /// Standard deviation of the weight by difference, on the 0..255 scale whichever scale the
-    /// picture is on.
+    /// image is on.
     #[serde(default = "default_sigma")]
     pub sigma_color: f64,
     /// Standard deviation of the weight by distance, in pixels.
@@ -66,9 +66,9 @@ impl Step for Bilateral {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
-        let (reach, channels) = ((self.d / 2) as isize, picture.channels);
-        let to_bytes = 255.0 / f64::from(picture.scale.maximum().unwrap_or(255.0));
+    fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
+        let (reach, channels) = ((self.d / 2) as isize, image.channels);
+        let to_bytes = 255.0 / f64::from(image.scale.maximum().unwrap_or(255.0));
         let by_color = (-0.5 * (to_bytes / self.sigma_color).powi(2)) as f32;
         // A Gaussian of the distance is the product of one down and one across.
         let mut by_place = [0.0; MAXIMUM / 2 + 1];
@@ -78,7 +78,7 @@ impl Step for Bilateral {
         let square = (-reach..=reach).flat_map(|y| (-reach..=reach).map(move |x| (y, x)));
         let disc = square.filter(|(y, x)| y * y + x * x <= reach * reach);
         filter(
-            picture,
+            image,
             self.d / 2,
             PaddingMode::Reflect,
             workspace,
@@ -100,7 +100,7 @@ impl Step for Bilateral {
     }
 }
 
-/// A row of the blurred picture from its own one and those around it, each with its weight by distance.
+/// A row of the blurred image from its own one and those around it, each with its weight by distance.
 #[inline(always)]
 fn blur<'a>(
     own: &[f32],

@@ -1,14 +1,14 @@
-//! The middle of a picture.
+//! The middle of an image.
 
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
+use super::image::{Form, Image, Workspace};
 use super::pad::{PaddingMode, pad};
-use super::picture::{Form, Picture, Workspace};
 use super::{Fill, Size, Step};
-use crate::PictureShape;
+use crate::ImageShape;
 
-/// torchvision `CenterCrop`: the middle of the picture; where the picture is smaller, zeros around
+/// torchvision `CenterCrop`: the middle of the image; where the image is smaller, zeros around
 /// it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,25 +36,25 @@ impl Step for CenterCrop {
         Ok(before.sized(height, width))
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
+    fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
         let [height, width] = self.target();
-        center_crop(picture, height, width, workspace);
+        center_crop(image, height, width, workspace);
     }
 }
 
-/// The frame of zeros (left, top, right, bottom) that a picture smaller than its crop gets first.
-pub(super) fn frame(picture: PictureShape, [height, width]: [usize; 2]) -> [usize; 4] {
-    let rows = height.saturating_sub(picture.height);
-    let columns = width.saturating_sub(picture.width);
+/// The frame of zeros (left, top, right, bottom) that an image smaller than its crop gets first.
+pub(super) fn frame(image: ImageShape, [height, width]: [usize; 2]) -> [usize; 4] {
+    let rows = height.saturating_sub(image.height);
+    let columns = width.saturating_sub(image.width);
     let [left, top] = [columns / 2, rows / 2];
     [left, top, columns - left, rows - top]
 }
 
-/// The rows and columns that are kept of a picture at least as large as its crop.
-pub(super) fn kept(picture: [usize; 2], crop: [usize; 2]) -> [std::ops::Range<usize>; 2] {
+/// The rows and columns that are kept of an image at least as large as its crop.
+pub(super) fn kept(image: [usize; 2], crop: [usize; 2]) -> [std::ops::Range<usize>; 2] {
     std::array::from_fn(|axis| {
         // Half of the rest, ties to even, as Python's `round`.
-        let rest = picture[axis].saturating_sub(crop[axis]);
+        let rest = image[axis].saturating_sub(crop[axis]);
         let first = (rest as f64 * 0.5).round_ties_even() as usize;
         first..first + crop[axis]
     })
@@ -62,31 +62,29 @@ pub(super) fn kept(picture: [usize; 2], crop: [usize; 2]) -> [std::ops::Range<us
 
 /// torchvision's `center_crop`.
 pub(super) fn center_crop(
-    picture: &mut Picture,
+    image: &mut Image,
     height: usize,
     width: usize,
     workspace: &mut Workspace,
 ) {
-    let frame = frame(picture.shape(), [height, width]);
+    let frame = frame(image.shape(), [height, width]);
     if frame != [0; 4] {
         pad(
-            picture,
+            image,
             frame,
             &Fill::One(0.0),
             PaddingMode::Constant,
             workspace,
         );
     }
-    let [rows, columns] = kept([picture.height, picture.width], [height, width]);
-    let channels = picture.channels;
+    let [rows, columns] = kept([image.height, image.width], [height, width]);
+    let channels = image.channels;
     for (to, row) in rows.enumerate() {
-        let from = (row * picture.width + columns.start) * channels;
+        let from = (row * image.width + columns.start) * channels;
         let to = to * width * channels;
-        picture
-            .values
-            .copy_within(from..from + width * channels, to);
+        image.values.copy_within(from..from + width * channels, to);
     }
-    picture.values.truncate(height * width * channels);
-    picture.height = height;
-    picture.width = width;
+    image.values.truncate(height * width * channels);
+    image.height = height;
+    image.width = width;
 }

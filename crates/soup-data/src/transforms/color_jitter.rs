@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::to_grey::grey;
 use super::{Span, Step, parameters};
 
 /// torchvision `ColorJitter` without `hue`: brightness, contrast and saturation changed by random
-/// factors, in random order. Grey pictures have no saturation to change.
+/// factors, in random order. Grey images have no saturation to change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColorJitter {
@@ -18,7 +18,7 @@ pub struct ColorJitter {
     /// Likewise. 0 is all grey, 1 leaves as is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contrast: Option<Span>,
-    /// Likewise. 0 is a grey picture, 1 leaves as is.
+    /// Likewise. 0 is a grey image, 1 leaves as is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saturation: Option<Span>,
 }
@@ -41,7 +41,7 @@ impl Step for ColorJitter {
         before.maximum()?;
         if !matches!(before.shape.channels, 1 | 3) {
             return Err(format!(
-                "the picture has {} channels here; give it 1 or 3 with `to_grey` or `to_rgb`",
+                "the image has {} channels here; give it 1 or 3 with `to_grey` or `to_rgb`",
                 before.shape.channels
             ));
         }
@@ -57,16 +57,16 @@ impl Step for ColorJitter {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, _: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, _: &mut Workspace) {
         let mut order = [0, 1, 2];
         draws.shuffle(&mut order);
         let factor = [self.brightness, self.contrast, self.saturation]
             .map(|span| span.map(|span| parameters::draw(draws, factors(span)) as f32));
         for property in order {
             match (property, factor[property]) {
-                (0, Some(factor)) => adjust_brightness(picture, factor),
-                (1, Some(factor)) => adjust_contrast(picture, factor),
-                (_, Some(factor)) => adjust_saturation(picture, factor),
+                (0, Some(factor)) => adjust_brightness(image, factor),
+                (1, Some(factor)) => adjust_contrast(image, factor),
+                (_, Some(factor)) => adjust_saturation(image, factor),
                 (_, None) => {}
             }
         }
@@ -74,35 +74,35 @@ impl Step for ColorJitter {
 }
 
 /// torchvision's `adjust_brightness`.
-pub(super) fn adjust_brightness(picture: &mut Picture, factor: f32) {
-    let maximum = picture.scale.maximum().unwrap_or(f32::MAX);
-    for value in &mut picture.values {
+pub(super) fn adjust_brightness(image: &mut Image, factor: f32) {
+    let maximum = image.scale.maximum().unwrap_or(f32::MAX);
+    for value in &mut image.values {
         *value = (*value * factor).clamp(0.0, maximum);
     }
 }
 
 /// torchvision's `adjust_contrast`: away from the mean grey value.
-pub(super) fn adjust_contrast(picture: &mut Picture, factor: f32) {
-    let maximum = picture.scale.maximum().unwrap_or(f32::MAX);
-    let pixels = picture.height * picture.width;
-    let sum: f64 = picture
+pub(super) fn adjust_contrast(image: &mut Image, factor: f32) {
+    let maximum = image.scale.maximum().unwrap_or(f32::MAX);
+    let pixels = image.height * image.width;
+    let sum: f64 = image
         .values
-        .chunks_exact(picture.channels)
+        .chunks_exact(image.channels)
         .map(|pixel| f64::from(grey(pixel)))
         .sum();
     let rest = (1.0 - factor) * (sum / pixels as f64) as f32;
-    for value in &mut picture.values {
+    for value in &mut image.values {
         *value = (*value * factor + rest).clamp(0.0, maximum);
     }
 }
 
-/// torchvision's `adjust_saturation`: away from the grey picture.
-pub(super) fn adjust_saturation(picture: &mut Picture, factor: f32) {
-    if picture.channels != 3 {
+/// torchvision's `adjust_saturation`: away from the grey image.
+pub(super) fn adjust_saturation(image: &mut Image, factor: f32) {
+    if image.channels != 3 {
         return;
     }
-    let maximum = picture.scale.maximum().unwrap_or(f32::MAX);
-    for pixel in picture.values.chunks_exact_mut(3) {
+    let maximum = image.scale.maximum().unwrap_or(f32::MAX);
+    for pixel in image.values.chunks_exact_mut(3) {
         let rest = (1.0 - factor) * grey(pixel);
         for value in pixel {
             *value = (*value * factor + rest).clamp(0.0, maximum);

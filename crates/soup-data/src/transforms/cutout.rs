@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::random_erasing::{Rectangle, erase};
 use super::{Fill, Step, parameters};
 
 /// Cutout (DeVries and Taylor, 2017, "Improved regularization of convolutional neural networks with
-/// cutout"): squares whose centres are drawn uniformly over the picture, cut off at its border.
+/// cutout"): squares whose centres are drawn uniformly over the image, cut off at its border.
 /// torchvision has none; names are those of the authors' code, with `p` as torchvision's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,22 +57,22 @@ impl Step for Cutout {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, _: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, _: &mut Workspace) {
         if !parameters::chance(draws, self.p) {
             return;
         }
         for _ in 0..self.n_holes {
-            let row = draws.below(picture.height as u32) as usize;
-            let column = draws.below(picture.width as u32) as usize;
-            let (top, height) = self.extent(row, picture.height);
-            let (left, width) = self.extent(column, picture.width);
+            let row = draws.below(image.height as u32) as usize;
+            let column = draws.below(image.width as u32) as usize;
+            let (top, height) = self.extent(row, image.height);
+            let (left, width) = self.extent(column, image.width);
             let place = Rectangle {
                 top,
                 left,
                 height,
                 width,
             };
-            erase(picture, place, |channel| self.fill.of(channel));
+            erase(image, place, |channel| self.fill.of(channel));
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{ByAxis, Fill, Interpolation, PaddingMode, Step, warp};
 
 /// torchvision `ElasticTransform` (Simard, Steinkraus and Platt, ICDAR 2003): every pixel is read
@@ -22,7 +22,7 @@ pub struct Elastic {
     /// How values between pixels are read.
     #[serde(default = "bilinear")]
     pub interpolation: Interpolation,
-    /// What stands where there was no picture.
+    /// What stands where there was no image.
     #[serde(default)]
     pub fill: Fill,
 }
@@ -59,28 +59,28 @@ impl Step for Elastic {
         let side = before.shape.height.min(before.shape.width);
         if reach >= side {
             return Err(format!(
-                "`sigma` makes a blur that reaches {reach} pixels far; the picture has only {side} \
+                "`sigma` makes a blur that reaches {reach} pixels far; the image has only {side} \
                  on its shorter side here"
             ));
         }
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace) {
-        let pixels = picture.height * picture.width;
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace) {
+        let pixels = image.height * image.width;
         for field in &mut workspace.fields[..2] {
             field.clear();
             field.extend((0..pixels).map(|_| f64::from(draws.uniform()) * 2.0 - 1.0));
         }
-        self.bend(picture, workspace);
+        self.bend(image, workspace);
     }
 }
 
 impl Elastic {
     /// Bends by the noise in the first two fields of the workspace, in -1 to 1, one value a pixel:
     /// along x and along y.
-    pub(super) fn bend(&self, picture: &mut Picture, workspace: &mut Workspace) {
-        let (height, width) = (picture.height, picture.width);
+    pub(super) fn bend(&self, image: &mut Image, workspace: &mut Workspace) {
+        let (height, width) = (image.height, image.width);
         let (alpha, sigma) = (self.alpha.pair(), self.sigma.pair());
         let mut fields = std::mem::take(&mut workspace.fields);
         let [x, y, spare] = &mut fields;
@@ -99,7 +99,7 @@ impl Elastic {
                 row as f64 + 0.5 * alpha[1] * y[at],
             ]
         };
-        warp::remap(picture, source, self.interpolation, &self.fill, workspace);
+        warp::remap(image, source, self.interpolation, &self.fill, workspace);
         workspace.fields = fields;
     }
 }

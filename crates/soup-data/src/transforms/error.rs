@@ -16,15 +16,15 @@ pub enum TransformError {
         problem: String,
     },
 
-    /// The picture that goes in cannot be transformed at all.
-    #[error("the picture to transform: {problem}")]
+    /// The image that goes in cannot be transformed at all.
+    #[error("the image to transform: {problem}")]
     Input {
         /// What is wrong.
         problem: String,
     },
 
-    /// A slice has another length than the picture that it holds or must hold.
-    #[error("the buffer for the {what} picture has {found} values, but {expected} are needed")]
+    /// A slice has another length than the image that it holds or must hold.
+    #[error("the buffer for the {what} image has {found} values, but {expected} are needed")]
     Buffer {
         /// `input` or `transformed`.
         what: &'static str,

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::Step;
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 
 /// torchvision `GaussianNoise`: adds a normal draw to every value. `mean` and `sigma` are on the
-/// 0..1 scale whichever scale the picture is on.
+/// 0..1 scale whichever scale the image is on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GaussianNoise {
@@ -48,10 +48,10 @@ impl Step for GaussianNoise {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, _: &mut Workspace) {
-        let maximum = picture.scale.maximum().unwrap_or(1.0);
+    fn apply(&self, image: &mut Image, draws: &mut Stream, _: &mut Workspace) {
+        let maximum = image.scale.maximum().unwrap_or(1.0);
         let (mean, sigma) = (self.mean as f32 * maximum, self.sigma as f32 * maximum);
-        for value in &mut picture.values {
+        for value in &mut image.values {
             *value += mean + draws.normal() * sigma;
             if self.clip {
                 *value = value.clamp(0.0, maximum);

@@ -1,15 +1,15 @@
-//! Stripes of the picture made wider and narrower.
+//! Stripes of the image made wider and narrower.
 
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::elastic::bilinear;
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{Fill, Interpolation, Span, Step, parameters, warp};
 
 /// Grid distortion, as albumentations' `GridDistortion` with `normalized=True`: a grid of equal cells
-/// is laid over the picture, its columns and its rows get widths of their own, and all of it is
-/// stretched back to the picture's size, so that nothing leaves the picture. albumentations counts in
+/// is laid over the image, its columns and its rows get widths of their own, and all of it is
+/// stretched back to the image's size, so that nothing leaves the image. albumentations counts in
 /// whole pixels and leaves a remainder out; cells here are exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +60,7 @@ impl Step for GridDistortion {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace) {
         if !parameters::chance(draws, self.p) {
             return;
         }
@@ -71,7 +71,7 @@ impl Step for GridDistortion {
             widths.extend((0..self.num_steps).map(|_| 1.0 + parameters::draw(draws, limit)));
         }
         distort(
-            picture,
+            image,
             [&fields[0], &fields[1]],
             self.interpolation,
             workspace,
@@ -82,15 +82,15 @@ impl Step for GridDistortion {
 
 /// Reads equal columns and rows from ones of these widths (any unit, above 0).
 pub(super) fn distort(
-    picture: &mut Picture,
+    image: &mut Image,
     [columns, rows]: [&[f64]; 2],
     interpolation: Interpolation,
     workspace: &mut Workspace,
 ) {
-    let (height, width) = (picture.height, picture.width);
+    let (height, width) = (image.height, image.width);
     let source =
         |row: usize, column: usize| [place(column, columns, width), place(row, rows, height)];
-    warp::remap(picture, source, interpolation, &Fill::default(), workspace);
+    warp::remap(image, source, interpolation, &Fill::default(), workspace);
 }
 
 /// Where the centre of pixel `at` of a side of `side` pixels is read; the border is repeated.

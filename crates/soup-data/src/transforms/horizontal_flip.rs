@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{Step, parameters};
 
 /// torchvision `RandomHorizontalFlip`: left for right with probability `p`.
@@ -23,17 +23,17 @@ impl Step for HorizontalFlip {
         parameters::check_probability(self.p).map(|()| before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, _: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, _: &mut Workspace) {
         if parameters::chance(draws, self.p) {
-            horizontal_flip(picture);
+            horizontal_flip(image);
         }
     }
 }
 
 /// Left for right.
-pub(super) fn horizontal_flip(picture: &mut Picture) {
-    let channels = picture.channels;
-    for row in picture.values.chunks_exact_mut(picture.width * channels) {
+pub(super) fn horizontal_flip(image: &mut Image) {
+    let channels = image.channels;
+    for row in image.values.chunks_exact_mut(image.width * channels) {
         row.reverse();
         // The channels of every pixel are now the wrong way round as well.
         if channels > 1 {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
+use super::image::{Form, Image, Workspace};
 use super::pad::{Around, filter};
-use super::picture::{Form, Picture, Workspace};
 use super::{PaddingMode, Step};
 
 /// OpenCV `medianBlur`: every value becomes the median of the square around it, each channel by
@@ -40,10 +40,10 @@ impl Step for Median {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
+    fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
         let ksize = self.ksize;
         filter(
-            picture,
+            image,
             ksize / 2,
             PaddingMode::Edge,
             workspace,

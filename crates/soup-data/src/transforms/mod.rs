@@ -1,4 +1,4 @@
-//! What happens to a picture between the pack and the network, as data.
+//! What happens to an image between the pack and the network, as data.
 //!
 //! A [`Pipeline`] is a list of [`Transform`]s that a configuration writes down, a checkpoint and an
 //! export carry, and the server obeys. Each transform is a table with a `kind` and the parameters
@@ -38,12 +38,12 @@ mod error;
 mod gaussian_noise;
 mod grid_distortion;
 mod horizontal_flip;
+mod image;
 mod median;
 mod normalize;
 mod otsu;
 mod pad;
 mod parameters;
-mod picture;
 mod pipeline;
 mod plain;
 mod random_erasing;
@@ -75,12 +75,12 @@ pub use error::TransformError;
 pub use gaussian_noise::GaussianNoise;
 pub use grid_distortion::GridDistortion;
 pub use horizontal_flip::HorizontalFlip;
+pub use image::{Image, Scratch, ValueScale};
 pub use median::Median;
 pub use normalize::{Normalize, NormalizePreset};
 pub use otsu::Otsu;
 pub use pad::{Pad, Padding, PaddingMode};
 pub use parameters::{ByAxis, Fill, Interpolation, Size, Span};
-pub use picture::{Picture, Scratch, ValueScale};
 pub use pipeline::Pipeline;
 pub use plain::Plain;
 pub use random_erasing::{EraseValue, RandomErasing, RandomWord};
@@ -94,7 +94,7 @@ pub use to_unit::ToUnit;
 pub use vertical_flip::VerticalFlip;
 pub use view::{View, ViewError};
 
-use picture::{Form, Workspace};
+use image::{Form, Workspace};
 use soup_random::Stream;
 
 /// One step of a [`Pipeline`]. Serialised as a table with `kind` and the fields of the variant.
@@ -130,7 +130,7 @@ pub enum Transform {
     Stretch(Stretch),
 }
 
-/// What every transform is: a check that needs no picture, and the work.
+/// What every transform is: a check that needs no image, and the work.
 trait Step {
     /// The word after `kind`.
     const KIND: &'static str;
@@ -138,8 +138,8 @@ trait Step {
     const RANDOM: bool;
     /// Checks every parameter and says what comes out for what goes in, or what is wrong.
     fn check(&self, before: Form) -> Result<Form, String>;
-    /// Transforms a picture whose form has passed [`check`](Self::check).
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace);
+    /// Transforms an image whose form has passed [`check`](Self::check).
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace);
 }
 
 macro_rules! every_transform {
@@ -181,7 +181,7 @@ impl Transform {
         every_transform!(self, step => of(step))
     }
 
-    /// Whether what is at a share of the picture's height and width stays there.
+    /// Whether what is at a share of the image's height and width stays there.
     pub fn keeps_places(&self) -> bool {
         !matches!(
             self,
@@ -209,7 +209,7 @@ impl Transform {
         every_transform!(self, step => step.check(before))
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace) {
-        every_transform!(self, step => step.apply(picture, draws, workspace));
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace) {
+        every_transform!(self, step => step.apply(image, draws, workspace));
     }
 }

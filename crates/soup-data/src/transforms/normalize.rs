@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, ValueScale, Workspace};
+use super::image::{Form, Image, ValueScale, Workspace};
 use super::{Step, Transform};
 
 /// torchvision `Normalize` (after scaling to 0..1): `(value - mean) / std` for every channel, with
-/// mean and standard deviation on the 0..1 scale whichever scale the picture is on. Either a
+/// mean and standard deviation on the 0..1 scale whichever scale the image is on. Either a
 /// `preset` or both `mean` and `std`, with one value for all channels or one a channel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,12 +80,12 @@ impl Step for Normalize {
             .ok_or("give either `preset` (imagenet, cifar, none) or both `mean` and `std`")?;
         before
             .maximum()
-            .map_err(|_| "the picture is normalised already; keep one of the two")?;
+            .map_err(|_| "the image is normalised already; keep one of the two")?;
         let channels = before.shape.channels;
         for (name, values) in [("mean", mean), ("std", std)] {
             if values.len() != 1 && values.len() != channels {
                 return Err(format!(
-                    "`{name}` has {} values, but the picture has {channels} channels here; give \
+                    "`{name}` has {} values, but the image has {channels} channels here; give \
                      one value a channel, or one for all, or put `to_rgb` before it",
                     values.len()
                 ));
@@ -103,9 +103,9 @@ impl Step for Normalize {
         })
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, _: &mut Workspace) {
+    fn apply(&self, image: &mut Image, _: &mut Stream, _: &mut Workspace) {
         if let Some((mean, std)) = self.constants() {
-            scale_and_shift(picture, ValueScale::Normalized, mean, std);
+            scale_and_shift(image, ValueScale::Normalized, mean, std);
         }
     }
 }
@@ -122,24 +122,24 @@ pub(super) fn coefficients(
     (1.0 / (maximum * of(std)), -of(mean) / of(std))
 }
 
-/// Brings a picture from its scale to 0..1, subtracts the means and divides by the deviations.
-pub(super) fn scale_and_shift(picture: &mut Picture, to: ValueScale, mean: &[f64], std: &[f64]) {
-    let channels = picture.channels;
+/// Brings an image from its scale to 0..1, subtracts the means and divides by the deviations.
+pub(super) fn scale_and_shift(image: &mut Image, to: ValueScale, mean: &[f64], std: &[f64]) {
+    let channels = image.channels;
     for channel in 0..channels {
-        let (factor, summand) = coefficients(picture.scale, mean, std, channel);
+        let (factor, summand) = coefficients(image.scale, mean, std, channel);
         let (factor, summand) = (factor as f32, summand as f32);
-        for pixel in picture.values.chunks_exact_mut(channels) {
+        for pixel in image.values.chunks_exact_mut(channels) {
             pixel[channel] = pixel[channel] * factor + summand;
         }
     }
-    picture.scale = to;
+    image.scale = to;
 }
 
 /// A scaling and a shift for each channel that is written.
 struct Pointwise {
     scale: ValueScale,
     channels: usize,
-    /// Whether every channel that is written is the first one of the picture.
+    /// Whether every channel that is written is the first one of the image.
     replicate: bool,
     factors: [f64; 4],
     summands: [f64; 4],
@@ -168,26 +168,26 @@ impl Pointwise {
 }
 
 /// Ends a pipeline: applies transforms that only copy channels, scale and shift, in one pass over
-/// the picture that writes `out`.
-pub(super) fn write(transforms: &[Transform], picture: &mut Picture, out: &mut [f32]) {
-    if picture.channels > 4 {
+/// the image that writes `out`.
+pub(super) fn write(transforms: &[Transform], image: &mut Image, out: &mut [f32]) {
+    if image.channels > 4 {
         // `to_rgb` is not possible here, the others work in place.
         for transform in transforms {
             match transform {
                 Transform::Normalize(normalize) => {
                     if let Some((mean, std)) = normalize.constants() {
-                        scale_and_shift(picture, ValueScale::Normalized, mean, std);
+                        scale_and_shift(image, ValueScale::Normalized, mean, std);
                     }
                 }
-                _ => scale_and_shift(picture, ValueScale::Unit, &[0.0], &[1.0]),
+                _ => scale_and_shift(image, ValueScale::Unit, &[0.0], &[1.0]),
             }
         }
-        out.copy_from_slice(&picture.values);
+        out.copy_from_slice(&image.values);
         return;
     }
     let start = Pointwise {
-        scale: picture.scale,
-        channels: picture.channels,
+        scale: image.scale,
+        channels: image.channels,
         replicate: false,
         factors: [1.0; 4],
         summands: [0.0; 4],
@@ -203,14 +203,14 @@ pub(super) fn write(transforms: &[Transform], picture: &mut Picture, out: &mut [
             },
             _ => pass,
         });
-    match (picture.channels, pass.channels) {
-        (1, 1) => write_pass::<1, 1>(&pass, &picture.values, out),
-        (1, 3) => write_pass::<1, 3>(&pass, &picture.values, out),
-        (2, 2) => write_pass::<2, 2>(&pass, &picture.values, out),
-        (2, 3) => write_pass::<2, 3>(&pass, &picture.values, out),
-        (3, 3) => write_pass::<3, 3>(&pass, &picture.values, out),
-        (4, 3) => write_pass::<4, 3>(&pass, &picture.values, out),
-        _ => write_pass::<4, 4>(&pass, &picture.values, out),
+    match (image.channels, pass.channels) {
+        (1, 1) => write_pass::<1, 1>(&pass, &image.values, out),
+        (1, 3) => write_pass::<1, 3>(&pass, &image.values, out),
+        (2, 2) => write_pass::<2, 2>(&pass, &image.values, out),
+        (2, 3) => write_pass::<2, 3>(&pass, &image.values, out),
+        (3, 3) => write_pass::<3, 3>(&pass, &image.values, out),
+        (4, 3) => write_pass::<4, 3>(&pass, &image.values, out),
+        _ => write_pass::<4, 4>(&pass, &image.values, out),
     }
 }
 

@@ -1,13 +1,13 @@
-//! Black and white by the grey levels of the picture itself.
+//! Black and white by the grey levels of the image itself.
 
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::Step;
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 
 /// OpenCV `threshold` with `THRESH_BINARY | THRESH_OTSU` (Otsu, 1979, "A threshold selection method
-/// from gray-level histograms"): values above the level that parts the picture's own grey levels best
+/// from gray-level histograms"): values above the level that parts the image's own grey levels best
 /// become white, the others black. Values count as the nearest of 256 levels.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,21 +22,21 @@ impl Step for Otsu {
         match before.shape.channels {
             1 => Ok(before),
             channels => Err(format!(
-                "the picture has {channels} channels here; only grey ones are parted, put \
+                "the image has {channels} channels here; only grey ones are parted, put \
                  `to_grey` before it"
             )),
         }
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, _: &mut Workspace) {
-        let maximum = picture.scale.maximum().unwrap_or(255.0);
+    fn apply(&self, image: &mut Image, _: &mut Stream, _: &mut Workspace) {
+        let maximum = image.scale.maximum().unwrap_or(255.0);
         let level = |value: f32| (value * (255.0 / maximum)).round_ties_even() as u8;
         let mut counts = [0u64; 256];
-        for &value in &picture.values {
+        for &value in &image.values {
             counts[usize::from(level(value))] += 1;
         }
         let threshold = threshold(&counts);
-        for value in &mut picture.values {
+        for value in &mut image.values {
             *value = f32::from(u8::from(level(*value) > threshold)) * maximum;
         }
     }

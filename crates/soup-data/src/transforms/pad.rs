@@ -1,12 +1,12 @@
-//! A frame around a picture.
+//! A frame around an image.
 
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{Fill, Step};
 
-/// torchvision `Pad`: a frame around the picture.
+/// torchvision `Pad`: a frame around the image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pad {
@@ -61,7 +61,7 @@ impl PaddingMode {
             Self::Constant => return None,
             Self::Edge => position.clamp(0, last),
             Self::Reflect if last == 0 => 0,
-            // As often as needed, for filters that look further than a small picture reaches.
+            // As often as needed, for filters that look further than a small image reaches.
             Self::Reflect => {
                 let at = position.rem_euclid(2 * last);
                 at.min(2 * last - at)
@@ -94,7 +94,7 @@ impl Step for Pad {
         let most = |across: usize, limit: usize, name: &str| {
             if across > limit {
                 Err(format!(
-                    "`padding` is {across} on one side; the picture is {name} here, and \
+                    "`padding` is {across} on one side; the image is {name} here, and \
                      `{:?}` allows at most {limit}",
                     self.padding_mode
                 ))
@@ -120,9 +120,9 @@ impl Step for Pad {
         Ok(before.sized(sum(top, height, bottom)?, sum(left, width, right)?))
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
+    fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
         pad(
-            picture,
+            image,
             self.sides(),
             &self.fill,
             self.padding_mode,
@@ -131,7 +131,7 @@ impl Step for Pad {
     }
 }
 
-/// The rows that a row of a filtered picture is made of, of a picture with a frame.
+/// The rows that a row of a filtered image is made of, of an image with a frame.
 pub(super) struct Around<'a> {
     values: &'a [f32],
     /// Values of a framed row.
@@ -157,20 +157,20 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Makes every row of a picture anew from those within `reach` rows and pixels of it.
+/// Makes every row of an image anew from those within `reach` rows and pixels of it.
 pub(super) fn filter(
-    picture: &mut Picture,
+    image: &mut Image,
     reach: usize,
     mode: PaddingMode,
     workspace: &mut Workspace,
     mut row: impl FnMut(&Around<'_>, &mut [f32]),
 ) {
-    let (height, width, channels) = (picture.height, picture.width, picture.channels);
-    pad(picture, [reach; 4], &Fill::default(), mode, workspace);
-    let line = picture.width * channels;
+    let (height, width, channels) = (image.height, image.width, image.channels);
+    pad(image, [reach; 4], &Fill::default(), mode, workspace);
+    let line = image.width * channels;
     let to = workspace.spare(height * width * channels);
     for (at, to) in to.chunks_exact_mut(width * channels).enumerate() {
-        let values = &picture.values[at * line..][..(2 * reach + 1) * line];
+        let values = &image.values[at * line..][..(2 * reach + 1) * line];
         let around = Around {
             values,
             line,
@@ -178,32 +178,32 @@ pub(super) fn filter(
         };
         row(&around, to);
     }
-    (picture.height, picture.width) = (height, width);
-    std::mem::swap(&mut picture.values, &mut workspace.spare);
+    (image.height, image.width) = (height, width);
+    std::mem::swap(&mut image.values, &mut workspace.spare);
 }
 
 /// torchvision's `pad` by `[left, top, right, bottom]` pixels.
 pub(super) fn pad(
-    picture: &mut Picture,
+    image: &mut Image,
     [left, top, right, bottom]: [usize; 4],
     fill: &Fill,
     mode: PaddingMode,
     workspace: &mut Workspace,
 ) {
-    let channels = picture.channels;
-    let (height, width) = (picture.height + top + bottom, picture.width + left + right);
+    let channels = image.channels;
+    let (height, width) = (image.height + top + bottom, image.width + left + right);
     let to = workspace.spare(height * width * channels);
     for (row, to) in to.chunks_exact_mut(width * channels).enumerate() {
-        let Some(from) = mode.source(row as isize - top as isize, picture.height) else {
+        let Some(from) = mode.source(row as isize - top as isize, image.height) else {
             super::warp::fill_pixels(to, fill, channels);
             continue;
         };
-        let stride = picture.width * channels;
-        let from = &picture.values[from * stride..(from + 1) * stride];
+        let stride = image.width * channels;
+        let from = &image.values[from * stride..(from + 1) * stride];
         to[left * channels..left * channels + stride].copy_from_slice(from);
-        for column in (0..left).chain(left + picture.width..width) {
+        for column in (0..left).chain(left + image.width..width) {
             let pixel = &mut to[column * channels..(column + 1) * channels];
-            match mode.source(column as isize - left as isize, picture.width) {
+            match mode.source(column as isize - left as isize, image.width) {
                 Some(source) => {
                     pixel.copy_from_slice(&from[source * channels..(source + 1) * channels]);
                 }
@@ -211,7 +211,7 @@ pub(super) fn pad(
             }
         }
     }
-    std::mem::swap(&mut picture.values, &mut workspace.spare);
-    picture.height = height;
-    picture.width = width;
+    std::mem::swap(&mut image.values, &mut workspace.spare);
+    image.height = height;
+    image.width = width;
 }

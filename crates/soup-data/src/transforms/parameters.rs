@@ -125,8 +125,8 @@ pub(super) fn draw(draws: &mut Stream, [low, high]: [f64; 2]) -> f64 {
     low + (high - low) * f64::from(draws.uniform())
 }
 
-/// What stands where there was no picture: one value for all channels or one a channel, on the
-/// picture's scale at that place in the pipeline (0..255 before a normalisation).
+/// What stands where there was no image: one value for all channels or one a channel, on the
+/// image's scale at that place in the pipeline (0..255 before a normalisation).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -161,7 +161,7 @@ impl Fill {
             Self::Channels(values) => {
                 if values.len() != 1 && values.len() != channels {
                     return Err(format!(
-                        "`{name}` has {} values, but the picture has {channels} channels here; \
+                        "`{name}` has {} values, but the image has {channels} channels here; \
                          give one value or one a channel",
                         values.len()
                     ));

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use crate::PictureShape;
+use crate::ImageShape;
 
-use super::picture::Form;
-use super::{Picture, Plain, Scratch, Transform, TransformError, ValueScale, normalize};
+use super::image::Form;
+use super::{Image, Plain, Scratch, Transform, TransformError, ValueScale, normalize};
 
-/// Longest side of a picture in a pipeline, in pixels.
+/// Longest side of an image in a pipeline, in pixels.
 const MAXIMUM_SIDE: usize = 32_768;
-/// Most values of a picture in a pipeline (4 GiB).
+/// Most values of an image in a pipeline (4 GiB).
 const MAXIMUM_VALUES: usize = 1 << 30;
 
 /// Transforms in the order in which they are applied; serialised as a list.
@@ -19,7 +19,7 @@ const MAXIMUM_VALUES: usize = 1 << 30;
 pub struct Pipeline(Vec<Transform>);
 
 impl Pipeline {
-    /// A pipeline of these transforms, in this order. Parameters are checked against a picture by
+    /// A pipeline of these transforms, in this order. Parameters are checked against an image by
     /// [`output_shape`](Self::output_shape).
     pub fn new(transforms: Vec<Transform>) -> Self {
         Self(transforms)
@@ -30,28 +30,28 @@ impl Pipeline {
         &self.0
     }
 
-    /// Checks every parameter and says which shape comes out for a picture of shape `input`.
+    /// Checks every parameter and says which shape comes out for an image of shape `input`.
     ///
     /// # Errors
     /// [`TransformError::Transform`] for a parameter that makes no sense or a transform that cannot
     /// work on what the one before it gives, [`TransformError::Input`] for an empty or huge input.
-    pub fn output_shape(&self, input: PictureShape) -> Result<PictureShape, TransformError> {
+    pub fn output_shape(&self, input: ImageShape) -> Result<ImageShape, TransformError> {
         self.check(input).map(|form| form.shape)
     }
 
-    /// The same without the random transforms: what a picture meets in evaluation and production.
+    /// The same without the random transforms: what an image meets in evaluation and production.
     pub fn evaluation(&self) -> Self {
         let fixed = self.0.iter().filter(|transform| !transform.is_random());
         Self(fixed.cloned().collect())
     }
 
-    /// What the pipeline does in evaluation to pictures of shape `input`, in steps so plain that
+    /// What the pipeline does in evaluation to images of shape `input`, in steps so plain that
     /// any library of arrays can do them. Random transforms are left out.
     ///
     /// # Errors
     /// Those of [`output_shape`](Self::output_shape), and [`TransformError::Transform`] for a
     /// transform that no plain steps can do.
-    pub fn plain(&self, input: PictureShape) -> Result<Vec<Plain>, TransformError> {
+    pub fn plain(&self, input: ImageShape) -> Result<Vec<Plain>, TransformError> {
         let fixed = self.evaluation();
         fixed.check(input)?;
         let mut form = Form {
@@ -67,11 +67,11 @@ impl Pipeline {
         Ok(steps)
     }
 
-    /// Transforms the bytes of a picture and writes the result into `out`: height x width x
+    /// Transforms the bytes of an image and writes the result into `out`: height x width x
     /// channels values, as many as [`output_shape`](Self::output_shape) says.
     ///
-    /// Random transforms draw from `draws`; the same stream gives the same picture. Nothing is
-    /// allocated once `scratch` has seen a picture of this shape.
+    /// Random transforms draw from `draws`; the same stream gives the same image. Nothing is
+    /// allocated once `scratch` has seen an image of this shape.
     ///
     /// # Errors
     /// Those of [`output_shape`](Self::output_shape), and [`TransformError::Buffer`] for `pixels`
@@ -79,7 +79,7 @@ impl Pipeline {
     pub fn apply(
         &self,
         pixels: &[u8],
-        shape: PictureShape,
+        shape: ImageShape,
         draws: &mut Stream,
         scratch: &mut Scratch,
         out: &mut [f32],
@@ -88,31 +88,31 @@ impl Pipeline {
         check_buffer("input", pixels.len(), shape.len())?;
         check_buffer("transformed", out.len(), output.shape.len())?;
 
-        let Scratch { picture, workspace } = scratch;
-        picture.load(pixels, shape);
+        let Scratch { image, workspace } = scratch;
+        image.load(pixels, shape);
         let (before, last) = self.0.split_at(self.0.len() - self.pointwise());
         for transform in before {
-            transform.apply(picture, draws, workspace);
+            transform.apply(image, draws, workspace);
         }
-        normalize::write(last, picture, out);
-        workspace.level(&mut picture.values);
+        normalize::write(last, image, out);
+        workspace.level(&mut image.values);
         Ok(())
     }
 
-    /// Transforms a picture of which the values are `f32` already, in place.
+    /// Transforms an image of which the values are `f32` already, in place.
     ///
     /// # Errors
     /// Those of [`apply`](Self::apply).
     pub fn transform(
         &self,
-        picture: &mut Picture,
+        image: &mut Image,
         draws: &mut Stream,
         scratch: &mut Scratch,
     ) -> Result<(), TransformError> {
-        self.check_from(picture.form())?;
-        check_buffer("input", picture.values.len(), picture.shape().len())?;
+        self.check_from(image.form())?;
+        check_buffer("input", image.values.len(), image.shape().len())?;
         for transform in &self.0 {
-            transform.apply(picture, draws, &mut scratch.workspace);
+            transform.apply(image, draws, &mut scratch.workspace);
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Pipeline {
         self.0.iter().rev().take_while(fused).count()
     }
 
-    fn check(&self, input: PictureShape) -> Result<Form, TransformError> {
+    fn check(&self, input: ImageShape) -> Result<Form, TransformError> {
         self.check_from(Form {
             shape: input,
             scale: ValueScale::Bytes,
@@ -181,14 +181,14 @@ fn check_buffer(what: &'static str, found: usize, expected: usize) -> Result<(),
 }
 
 fn check_size(form: Form) -> Result<(), String> {
-    let PictureShape {
+    let ImageShape {
         height,
         width,
         channels,
     } = form.shape;
     if height == 0 || width == 0 || channels == 0 {
         return Err(format!(
-            "the picture would be {height} rows of {width} pixels with {channels} channels; \
+            "the image would be {height} rows of {width} pixels with {channels} channels; \
              each must be at least 1"
         ));
     }
@@ -198,7 +198,7 @@ fn check_size(form: Form) -> Result<(), String> {
     match values {
         Some(values) if values <= MAXIMUM_VALUES => Ok(()),
         _ => Err(format!(
-            "the picture would be {height} rows of {width} pixels with {channels} channels; \
+            "the image would be {height} rows of {width} pixels with {channels} channels; \
              the limits are {MAXIMUM_SIDE} a side and {MAXIMUM_VALUES} values"
         )),
     }

@@ -1,23 +1,23 @@
 //! Transforms in steps that every library of arrays has, for those who write a pipeline down in
 //! another language.
 
-use super::picture::Form;
+use super::image::Form;
 use super::resize::Method;
 use super::{
     Fill, PaddingMode, Resize, Stretch, Transform, center_crop, normalize, resize, to_grey,
 };
 
-/// A step on pictures of one shape, whose values are floats: the bytes to begin with.
+/// A step on images of one shape, whose values are floats: the bytes to begin with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plain {
-    /// Pixel (row, column) is the one at `rows[row]` and `columns[column]` of the picture before.
+    /// Pixel (row, column) is the one at `rows[row]` and `columns[column]` of the image before.
     Pick {
-        /// A row of the picture before for every row.
+        /// A row of the image before for every row.
         rows: Vec<usize>,
-        /// A column of the picture before for every column.
+        /// A column of the image before for every column.
         columns: Vec<usize>,
     },
-    /// A frame around the picture.
+    /// A frame around the image.
     Frame {
         /// Pixels on the left, at the top, on the right, at the bottom.
         sides: [usize; 4],
@@ -32,12 +32,12 @@ pub enum Plain {
         width: usize,
     },
     /// Every channel is `rows x channel x transposed columns`: a weighted mean of the pixels that a
-    /// smaller picture's pixel covers. Runtimes do not agree on what averaging resizing is, products
+    /// smaller image's pixel covers. Runtimes do not agree on what averaging resizing is, products
     /// of matrices they do.
     Weigh {
-        /// For every row a weight for each row of the picture before.
+        /// For every row a weight for each row of the image before.
         rows: Vec<Vec<f32>>,
-        /// For every column a weight for each column of the picture before.
+        /// For every column a weight for each column of the image before.
         columns: Vec<Vec<f32>>,
     },
     /// Each channel is this one of the channels before.
@@ -121,7 +121,7 @@ impl Transform {
             Self::Median(_) | Self::Bilateral(_) | Self::Otsu(_) => {
                 return Err(
                     "it has no counterpart in ONNX; a model.soup carries it, or apply it to the \
-                     pictures before they are packed"
+                     images before they are packed"
                         .into(),
                 );
             }

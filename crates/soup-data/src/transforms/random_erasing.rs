@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{Fill, Step, parameters};
 
 /// torchvision `RandomErasing`: with probability `p`, a rectangle of random area, aspect and place
@@ -14,7 +14,7 @@ pub struct RandomErasing {
     /// Probability.
     #[serde(default = "parameters::half")]
     pub p: f64,
-    /// Share of the picture's area, `[low, high]`.
+    /// Share of the image's area, `[low, high]`.
     #[serde(default = "default_scale")]
     pub scale: [f64; 2],
     /// Height over width, `[low, high]`; drawn uniformly in its logarithm.
@@ -32,7 +32,7 @@ pub struct RandomErasing {
     expecting = "a value must be a number, a list of numbers, one a channel, or \"random\""
 )]
 pub enum EraseValue {
-    /// These values, on the picture's scale at that place in the pipeline.
+    /// These values, on the image's scale at that place in the pipeline.
     Fill(Fill),
     /// `"random"`: a standard normal draw for every value; meant for after a normalisation.
     Random(RandomWord),
@@ -79,13 +79,13 @@ impl Step for RandomErasing {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, _: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, _: &mut Workspace) {
         if parameters::chance(draws, self.p)
-            && let Some(place) = self.draw(picture.height, picture.width, draws)
+            && let Some(place) = self.draw(image.height, image.width, draws)
         {
             match &self.value {
-                EraseValue::Fill(fill) => erase(picture, place, |channel| fill.of(channel)),
-                EraseValue::Random(_) => erase(picture, place, |_| draws.normal()),
+                EraseValue::Fill(fill) => erase(image, place, |channel| fill.of(channel)),
+                EraseValue::Random(_) => erase(image, place, |_| draws.normal()),
             }
         }
     }
@@ -101,7 +101,7 @@ pub(super) struct Rectangle {
 }
 
 impl RandomErasing {
-    /// A rectangle smaller than the picture both ways, if one of ten draws gives one.
+    /// A rectangle smaller than the image both ways, if one of ten draws gives one.
     pub(super) fn draw(
         &self,
         height: usize,
@@ -124,10 +124,10 @@ impl RandomErasing {
     }
 }
 
-/// Sets every value of a rectangle within the picture; `value` gets the channel.
-pub(super) fn erase(picture: &mut Picture, place: Rectangle, mut value: impl FnMut(usize) -> f32) {
-    let channels = picture.channels;
-    let rows = picture.values.chunks_exact_mut(picture.width * channels);
+/// Sets every value of a rectangle within the image; `value` gets the channel.
+pub(super) fn erase(image: &mut Image, place: Rectangle, mut value: impl FnMut(usize) -> f32) {
+    let channels = image.channels;
+    let rows = image.values.chunks_exact_mut(image.width * channels);
     for row in rows.skip(place.top).take(place.height) {
         let pixels = &mut row[place.left * channels..(place.left + place.width) * channels];
         for pixel in pixels.chunks_exact_mut(channels) {

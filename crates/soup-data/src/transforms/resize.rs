@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{Interpolation, Size, Step};
 
 /// torchvision `Resize`: to `[height, width]`, or the shorter side to one number with the aspect
@@ -19,7 +19,7 @@ pub struct Resize {
     /// Limit for the longer side where `size` is one number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<usize>,
-    /// Whether a smaller picture is a weighted mean of all pixels it covers (bilinear only).
+    /// Whether a smaller image is a weighted mean of all pixels it covers (bilinear only).
     #[serde(default = "yes")]
     pub antialias: bool,
 }
@@ -98,9 +98,9 @@ impl Step for Resize {
         Ok(before.sized(height, width))
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
-        if let Ok([height, width]) = self.target(picture.height, picture.width) {
-            resize(picture, height, width, self.method(), workspace);
+    fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
+        if let Ok([height, width]) = self.target(image.height, image.width) {
+            resize(image, height, width, self.method(), workspace);
         }
     }
 }
@@ -224,7 +224,7 @@ impl Axis {
     }
 }
 
-/// Resizings whose weights are kept: more than any pipeline on pictures of one size needs.
+/// Resizings whose weights are kept: more than any pipeline on images of one size needs.
 const AXES_KEPT: usize = 16;
 
 /// Place of the axis among those kept, made now where it is new.
@@ -240,40 +240,40 @@ fn find_axis(axes: &mut Vec<Axis>, method: Method, input: usize, output: usize) 
 
 /// Resizes to `height` x `width`.
 pub(super) fn resize(
-    picture: &mut Picture,
+    image: &mut Image,
     height: usize,
     width: usize,
     method: Method,
     workspace: &mut Workspace,
 ) {
-    if [height, width] == [picture.height, picture.width] {
+    if [height, width] == [image.height, image.width] {
         return;
     }
     let Workspace { spare, axes, .. } = workspace;
     if axes.len() + 2 > AXES_KEPT {
         axes.clear();
     }
-    let along_row = find_axis(axes, method, picture.width, width);
-    let along_column = find_axis(axes, method, picture.height, height);
+    let along_row = find_axis(axes, method, image.width, width);
+    let along_column = find_axis(axes, method, image.height, height);
 
-    let channels = picture.channels;
-    spare.resize(picture.height * width * channels, 0.0);
-    for (from, to) in picture
+    let channels = image.channels;
+    spare.resize(image.height * width * channels, 0.0);
+    for (from, to) in image
         .values
-        .chunks_exact(picture.width * channels)
+        .chunks_exact(image.width * channels)
         .zip(spare.chunks_exact_mut(width * channels))
     {
         resize_row(from, to, &axes[along_row], channels);
     }
-    picture.values.resize(height * width * channels, 0.0);
+    image.values.resize(height * width * channels, 0.0);
     resize_columns(
         spare,
-        &mut picture.values,
+        &mut image.values,
         &axes[along_column],
         width * channels,
     );
-    picture.height = height;
-    picture.width = width;
+    image.height = height;
+    image.width = width;
 }
 
 fn resize_row(from: &[f32], to: &mut [f32], axis: &Axis, channels: usize) {

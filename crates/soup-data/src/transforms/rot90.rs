@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{Step, parameters};
 
 /// With probability `p`, one of the four quarter turns (0, 90, 180, 270 degrees), equally likely.
 ///
-/// torchvision has no transform of this kind; it is `torch.rot90` with a random `k`. Pictures must
+/// torchvision has no transform of this kind; it is `torch.rot90` with a random `k`. Images must
 /// be square, or a batch would hold two shapes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ impl Step for Rot90 {
         let shape = before.shape;
         if shape.height != shape.width {
             return Err(format!(
-                "the picture is {} rows of {} pixels here, and a quarter turn would change its \
+                "the image is {} rows of {} pixels here, and a quarter turn would change its \
                  shape; make it square first (resize, pad or center_crop)",
                 shape.height, shape.width
             ));
@@ -35,29 +35,29 @@ impl Step for Rot90 {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace) {
         if parameters::chance(draws, self.p) {
-            quarter_turns(picture, draws.below(4), workspace);
+            quarter_turns(image, draws.below(4), workspace);
         }
     }
 }
 
 /// Turns anticlockwise by `turns` * 90 degrees, as `torch.rot90(k = turns)`.
-pub(super) fn quarter_turns(picture: &mut Picture, turns: u32, workspace: &mut Workspace) {
-    let Picture {
+pub(super) fn quarter_turns(image: &mut Image, turns: u32, workspace: &mut Workspace) {
+    let Image {
         height,
         width,
         channels,
         ..
-    } = *picture;
+    } = *image;
     match turns % 4 {
         0 => {}
         2 => {
-            super::vertical_flip::vertical_flip(picture);
-            super::horizontal_flip::horizontal_flip(picture);
+            super::vertical_flip::vertical_flip(image);
+            super::horizontal_flip::horizontal_flip(image);
         }
         turn => {
-            let to = workspace.spare(picture.values.len());
+            let to = workspace.spare(image.values.len());
             for (row, to) in to.chunks_exact_mut(height * channels).enumerate() {
                 let column = if turn == 1 { width - 1 - row } else { row };
                 for (position, to) in to.chunks_exact_mut(channels).enumerate() {
@@ -67,12 +67,12 @@ pub(super) fn quarter_turns(picture: &mut Picture, turns: u32, workspace: &mut W
                         height - 1 - position
                     };
                     let from = (line * width + column) * channels;
-                    to.copy_from_slice(&picture.values[from..from + channels]);
+                    to.copy_from_slice(&image.values[from..from + channels]);
                 }
             }
-            std::mem::swap(&mut picture.values, &mut workspace.spare);
-            picture.height = width;
-            picture.width = height;
+            std::mem::swap(&mut image.values, &mut workspace.spare);
+            image.height = width;
+            image.width = height;
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::rot90::quarter_turns;
 use super::{Fill, Interpolation, Span, Step, parameters, warp};
 
@@ -16,14 +16,14 @@ pub struct Rotation {
     /// How values between pixels are read.
     #[serde(default)]
     pub interpolation: Interpolation,
-    /// Must be false: a picture that grows with its angle fits into no batch.
+    /// Must be false: an image that grows with its angle fits into no batch.
     #[serde(default)]
     pub expand: bool,
     /// Point that stays where it is, `[x, y]` in pixels from the upper left corner; the centre of
-    /// the picture unless given.
+    /// the image unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub center: Option<[f64; 2]>,
-    /// What stands where there was no picture.
+    /// What stands where there was no image.
     #[serde(default)]
     pub fill: Fill,
 }
@@ -42,17 +42,16 @@ impl Step for Rotation {
         check_center(self.center)?;
         if self.expand {
             return Err(
-                "`expand = true` would give every picture its own size; pad before it instead"
-                    .into(),
+                "`expand = true` would give every image its own size; pad before it instead".into(),
             );
         }
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, workspace: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace) {
         let angle = parameters::draw(draws, self.degrees.around_zero());
         rotate(
-            picture,
+            image,
             angle,
             self.interpolation,
             self.center,
@@ -72,19 +71,16 @@ pub(super) fn check_center(center: Option<[f64; 2]>) -> Result<(), String> {
     }
 }
 
-/// A point measured from the centre of the picture.
-pub(super) fn from_centre(picture: &Picture, center: Option<[f64; 2]>) -> [f64; 2] {
+/// A point measured from the centre of the image.
+pub(super) fn from_centre(image: &Image, center: Option<[f64; 2]>) -> [f64; 2] {
     center.map_or([0.0, 0.0], |[x, y]| {
-        [
-            x - picture.width as f64 * 0.5,
-            y - picture.height as f64 * 0.5,
-        ]
+        [x - image.width as f64 * 0.5, y - image.height as f64 * 0.5]
     })
 }
 
 /// torchvision's `rotate`: anticlockwise by `angle` degrees.
 pub(super) fn rotate(
-    picture: &mut Picture,
+    image: &mut Image,
     angle: f64,
     interpolation: Interpolation,
     center: Option<[f64; 2]>,
@@ -93,7 +89,7 @@ pub(super) fn rotate(
 ) {
     let angle = angle.rem_euclid(360.0);
     if center.is_none() {
-        let square = picture.width == picture.height;
+        let square = image.width == image.height;
         let turns = match angle {
             0.0 | 360.0 => Some(0),
             90.0 if square => Some(1),
@@ -102,10 +98,10 @@ pub(super) fn rotate(
             _ => None,
         };
         if let Some(turns) = turns {
-            return quarter_turns(picture, turns, workspace);
+            return quarter_turns(image, turns, workspace);
         }
     }
-    let centre = from_centre(picture, center);
+    let centre = from_centre(image, center);
     let matrix = warp::inverse_matrix(centre, -angle, [0.0; 2], 1.0, [0.0; 2]);
-    warp::warp(picture, matrix, interpolation, fill, workspace);
+    warp::warp(image, matrix, interpolation, fill, workspace);
 }

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::Step;
-use super::picture::{Form, Picture, ValueScale, Workspace};
+use super::image::{Form, Image, ValueScale, Workspace};
 
 /// Linear stretch between two levels, as scikit-image's `rescale_intensity` with
 /// `in_range=(low, high)`: `low` becomes black, `high` white, what lies beyond is cut off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stretch {
-    /// The level that becomes black, on the 0..255 scale whichever scale the picture is on.
+    /// The level that becomes black, on the 0..255 scale whichever scale the image is on.
     pub low: f32,
     /// The level that becomes white, likewise; above `low`.
     pub high: f32,
@@ -43,10 +43,10 @@ impl Step for Stretch {
         Ok(before)
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, _: &mut Workspace) {
-        let (factor, summand) = self.coefficients(picture.scale);
-        let maximum = picture.scale.maximum().unwrap_or(255.0);
-        for value in &mut picture.values {
+    fn apply(&self, image: &mut Image, _: &mut Stream, _: &mut Workspace) {
+        let (factor, summand) = self.coefficients(image.scale);
+        let maximum = image.scale.maximum().unwrap_or(255.0);
+        for value in &mut image.values {
             *value = (*value * factor + summand).clamp(0.0, maximum);
         }
     }

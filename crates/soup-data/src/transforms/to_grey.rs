@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::Step;
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 
-/// torchvision `Grayscale`: red, green and blue weighted .2989, .587 and .114. A grey picture stays
+/// torchvision `Grayscale`: red, green and blue weighted .2989, .587 and .114. A grey image stays
 /// as it is, and alpha is dropped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,14 +20,14 @@ impl Step for ToGrey {
         match before.shape.channels {
             1..=4 => Ok(before.with_channels(1)),
             channels => Err(format!(
-                "the picture has {channels} channels here; only grey and RGB, with or without \
+                "the image has {channels} channels here; only grey and RGB, with or without \
                  alpha, can become grey"
             )),
         }
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, _: &mut Workspace) {
-        to_grey(picture);
+    fn apply(&self, image: &mut Image, _: &mut Stream, _: &mut Workspace) {
+        to_grey(image);
     }
 }
 
@@ -45,16 +45,16 @@ pub(super) fn grey(pixel: &[f32]) -> f32 {
 }
 
 /// To one channel, in place.
-pub(super) fn to_grey(picture: &mut Picture) {
-    let channels = picture.channels;
+pub(super) fn to_grey(image: &mut Image) {
+    let channels = image.channels;
     if channels == 1 {
         return;
     }
-    let pixels = picture.height * picture.width;
+    let pixels = image.height * image.width;
     for pixel in 0..pixels {
         let first = pixel * channels;
-        picture.values[pixel] = grey(&picture.values[first..first + channels]);
+        image.values[pixel] = grey(&image.values[first..first + channels]);
     }
-    picture.values.truncate(pixels);
-    picture.channels = 1;
+    image.values.truncate(pixels);
+    image.channels = 1;
 }

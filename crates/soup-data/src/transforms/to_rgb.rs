@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::Step;
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 
-/// torchvision `RGB`: a grey picture three times. RGB stays as it is, and alpha is dropped.
+/// torchvision `RGB`: a grey image three times. RGB stays as it is, and alpha is dropped.
 /// Cheapest as late as possible in a pipeline: the transforms before it then see one channel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,27 +20,27 @@ impl Step for ToRgb {
         match before.shape.channels {
             1..=4 => Ok(before.with_channels(3)),
             channels => Err(format!(
-                "the picture has {channels} channels here; only grey and RGB, with or without \
+                "the image has {channels} channels here; only grey and RGB, with or without \
                  alpha, can become RGB"
             )),
         }
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, workspace: &mut Workspace) {
-        to_rgb(picture, workspace);
+    fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
+        to_rgb(image, workspace);
     }
 }
 
 /// To three channels.
-pub(super) fn to_rgb(picture: &mut Picture, workspace: &mut Workspace) {
-    let channels = picture.channels;
+pub(super) fn to_rgb(image: &mut Image, workspace: &mut Workspace) {
+    let channels = image.channels;
     if channels == 3 {
         return;
     }
-    let to = workspace.spare(picture.height * picture.width * 3);
+    let to = workspace.spare(image.height * image.width * 3);
     for (to, from) in to
         .chunks_exact_mut(3)
-        .zip(picture.values.chunks_exact(channels))
+        .zip(image.values.chunks_exact(channels))
     {
         match from {
             [red, green, blue, ..] => to.copy_from_slice(&[*red, *green, *blue]),
@@ -48,6 +48,6 @@ pub(super) fn to_rgb(picture: &mut Picture, workspace: &mut Workspace) {
             [] => {}
         }
     }
-    std::mem::swap(&mut picture.values, &mut workspace.spare);
-    picture.channels = 3;
+    std::mem::swap(&mut image.values, &mut workspace.spare);
+    image.channels = 3;
 }

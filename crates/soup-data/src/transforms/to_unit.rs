@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, ValueScale, Workspace};
+use super::image::{Form, Image, ValueScale, Workspace};
 use super::{Step, normalize};
 
-/// torchvision `ToDtype(torch.float32, scale=True)`: from 0..255 to 0..1. A picture that is there
+/// torchvision `ToDtype(torch.float32, scale=True)`: from 0..255 to 0..1. An image that is there
 /// already stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +24,7 @@ impl Step for ToUnit {
         })
     }
 
-    fn apply(&self, picture: &mut Picture, _: &mut Stream, _: &mut Workspace) {
-        normalize::scale_and_shift(picture, ValueScale::Unit, &[0.0], &[1.0]);
+    fn apply(&self, image: &mut Image, _: &mut Stream, _: &mut Workspace) {
+        normalize::scale_and_shift(image, ValueScale::Unit, &[0.0], &[1.0]);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::picture::{Form, Picture, Workspace};
+use super::image::{Form, Image, Workspace};
 use super::{Step, parameters};
 
 /// torchvision `RandomVerticalFlip`: top for bottom with probability `p`.
@@ -23,19 +23,17 @@ impl Step for VerticalFlip {
         parameters::check_probability(self.p).map(|()| before)
     }
 
-    fn apply(&self, picture: &mut Picture, draws: &mut Stream, _: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, _: &mut Workspace) {
         if parameters::chance(draws, self.p) {
-            vertical_flip(picture);
+            vertical_flip(image);
         }
     }
 }
 
 /// Top for bottom.
-pub(super) fn vertical_flip(picture: &mut Picture) {
-    let stride = picture.width * picture.channels;
-    let (upper, lower) = picture
-        .values
-        .split_at_mut(picture.height.div_ceil(2) * stride);
+pub(super) fn vertical_flip(image: &mut Image) {
+    let stride = image.width * image.channels;
+    let (upper, lower) = image.values.split_at_mut(image.height.div_ceil(2) * stride);
     // With an odd height the middle row stays: it is the last of `upper`, and has no partner.
     for (top, bottom) in upper
         .chunks_exact_mut(stride)

@@ -1,4 +1,4 @@
-//! Ways to look at a picture in test-time augmentation.
+//! Ways to look at an image in test-time augmentation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::horizontal_flip::horizontal_flip;
-use super::picture::{Picture, Scratch};
+use super::image::{Image, Scratch};
 use super::resize::{Method, resize};
 use super::rot90::quarter_turns;
-use crate::PictureShape;
+use crate::ImageShape;
 
-/// One way to look at a picture: steps that are applied in order to what a network would see, after
+/// One way to look at an image: steps that are applied in order to what a network would see, after
 /// all transforms. Written and serialised as text, `plain` or its steps with `+` between them:
 ///
 /// | step | what |
@@ -19,7 +19,7 @@ use crate::PictureShape;
 /// | `rot90`, `rot180`, `rot270` | quarter turns anticlockwise, exact |
 /// | `hflip`, `vflip`, `transpose`, `transverse` | mirrors: left for right, top for bottom, along either diagonal; exact |
 /// | `scale:S` | both sides times `S` (.25 to 4), bilinear with antialiasing |
-/// | `crop:S`, `crop:S:PLACE` | a part with sides of `S` (.25 to 1) of the picture's: `center`, `top-left`, `top-right`, `bottom-left` or `bottom-right` |
+/// | `crop:S`, `crop:S:PLACE` | a part with sides of `S` (.25 to 1) of the image's: `center`, `top-left`, `top-right`, `bottom-left` or `bottom-right` |
 ///
 /// ```
 /// use soup_data::transforms::View;
@@ -86,7 +86,7 @@ const PLACES: [(&str, Place); 5] = [
 const PLAIN: &str = "plain";
 
 impl View {
-    /// The picture as it is.
+    /// The image as it is.
     pub fn plain() -> Self {
         Self::default()
     }
@@ -97,50 +97,50 @@ impl View {
         turns.chain(["scale", "crop"])
     }
 
-    /// Whether the picture is left as it is.
+    /// Whether the image is left as it is.
     pub fn is_plain(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The shape that a picture of shape `input` has in this view.
-    pub fn output_shape(&self, input: PictureShape) -> PictureShape {
+    /// The shape that an image of shape `input` has in this view.
+    pub fn output_shape(&self, input: ImageShape) -> ImageShape {
         self.0.iter().fold(input, |shape, step| step.shape(shape))
     }
 
-    /// Looks at a picture, on any scale of values.
-    pub fn apply(&self, picture: &mut Picture, scratch: &mut Scratch) {
+    /// Looks at an image, on any scale of values.
+    pub fn apply(&self, image: &mut Image, scratch: &mut Scratch) {
         let workspace = &mut scratch.workspace;
         for step in &self.0 {
-            let target = step.shape(picture.shape());
+            let target = step.shape(image.shape());
             match *step {
                 Step::Dihedral { turns, mirrored } => {
-                    quarter_turns(picture, turns, workspace);
+                    quarter_turns(image, turns, workspace);
                     if mirrored {
-                        horizontal_flip(picture);
+                        horizontal_flip(image);
                     }
                 }
                 Step::Scale(_) => {
                     let (height, width) = (target.height, target.width);
-                    resize(picture, height, width, Method::Antialias, workspace);
+                    resize(image, height, width, Method::Antialias, workspace);
                 }
-                Step::Crop { place, .. } => crop(picture, target, place),
+                Step::Crop { place, .. } => crop(image, target, place),
             }
         }
     }
 }
 
 impl Step {
-    fn shape(self, input: PictureShape) -> PictureShape {
+    fn shape(self, input: ImageShape) -> ImageShape {
         let sized = |share: f64| {
             let side = |side: usize| ((side as f64 * share).round() as usize).max(1);
-            PictureShape {
+            ImageShape {
                 height: side(input.height),
                 width: side(input.width),
                 ..input
             }
         };
         match self {
-            Self::Dihedral { turns, .. } if turns % 2 == 1 => PictureShape {
+            Self::Dihedral { turns, .. } if turns % 2 == 1 => ImageShape {
                 height: input.width,
                 width: input.height,
                 ..input
@@ -151,10 +151,9 @@ impl Step {
     }
 }
 
-/// Keeps the part of a picture that `target` says.
-fn crop(picture: &mut Picture, target: PictureShape, place: Place) {
-    let [spare_rows, spare_columns] =
-        [picture.height - target.height, picture.width - target.width];
+/// Keeps the part of an image that `target` says.
+fn crop(image: &mut Image, target: ImageShape, place: Place) {
+    let [spare_rows, spare_columns] = [image.height - target.height, image.width - target.width];
     let (top, left) = match place {
         Place::Center => (spare_rows / 2, spare_columns / 2),
         Place::TopLeft => (0, 0),
@@ -162,16 +161,13 @@ fn crop(picture: &mut Picture, target: PictureShape, place: Place) {
         Place::BottomLeft => (spare_rows, 0),
         Place::BottomRight => (spare_rows, spare_columns),
     };
-    let (stride, row_len) = (
-        picture.width * picture.channels,
-        target.width * target.channels,
-    );
+    let (stride, row_len) = (image.width * image.channels, target.width * target.channels);
     for row in 0..target.height {
-        let from = (top + row) * stride + left * picture.channels;
-        (picture.values).copy_within(from..from + row_len, row * row_len);
+        let from = (top + row) * stride + left * image.channels;
+        (image.values).copy_within(from..from + row_len, row * row_len);
     }
-    picture.values.truncate(target.len());
-    (picture.height, picture.width) = (target.height, target.width);
+    image.values.truncate(target.len());
+    (image.height, image.width) = (target.height, target.width);
 }
 
 impl FromStr for View {

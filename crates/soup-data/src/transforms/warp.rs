@@ -1,13 +1,13 @@
-//! Reading a picture through a map of places: an affine one is the core of rotation and affine, one
+//! Reading an image through a map of places: an affine one is the core of rotation and affine, one
 //! that knows every pixel's own source that of elastic deformation and grid distortion.
 //!
 //! Source coordinates are fixed-point numbers with 32 bits after the point, stepped along a row:
 //! exact to 1e-7 of a pixel, no call to `floor`, and the pixels of a row whose four neighbours all
-//! lie in the picture form one interval, which is computed and then read without further tests.
+//! lie in the image form one interval, which is computed and then read without further tests.
 
 use std::ops::Range;
 
-use super::picture::{Picture, Workspace};
+use super::image::{Image, Workspace};
 use super::{Fill, Interpolation};
 
 /// Fixed point: this is 1 pixel.
@@ -15,8 +15,8 @@ const ONE: i64 = 1 << 32;
 /// Bound of every coordinate in pixels, so that sums of three fit in fixed point.
 const FAR: f64 = (1u64 << 28) as f64;
 
-/// An affine map from places in the new picture to places in the old one, `[a, b, c, d, e, f]`:
-/// x' = a x + b y + c, y' = d x + e y + f, both measured from the centre of the picture.
+/// An affine map from places in the new image to places in the old one, `[a, b, c, d, e, f]`:
+/// x' = a x + b y + c, y' = d x + e y + f, both measured from the centre of the image.
 pub(super) type InverseMatrix = [f64; 6];
 
 /// The inverse of: rotate by `angle` degrees (clockwise on the screen), scale, shear by degrees
@@ -46,17 +46,17 @@ pub(super) fn inverse_matrix(
     ]
 }
 
-/// Reads the picture through `matrix` into one of the same size. Where the map leaves the picture
+/// Reads the image through `matrix` into one of the same size. Where the map leaves the image
 /// stands `fill`; across its border torchvision's blend `coverage * (value - fill) + fill`.
 pub(super) fn warp(
-    picture: &mut Picture,
+    image: &mut Image,
     matrix: InverseMatrix,
     interpolation: Interpolation,
     fill: &Fill,
     workspace: &mut Workspace,
 ) {
-    let (height, width, channels) = (picture.height, picture.width, picture.channels);
-    workspace.spare(picture.values.len());
+    let (height, width, channels) = (image.height, image.width, image.channels);
+    workspace.spare(image.values.len());
     let rows = Rows::new(matrix, height, width);
     for (row, to) in workspace
         .spare
@@ -65,55 +65,55 @@ pub(super) fn warp(
     {
         let line = rows.line(row);
         match (interpolation, channels) {
-            (Interpolation::Bilinear, 1) => bilinear_row::<1>(picture, line, fill, to),
-            (Interpolation::Bilinear, 3) => bilinear_row::<3>(picture, line, fill, to),
-            (Interpolation::Bilinear, _) => bilinear_row::<0>(picture, line, fill, to),
+            (Interpolation::Bilinear, 1) => bilinear_row::<1>(image, line, fill, to),
+            (Interpolation::Bilinear, 3) => bilinear_row::<3>(image, line, fill, to),
+            (Interpolation::Bilinear, _) => bilinear_row::<0>(image, line, fill, to),
             (Interpolation::Nearest | Interpolation::NearestExact, _) => {
-                nearest_row(picture, line, fill, to);
+                nearest_row(image, line, fill, to);
             }
         }
     }
-    std::mem::swap(&mut picture.values, &mut workspace.spare);
+    std::mem::swap(&mut image.values, &mut workspace.spare);
 }
 
-/// Reads the picture through a map that gives a source `[x, y]` for every `(row, column)`, in pixels
-/// from the centre of the first one, into a picture of the same size. The border is that of [`warp`].
+/// Reads the image through a map that gives a source `[x, y]` for every `(row, column)`, in pixels
+/// from the centre of the first one, into an image of the same size. The border is that of [`warp`].
 pub(super) fn remap(
-    picture: &mut Picture,
+    image: &mut Image,
     source: impl Fn(usize, usize) -> [f64; 2],
     interpolation: Interpolation,
     fill: &Fill,
     workspace: &mut Workspace,
 ) {
-    let (width, channels) = (picture.width, picture.channels);
-    workspace.spare(picture.values.len());
+    let (width, channels) = (image.width, image.channels);
+    workspace.spare(image.values.len());
     for (index, pixel) in workspace.spare.chunks_exact_mut(channels).enumerate() {
         let place = source(index / width, index % width);
         let [x, y] = place.map(|value| (value.clamp(-FAR, FAR) * ONE as f64).round() as i64);
         match interpolation {
-            Interpolation::Bilinear => border_pixel(picture, (x, y), fill, pixel),
+            Interpolation::Bilinear => border_pixel(image, (x, y), fill, pixel),
             Interpolation::Nearest | Interpolation::NearestExact => {
-                nearest_pixel(picture, (x + ONE / 2, y + ONE / 2), fill, pixel);
+                nearest_pixel(image, (x + ONE / 2, y + ONE / 2), fill, pixel);
             }
         }
     }
-    std::mem::swap(&mut picture.values, &mut workspace.spare);
+    std::mem::swap(&mut image.values, &mut workspace.spare);
 }
 
-/// The pixel at a place whose halves have been added; the fill outside the picture.
-fn nearest_pixel(picture: &Picture, (x, y): (i64, i64), fill: &Fill, pixel: &mut [f32]) {
+/// The pixel at a place whose halves have been added; the fill outside the image.
+fn nearest_pixel(image: &Image, (x, y): (i64, i64), fill: &Fill, pixel: &mut [f32]) {
     let (column, row) = (x >> 32, y >> 32);
     let inside =
-        (0..picture.width as i64).contains(&column) && (0..picture.height as i64).contains(&row);
+        (0..image.width as i64).contains(&column) && (0..image.height as i64).contains(&row);
     if inside {
-        let place = (row as usize * picture.width + column as usize) * picture.channels;
-        pixel.copy_from_slice(&picture.values[place..place + picture.channels]);
+        let place = (row as usize * image.width + column as usize) * image.channels;
+        pixel.copy_from_slice(&image.values[place..place + image.channels]);
     } else {
-        fill_pixels(pixel, fill, picture.channels);
+        fill_pixels(pixel, fill, image.channels);
     }
 }
 
-/// Source coordinates along one row of the new picture, in fixed point.
+/// Source coordinates along one row of the new image, in fixed point.
 #[derive(Clone, Copy)]
 struct Line {
     x: i64,
@@ -170,7 +170,7 @@ struct Rows {
 
 impl Rows {
     fn new(matrix: InverseMatrix, height: usize, width: usize) -> Self {
-        // Steps beyond this leave the picture at once; bounding them bounds every coordinate.
+        // Steps beyond this leave the image at once; bounding them bounds every coordinate.
         let steep = FAR / height.max(width) as f64;
         let [a, b, c, d, e, f] = matrix;
         let step = |value: f64| value.clamp(-steep, steep);
@@ -205,10 +205,10 @@ fn fraction(fixed: i64) -> f32 {
 }
 
 /// One row, bilinear. `CHANNELS` is the number of channels, or 0 for any.
-fn bilinear_row<const CHANNELS: usize>(picture: &Picture, line: Line, fill: &Fill, to: &mut [f32]) {
-    let (height, width) = (picture.height, picture.width);
+fn bilinear_row<const CHANNELS: usize>(image: &Image, line: Line, fill: &Fill, to: &mut [f32]) {
+    let (height, width) = (image.height, image.width);
     let channels = if CHANNELS == 0 {
-        picture.channels
+        image.channels
     } else {
         CHANNELS
     };
@@ -227,11 +227,11 @@ fn bilinear_row<const CHANNELS: usize>(picture: &Picture, line: Line, fill: &Fil
     fill_pixels(&mut to[touching.end * channels..], fill, channels);
     for column in (touching.start..inside.start).chain(inside.end..touching.end) {
         let pixel = &mut to[column * channels..(column + 1) * channels];
-        border_pixel(picture, line.at(column), fill, pixel);
+        border_pixel(image, line.at(column), fill, pixel);
     }
 
     let (mut x, mut y) = line.at(inside.start);
-    let values = &picture.values[..];
+    let values = &image.values[..];
     let inner = &mut to[inside.start * channels..inside.end * channels];
     for pixel in inner.chunks_exact_mut(channels) {
         let (across, down) = (fraction(x), fraction(y));
@@ -248,9 +248,9 @@ fn bilinear_row<const CHANNELS: usize>(picture: &Picture, line: Line, fill: &Fil
     }
 }
 
-/// A pixel some of whose four neighbours lie outside the picture.
-fn border_pixel(picture: &Picture, (x, y): (i64, i64), fill: &Fill, pixel: &mut [f32]) {
-    let (height, width, channels) = (picture.height, picture.width, picture.channels);
+/// A pixel some of whose four neighbours lie outside the image.
+fn border_pixel(image: &Image, (x, y): (i64, i64), fill: &Fill, pixel: &mut [f32]) {
+    let (height, width, channels) = (image.height, image.width, image.channels);
     let (across, down) = (fraction(x), fraction(y));
     let (left, top) = (x >> 32, y >> 32);
     let neighbours = [
@@ -265,7 +265,7 @@ fn border_pixel(picture: &Picture, (x, y): (i64, i64), fill: &Fill, pixel: &mut 
         if (0..width as i64).contains(&column) && (0..height as i64).contains(&row) {
             coverage += weight;
             let place = (row as usize * width + column as usize) * channels;
-            for (to, &value) in pixel.iter_mut().zip(&picture.values[place..]) {
+            for (to, &value) in pixel.iter_mut().zip(&image.values[place..]) {
                 *to += weight * value;
             }
         }
@@ -276,8 +276,8 @@ fn border_pixel(picture: &Picture, (x, y): (i64, i64), fill: &Fill, pixel: &mut 
     }
 }
 
-fn nearest_row(picture: &Picture, line: Line, fill: &Fill, to: &mut [f32]) {
-    let (height, width, channels) = (picture.height, picture.width, picture.channels);
+fn nearest_row(image: &Image, line: Line, fill: &Fill, to: &mut [f32]) {
+    let (height, width, channels) = (image.height, image.width, image.channels);
     let line = Line {
         x: line.x + ONE / 2,
         y: line.y + ONE / 2,
@@ -290,7 +290,7 @@ fn nearest_row(picture: &Picture, line: Line, fill: &Fill, to: &mut [f32]) {
     let inner = &mut to[inside.start * channels..inside.end * channels];
     for pixel in inner.chunks_exact_mut(channels) {
         let place = ((y >> 32) as usize * width + (x >> 32) as usize) * channels;
-        pixel.copy_from_slice(&picture.values[place..place + channels]);
+        pixel.copy_from_slice(&image.values[place..place + channels]);
         x += line.step_x;
         y += line.step_y;
     }

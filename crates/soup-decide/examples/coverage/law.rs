@@ -11,7 +11,7 @@ use soup_random::{Purpose, Stream};
 /// How tables come about.
 #[derive(Clone, Copy, Debug)]
 pub struct Law {
-    /// Share of the pictures that have the first label.
+    /// Share of the images that have the first label.
     pub base: f32,
     /// Share that have the last one; those between lie evenly by their logarithm.
     pub last: f32,
@@ -19,7 +19,7 @@ pub struct Law {
     pub labels: usize,
     /// What says yes; see [`Judge`].
     pub judge: Judge,
-    /// Share of the judge's noise that all labels of a picture have in common.
+    /// Share of the judge's noise that all labels of an image have in common.
     pub common: f32,
 }
 
@@ -106,7 +106,7 @@ impl Law {
             .collect()
     }
 
-    /// Every score of endlessly many pictures, by its name.
+    /// Every score of endlessly many images, by its name.
     pub fn truth(&self) -> BTreeMap<String, f64> {
         // Noise above the edge makes a yes: by halving.
         let edge = |base: f32, present: bool| {
@@ -189,22 +189,22 @@ impl Law {
         .into()
     }
 
-    /// A table of so many pictures; `number` names it.
-    pub fn draw(&self, pictures: usize, number: u64) -> Drawn {
-        self.pair(pictures, number, 1.0).0
+    /// A table of so many images; `number` names it.
+    pub fn draw(&self, images: usize, number: u64) -> Drawn {
+        self.pair(images, number, 1.0).0
     }
 
-    /// Two equally good judges of the same pictures; `alike` is the share of their noise that they have in common.
-    pub fn pair(&self, pictures: usize, number: u64, alike: f32) -> (Drawn, Drawn) {
-        let mut draws = Stream::new(number, Purpose::Bootstrap, 7, pictures as u64);
-        let cells = pictures * self.labels;
+    /// Two equally good judges of the same images; `alike` is the share of their noise that they have in common.
+    pub fn pair(&self, images: usize, number: u64, alike: f32) -> (Drawn, Drawn) {
+        let mut draws = Stream::new(number, Purpose::Bootstrap, 7, images as u64);
+        let cells = images * self.labels;
         let bases = self.bases();
         let (mut probabilities, mut others, mut targets) = (
             Vec::with_capacity(cells),
             Vec::new(),
             Vec::with_capacity(cells),
         );
-        for _ in 0..pictures {
+        for _ in 0..images {
             let shared = draws.normal() * self.common.sqrt();
             for base in &bases {
                 let present = draws.chance(*base);
@@ -252,16 +252,11 @@ impl Coverage {
 
 /// Shares of the tables `numbers` in which one of two equal judges was called better than the other, by metric: by
 /// accuracy, exact match, loss.
-pub fn told_apart(
-    law: &Law,
-    pictures: usize,
-    alike: f32,
-    numbers: std::ops::Range<u64>,
-) -> [f64; 3] {
+pub fn told_apart(law: &Law, images: usize, alike: f32, numbers: std::ops::Range<u64>) -> [f64; 3] {
     let sets = (numbers.end - numbers.start) as f64;
     let mut apart = [0.0; 3];
     for number in numbers {
-        let (ours, theirs) = law.pair(pictures, number, alike);
+        let (ours, theirs) = law.pair(images, number, alike);
         let (ours, theirs) = (ours.table(), theirs.table());
         for (apart, metric) in
             (apart.iter_mut()).zip([RowMetric::Accuracy, RowMetric::ExactMatch, RowMetric::Loss])
@@ -282,13 +277,13 @@ pub fn told_apart(
 pub fn coverage(
     law: &Law,
     truth: &BTreeMap<String, f64>,
-    pictures: usize,
+    images: usize,
     numbers: std::ops::Range<u64>,
 ) -> BTreeMap<String, Coverage> {
     let value = |evaluation: &Evaluation| serde_json::to_value(evaluation).unwrap_or_default();
     let mut all: BTreeMap<String, Coverage> = BTreeMap::new();
     for number in numbers {
-        let drawn = law.draw(pictures, number);
+        let drawn = law.draw(images, number);
         let table = drawn.table();
         let scores = value(&table.evaluate());
         let intervals = serde_json::to_value(table.intervals()).unwrap_or_default();

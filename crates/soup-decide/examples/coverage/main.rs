@@ -7,7 +7,7 @@
 //!
 //! Draws so many tables of each law and size, and writes a line a law, size and score: the share of the
 //! tables whose score had an interval, and of these intervals the share that held the score of endlessly many
-//! pictures of the same law. With `apart`: how often one of two equal judges of the same pictures was called the
+//! images of the same law. With `apart`: how often one of two equal judges of the same images was called the
 //! better one. Tables are numbered from 0, so a second run writes the same bytes.
 #![allow(clippy::print_stdout)]
 
@@ -18,8 +18,8 @@ use std::thread;
 
 use law::{Coverage, Judge, Law, coverage, told_apart};
 
-/// Pictures of a table.
-const PICTURES: [usize; 4] = [100, 300, 1000, 5000];
+/// Images of a table.
+const IMAGES: [usize; 4] = [100, 300, 1000, 5000];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -48,12 +48,12 @@ fn main() {
         one.chain(many).map(of)
     });
     if arguments.next().as_deref() == Some("apart") {
-        println!("judge,labels,base,last,pictures,alike,accuracy,exact_match,loss");
+        println!("judge,labels,base,last,images,alike,accuracy,exact_match,loss");
         for law in laws {
-            for (pictures, alike) in PICTURES.into_iter().flat_map(|of| [(of, 0.5), (of, 0.9)]) {
+            for (images, alike) in IMAGES.into_iter().flat_map(|of| [(of, 0.5), (of, 0.9)]) {
                 let parts = on_every_core(sets, |numbers| {
                     let all = (numbers.end - numbers.start) as f64;
-                    told_apart(&law, pictures, alike, numbers).map(|share| share * all)
+                    told_apart(&law, images, alike, numbers).map(|share| share * all)
                 });
                 let mut apart = [0.0; 3];
                 for part in parts {
@@ -61,18 +61,18 @@ fn main() {
                 }
                 let [accuracy, exact, loss] = apart;
                 println!(
-                    "{},{pictures},{alike},{accuracy:.3},{exact:.3},{loss:.3}",
+                    "{},{images},{alike},{accuracy:.3},{exact:.3},{loss:.3}",
                     name(&law)
                 );
             }
         }
         return;
     }
-    println!("judge,labels,base,last,pictures,score,truth,printed,held,above");
+    println!("judge,labels,base,last,images,score,truth,printed,held,above");
     for law in laws {
         let truth = law.truth();
-        for pictures in PICTURES {
-            let parts = on_every_core(sets, |numbers| coverage(&law, &truth, pictures, numbers));
+        for images in IMAGES {
+            let parts = on_every_core(sets, |numbers| coverage(&law, &truth, images, numbers));
             let mut all: BTreeMap<String, Coverage> = BTreeMap::new();
             for (score, of) in parts.into_iter().flatten() {
                 let all = all.entry(score).or_default();
@@ -82,7 +82,7 @@ fn main() {
             }
             for (score, of) in all {
                 println!(
-                    "{},{pictures},{score},{:.4},{:.3},{:.3},{:.3}",
+                    "{},{images},{score},{:.4},{:.3},{:.3},{:.3}",
                     name(&law),
                     truth[&score],
                     of.printed as f64 / sets as f64,

@@ -2,7 +2,7 @@
 //!
 //! A network that was trained for long is too sure; what follows from its probabilities (counts,
 //! thresholds, costs) is then wrong, though the ranking is right. Fit on out-of-fold predictions:
-//! those of the training pictures are surer than any other.
+//! those of the training images are surer than any other.
 
 mod platt;
 mod temperature;

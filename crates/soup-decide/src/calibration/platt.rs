@@ -2,7 +2,7 @@
 
 use crate::logit::{logit, sigmoid, softplus};
 
-/// Fewer pictures with or without the label tell nothing: it keeps its probabilities.
+/// Fewer images with or without the label tell nothing: it keeps its probabilities.
 const FEWEST: usize = 10;
 const MOST_STEPS: usize = 100;
 

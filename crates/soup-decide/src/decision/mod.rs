@@ -27,7 +27,7 @@ pub enum Decoding {
     Threshold,
     /// Each label by its probability given the labels' counts, above one half: for right cells.
     Count,
-    /// The most probable set of labels given their counts: for right pictures.
+    /// The most probable set of labels given their counts: for right images.
     Set,
 }
 
@@ -58,9 +58,10 @@ pub struct Decision {
     format: String,
     version: u32,
     labels: Vec<String>,
-    /// Pictures that it was fitted on.
-    pictures: usize,
-    /// How pictures are looked at; nothing for once, as they are.
+    /// Images that it was fitted on.
+    #[serde(rename = "pictures")]
+    images: usize,
+    /// How images are looked at; nothing for once, as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     views: Option<Views>,
     decoding: Decoding,
@@ -80,14 +81,14 @@ pub struct Answers {
 }
 
 impl Decision {
-    /// Fewest pictures that one is fitted on; of fewer, a part of five would hold less than ten.
-    pub const FEWEST_PICTURES: usize = 50;
+    /// Fewest images that one is fitted on; of fewer, a part of five would hold less than ten.
+    pub const FEWEST_IMAGES: usize = 50;
 
     /// Fits a recipe on predictions beside the truth; the labels' counts are learned from `counted`
-    /// (rows of labels, 0 or 1), which may be of many more pictures.
+    /// (rows of labels, 0 or 1), which may be of many more images.
     ///
     /// # Errors
-    /// [`DecideError::TooFewPictures`] for fewer than 50 pictures, [`DecideError::CountPrior`]
+    /// [`DecideError::TooFewImages`] for fewer than 50 images, [`DecideError::CountPrior`]
     /// where nothing is counted.
     pub fn fit(
         recipe: Recipe,
@@ -95,7 +96,7 @@ impl Decision {
         sample: &Sample,
         counted: &[f32],
     ) -> Result<Self> {
-        sample.at_least(Self::FEWEST_PICTURES, "a decision")?;
+        sample.at_least(Self::FEWEST_IMAGES, "a decision")?;
         let calibration = Calibration::fit(recipe.calibration, sample);
         Self::fit_on(recipe, calibration, labels, sample, counted)
     }
@@ -108,7 +109,7 @@ impl Decision {
         sample: &Sample,
         counted: &[f32],
     ) -> Result<Self> {
-        let prior = CountPrior::learn(counted, labels.len(), CountPrior::PSEUDO_PICTURES)?;
+        let prior = CountPrior::learn(counted, labels.len(), CountPrior::PSEUDO_IMAGES)?;
         let calibrated = Sample {
             probabilities: calibrated(&calibration, &sample.probabilities, labels.len()),
             ..sample.clone()
@@ -117,7 +118,7 @@ impl Decision {
             format: FORMAT.into(),
             version: VERSION,
             labels: labels.to_vec(),
-            pictures: sample.pictures(),
+            images: sample.images(),
             views: None,
             decoding: recipe.decoding,
             thresholds: recipe.thresholds.fit(&calibrated),
@@ -126,13 +127,13 @@ impl Decision {
         })
     }
 
-    /// Says how pictures were looked at for the predictions that it was fitted on.
+    /// Says how images were looked at for the predictions that it was fitted on.
     pub fn with_views(mut self, views: Option<Views>) -> Self {
         self.views = views;
         self
     }
 
-    /// How pictures are to be looked at; nothing for once, as they are.
+    /// How images are to be looked at; nothing for once, as they are.
     pub fn views(&self) -> Option<&Views> {
         self.views.as_ref()
     }
@@ -142,9 +143,9 @@ impl Decision {
         &self.labels
     }
 
-    /// Pictures that it was fitted on.
-    pub fn pictures(&self) -> usize {
-        self.pictures
+    /// Images that it was fitted on.
+    pub fn images(&self) -> usize {
+        self.images
     }
 
     /// How answers are made where nobody says otherwise.
@@ -215,7 +216,7 @@ impl Decision {
         Ok((values, answers))
     }
 
-    /// Makes of a picture's raw probabilities those that answers are read from, above [`cuts`](Self::cuts): calibrated
+    /// Makes of an image's raw probabilities those that answers are read from, above [`cuts`](Self::cuts): calibrated
     /// and, where it decodes by counts, given the labels' counts.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What each part of a decision is worth, judged on pictures that it was not fitted on.
+//! What each part of a decision is worth, judged on images that it was not fitted on.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::{
 pub enum Metric {
     /// Right cells.
     Accuracy,
-    /// Right pictures.
+    /// Right images.
     ExactMatch,
 }
 
@@ -29,7 +29,7 @@ pub struct Trial {
     pub accuracy: f64,
     /// Above the plain recipe.
     pub accuracy_gain: Difference,
-    /// Share of right pictures.
+    /// Share of right images.
     pub exact_match: f64,
     /// Above the plain recipe.
     pub exact_match_gain: Difference,
@@ -41,7 +41,7 @@ pub struct Trial {
     pub is_best: bool,
 }
 
-/// The values of each picture under a recipe, and the calibration of each part.
+/// The values of each image under a recipe, and the calibration of each part.
 struct Judged {
     recipe: Recipe,
     calibrations: Vec<Calibration>,
@@ -71,7 +71,7 @@ pub const RECIPES: usize = 1 + CALIBRATIONS.len() + ANSWERS.len();
 /// `note` hears how many of the [`RECIPES`] are judged.
 ///
 /// # Errors
-/// [`crate::DecideError::TooFewPictures`] for fewer than 50 pictures.
+/// [`crate::DecideError::TooFewImages`] for fewer than 50 images.
 pub fn trials(
     labels: &[String],
     sample: &Sample,
@@ -79,7 +79,7 @@ pub fn trials(
     metric: Metric,
     note: &mut dyn FnMut(usize),
 ) -> Result<Vec<Trial>> {
-    sample.at_least(Decision::FEWEST_PICTURES, "a decision")?;
+    sample.at_least(Decision::FEWEST_IMAGES, "a decision")?;
     let judge = |recipe, calibrations| judge(recipe, calibrations, labels, sample, parts);
     let mut all = vec![judge(
         Recipe::PLAIN,
@@ -143,13 +143,13 @@ fn judge(
     sample: &Sample,
     parts: &Parts,
 ) -> Result<Judged> {
-    let pictures = sample.pictures();
+    let images = sample.images();
     let mut judged = Judged {
         recipe,
         calibrations,
-        accuracy: vec![0.0; pictures],
-        exact_match: vec![0.0; pictures],
-        loss: vec![0.0; pictures],
+        accuracy: vec![0.0; images],
+        exact_match: vec![0.0; images],
+        loss: vec![0.0; images],
     };
     for ((own, others), calibration) in parts.in_turn().zip(&judged.calibrations) {
         let others = sample.only(&others);

@@ -5,10 +5,10 @@ use super::count_sums::CountSums;
 use crate::Result;
 use crate::logit::logit;
 
-/// Decodes pictures under a [`CountPrior`]; see the [module](super) for the model.
+/// Decodes images under a [`CountPrior`]; see the [module](super) for the model.
 ///
 /// Nothing cancels or underflows, however sure the probabilities are and however many labels there are.
-/// A picture of `L` labels takes O(L^2) steps. Probabilities of 0 and 1 are taken as 1e-7 from there: a
+/// An image of `L` labels takes O(L^2) steps. Probabilities of 0 and 1 are taken as 1e-7 from there: a
 /// count that is impossible overrules them, one that is only unlikely may not.
 #[derive(Clone, Debug)]
 pub struct CountDecoder {
@@ -27,7 +27,7 @@ pub struct CountDecoder {
 }
 
 impl CountDecoder {
-    /// A decoder for pictures of so many labels.
+    /// A decoder for images of so many labels.
     ///
     /// # Errors
     /// [`crate::DecideError::CountPrior`] for a prior of another number of labels.
@@ -44,7 +44,7 @@ impl CountDecoder {
         })
     }
 
-    /// Ranks the labels of a picture; of two with the same probability the earlier one comes first.
+    /// Ranks the labels of an image; of two with the same probability the earlier one comes first.
     fn rank(&mut self, probabilities: &[f32]) {
         assert_eq!(probabilities.len(), self.labels, "one value a label");
         self.ranked.clear();

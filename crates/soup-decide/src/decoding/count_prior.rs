@@ -1,4 +1,4 @@
-//! How many labels a picture has, counted.
+//! How many labels an image has, counted.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,34 +6,35 @@ use super::count_sums::CountSums;
 use crate::logit::log_add;
 use crate::{DecideError, Result};
 
-/// Label counts of pictures whose labels are known.
+/// Label counts of images whose labels are known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountPrior {
-    /// `with_count[k]` pictures have `k` labels; as many entries as labels, and one.
+    /// `with_count[k]` images have `k` labels; as many entries as labels, and one.
     with_count: Vec<u64>,
-    /// `with_label[i]` pictures have label `i`.
+    /// `with_label[i]` images have label `i`.
     with_label: Vec<u64>,
-    /// Smoothing: the weight, in pictures, of the belief that labels are independent. 0 makes
+    /// Smoothing: the weight, in images, of the belief that labels are independent. 0 makes
     /// counts that were never seen impossible.
-    pseudo_pictures: f64,
+    #[serde(rename = "pseudo_pictures")]
+    pseudo_images: f64,
 }
 
 impl CountPrior {
-    /// As if one picture more had been seen, of independent labels: counts that were never seen stay
+    /// As if one image more had been seen, of independent labels: counts that were never seen stay
     /// possible, however unlikely.
-    pub const PSEUDO_PICTURES: f64 = 1.0;
+    pub const PSEUDO_IMAGES: f64 = 1.0;
 
     /// Counts the labels of `targets` (rows of `labels` cells, each 0 or 1).
     ///
     /// # Errors
-    /// [`DecideError::CountPrior`] without pictures or labels, or for a `pseudo_pictures` that is
+    /// [`DecideError::CountPrior`] without images or labels, or for a `pseudo_images` that is
     /// negative or not finite.
-    pub fn learn(targets: &[f32], labels: usize, pseudo_pictures: f64) -> Result<Self> {
+    pub fn learn(targets: &[f32], labels: usize, pseudo_images: f64) -> Result<Self> {
         let mut prior = Self {
             with_count: vec![0; labels + 1],
             with_label: vec![0; labels],
-            pseudo_pictures,
+            pseudo_images,
         };
         for row in targets.chunks_exact(labels.max(1)) {
             let mut count = 0;
@@ -62,33 +63,33 @@ impl CountPrior {
                 self.with_count.len()
             ));
         }
-        let pictures = self.pictures();
-        if pictures == 0 {
-            return refuse("it was learned from no picture".into());
+        let images = self.images();
+        if images == 0 {
+            return refuse("it was learned from no image".into());
         }
-        if self.with_label.iter().any(|with| *with > pictures) {
-            return refuse("a label has more pictures than there are".into());
+        if self.with_label.iter().any(|with| *with > images) {
+            return refuse("a label has more images than there are".into());
         }
-        if !self.pseudo_pictures.is_finite() || self.pseudo_pictures < 0.0 {
+        if !self.pseudo_images.is_finite() || self.pseudo_images < 0.0 {
             return refuse(format!(
-                "pseudo_pictures is {}; it must be 0 or more",
-                self.pseudo_pictures
+                "pseudo_images is {}; it must be 0 or more",
+                self.pseudo_images
             ));
         }
         Ok(())
     }
 
-    /// Pictures with each number of labels, from none to all.
+    /// Images with each number of labels, from none to all.
     pub fn with_count(&self) -> &[u64] {
         &self.with_count
     }
 
-    /// Pictures that it was learned from.
-    pub fn pictures(&self) -> u64 {
+    /// Images that it was learned from.
+    pub fn images(&self) -> u64 {
         self.with_count.iter().sum()
     }
 
-    /// The smallest and the largest number of labels that a picture had.
+    /// The smallest and the largest number of labels that an image had.
     pub fn range(&self) -> (usize, usize) {
         let seen = |with: &u64| *with > 0;
         (
@@ -97,26 +98,26 @@ impl CountPrior {
         )
     }
 
-    /// `ln w(k)` for `k` from 0 to the number of labels: the share of pictures with `k` labels over
+    /// `ln w(k)` for `k` from 0 to the number of labels: the share of images with `k` labels over
     /// the share that independent labels would give, both logarithms; minus infinity where `k` is
     /// impossible.
     pub(super) fn log_weights(&self) -> Vec<f64> {
-        let pictures = self.pictures() as f64;
-        // Half a picture with and one without the label: no frequency is 0 or 1.
-        let with = |with: &u64| (*with as f64 + 0.5) / (pictures + 1.0);
+        let images = self.images() as f64;
+        // Half an image with and one without the label: no frequency is 0 or 1.
+        let with = |with: &u64| (*with as f64 + 0.5) / (images + 1.0);
         let mut sums = CountSums::default();
         sums.set((self.with_label.iter().map(with)).map(|share| share / (1.0 - share)));
         let none: f64 = (self.with_label.iter())
             .map(|label| (-with(label)).ln_1p())
             .sum();
         let independent = sums.log_sums().iter().map(|log_sum| log_sum + none);
-        let smoothing = self.pseudo_pictures.ln();
+        let smoothing = self.pseudo_images.ln();
         self.with_count
             .iter()
             .zip(independent)
             .map(|(with, independent)| {
                 let smoothed = log_add((*with as f64).ln(), smoothing + independent);
-                smoothed - (pictures + self.pseudo_pictures).ln() - independent
+                smoothed - (images + self.pseudo_images).ln() - independent
             })
             .collect()
     }

@@ -1,10 +1,10 @@
-//! Weights of the mean, fitted on pictures whose labels are known.
+//! Weights of the mean, fitted on images whose labels are known.
 
 use super::{Method, align, combine};
 use crate::{DecideError, Parts, Predictions, Result, Sample, metrics::Difference};
 
-/// With fewer pictures a file, weights are noise: equal ones are better.
-const PICTURES_A_FILE: usize = 100;
+/// With fewer images a file, weights are noise: equal ones are better.
+const IMAGES_A_FILE: usize = 100;
 /// The loss lies at most this far above the least possible, in nats a cell.
 const GAP: f64 = 1e-5;
 const MOST_STEPS: usize = 2_000;
@@ -19,7 +19,7 @@ pub struct FittedWeights {
     pub weights: Vec<f64>,
     /// Whether they are the fitted ones.
     pub is_fitted: bool,
-    /// By how much the log loss a cell is lower than with equal weights: each picture judged by
+    /// By how much the log loss a cell is lower than with equal weights: each image judged by
     /// weights that were fitted without its part.
     pub loss_gain: Difference,
     /// The same for the share of right cells at threshold .5.
@@ -28,13 +28,13 @@ pub struct FittedWeights {
 
 /// The weights of [`Method::Mean`] with the least log loss, none of them negative. They are kept
 /// only where the cross-fitted loss is lower than that of equal weights beyond doubt (95 %,
-/// paired over the pictures).
+/// paired over the images).
 ///
-/// The predictions must be of pictures that no model was trained on (out of fold).
+/// The predictions must be of images that no model was trained on (out of fold).
 ///
 /// # Errors
-/// [`DecideError::TooFewPictures`] for fewer than 100 pictures a file, fewer than two files, and as
-/// [`combine`]; a picture without true labels.
+/// [`DecideError::TooFewImages`] for fewer than 100 images a file, fewer than two files, and as
+/// [`combine`]; an image without true labels.
 pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<FittedWeights> {
     let first = tables.first().ok_or(DecideError::NothingToCombine)?;
     if tables.len() < 2 {
@@ -46,7 +46,7 @@ pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<Fitted
     let equal = vec![1.0 / tables.len() as f64; tables.len()];
     let mean = combine(tables, &Method::Mean, None)?;
     let sample = Sample::new(&mean, truth)?;
-    sample.at_least(PICTURES_A_FILE * tables.len(), "weights of an ensemble")?;
+    sample.at_least(IMAGES_A_FILE * tables.len(), "weights of an ensemble")?;
     let (aligned, _) = align::align(tables)?;
     let labels = first.labels().len();
     // What each file gives to the truth, cell by cell.
@@ -63,21 +63,21 @@ pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<Fitted
         })
         .collect();
 
-    let parts = Parts::drawn(sample.pictures(), Parts::DRAWN, 0);
-    let pictures = sample.pictures();
-    let (mut loss, mut accuracy) = (vec![0.0; pictures], vec![0.0; pictures]);
+    let parts = Parts::drawn(sample.images(), Parts::DRAWN, 0);
+    let images = sample.images();
+    let (mut loss, mut accuracy) = (vec![0.0; images], vec![0.0; images]);
     for (own, others) in parts.in_turn() {
         let weights = of_cells(&likelihood, &others, labels);
         for row in own {
             (loss[row], accuracy[row]) = judge(&likelihood, &weights, row, labels);
         }
     }
-    let (equal_loss, equal_accuracy): (Vec<f64>, Vec<f64>) = (0..pictures)
+    let (equal_loss, equal_accuracy): (Vec<f64>, Vec<f64>) = (0..images)
         .map(|row| judge(&likelihood, &equal, row, labels))
         .unzip();
     let loss_gain = Difference::of(&equal_loss, &loss);
     let is_fitted = loss_gain.is_gain();
-    let all: Vec<usize> = (0..pictures).collect();
+    let all: Vec<usize> = (0..images).collect();
     Ok(FittedWeights {
         weights: if is_fitted {
             of_cells(&likelihood, &all, labels)
@@ -90,7 +90,7 @@ pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<Fitted
     })
 }
 
-/// Log loss and share of right cells of one picture.
+/// Log loss and share of right cells of one image.
 fn judge(likelihood: &[Vec<f64>], weights: &[f64], row: usize, labels: usize) -> (f64, f64) {
     let (mut loss, mut right) = (0.0, 0.0);
     for cell in row * labels..(row + 1) * labels {

@@ -28,11 +28,11 @@ pub enum Method {
     },
 }
 
-/// Combines any number of tables. Pictures and labels are matched by name; the result has the order
+/// Combines any number of tables. Images and labels are matched by name; the result has the order
 /// of the first table. Sums are taken in double precision in the order of the tables.
 ///
 /// # Errors
-/// No table at all, a table that lacks a picture or label of the first one or has another one,
+/// No table at all, a table that lacks an image or label of the first one or has another one,
 /// weights that are not one finite positive number a table.
 pub fn combine(
     tables: &[Predictions],

@@ -8,10 +8,10 @@ use super::mean::weighted;
 /// What a label becomes that has exactly half of the votes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tie {
-    /// It is not in the picture: a strict majority is needed.
+    /// It is not in the image: a strict majority is needed.
     #[default]
     No,
-    /// It is in the picture.
+    /// It is in the image.
     Yes,
     /// The mean of the probabilities decides, by the label's threshold.
     Mean,

@@ -8,11 +8,11 @@ use super::table::{RowMetric, Table};
 /// The metrics of a table. Shares lie between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Number of pictures.
+    /// Number of images.
     pub rows: usize,
     /// Share of right cells.
     pub accuracy: f64,
-    /// Share of pictures with all labels right.
+    /// Share of images with all labels right.
     pub exact_match: f64,
     /// Mean of the average precision over the labels that occur; none if no label does.
     #[serde(rename = "mAP")]
@@ -51,9 +51,9 @@ pub struct LabelEvaluation {
     pub label: String,
     /// A probability above it is a yes; none where answers were not made by thresholds.
     pub threshold: Option<f32>,
-    /// Number of pictures with the label.
+    /// Number of images with the label.
     pub support: usize,
-    /// Number of pictures said to have it.
+    /// Number of images said to have it.
     pub predicted: usize,
     /// Share of right answers.
     pub accuracy: f64,

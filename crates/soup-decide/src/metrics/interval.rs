@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluation::harmonic;
 
-/// Where a score lies for all pictures of the same kind, with a confidence of 95 %. It always holds the
+/// Where a score lies for all images of the same kind, with a confidence of 95 %. It always holds the
 /// score itself.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -22,7 +22,7 @@ const FEW_TRIALS: f64 = 50.0;
 const NORMAL: f64 = 1.959_963_984_540_054;
 
 impl Interval {
-    /// The interval of a mean of shares, one a picture (each from 0 to 1).
+    /// The interval of a mean of shares, one an image (each from 0 to 1).
     pub fn of_shares(values: &[f64]) -> Self {
         Influence::ratio(values, &vec![1.0; values.len()]).share_interval()
     }
@@ -63,10 +63,10 @@ impl Interval {
     }
 }
 
-/// How much better one way is than another on the same pictures.
+/// How much better one way is than another on the same images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Mean of the differences, one a picture.
+    /// Mean of the differences, one an image.
     pub mean: f64,
     /// Lower end of its 95 % interval.
     pub low: f64,
@@ -75,14 +75,14 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// By how much the mean of `ours` is above the mean of `theirs`, both with one value a picture, in the
+    /// By how much the mean of `ours` is above the mean of `theirs`, both with one value an image, in the
     /// same order.
     ///
     /// The interval is that of Bonett and Price (Journal of Educational and Behavioral Statistics 2012)
-    /// for paired shares, carried over to any values: two pictures more are counted, one for and one
-    /// against, as far apart as pictures with a difference are (root of the mean square). Where few
-    /// pictures differ, four for and none against say, a bootstrap or plain normal interval is too sure;
-    /// this one agrees with the exact sign test. NaN without pictures.
+    /// for paired shares, carried over to any values: two images more are counted, one for and one
+    /// against, as far apart as images with a difference are (root of the mean square). Where few
+    /// images differ, four for and none against say, a bootstrap or plain normal interval is too sure;
+    /// this one agrees with the exact sign test. NaN without images.
     pub fn of(ours: &[f64], theirs: &[f64]) -> Self {
         let (mut sum, mut squares, mut apart) = (0.0, 0.0, 0usize);
         for (ours, theirs) in ours.iter().zip(theirs) {
@@ -110,22 +110,22 @@ impl Difference {
     }
 }
 
-/// A score, and how each picture moves it.
+/// A score, and how each image moves it.
 #[derive(Clone, Debug)]
 pub(super) struct Influence {
     pub(super) value: f64,
-    /// By how much the score would grow, to the first order, if the picture were there once more; the sum
+    /// By how much the score would grow, to the first order, if the image were there once more; the sum
     /// of the squares is the variance of the score (infinitesimal jackknife, Jaeckel 1972), made unbiased
-    /// for few pictures.
-    pub(super) of_pictures: Vec<f64>,
-    /// By how much scores of as many pictures lie above that of all pictures in the mean.
+    /// for few images.
+    pub(super) of_images: Vec<f64>,
+    /// By how much scores of as many images lie above that of all images in the mean.
     pub(super) bias: f64,
-    /// The number of trials that the score stands on, where no picture says how far it varies.
+    /// The number of trials that the score stands on, where no image says how far it varies.
     pub(super) size: f64,
 }
 
 impl Influence {
-    /// The sum of `parts` over the sum of `wholes`, both one a picture; 0 where nothing is divided by.
+    /// The sum of `parts` over the sum of `wholes`, both one an image; 0 where nothing is divided by.
     pub(super) fn ratio(parts: &[f64], wholes: &[f64]) -> Self {
         let whole: f64 = wholes.iter().sum();
         let value = if whole > 0.0 {
@@ -144,21 +144,21 @@ impl Influence {
             } else {
                 0.0
             },
-            of_pictures: moves.map(|by| by * scale).collect(),
+            of_images: moves.map(|by| by * scale).collect(),
             size: size.max(1.0),
         }
     }
 
-    /// The mean of plain values, one a picture.
+    /// The mean of plain values, one an image.
     pub(super) fn mean(values: &[f64]) -> Self {
         Self::ratio(values, &vec![1.0; values.len()])
     }
 
-    /// The average precision of one label; `cells` are probability and presence, a picture each. None
+    /// The average precision of one label; `cells` are probability and presence, an image each. None
     /// without a positive.
     ///
-    /// Each picture is left out in turn (jackknife; Quenouille 1956 for the bias, Tukey 1958 for the
-    /// variance), all in one pass from the lowest probability up: without a picture the ranks of all
+    /// Each image is left out in turn (jackknife; Quenouille 1956 for the bias, Tukey 1958 for the
+    /// variance), all in one pass from the lowest probability up: without an image the ranks of all
     /// positives below it fall by one, and those above stay.
     pub(super) fn average_precision(cells: &[(f32, bool)]) -> Option<Self> {
         let positives = cells.iter().filter(|cell| cell.1).count() as f64;
@@ -167,8 +167,8 @@ impl Influence {
         }
         let mut order: Vec<usize> = (0..cells.len()).collect();
         order.sort_unstable_by(|a, b| cells[*b].0.total_cmp(&cells[*a].0).then(a.cmp(b)));
-        // Pictures of the same probability enter together: the positives among them, and how many
-        // positives and pictures there are with them.
+        // Images of the same probability enter together: the positives among them, and how many
+        // positives and images there are with them.
         let (mut seen, mut found, mut sum) = (0.0, 0.0, 0.0);
         let ties: Vec<(&[usize], f64, f64, f64)> = order
             .chunk_by(|a, b| cells[*a].0 == cells[*b].0)
@@ -205,7 +205,7 @@ impl Influence {
         Some(Self {
             value,
             bias: (count - 1.0) * (middle - value),
-            of_pictures: without
+            of_images: without
                 .iter()
                 .map(|value| (middle - value) * scale)
                 .collect(),
@@ -224,7 +224,7 @@ impl Influence {
                 Some(all) => {
                     all.value += label.value;
                     all.bias += label.bias;
-                    (all.of_pictures.iter_mut().zip(label.of_pictures))
+                    (all.of_images.iter_mut().zip(label.of_images))
                         .for_each(|(all, own)| *all += own);
                 }
             }
@@ -232,31 +232,31 @@ impl Influence {
         let mut all = all?;
         all.value /= count;
         all.bias /= count;
-        all.of_pictures.iter_mut().for_each(|by| *by /= count);
+        all.of_images.iter_mut().for_each(|by| *by /= count);
         all.size = count * count / parts;
         Some(all)
     }
 
-    /// The harmonic mean of two scores of the same pictures; 0 of two zeros.
+    /// The harmonic mean of two scores of the same images; 0 of two zeros.
     pub(super) fn harmonic(&self, other: &Self) -> Self {
         let (a, b) = (self.value, other.value);
         let sum = f64::max(a + b, f64::MIN_POSITIVE);
         let [by_a, by_b] = [b, a].map(|value| 2.0 * (value / sum).powi(2));
-        let pairs = || self.of_pictures.iter().zip(&other.of_pictures);
-        // Half the second derivative along each picture's move: -2 (b u - a v)^2 / (a + b)^3.
+        let pairs = || self.of_images.iter().zip(&other.of_images);
+        // Half the second derivative along each image's move: -2 (b u - a v)^2 / (a + b)^3.
         let curved: f64 = pairs()
             .map(|(u, v)| (b / sum * u - a / sum * v).powi(2))
             .sum();
         Self {
             value: harmonic(a, b),
-            of_pictures: pairs().map(|(u, v)| by_a * u + by_b * v).collect(),
+            of_images: pairs().map(|(u, v)| by_a * u + by_b * v).collect(),
             bias: by_a * self.bias + by_b * other.bias - 2.0 * curved / sum,
             size: self.size.min(other.size),
         }
     }
 
     fn variance(&self) -> f64 {
-        self.of_pictures.iter().map(|by| by * by).sum()
+        self.of_images.iter().map(|by| by * by).sum()
     }
 
     /// The score without its bias, where that leaves a share.
@@ -314,11 +314,11 @@ impl Influence {
     }
 
     /// Student's 97.5 % quantile, for as many degrees of freedom as the variance has: the fewer, the
-    /// fewer pictures it is made by (Satterthwaite 1946). By the series of Cornish and Fisher.
+    /// fewer images it is made by (Satterthwaite 1946). By the series of Cornish and Fisher.
     fn student(&self) -> f64 {
         let squares = self.variance();
-        let fourth: f64 = self.of_pictures.iter().map(|by| by.powi(4)).sum();
-        let rest = fourth / (squares * squares) - 1.0 / self.of_pictures.len() as f64;
+        let fourth: f64 = self.of_images.iter().map(|by| by.powi(4)).sum();
+        let rest = fourth / (squares * squares) - 1.0 / self.of_images.len() as f64;
         // Without variance nothing is known of it.
         let freedom = if rest > 0.0 {
             2.0 / rest

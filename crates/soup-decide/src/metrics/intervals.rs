@@ -43,7 +43,7 @@ pub struct Intervals {
     pub missing: BTreeMap<&'static str, String>,
 }
 
-/// Yes and positives of one label or of all, a number a picture.
+/// Yes and positives of one label or of all, a number an image.
 #[derive(Clone)]
 struct Cells {
     /// Right yes.
@@ -174,7 +174,7 @@ impl Table<'_> {
         let few_ranks = present.each(FEWEST).or_else(|| {
             let is_perfect = ranked.as_ref().is_some_and(|ranked| ranked.value >= 1.0);
             is_perfect.then(|| {
-                "every picture with a label ranks above all without it, so nothing shows how far it varies".to_owned()
+                "every image with a label ranks above all without it, so nothing shows how far it varies".to_owned()
             })
         });
         let share = |influence: Influence| Some(influence.share_interval());

@@ -7,7 +7,7 @@
 //! use soup_decide::metrics::Table;
 //!
 //! let labels = ["a".to_owned(), "b".to_owned()];
-//! // Three pictures; the last answer misses the label "b".
+//! // Three images; the last answer misses the label "b".
 //! let probabilities = [0.9, 0.2, 0.1, 0.8, 0.7, 0.4];
 //! let targets = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
 //! let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
@@ -28,9 +28,9 @@
 //!   the loss of a wrong cell is `-ln(2^-52)`, about 36, as with scikit-learn's `log_loss`.
 //!
 //! # Intervals
-//! An interval is for the score that all pictures of the same kind would give, of which those at hand are
-//! a sample. It comes from how each picture moves the score (infinitesimal jackknife; for average
-//! precision each picture is left out in turn), so a label that is on three pictures of a thousand is not
+//! An interval is for the score that all images of the same kind would give, of which those at hand are
+//! a sample. It comes from how each image moves the score (infinitesimal jackknife; for average
+//! precision each image is left out in turn), so a label that is on three images of a thousand is not
 //! lost by chance as in bootstrap samples, where the score may fall outside its own interval. Shares get
 //! Wilson's interval for as many trials as their variance stands for, with wider ends where one to three cases
 //! were seen; average precisions Student's quantile beside that, the loss an interval of its logarithm, and what

@@ -1,6 +1,6 @@
 //! Answers beside the truth.
 
-/// Probabilities or 0/1 answers beside 0/1 labels: rows of pictures, columns of labels.
+/// Probabilities or 0/1 answers beside 0/1 labels: rows of images, columns of labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
     probabilities: &'a [f32],
@@ -15,10 +15,10 @@ pub struct Table<'a> {
 /// A table that cannot be judged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MetricError {
-    /// No pictures or no labels.
-    #[error("there is nothing to evaluate: {rows} pictures with {labels} labels")]
+    /// No images or no labels.
+    #[error("there is nothing to evaluate: {rows} images with {labels} labels")]
     Empty {
-        /// Number of pictures.
+        /// Number of images.
         rows: usize,
         /// Number of labels.
         labels: usize,
@@ -80,19 +80,19 @@ pub enum MetricError {
     },
 }
 
-/// A metric that is the mean of a value a picture.
+/// A metric that is the mean of a value an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowMetric {
     /// Share of right cells.
     Accuracy,
-    /// 1 where all labels of the picture are right.
+    /// 1 where all labels of the image are right.
     ExactMatch,
     /// Binary cross-entropy.
     Loss,
 }
 
 impl<'a> Table<'a> {
-    /// `probabilities` and `targets` hold one row of `labels.len()` cells a picture; `thresholds`
+    /// `probabilities` and `targets` hold one row of `labels.len()` cells an image; `thresholds`
     /// holds one value for all labels or one a label. A probability **above** its threshold is a
     /// yes.
     ///
@@ -161,7 +161,7 @@ impl<'a> Table<'a> {
         Ok(self)
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn rows(&self) -> usize {
         self.probabilities.len() / self.labels.len()
     }
@@ -198,7 +198,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The value of each picture, of which the metric is the mean.
+    /// The value of each image, of which the metric is the mean.
     pub fn row_values(&self, metric: RowMetric) -> Vec<f64> {
         let columns = self.labels.len();
         (0..self.rows())
@@ -217,7 +217,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// One picture, one label.
+/// One image, one label.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cell {
     pub(super) probability: f32,

@@ -110,7 +110,7 @@ fn a_table_that_cannot_be_judged_says_where() {
     assert!(message(&[0.0; 3], &[0.0; 3], &fine).contains("3 probabilities"));
     assert!(message(&cells, &cells, &[0.5; 3]).starts_with("3 thresholds"));
     assert!(message(&cells, &cells, &[1.5]).contains("1.5"));
-    assert!(message(&[], &[], &fine).contains("0 pictures with 2 labels"));
+    assert!(message(&[], &[], &fine).contains("0 images with 2 labels"));
     assert!(
         Table::new(&[], &[], &[], &fine)
             .unwrap_err()
@@ -121,7 +121,7 @@ fn a_table_that_cannot_be_judged_says_where() {
 
 #[test]
 fn an_interval_is_as_wide_as_theory_says() {
-    // 1,600 pictures, a quarter of them right: the standard error is sqrt(.25 * .75 / 1600).
+    // 1,600 images, a quarter of them right: the standard error is sqrt(.25 * .75 / 1600).
     let values: Vec<f64> = (0..1600).map(|row| f64::from(row % 4 == 0)).collect();
     let interval = Interval::of_shares(&values);
     let error = (0.25f64 * 0.75 / 1600.0).sqrt();
@@ -131,7 +131,7 @@ fn an_interval_is_as_wide_as_theory_says() {
     ] {
         assert!((end - expected).abs() < 0.1 * error, "{interval:?}");
     }
-    // Nothing wrong in 100 pictures: statsmodels' proportion_confint(100, 100, method="wilson").
+    // Nothing wrong in 100 images: statsmodels' proportion_confint(100, 100, method="wilson").
     let all = Interval::of_shares(&[1.0; 100]);
     assert!(
         (all.low - 0.963_006_501_448_714_3).abs() < 1e-9 && all.high == 1.0,
@@ -166,7 +166,7 @@ fn row_values_have_the_metrics_as_their_means() {
     }
 }
 
-/// A thousand pictures of three labels, one of which hardly ever occurs.
+/// A thousand images of three labels, one of which hardly ever occurs.
 fn drawn(rows: usize) -> (Vec<f32>, Vec<f32>) {
     use soup_random::{Purpose, Stream};
     let mut draws = Stream::new(3, Purpose::Bootstrap, 1, 0);
@@ -184,10 +184,10 @@ fn drawn(rows: usize) -> (Vec<f32>, Vec<f32>) {
     (probabilities, targets)
 }
 
-/// What a picture moves a score by and how far off few positives put it, against leaving out each picture
+/// What an image moves a score by and how far off few positives put it, against leaving out each image
 /// of the table and scoring the rest.
 #[test]
-fn influences_are_those_of_tables_without_a_picture() {
+fn influences_are_those_of_tables_without_a_image() {
     use super::interval::Influence;
     let rows = 60;
     let (probabilities, targets) = drawn(rows);
@@ -213,7 +213,7 @@ fn influences_are_those_of_tables_without_a_picture() {
     assert!((ours.bias - bias).abs() < 1e-10, "{} {bias}", ours.bias);
     let positives = cells.iter().filter(|cell| cell.1).count() as f64;
     let scale = ((count - 1.0) / count * (positives - 1.0) / positives).sqrt();
-    for (ours, without) in ours.of_pictures.iter().zip(&without) {
+    for (ours, without) in ours.of_images.iter().zip(&without) {
         assert!((ours - (middle - without) * scale).abs() < 1e-10);
     }
 
@@ -234,7 +234,7 @@ fn influences_are_those_of_tables_without_a_picture() {
         .collect();
     let middle = without.iter().sum::<f64>() / count;
     let variance = |values: &mut dyn Iterator<Item = f64>| values.map(|by| by * by).sum::<f64>();
-    let ours = variance(&mut f1.of_pictures.iter().copied());
+    let ours = variance(&mut f1.of_images.iter().copied());
     let theirs = variance(&mut without.iter().map(|value| value - middle));
     assert!((ours / theirs - 1.0).abs() < 0.06, "{ours} {theirs}");
     let bias = (count - 1.0) * (middle - f1.value);
@@ -245,7 +245,7 @@ fn influences_are_those_of_tables_without_a_picture() {
     );
 }
 
-/// The long tail of any real set of labels: one to three pictures each.
+/// The long tail of any real set of labels: one to three images each.
 #[test]
 fn rare_labels_have_no_interval_and_a_reason_and_no_interval_misses_its_score() {
     use soup_random::{Purpose, Stream};
@@ -306,14 +306,14 @@ fn few_mistakes_and_perfect_ranks_are_not_taken_for_more_than_they_show() {
         assert!((interval.high - high).abs() < 2e-4, "{count}: {interval:?}");
         assert!(interval.low < 1.0 - count as f64 / 100.0);
     }
-    // Every picture with the label above all without it.
+    // Every image with the label above all without it.
     let targets: Vec<f32> = (0..60).map(|row| f32::from(u8::from(row < 20))).collect();
     let mut probabilities: Vec<f32> = targets.iter().map(|target| 0.2 + 0.6 * target).collect();
     let labels = names(1);
     let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
     let intervals = table.intervals();
     assert_eq!(intervals.mean_average_precision, None);
-    assert!(intervals.missing["mAP"].starts_with("every picture with a label ranks above all"));
+    assert!(intervals.missing["mAP"].starts_with("every image with a label ranks above all"));
     probabilities[0] = 0.1;
     let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
     let interval = table.intervals().mean_average_precision.unwrap();
@@ -339,7 +339,7 @@ fn answers_of_another_origin_keep_the_ranking_of_the_probabilities() {
 
 #[test]
 fn a_paired_difference_is_surer_than_two_intervals() {
-    // Hard and easy pictures; ours is a hundredth better on each.
+    // Hard and easy images; ours is a hundredth better on each.
     let theirs: Vec<f64> = (0..200).map(|row| f64::from(row % 10) / 10.0).collect();
     let ours: Vec<f64> = theirs.iter().map(|value| value + 0.01).collect();
     let gain = Difference::of(&ours, &theirs);
@@ -354,9 +354,9 @@ fn a_paired_difference_is_surer_than_two_intervals() {
     assert!(!Difference::of(&theirs, &ours).is_gain());
 }
 
-/// Exact sign test: of 4 pictures that differ all for one side happens once in 16, of 6 once in 64.
+/// Exact sign test: of 4 images that differ all for one side happens once in 16, of 6 once in 64.
 #[test]
-fn few_pictures_that_differ_prove_nothing() {
+fn few_images_that_differ_prove_nothing() {
     let gain = |better: usize, worse: usize| {
         let ours: Vec<f64> = (0..200).map(|row| f64::from(row < better)).collect();
         let theirs: Vec<f64> = (0..200).map(|row| f64::from(row >= 200 - worse)).collect();

@@ -1,4 +1,4 @@
-//! CSV in submission shape: a header with the id's column first, then a row a picture.
+//! CSV in submission shape: a header with the id's column first, then a row an image.
 
 use std::path::Path;
 

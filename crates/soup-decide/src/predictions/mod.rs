@@ -1,4 +1,4 @@
-//! Tables of probabilities: a row a picture, a column a label.
+//! Tables of probabilities: a row an image, a column a label.
 
 mod csv;
 mod npy;
@@ -18,7 +18,7 @@ use soup_data::{
 
 use crate::{DecideError, Result, error::NAMED};
 
-/// Probabilities from 0 to 1 (or answers, 0 and 1) for named pictures and labels.
+/// Probabilities from 0 to 1 (or answers, 0 and 1) for named images and labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
     source: PathBuf,
@@ -56,13 +56,13 @@ impl Predictions {
             return Err(Error::Empty {
                 path: source,
                 what: "rows",
-                hint: "a prediction file has one row a picture".into(),
+                hint: "a prediction file has one row an image".into(),
             }
             .into());
         }
         if values.len() != ids.len() * labels.len() {
             let problem = format!(
-                "there are {} values for {} pictures and {} labels",
+                "there are {} values for {} images and {} labels",
                 values.len(),
                 ids.len(),
                 labels.len()
@@ -116,7 +116,7 @@ impl Predictions {
         })
     }
 
-    /// Reads a table: `.npy` (float32 or float64 or uint8, pictures x labels, with the ids and label
+    /// Reads a table: `.npy` (float32 or float64 or uint8, images x labels, with the ids and label
     /// names beside it in `NAME.ids.json`), else CSV in submission shape (`id,label,label,...`) as
     /// [`Table`](soup_data::tables::Table) takes it.
     ///
@@ -178,7 +178,7 @@ impl Predictions {
         Self { notes, ..self }
     }
 
-    /// The pictures, in the order of the rows.
+    /// The images, in the order of the rows.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
@@ -193,17 +193,17 @@ impl Predictions {
         &self.values
     }
 
-    /// The probabilities of the picture in this row, one a label.
+    /// The probabilities of the image in this row, one a label.
     pub fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.labels.len()..][..self.labels.len()]
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether there is no picture; never true for a table that was read or made.
+    /// Whether there is no image; never true for a table that was read or made.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -229,8 +229,8 @@ impl Predictions {
         Ok(arranged)
     }
 
-    /// As [`arranged`](Self::arranged), but from a larger table: the answers to the pictures that
-    /// `reference` predicts. Pictures that are not asked for are left out without complaint.
+    /// As [`arranged`](Self::arranged), but from a larger table: the answers to the images that
+    /// `reference` predicts. Images that are not asked for are left out without complaint.
     ///
     /// # Errors
     /// Label columns that differ, an id that is not here; the fault is put on `reference`.

@@ -13,7 +13,7 @@ use crate::Result;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Names {
-    /// The picture of each row.
+    /// The image of each row.
     ids: Vec<String>,
     /// The label of each column.
     labels: Vec<String>,
@@ -22,7 +22,7 @@ struct Names {
 pub(super) fn read(path: &Path) -> Result<Predictions> {
     let bytes = read_unpacked(path)?;
     let broken = |problem: String| {
-        let hint = "save it with numpy.save as a C-ordered float32 array, pictures x labels";
+        let hint = "save it with numpy.save as a C-ordered float32 array, images x labels";
         Error::format(path, problem, hint)
     };
     let (rows, columns, values) = parse(&bytes).map_err(broken)?;
@@ -94,7 +94,7 @@ fn parse(bytes: &[u8]) -> Result<(usize, usize, Vec<f32>), String> {
         [rows, columns] => (rows, columns),
         _ => {
             return Err(format!(
-                "its shape is {:?}, not pictures x labels",
+                "its shape is {:?}, not images x labels",
                 header.axes
             ));
         }

@@ -76,13 +76,13 @@ impl Thresholds {
         own.copied().unwrap_or(self.default)
     }
 
-    /// Whether a label with this probability is in the picture.
+    /// Whether a label with this probability is in the image.
     pub fn decide(&self, label: &str, probability: f32) -> bool {
         probability > self.of(label)
     }
 
-    /// How many labels a picture gets on average.
-    pub fn labels_per_picture(&self, predictions: &Predictions) -> f64 {
+    /// How many labels an image gets on average.
+    pub fn labels_per_image(&self, predictions: &Predictions) -> f64 {
         let labels = predictions.labels();
         let found = (predictions.values().iter().enumerate())
             .filter(|(cell, value)| self.decide(&labels[cell % labels.len()], **value))

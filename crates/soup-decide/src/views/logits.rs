@@ -1,20 +1,20 @@
-//! What a network said of pictures in several views.
+//! What a network said of images in several views.
 
 use soup_data::transforms::View;
 
 use super::{Merge, Views};
 
-/// Logits of pictures in several views.
+/// Logits of images in several views.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewLogits {
     /// The views.
     pub views: Vec<View>,
-    /// For each view pictures x labels.
+    /// For each view images x labels.
     pub logits: Vec<Vec<f32>>,
 }
 
 impl ViewLogits {
-    /// One probability a picture and label, of some of the views, by their places here.
+    /// One probability an image and label, of some of the views, by their places here.
     pub fn merged(&self, views: &[usize], merge: Merge) -> Vec<f32> {
         let cells = self.logits.first().map_or(0, Vec::len);
         (0..cells)

@@ -1,4 +1,4 @@
-//! Test-time augmentation as data: in which ways a picture is looked at, and how the answers become
+//! Test-time augmentation as data: in which ways an image is looked at, and how the answers become
 //! one.
 
 mod logits;
@@ -91,7 +91,7 @@ impl Views {
         self.merge
     }
 
-    /// Whether a picture is looked at once, as it is.
+    /// Whether an image is looked at once, as it is.
     pub fn is_plain(&self) -> bool {
         matches!(&self.views[..], [view] if view.is_plain())
     }
@@ -107,7 +107,7 @@ impl Default for Views {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ViewsError {
     /// No view.
-    #[error("there is no view; `plain` is the picture as it is")]
+    #[error("there is no view; `plain` is the image as it is")]
     Empty,
     /// A view twice.
     #[error("the view `{0}` is there twice")]

@@ -62,10 +62,10 @@ fn merges_have_numpys_numbers() {
 /// view: a gain, a loss and a tie.
 #[test]
 fn what_helps_is_kept_and_nothing_else() {
-    let (pictures, labels) = (300, 6);
+    let (images, labels) = (300, 6);
     let names: Vec<String> = (0..labels).map(|label| label.to_string()).collect();
     let mut draws = Stream::new(1, Purpose::Bootstrap, 3, 0);
-    let targets: Vec<f32> = (0..pictures * labels)
+    let targets: Vec<f32> = (0..images * labels)
         .map(|_| f32::from(u8::from(draws.chance(0.5))))
         .collect();
     let candidates = Candidate::parse_list("rotations,hflip,scale:0.5").unwrap();
@@ -87,7 +87,7 @@ fn what_helps_is_kept_and_nothing_else() {
         seen(-1.0),
     ];
     let logits = ViewLogits { views, logits };
-    let parts: Vec<u32> = (0..pictures as u32).map(|row| row % 3).collect();
+    let parts: Vec<u32> = (0..images as u32).map(|row| row % 3).collect();
     let run = |metric| {
         let truth = (&targets[..], &names[..]);
         ViewTrials::run(&logits, &candidates, truth, &parts, metric).unwrap()

@@ -1,4 +1,4 @@
-//! Which views help: measured on pictures whose labels are known and that no network was trained on.
+//! Which views help: measured on images whose labels are known and that no network was trained on.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What is worth trying on pictures without a known symmetry.
+    /// What is worth trying on images without a known symmetry.
     pub const DEFAULT: &'static str = "rotations,mirrors,scale:0.8,scale:1.25,crop:0.9";
 
     /// Candidates from text: `rotations` (three quarter turns), `mirrors` (four), or views.
@@ -69,7 +69,7 @@ pub struct ViewTrials {
     pub merges: Vec<ViewTrial>,
     /// What is kept.
     pub kept: Views,
-    /// What the whole choice gains over the plain view, each picture judged by what was chosen
+    /// What the whole choice gains over the plain view, each image judged by what was chosen
     /// without its part.
     pub gain: Difference,
 }
@@ -77,7 +77,7 @@ pub struct ViewTrials {
 /// Places of views, and the name of their merge.
 type Asked = (Vec<usize>, &'static str);
 
-/// The logits at pictures beside their labels.
+/// The logits at images beside their labels.
 struct Known<'a> {
     logits: &'a ViewLogits,
     targets: &'a [f32],
@@ -85,8 +85,8 @@ struct Known<'a> {
     metric: RowMetric,
     /// Places of each candidate's views.
     candidates: Vec<Vec<usize>>,
-    /// The metric of each picture, for the places and the merge that were asked for once: every part of the
-    /// pictures asks for the same again.
+    /// The metric of each image, for the places and the merge that were asked for once: every part of the
+    /// images asks for the same again.
     known: RefCell<BTreeMap<Asked, Rc<Vec<f64>>>>,
 }
 
@@ -99,7 +99,7 @@ struct Choice {
 
 impl ViewTrials {
     /// Tries every candidate. `logits` holds the plain view first, then every view of the candidates;
-    /// `parts` says, a number a picture, which pictures are judged together by a choice made on the
+    /// `parts` says, a number an image, which images are judged together by a choice made on the
     /// others.
     ///
     /// Greedy: of the candidates whose gain over what is kept so far lies above 0 with its whole
@@ -130,7 +130,7 @@ impl ViewTrials {
         let choice = known.choose(&rows)?;
         let plain = known.values(&[], Merge::Mean)?;
 
-        // Every part of the pictures is judged by a choice that the others made.
+        // Every part of the images is judged by a choice that the others made.
         let mut chosen = plain.to_vec();
         let mut names = parts.to_vec();
         names.sort_unstable();
@@ -201,7 +201,7 @@ impl Known<'_> {
         places
     }
 
-    /// The metric of each picture, larger for better.
+    /// The metric of each image, larger for better.
     fn values(&self, candidates: &[usize], merge: Merge) -> Result<Rc<Vec<f64>>, MetricError> {
         let asked = (self.places(candidates), merge.name());
         if let Some(known) = self.known.borrow().get(&asked) {
@@ -226,7 +226,7 @@ impl Known<'_> {
         }
     }
 
-    /// Chooses by the pictures in these rows.
+    /// Chooses by the images in these rows.
     fn choose(&self, rows: &[usize]) -> Result<Choice, MetricError> {
         let at =
             |values: Rc<Vec<f64>>| -> Vec<f64> { rows.iter().map(|row| values[*row]).collect() };

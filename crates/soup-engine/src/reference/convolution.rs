@@ -130,15 +130,15 @@ fn for_each_tap(
         (at < side).then_some(at)
     };
     for tap in 0..spec.kernel * spec.kernel {
-        for picture in 0..batch {
+        for image in 0..batch {
             for row in 0..rows {
                 let Some(y) = place(row, tap / spec.kernel, shape.height) else {
                     continue;
                 };
                 for column in 0..columns {
                     if let Some(x) = place(column, tap % spec.kernel, shape.width) {
-                        let from = (picture * shape.height + y) * shape.width + x;
-                        visit(tap, from, (picture * rows + row) * columns + column);
+                        let from = (image * shape.height + y) * shape.width + x;
+                        visit(tap, from, (image * rows + row) * columns + column);
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! A plain interpreter of a graph, forward and backward, against which the engine is tested.
 //!
 //! It shares nothing with the engine but the graph: simple loops, one node at a time, every value
-//! kept, everything in `f64`. Slow next to the engine, but an EfficientNet-B0 picture takes about a
+//! kept, everything in `f64`. Slow next to the engine, but an EfficientNet-B0 image takes about a
 //! second. Batch norm follows PyTorch: in training it normalises by the batch's biased variance and
 //! moves the running variance towards the unbiased one.
 //!
@@ -58,7 +58,7 @@ pub enum ReferenceError {
     },
     /// Batch norm in training has one value a channel, so there is no variance.
     #[error(
-        "{name}: one value a channel has no variance; train with a larger batch or larger pictures"
+        "{name}: one value a channel has no variance; train with a larger batch or larger images"
     )]
     OneValue {
         /// Name of the scale of the batch norm.
@@ -83,12 +83,12 @@ pub enum Mode {
 /// What a forward pass computed.
 #[derive(Clone, Debug)]
 pub struct Pass {
-    /// Pictures in the batch.
+    /// Images in the batch.
     pub batch: usize,
     /// Mode of the pass.
     pub mode: Mode,
-    /// The output of every node for the whole batch: maps as pictures, rows, columns, channels;
-    /// vectors as pictures, values.
+    /// The output of every node for the whole batch: maps as images, rows, columns, channels;
+    /// vectors as images, values.
     pub values: Vec<Vec<f64>>,
     /// The buffers of [`Weights`] after the pass: moved towards the batch's statistics in training,
     /// else as they were.
@@ -101,25 +101,25 @@ pub struct Pass {
 pub struct Gradients {
     /// Gradients of the trainable arena, in its order.
     pub trainable: Vec<f64>,
-    /// Gradients of every node's output, laid out as [`Pass::values`]; node 0 holds the pictures'.
+    /// Gradients of every node's output, laid out as [`Pass::values`]; node 0 holds the images'.
     pub nodes: Vec<Vec<f64>>,
 }
 
-/// The factor of each of the `length` values that node `node` drops or keeps in one picture: 0, or
+/// The factor of each of the `length` values that node `node` drops or keeps in one image: 0, or
 /// `1 / (1 - rate)`.
 ///
 /// A value is dropped iff its draw from `Stream::new(seed, Purpose::Drop, step, node << 32 |
-/// picture)` is below `rate`; the draws are taken in the values' order (maps: rows, columns,
+/// image)` is below `rate`; the draws are taken in the values' order (maps: rows, columns,
 /// channels). A dropped path is a mask of length 1.
 pub fn keep_mask(
     seed: u64,
     step: u32,
     node: NodeId,
-    picture: usize,
+    image: usize,
     rate: f32,
     length: usize,
 ) -> Vec<f32> {
-    let index = (node.0 as u64) << 32 | picture as u64;
+    let index = (node.0 as u64) << 32 | image as u64;
     let mut stream = Stream::new(seed, Purpose::Drop, step, index);
     (0..length)
         .map(|_| match stream.uniform() < rate {
@@ -129,7 +129,7 @@ pub fn keep_mask(
         .collect()
 }
 
-/// Runs the graph on `batch` pictures given as pictures, rows, columns, channels.
+/// Runs the graph on `batch` images given as images, rows, columns, channels.
 ///
 /// # Errors
 /// [`ReferenceError`] where a length does not fit the graph or a batch norm has nothing to
@@ -239,15 +239,15 @@ pub fn forward_rounded(
             Op::Linear { weight, bias } => {
                 let (weight, bias) = (of(*weight), bias.map(of));
                 let inputs = weight.len() / node.shape.len();
-                let row = |picture: usize, output: usize| {
-                    let x = &input(0)[picture * inputs..][..inputs];
+                let row = |image: usize, output: usize| {
+                    let x = &input(0)[image * inputs..][..inputs];
                     let w = &weight[output * inputs..][..inputs];
                     x.iter().zip(w).map(|(x, w)| x * w).sum::<f64>()
                 };
                 (0..batch * node.shape.len())
                     .map(|at| {
-                        let (picture, output) = (at / node.shape.len(), at % node.shape.len());
-                        row(picture, output) + bias.as_ref().map_or(0.0, |bias| bias[output])
+                        let (image, output) = (at / node.shape.len(), at % node.shape.len());
+                        row(image, output) + bias.as_ref().map_or(0.0, |bias| bias[output])
                     })
                     .collect()
             }
@@ -495,17 +495,14 @@ fn keep_factors(graph: &Graph, node: NodeId, mode: Mode, batch: usize) -> Vec<f6
     let Mode::Train { seed, step } = mode else {
         return vec![1.0; batch * length];
     };
-    let picture_factors = |picture| match graph.node(node).op {
+    let image_factors = |image| match graph.node(node).op {
         Op::DropPath(rate) => {
-            vec![keep_mask(seed, step, node, picture, rate, 1)[0]; length]
+            vec![keep_mask(seed, step, node, image, rate, 1)[0]; length]
         }
-        Op::Dropout(rate) => keep_mask(seed, step, node, picture, rate, length),
+        Op::Dropout(rate) => keep_mask(seed, step, node, image, rate, length),
         _ => vec![1.0; length],
     };
-    (0..batch)
-        .flat_map(picture_factors)
-        .map(f64::from)
-        .collect()
+    (0..batch).flat_map(image_factors).map(f64::from).collect()
 }
 
 fn values_of(graph: &Graph, weights: &Weights, parameter: ParameterId) -> Vec<f64> {

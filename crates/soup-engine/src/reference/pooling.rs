@@ -2,7 +2,7 @@
 
 use soup_graph::ImageShape;
 
-/// Mean over the pixels of each picture and channel.
+/// Mean over the pixels of each image and channel.
 pub(super) fn average(input: &[f64], shape: ImageShape, batch: usize) -> Vec<f64> {
     pool(shape, batch, |at| mean(at.map(|at| input[at])))
 }
@@ -15,7 +15,7 @@ pub(super) fn average_backward(given: &[f64], shape: ImageShape) -> Vec<f64> {
         .collect()
 }
 
-/// `ln(mean(exp(sharpness * x))) / sharpness` of each picture and channel: the mean for a sharpness
+/// `ln(mean(exp(sharpness * x))) / sharpness` of each image and channel: the mean for a sharpness
 /// of 0, the maximum for an infinite one.
 pub(super) fn log_sum_exp(
     input: &[f64],
@@ -91,7 +91,7 @@ pub(super) fn log_sum_exp_slope(
     slopes.iter().zip(given).map(|(slope, g)| slope * g).sum()
 }
 
-/// `mean * mean(values) + share * sum(softmax(temperature * scores) values)` of each picture and
+/// `mean * mean(values) + share * sum(softmax(temperature * scores) values)` of each image and
 /// channel; an infinite temperature shares alike among the largest scores. Factors are temperature,
 /// share, mean.
 pub(super) fn attention(
@@ -136,7 +136,7 @@ pub(super) fn attention_backward(
     [to_scores.collect(), to_values.collect()]
 }
 
-/// Softmax of `temperature * scores` over the places of each picture and channel.
+/// Softmax of `temperature * scores` over the places of each image and channel.
 fn softmax(scores: &[f64], shape: ImageShape, batch: usize, temperature: f64) -> Vec<f64> {
     let peaks = pool(shape, batch, |at| {
         at.map(|at| scores[at]).fold(f64::MIN, larger)
@@ -169,11 +169,11 @@ pub(super) fn winners(
     let mut winners = Vec::with_capacity(batch * to.len());
     for at in 0..batch * to.len() {
         let (pixel, channel) = (at / to.channels, at % to.channels);
-        let picture = pixel / (to.height * to.width);
+        let image = pixel / (to.height * to.width);
         let rows = span(pixel / to.width % to.height, from.height);
         let columns = span(pixel % to.width, from.width);
         let place = |y: usize, x: usize| {
-            ((picture * from.height + y) * from.width + x) * from.channels + channel
+            ((image * from.height + y) * from.width + x) * from.channels + channel
         };
         let mut best = place(rows.start, columns.start);
         for y in rows {
@@ -199,7 +199,7 @@ fn larger(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
 }
 
-/// `reduce` over the places of each picture's channel.
+/// `reduce` over the places of each image's channel.
 fn pool(
     shape: ImageShape,
     batch: usize,

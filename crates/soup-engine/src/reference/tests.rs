@@ -15,7 +15,7 @@ const ALL: [Activation; 6] = [
     Activation::Sigmoid,
 ];
 
-fn picture(channels: usize, height: usize, width: usize) -> ImageShape {
+fn image(channels: usize, height: usize, width: usize) -> ImageShape {
     ImageShape {
         channels,
         height,
@@ -44,7 +44,7 @@ fn filled(graph: &Graph) -> Weights {
 
 /// Every operation once, on maps with sides that strides do not divide.
 fn everything() -> Graph {
-    let mut net = Builder::new(picture(2, 7, 6));
+    let mut net = Builder::new(image(2, 7, 6));
     let x = net
         .convolution(
             "a",
@@ -210,7 +210,7 @@ fn activations_stay_finite_far_out() {
 
 #[test]
 fn running_statistics_move_as_pytorchs() {
-    let mut net = Builder::new(picture(1, 1, 2));
+    let mut net = Builder::new(image(1, 1, 2));
     let x = net.batch_norm("bn", net.input(), 0.0, 0.25).unwrap();
     let graph = net.finish(&[x]).unwrap();
     let weights = Weights::initial(&graph, 0);
@@ -230,7 +230,7 @@ fn running_statistics_move_as_pytorchs() {
 
 #[test]
 fn one_value_a_channel_is_refused_in_training() {
-    let mut net = Builder::new(picture(2, 1, 1));
+    let mut net = Builder::new(image(2, 1, 1));
     let x = net.batch_norm("stem.bn", net.input(), 0.0, 0.25).unwrap();
     let graph = net.finish(&[x]).unwrap();
     let weights = Weights::initial(&graph, 0);
@@ -241,7 +241,7 @@ fn one_value_a_channel_is_refused_in_training() {
 
 #[test]
 fn the_first_of_equals_wins_a_window_and_padding_never_does() {
-    let mut net = Builder::new(picture(1, 3, 3));
+    let mut net = Builder::new(image(1, 3, 3));
     let x = net.max_pool(net.input(), 3, 2, 1).unwrap();
     let graph = net.finish(&[x]).unwrap();
     let weights = Weights::zeros(&graph);
@@ -257,7 +257,7 @@ fn the_first_of_equals_wins_a_window_and_padding_never_does() {
 
 #[test]
 fn log_sum_exp_reaches_from_mean_to_maximum() {
-    let mut net = Builder::new(picture(1, 1, 3));
+    let mut net = Builder::new(image(1, 1, 3));
     let sharpness = [0.0, 1e-4, 1.0, 1e4, f32::INFINITY];
     let pools: Vec<_> = sharpness
         .iter()
@@ -278,7 +278,7 @@ fn log_sum_exp_reaches_from_mean_to_maximum() {
 
 #[test]
 fn dropping_follows_the_mask_rule_and_stops_outside_training() {
-    let mut net = Builder::new(picture(2, 3, 2));
+    let mut net = Builder::new(image(2, 3, 2));
     let path = net.drop_path(net.input(), 0.5);
     let values = net.dropout(path, 0.25);
     let graph = net.finish(&[values]).unwrap();
@@ -290,14 +290,14 @@ fn dropping_follows_the_mask_rule_and_stops_outside_training() {
         .filter(|p| p[0] != 0.0)
         .count();
     assert!((20..44).contains(&kept), "{kept} of 64 paths kept");
-    for (n, picture) in pass.values[path.0].chunks(12).enumerate() {
+    for (n, image) in pass.values[path.0].chunks(12).enumerate() {
         let index = (path.0 as u64) << 32 | n as u64;
         let dropped = Stream::new(5, Purpose::Drop, 3, index).uniform() < 0.5;
-        assert_eq!(picture, [if dropped { 0.0 } else { 2.0 }; 12]);
+        assert_eq!(image, [if dropped { 0.0 } else { 2.0 }; 12]);
         let mask = keep_mask(5, 3, values, n, 0.25, 12);
         for (at, factor) in mask.into_iter().enumerate() {
             let got = pass.values[values.0][n * 12 + at];
-            assert_eq!(got, picture[at] * f64::from(factor));
+            assert_eq!(got, image[at] * f64::from(factor));
         }
     }
     let other = Mode::Train { seed: 5, step: 4 };
@@ -321,7 +321,7 @@ fn wrong_lengths_are_named() {
     let pass = forward(&graph, &weights, &images, 1, Mode::Eval).unwrap();
     assert!(backward(&graph, &weights, &pass, &[]).is_err());
     assert!(backward(&graph, &weights, &pass, &[vec![0.0], vec![0.0]]).is_err());
-    let other = Builder::new(picture(2, 7, 6));
+    let other = Builder::new(image(2, 7, 6));
     let other = other.finish(&[NodeId(0)]).unwrap();
     let short = Weights::zeros(&other);
     assert!(forward(&graph, &short, &images, 1, Mode::Eval).is_err());

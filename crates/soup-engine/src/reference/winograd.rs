@@ -57,19 +57,18 @@ impl Grid {
         self.batch * self.height.div_ceil(2) * self.width.div_ceil(2)
     }
 
-    /// Picture, first row and first column of a tile.
+    /// Image, first row and first column of a tile.
     fn tile(self, index: usize) -> (usize, usize, usize) {
         let (rows, columns) = (self.height.div_ceil(2), self.width.div_ceil(2));
-        let (picture, tile) = (index / (rows * columns), index % (rows * columns));
-        (picture, tile / columns * 2, tile % columns * 2)
+        let (image, tile) = (index / (rows * columns), index % (rows * columns));
+        (image, tile / columns * 2, tile % columns * 2)
     }
 
     /// The place of a value, where the map has one.
-    fn place(self, picture: usize, row: usize, column: usize, channel: usize) -> Option<usize> {
+    fn place(self, image: usize, row: usize, column: usize, channel: usize) -> Option<usize> {
         let inside = row < self.height && column < self.width;
-        inside.then(|| {
-            ((picture * self.height + row) * self.width + column) * self.channels + channel
-        })
+        inside
+            .then(|| ((image * self.height + row) * self.width + column) * self.channels + channel)
     }
 
     /// All tiles transformed and rounded: position, tile, channel. Tiles of the input reach a pixel further on every side.
@@ -77,13 +76,13 @@ impl Grid {
         let reach = (matrix[0].len() - 2) / 2;
         let mut to = vec![0.0; POSITIONS * self.tiles() * self.channels];
         for tile in 0..self.tiles() {
-            let (picture, row, column) = self.tile(tile);
+            let (image, row, column) = self.tile(tile);
             for channel in 0..self.channels {
                 let at = |y: usize, x: usize| {
                     let place = (row + y)
                         .checked_sub(reach)
                         .zip((column + x).checked_sub(reach));
-                    let place = place.and_then(|(y, x)| self.place(picture, y, x, channel));
+                    let place = place.and_then(|(y, x)| self.place(image, y, x, channel));
                     place.map_or(0.0, |place| values[place])
                 };
                 for (position, value) in transform(matrix, at).into_iter().enumerate() {
@@ -153,13 +152,12 @@ fn correlate(
     }
     let mut output = vec![0.0; to.batch * to.height * to.width * channels];
     for tile in 0..to.tiles() {
-        let (picture, row, column) = to.tile(tile);
+        let (image, row, column) = to.tile(tile);
         for channel in 0..channels {
             let at =
                 |y: usize, x: usize| sums[((4 * y + x) * to.tiles() + tile) * channels + channel];
             for (index, value) in transform(OUTPUTS, at).into_iter().enumerate() {
-                if let Some(place) = to.place(picture, row + index / 2, column + index % 2, channel)
-                {
+                if let Some(place) = to.place(image, row + index / 2, column + index % 2, channel) {
                     output[place] = value;
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! A [`Writer`] takes values and operations one after the other; [`Writer::network`] walks over the
 //! nodes of a graph, so that an export cannot drift from what the engine runs. What stands before
-//! and after the network (pictures, probabilities) is added by whoever knows it. Maps are N x
+//! and after the network (images, probabilities) is added by whoever knows it. Maps are N x
 //! channels x rows x columns, as ONNX has them; only operations of the plain operator set are
 //! written, those that runtimes have had for years where there is a choice.
 //!
@@ -17,7 +17,7 @@
 //! let graph = net.finish(&[logits])?;
 //!
 //! let mut onnx = Writer::new("example");
-//! let x = onnx.input("x", Element::Float, &[1, 8, 8], "one picture: grey, 0 to 1");
+//! let x = onnx.input("x", Element::Float, &[1, 8, 8], "one image: grey, 0 to 1");
 //! let logits = onnx.network("", &graph, &Weights::initial(&graph, 1), x);
 //! onnx.output("logits", &logits[0], &[2], "one a label");
 //! let bytes = onnx.finish(&[("labels", "[\"a\",\"b\"]")])?;

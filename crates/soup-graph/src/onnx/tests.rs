@@ -30,7 +30,7 @@ fn network() -> (Graph, Weights) {
 fn written() -> proto::Model {
     let (graph, weights) = network();
     let mut onnx = Writer::new("two");
-    let x = onnx.input("x", Element::Byte, &[1, 8, 8], "a picture");
+    let x = onnx.input("x", Element::Byte, &[1, 8, 8], "an image");
     let x = onnx.add_node("float", "Cast", &[&x], &[("to", Attribute::Integer(1))]);
     let first = onnx.network("a.", &graph, &weights, x.clone());
     let second = onnx.network("b.", &graph, &weights, x);

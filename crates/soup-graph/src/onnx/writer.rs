@@ -4,7 +4,7 @@ use prost::Message;
 
 use super::{FORMAT, OPERATOR_SET, OnnxError, proto};
 
-/// Name of the first dimension of every input and output: any number of pictures.
+/// Name of the first dimension of every input and output: any number of images.
 const BATCH: &str = "batch";
 
 /// What an operation reads or gives.
@@ -63,13 +63,13 @@ impl Writer {
         }
     }
 
-    /// An input of any number of pictures; `shape` is that of one.
+    /// An input of any number of images; `shape` is that of one.
     pub fn input(&mut self, name: &str, element: Element, shape: &[usize], doc: &str) -> Value {
         self.graph.input.push(info(name, element, shape, doc));
         Value(name.to_owned())
     }
 
-    /// Names a value of floats as an output; `shape` is that of one picture.
+    /// Names a value of floats as an output; `shape` is that of one image.
     pub fn output(&mut self, name: &str, value: &Value, shape: &[usize], doc: &str) {
         self.add_node(name, "Identity", &[value], &[]);
         self.graph

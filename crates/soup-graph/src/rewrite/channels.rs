@@ -4,11 +4,11 @@ use super::RewriteError;
 use super::draft::Draft;
 use crate::{Graph, NodeId, Op, Weights};
 
-/// The network for pictures of another number of channels: filters that read the picture are summed
+/// The network for images of another number of channels: filters that read the image are summed
 /// for one channel, else repeated and scaled so that equal channels give what they gave before.
 ///
 /// # Errors
-/// [`RewriteError::InputReader`] where something else than a plain convolution reads the picture,
+/// [`RewriteError::InputReader`] where something else than a plain convolution reads the image,
 /// [`RewriteError::None`] for 0 channels, [`RewriteError::Graph`] where the weights are not the graph's.
 pub fn change_input_channels(
     graph: &Graph,

@@ -41,9 +41,9 @@ use crate::{Graph, GraphError, Weights};
 /// Why a graph cannot be rewritten as asked.
 #[derive(Debug, Error, PartialEq)]
 pub enum RewriteError {
-    /// Something other than plain convolutions reads the picture.
+    /// Something other than plain convolutions reads the image.
     #[error(
-        "the picture is read by {reader}; only plain convolutions can be given other input channels"
+        "the image is read by {reader}; only plain convolutions can be given other input channels"
     )]
     InputReader {
         /// The operation.

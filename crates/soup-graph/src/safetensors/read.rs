@@ -115,7 +115,7 @@ impl Archive {
 }
 
 /// The weights of a graph from a file of the same backbone, by timm's rules: filters that read the
-/// picture are adapted to the graph's channels, a layer of the head whose shape differs or that the
+/// image are adapted to the graph's channels, a layer of the head whose shape differs or that the
 /// file does not have keeps its values in `initial`, and tensors of the file that the graph does not
 /// have are left out. [`Loaded`] tells of each. The head is what stands behind the last batch norm.
 ///
@@ -148,7 +148,7 @@ pub fn from_bytes_adapted(
         kept_initial: Vec::new(),
         unused: Vec::new(),
     };
-    let readers = picture_filters(graph);
+    let readers = image_filters(graph);
     let fresh = fresh_layers(graph, &source);
     let (missing, unused) = source.differences(&[(String::new(), graph)]);
     let is_fresh = |name: &String| fresh.iter().any(|id| graph.at(*id).name() == name);
@@ -218,8 +218,8 @@ fn read(path: &Path) -> Result<Vec<u8>, SafetensorsError> {
     })
 }
 
-/// Weights of plain convolutions that read the picture.
-fn picture_filters(graph: &Graph) -> Vec<ParameterId> {
+/// Weights of plain convolutions that read the image.
+fn image_filters(graph: &Graph) -> Vec<ParameterId> {
     let readers = graph
         .nodes()
         .iter()

@@ -1,39 +1,39 @@
 //! Which missed label goes with which false one.
 
-const FEWEST_PICTURES: usize = 5;
+const FEWEST_IMAGES: usize = 5;
 
-/// A missed label and a false one in the same pictures.
+/// A missed label and a false one in the same images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
     /// The label that is there and was not told, by its column.
     pub missed: usize,
     /// The label that was told and is not there.
     pub told: usize,
-    /// Pictures with both.
-    pub pictures: usize,
-    /// Pictures that would have both by chance, if misses and false answers met at random.
+    /// Images with both.
+    pub images: usize,
+    /// Images that would have both by chance, if misses and false answers met at random.
     pub expected: f64,
 }
 
 impl Pair {
     /// How far above chance it is, in standard deviations of a count (Poisson's); 0 for fewer than 5
-    /// pictures, which happen with any pair among many.
+    /// images, which happen with any pair among many.
     pub fn excess(&self) -> f64 {
-        if self.pictures < FEWEST_PICTURES {
+        if self.images < FEWEST_IMAGES {
             return 0.0;
         }
-        (self.pictures as f64 - self.expected) / self.expected.sqrt()
+        (self.images as f64 - self.expected) / self.expected.sqrt()
     }
 }
 
-/// In how many pictures each missed label meets each false one.
+/// In how many images each missed label meets each false one.
 ///
-/// Several labels may be missed in a picture, and others told in their place; nobody knows which stands
+/// Several labels may be missed in an image, and others told in their place; nobody knows which stands
 /// for which. A pair that meets far more often than its parts would by chance is a confusion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     labels: usize,
-    pictures: usize,
+    images: usize,
     missed: Vec<usize>,
     told: Vec<usize>,
     pairs: Vec<usize>,
@@ -44,7 +44,7 @@ impl Confusion {
     pub fn of(answers: &[bool], targets: &[f32], labels: usize) -> Self {
         let mut all = Self {
             labels,
-            pictures: answers.len() / labels,
+            images: answers.len() / labels,
             missed: vec![0; labels],
             told: vec![0; labels],
             pairs: vec![0; labels * labels],
@@ -79,9 +79,9 @@ impl Confusion {
         Pair {
             missed,
             told,
-            pictures: self.pairs[missed * self.labels + told],
+            images: self.pairs[missed * self.labels + told],
             expected: self.missed[missed] as f64 * self.told[told] as f64
-                / self.pictures.max(1) as f64,
+                / self.images.max(1) as f64,
         }
     }
 

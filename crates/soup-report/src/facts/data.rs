@@ -1,25 +1,25 @@
-//! What the pictures are: how often each label occurs, how many a picture has, and whether the folds are
+//! What the images are: how often each label occurs, how many an image has, and whether the folds are
 //! alike.
 
-/// Labels of all pictures of a run.
+/// Labels of all images of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataFacts {
-    /// Share of the pictures that have each label.
+    /// Share of the images that have each label.
     pub shares: Vec<f64>,
     /// The folds, in order.
     pub folds: Vec<FoldFacts>,
 }
 
-/// The pictures that a fold holds out.
+/// The images that a fold holds out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoldFacts {
     /// Its number.
     pub fold: u32,
-    /// Its pictures.
-    pub pictures: usize,
-    /// Labels a picture, the mean.
+    /// Its images.
+    pub images: usize,
+    /// Labels an image, the mean.
     pub labels_each: f64,
-    /// The label whose share differs most from that of all pictures, by its column, and by how much;
+    /// The label whose share differs most from that of all images, by its column, and by how much;
     /// none without a label.
     pub furthest: Option<(usize, f64)>,
 }
@@ -42,7 +42,7 @@ impl DataFacts {
                 .enumerate();
             FoldFacts {
                 fold,
-                pictures: own.len(),
+                images: own.len(),
                 labels_each: means.iter().sum(),
                 furthest: apart.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())),
             }
@@ -66,7 +66,7 @@ fn shares(targets: &[f32], rows: &[usize], labels: usize) -> Vec<f64> {
         .collect()
 }
 
-/// How many pictures have 0, 1, ... labels: `labels + 1` counts.
+/// How many images have 0, 1, ... labels: `labels + 1` counts.
 pub fn label_counts(present: impl Iterator<Item = bool>, labels: usize) -> Vec<usize> {
     let mut counts = vec![0; labels + 1];
     let (mut seen, mut found) = (0, 0);

@@ -95,7 +95,7 @@ fn missed_and_false_labels_are_paired_as_numpy_pairs_them() {
         let confusion = Confusion::of(&answers, &case.targets, case.labels);
         for cell in 0..case.labels * case.labels {
             let pair = confusion.pair(cell / case.labels, cell % case.labels);
-            assert_eq!(pair.pictures, case.pairs[cell], "{}", case.name);
+            assert_eq!(pair.images, case.pairs[cell], "{}", case.name);
             same(pair.expected, case.expected[cell], &case.name);
         }
         let truth = case.targets.iter().map(|target| *target > 0.5);
@@ -107,25 +107,25 @@ fn missed_and_false_labels_are_paired_as_numpy_pairs_them() {
     }
 }
 
-/// Label 0 is taken for label 1 in every picture, label 2 is missed and 3 told at random.
+/// Label 0 is taken for label 1 in every image, label 2 is missed and 3 told at random.
 #[test]
 fn a_confusion_stands_out() {
     let (mut answers, mut targets) = (Vec::new(), Vec::new());
-    for picture in 0..60 {
-        let confused = picture % 3 == 0;
+    for image in 0..60 {
+        let confused = image % 3 == 0;
         targets.extend([
             f32::from(u8::from(confused)),
             0.0,
-            f32::from(u8::from(picture % 4 == 0)),
+            f32::from(u8::from(image % 4 == 0)),
             0.0,
         ]);
-        answers.extend([false, confused, false, picture % 5 == 0]);
+        answers.extend([false, confused, false, image % 5 == 0]);
     }
     let confusion = Confusion::of(&answers, &targets, 4);
     let pairs = confusion.above_chance(2.0);
     assert_eq!(pairs.len(), 1, "{pairs:?}");
     assert_eq!(
-        (pairs[0].missed, pairs[0].told, pairs[0].pictures),
+        (pairs[0].missed, pairs[0].told, pairs[0].images),
         (0, 1, 20)
     );
     assert_eq!(confusion.wrong(0), 20);
@@ -139,7 +139,7 @@ fn folds_are_compared_with_all() {
     assert_eq!(facts.shares, [0.75, 0.5]);
     assert_eq!(facts.folds.len(), 2);
     assert_eq!(
-        (facts.folds[1].pictures, facts.folds[1].labels_each),
+        (facts.folds[1].images, facts.folds[1].labels_each),
         (2, 1.5)
     );
     assert_eq!(facts.folds[0].furthest, Some((1, -0.5)));

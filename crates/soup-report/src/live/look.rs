@@ -1,4 +1,4 @@
-//! A few held-out pictures as the newest weights see them.
+//! A few held-out images as the newest weights see them.
 
 use std::{path::Path, time::SystemTime};
 
@@ -10,12 +10,12 @@ use soup_train::{Error, runs::RunDirectory, trainer::OwnedData};
 
 use super::modified;
 use crate::{
+    images::{HEATS, Heat, Seen, Shown, Wrong},
     pages::wrong,
-    pictures::{HEATS, Heat, Seen, Shown, Wrong},
     words::Words,
 };
 
-/// Pictures that are shown at once.
+/// Images that are shown at once.
 const COUNT: usize = 4;
 /// Threads that look; the others are the training's.
 const THREADS: usize = 1;
@@ -28,17 +28,17 @@ pub struct Look {
     set: usize,
 }
 
-/// Pictures and what was answered.
+/// Images and what was answered.
 #[derive(Clone, Debug)]
 pub struct Looked {
     /// Fold and epoch of the weights.
     origin: [usize; 2],
     label_names: Vec<String>,
-    pictures: Vec<Wrong>,
+    images: Vec<Wrong>,
 }
 
 impl Look {
-    /// The newest weights of the run in a folder, and which of its pictures: another `set` is others.
+    /// The newest weights of the run in a folder, and which of its images: another `set` is others.
     /// None before the first weights are written.
     pub fn newest(path: &Path, set: usize) -> Option<Self> {
         let run = RunDirectory::at(path);
@@ -50,10 +50,10 @@ impl Look {
         looks.max_by_key(|look| look.written)
     }
 
-    /// Shows the pictures to the weights.
+    /// Shows the images to the weights.
     ///
     /// # Errors
-    /// Where the run, its pictures or its weights cannot be read.
+    /// Where the run, its images or its weights cannot be read.
     pub fn look(&self, path: &Path) -> Result<Looked, Error> {
         let run = RunDirectory::at(path);
         let owned = OwnedData::held_out(&run.config()?.check()?, &run)?;
@@ -66,9 +66,9 @@ impl Look {
         let (shape, names) = (examples.shape(), data.label_names);
         let model = Predictor::open(&[path.to_owned()], Some(&[self.fold]))?.model(Some(shape))?;
         let mut session = Session::new(&model, shape, &DeviceName::Auto.with_threads(THREADS))?;
-        let mut pictures = Vec::new();
+        let mut images = Vec::new();
         for place in 0..COUNT.min(rows.len()) {
-            // Far from one another, as pictures beside each other may be alike.
+            // Far from one another, as images beside each other may be alike.
             let place = (place * rows.len() / COUNT.min(rows.len()) + self.set) % rows.len();
             let row = rows[place];
             let (mut pixels, mut targets) = (vec![0; shape.len()], vec![0.0; names.len()]);
@@ -77,7 +77,7 @@ impl Look {
                 id: data.ids[row as usize].clone(),
                 fold: self.fold as u32,
                 labels: (0..names.len()).filter(|at| targets[*at] > 0.5).collect(),
-                picture: Shown::picture(&pixels, shape),
+                image: Shown::image(&pixels, shape),
             };
             let question = Question {
                 pixels: &pixels,
@@ -94,14 +94,14 @@ impl Look {
                 if let Some(maps) = &reply.maps {
                     add_heats(&mut wrong, maps, &reply.probabilities);
                 }
-                pictures.push(wrong);
+                images.push(wrong);
             }
         }
         let origin = model.members.first().map(|member| &member.origin);
         Ok(Looked {
             origin: origin.map_or([self.fold, 0], |of| [of.fold, of.epoch]),
             label_names: names.to_vec(),
-            pictures,
+            images,
         })
     }
 }
@@ -122,17 +122,17 @@ fn add_heats(wrong: &mut Wrong, maps: &LabelMaps, probabilities: &[f32]) {
 }
 
 impl Looked {
-    /// The pictures as HTML.
+    /// The images as HTML.
     pub fn draw(&self, words: &Words) -> Markup {
         let [fold, epoch] = self.origin;
-        let has_maps = self.pictures.iter().any(|of| !of.heats.is_empty());
+        let has_maps = self.images.iter().any(|of| !of.heats.is_empty());
         html! {
             p.soft {
                 ((words.live.seen_by)(fold, epoch)) " "
                 @if has_maps { (words.live.maps_note) } @else { (words.live.no_maps) }
             }
             ol.wrong {
-                @for (place, of) in self.pictures.iter().enumerate() {
+                @for (place, of) in self.images.iter().enumerate() {
                     li { (wrong::of(words, &self.label_names, of, &format!("p{place}"))) }
                 }
             }

@@ -27,7 +27,7 @@ const SIGNS: [&str; 6] = [
     "plan.json",
     "diverged.json",
 ];
-/// A fold that is silent for less than this may still be measuring, or looking at held-out pictures.
+/// A fold that is silent for less than this may still be measuring, or looking at held-out images.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the folder of a run says.

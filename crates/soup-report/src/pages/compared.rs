@@ -1,4 +1,4 @@
-//! Several runs beside each other: scores on the same pictures, curves, and settings that differ.
+//! Several runs beside each other: scores on the same images, curves, and settings that differ.
 
 use std::collections::BTreeMap;
 
@@ -37,13 +37,13 @@ pub(super) fn section(runs: &[Shown]) -> Result<Markup, Error> {
         section id="comparison" {
             (grid(
                 &[
-                    "run", "#accuracy", "#95 % interval", "#behind the best", "#95 % interval, paired", "#pictures",
+                    "run", "#accuracy", "#95 % interval", "#behind the best", "#95 % interval, paired", "#images",
                     "#epochs", "#time",
                 ],
                 &rows,
             ))
             p.soft {
-                "Out of fold, a yes is a probability above .5. What lies behind the best is counted on the pictures \
+                "Out of fold, a yes is a probability above .5. What lies behind the best is counted on the images \
                  that both runs held out, where these are the same; an interval that holds 0 does not tell them apart. Without predictions the \
                  accuracy is the mean of the folds' best epochs."
             }
@@ -54,7 +54,7 @@ pub(super) fn section(runs: &[Shown]) -> Result<Markup, Error> {
     })
 }
 
-/// By how much `best` is better on the pictures that both judged; none where they judged others. Pictures
+/// By how much `best` is better on the images that both judged; none where they judged others. Images
 /// that are composed anew for each seed have the same ids and other labels: those are others.
 fn paired(best: &Judged, other: &Judged) -> Result<Option<Difference>, Error> {
     fn by_id(judged: &Judged) -> Result<BTreeMap<&str, (f64, &[f32])>, Error> {
@@ -85,7 +85,7 @@ fn paired(best: &Judged, other: &Judged) -> Result<Option<Difference>, Error> {
 fn row(shown: &Shown, behind: Option<&Difference>) -> Vec<String> {
     let run = &shown.run;
     let dash = || "-".to_owned();
-    let (accuracy, interval, pictures) = match &shown.judged {
+    let (accuracy, interval, images) = match &shown.judged {
         Ok(judged) => (
             share(judged.evaluation.accuracy),
             between(judged.intervals.accuracy),
@@ -101,7 +101,7 @@ fn row(shown: &Shown, behind: Option<&Difference>) -> Vec<String> {
         behind.map_or_else(dash, |of| {
             format!("{} to {}", share(of.low), share(of.high))
         }),
-        pictures,
+        images,
         run.epochs
             .iter()
             .map(|record| record.epoch)
@@ -166,7 +166,7 @@ fn curves(runs: &[Shown]) -> Markup {
     let last = all().map(|point| point.0).fold(2.0, f64::max);
     let frame = Frame::new(
         Axis::new("epoch", 1.0, last).whole(),
-        Axis::around("accuracy of held-out pictures", all().map(|point| point.1)),
+        Axis::around("accuracy of held-out images", all().map(|point| point.1)),
     );
     let keys: Vec<Key> = (drawn.iter())
         .map(|line| Key::Line(line.colour, false, line.name.clone()))

@@ -1,4 +1,4 @@
-//! The data: labels, folds, and some pictures.
+//! The data: labels, folds, and some images.
 
 use maud::{Markup, html};
 
@@ -20,43 +20,40 @@ pub(super) fn section(judged: &Judged, number: usize) -> Markup {
                 Some((label, apart)) => (names[label].clone(), format!("{:+.1}", 100.0 * apart)),
                 None => ("-".to_owned(), "-".to_owned()),
             };
-            let (pictures, each) = (
-                fold.pictures.to_string(),
-                format!("{:.2}", fold.labels_each),
-            );
-            vec![fold.fold.to_string(), pictures, each, label, apart]
+            let (images, each) = (fold.images.to_string(), format!("{:.2}", fold.labels_each));
+            vec![fold.fold.to_string(), images, each, label, apart]
         })
         .collect();
     html! {
         h2 { "Data" }
         p {
-            (found.ids.len()) " pictures"
-            @if let Some(picture) = judged.picture { " of " (picture) }
+            (found.ids.len()) " images"
+            @if let Some(image) = judged.image { " of " (image) }
             ", " (names.len()) " labels, from " (found.labels_of.display()) "."
-            @if let Some(reason) = &judged.not_seen { " No picture is shown: " (reason) "." }
+            @if let Some(reason) = &judged.not_seen { " No image is shown: " (reason) "." }
         }
         div.plots {
             (distribution(names, &facts))
             div {
                 h3 { "Folds" }
                 (grid(
-                    &["#fold", "#pictures", "#labels each", "label furthest from all", "#by points"],
+                    &["#fold", "#images", "#labels each", "label furthest from all", "#by points"],
                     &rows,
                 ))
                 p.soft {
-                    "Pictures that each fold holds out, and the label whose share differs most from that of all \
-                     pictures, in hundredths."
+                    "Images that each fold holds out, and the label whose share differs most from that of all \
+                     images, in hundredths."
                 }
             }
         }
         @if !judged.samples.is_empty() {
             h3 { "Samples" }
-            ul.pictures {
+            ul.images {
                 @for (place, sample) in judged.samples.iter().enumerate() {
                     @let there: Vec<&str> = sample.labels.iter().map(|at| names[*at].as_str()).collect();
-                    @let alternative = format!("picture {} with {}", sample.id, there.join(", "));
+                    @let alternative = format!("image {} with {}", sample.id, there.join(", "));
                     li {
-                        (wrong::picture(&sample.picture, &format!("s{number}-{place}"), &alternative))
+                        (wrong::image(&sample.image, &format!("s{number}-{place}"), &alternative))
                         strong { (sample.id) } " " (there.join(" "))
                     }
                 }
@@ -70,7 +67,7 @@ fn distribution(names: &[String], facts: &DataFacts) -> Markup {
     order.sort_by(|a, b| facts.shares[*a].total_cmp(&facts.shares[*b]));
     let (rarest, commonest) = (order[0], order[order.len() - 1]);
     let alternative = format!(
-        "Share of the pictures with each label: from {} ({}) to {} ({}).",
+        "Share of the images with each label: from {} ({}) to {} ({}).",
         share(facts.shares[rarest]),
         names[rarest],
         share(facts.shares[commonest]),
@@ -91,7 +88,7 @@ fn distribution(names: &[String], facts: &DataFacts) -> Markup {
         })
         .collect();
     let axis = Axis::from_zero(
-        "share of the pictures that have the label",
+        "share of the images that have the label",
         facts.shares.iter().copied(),
     );
     let plot = bars(&axis, &drawn, &alternative);

@@ -34,7 +34,7 @@ pub(super) fn section(run: &Run) -> Markup {
 
 fn views_in_words(views: &Views) -> String {
     format!(
-        "soup tta kept {} views of a picture, merged by {}: {}.",
+        "soup tta kept {} views of an image, merged by {}: {}.",
         views.views().len(),
         views.merge().name(),
         views.to_string().replace(',', ", ")
@@ -45,8 +45,8 @@ fn fitted(run: &Run, decision: &Decision) -> Markup {
     let kept = run.views.as_ref().and_then(|views| views.as_ref().ok());
     html! {
         p {
-            "soup decide fitted this on " (decision.pictures()) " pictures that were held out. Predictions are raw; \
-             it is used where they are given --decision. Each part was kept only where pictures that it was not \
+            "soup decide fitted this on " (decision.images()) " images that were held out. Predictions are raw; \
+             it is used where they are given --decision. Each part was kept only where images that it was not \
              fitted on proved a gain; soup decide says how large."
         }
         @if decision.views() != kept {
@@ -96,11 +96,11 @@ fn facts(decision: &Decision) -> Vec<(&'static str, String, String)> {
         Decoding::Threshold => ("threshold", "each label for itself"),
         Decoding::Count => (
             "label counts, cells",
-            "each label given how many a picture has",
+            "each label given how many an image has",
         ),
         Decoding::Set => (
             "label counts, sets",
-            "the likeliest set given how many a picture has",
+            "the likeliest set given how many an image has",
         ),
     };
     let (fewest, most) = decision.prior().range();
@@ -109,9 +109,9 @@ fn facts(decision: &Decision) -> Vec<(&'static str, String, String)> {
         ("threshold", threshold.0, threshold.1),
         ("answers by", answers.0.to_owned(), answers.1.to_owned()),
         (
-            "labels a picture",
+            "labels an image",
             format!("{fewest} to {most}"),
-            format!("of {} pictures", decision.prior().pictures()),
+            format!("of {} images", decision.prior().images()),
         ),
     ]
 }
@@ -174,22 +174,22 @@ fn calibration(decision: &Decision) -> Markup {
     figure("Calibration", &plot, &keys, note)
 }
 
-/// How many labels pictures have, as counted.
+/// How many labels images have, as counted.
 fn counts(decision: &Decision) -> Markup {
     let prior = decision.prior();
     let (first, last) = prior.range();
-    let pictures = prior.pictures() as f64;
+    let images = prior.images() as f64;
     let shares: Vec<f64> = (prior.with_count()[first..=last].iter())
-        .map(|with| *with as f64 / pictures)
+        .map(|with| *with as f64 / images)
         .collect();
     let data = Columns {
-        x: "labels in a picture",
-        y: "share of the pictures",
+        x: "labels in an image",
+        y: "share of the images",
         first,
         heights: &[shares],
         rule: None,
     };
-    let alternative = format!("How many labels pictures have: from {first} to {last}");
+    let alternative = format!("How many labels images have: from {first} to {last}");
     let note = match decision.decoding() {
         Decoding::Threshold => "Counted; answers do not use it.",
         Decoding::Count | Decoding::Set => "Answers are made with these counts.",

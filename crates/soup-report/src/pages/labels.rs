@@ -123,9 +123,9 @@ fn confusion(judged: &Judged) -> Markup {
         shown.sort_unstable();
     }
     let own: Vec<String> = shown.iter().map(|label| names[*label].clone()).collect();
-    let words = |missed: usize, told: usize, pictures: usize, expected: f64| {
+    let words = |missed: usize, told: usize, images: usize, expected: f64| {
         format!(
-            "missed {}, told {}: {pictures} pictures, {} by chance",
+            "missed {}, told {}: {images} images, {} by chance",
             names[missed],
             names[told],
             number(expected)
@@ -137,7 +137,7 @@ fn confusion(judged: &Judged) -> Markup {
         Some(pair) => format!(
             "Pairs of a missed and a false label above chance: {}. The furthest is {}.",
             pairs.len(),
-            words(pair.missed, pair.told, pair.pictures, pair.expected)
+            words(pair.missed, pair.told, pair.images, pair.expected)
         ),
     };
     if confusion.above_chance(FAINTEST).is_empty() {
@@ -164,13 +164,13 @@ fn confusion(judged: &Judged) -> Markup {
             };
             (
                 dark,
-                words(pair.missed, pair.told, pair.pictures, pair.expected),
+                words(pair.missed, pair.told, pair.images, pair.expected),
             )
         },
         &alternative,
     );
     let mut note = String::from(
-        "Pictures in which one label was missed and another told, beside what chance would pair; the \
+        "Images in which one label was missed and another told, beside what chance would pair; the \
          darker, the further above chance.",
     );
     if names.len() > MOST_CELLS {
@@ -187,7 +187,7 @@ fn confusion(judged: &Judged) -> Markup {
             vec![
                 names[pair.missed].clone(),
                 names[pair.told].clone(),
-                pair.pictures.to_string(),
+                pair.images.to_string(),
                 number(pair.expected),
             ]
         })
@@ -195,7 +195,7 @@ fn confusion(judged: &Judged) -> Markup {
     html! {
         div {
             (figure("Which missed label goes with which false one", &plot, &[], &note))
-            @if !rows.is_empty() { (grid(&["missed", "told", "#pictures", "#by chance"], &rows)) }
+            @if !rows.is_empty() { (grid(&["missed", "told", "#images", "#by chance"], &rows)) }
         }
     }
 }
@@ -299,7 +299,7 @@ fn threshold(judged: &Judged) -> Markup {
     let alternative = format!("Scores at every threshold. {said}");
     let plot = lines(&frame, &drawn, &html! {}, &alternative);
     let note = format!(
-        "{said} A threshold that was chosen on these pictures flatters their score; soup decide tries \
+        "{said} A threshold that was chosen on these images flatters their score; soup decide tries \
          it on others."
     );
     figure("Another threshold", &plot, &keys, &note)
@@ -332,7 +332,7 @@ fn counts(run: &Run, judged: &Judged) -> Markup {
         sum as f64 / rows
     };
     let said = format!(
-        "Pictures have {:.2} labels on average, {:.2} are told.",
+        "Images have {:.2} labels on average, {:.2} are told.",
         mean(&truth),
         mean(&told)
     );
@@ -341,8 +341,8 @@ fn counts(run: &Run, judged: &Judged) -> Markup {
         rule[first..=last].iter().map(height).collect()
     });
     let data = Columns {
-        x: "labels in a picture",
-        y: "share of the pictures",
+        x: "labels in an image",
+        y: "share of the images",
         first,
         heights: &heights,
         rule: expected.as_deref(),
@@ -350,19 +350,19 @@ fn counts(run: &Run, judged: &Judged) -> Markup {
     let mut note = said.clone();
     if let Some([fewest, most]) = rule.map(|_| run.config.compose.letters) {
         note.push_str(&format!(
-            " The marks are the rule by which pictures are composed: {fewest} to {most}, equally likely."
+            " The marks are the rule by which images are composed: {fewest} to {most}, equally likely."
         ));
     }
-    let alternative = format!("How many labels pictures have and are told to have. {said}");
+    let alternative = format!("How many labels images have and are told to have. {said}");
     let plot = columns(&data, &alternative);
     let keys = [
         Key::Area(0, "there".to_owned()),
         Key::Area(1, "told".to_owned()),
     ];
-    figure("How many labels a picture has", &plot, &keys, &note)
+    figure("How many labels an image has", &plot, &keys, &note)
 }
 
-/// The share of pictures with each number of labels, where they are composed and it is known.
+/// The share of images with each number of labels, where they are composed and it is known.
 fn rule(run: &Run, labels: usize) -> Option<Vec<f64>> {
     let [fewest, most] = run.config.compose.letters.map(|count| count as usize);
     if run.config.data.compose_share == 0.0 || most > labels {

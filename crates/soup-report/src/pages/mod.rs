@@ -1,5 +1,5 @@
 //! Pages: one HTML file each, complete in itself. No script, nothing from the network: the page's own policy
-//! allows its style sheet and the pictures that it carries, and nothing else.
+//! allows its style sheet and the images that it carries, and nothing else.
 
 mod compared;
 pub(crate) mod curves;
@@ -21,7 +21,7 @@ use soup_decide::metrics::Interval;
 
 use crate::words::{ENGLISH, Words};
 
-/// The style of what stands in a page: plots, tables, cards, pictures. The page around it gives the colours `--paper`,
+/// The style of what stands in a page: plots, tables, cards, images. The page around it gives the colours `--paper`,
 /// `--card`, `--ink`, `--soft` and `--rule`.
 pub const PARTS: &str = include_str!("parts.css");
 const STYLE: &str = include_str!("style.css");

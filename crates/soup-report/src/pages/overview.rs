@@ -13,10 +13,10 @@ pub(super) fn section(shown: &Shown) -> Markup {
         (cards(&facts(shown)))
         @for found in &run.diverged { p.note { "Diverged: " (found) "." } }
         @if let Err(reason) = &shown.judged {
-            p.note { "The predictions of held-out pictures are not shown: " (reason) }
+            p.note { "The predictions of held-out images are not shown: " (reason) }
         } @else if run.trained.len() < run.folds {
             p.note {
-                (run.trained.len()) " of " (run.folds) " folds are trained to their end; only the pictures that they \
+                (run.trained.len()) " of " (run.folds) " folds are trained to their end; only the images that they \
                  hold out are judged."
             }
         }
@@ -32,13 +32,13 @@ fn what(shown: &Shown) -> String {
     if let Ok(judged) = &shown.judged {
         if let Some((parameters, multiply_adds)) = judged.network {
             text.push_str(&format!(
-                " ({parameters} parameters, {:.0} million multiply-adds a picture)",
+                " ({parameters} parameters, {:.0} million multiply-adds an image)",
                 multiply_adds as f64 / 1e6
             ));
         }
-        let size = judged.picture.map(|picture| format!(" of {picture}"));
+        let size = judged.image.map(|image| format!(" of {image}"));
         text.push_str(&format!(
-            " on pictures{} with {} labels",
+            " on images{} with {} labels",
             size.unwrap_or_default(),
             judged.labels().len()
         ));
@@ -89,7 +89,7 @@ fn facts(shown: &Shown) -> Vec<(&'static str, String, String)> {
         "cost",
         duration(run.seconds()),
         speed.map_or(String::new(), |speed| {
-            format!("{speed:.0} pictures/s in training")
+            format!("{speed:.0} images/s in training")
         }),
     ));
     let memory = run.epochs.iter().map(|record| record.memory_mib);
@@ -127,7 +127,7 @@ fn scores(judged: &Judged) -> Markup {
             "exact match",
             all.exact_match,
             Some(of.exact_match),
-            "share of pictures with every label right",
+            "share of images with every label right",
         ),
     ];
     if let Some(value) = all.mean_average_precision {
@@ -158,7 +158,7 @@ fn scores(judged: &Judged) -> Markup {
     html! {
         h2 { "Scores" }
         p.soft {
-            (judged.rows.len()) " pictures, each judged by the fold that held it out; a yes is a probability above .5."
+            (judged.rows.len()) " images, each judged by the fold that held it out; a yes is a probability above .5."
         }
         (grid(&["score", "#value", "#95 % interval"], &rows))
     }
@@ -194,10 +194,10 @@ fn folds(run: &Run) -> Markup {
         @if !rows.is_empty() {
             h2 { "Folds" }
             (grid(
-                &["#fold", "#epochs", "#best epoch", "#accuracy", "#loss", "#mAP", "#time", "#pictures/s", "state"],
+                &["#fold", "#epochs", "#best epoch", "#accuracy", "#loss", "#mAP", "#time", "#images/s", "state"],
                 &rows,
             ))
-            p.soft { "Accuracy, loss and mAP of the held-out pictures at the best epoch." }
+            p.soft { "Accuracy, loss and mAP of the held-out images at the best epoch." }
         }
     }
 }

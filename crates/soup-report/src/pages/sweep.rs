@@ -243,7 +243,7 @@ fn speed(ranking: &Ranking) -> Markup {
             y: score(row),
             colour: colour(row.status),
             name: (row.on_front || place < NAMED).then(|| called(row)),
-            words: format!("{}; {:.1} pictures/s", words(row), row.images_per_second),
+            words: format!("{}; {:.1} images/s", words(row), row.images_per_second),
         })
         .collect();
     let mut front: Vec<&Ranked> = whole.iter().copied().filter(|row| row.on_front).collect();
@@ -254,7 +254,7 @@ fn speed(ranking: &Ranking) -> Markup {
         .collect();
     let frame = Frame::new(
         Axis::by_range(
-            "training speed, pictures/s",
+            "training speed, images/s",
             drawn.iter().map(|point| point.x),
         ),
         Axis::around(metric(ranking.metric), drawn.iter().map(|point| point.y)),
@@ -263,7 +263,7 @@ fn speed(ranking: &Ranking) -> Markup {
         .map(|row| {
             let (speed, score) = (number(row.images_per_second), share(score(row)));
             format!(
-                "candidate {} with {score} at {speed} pictures/s",
+                "candidate {} with {score} at {speed} images/s",
                 row.candidate
             )
         })
@@ -322,7 +322,7 @@ fn table(ranking: &Ranking) -> Markup {
         "#95 % interval, paired",
         "#seeds",
         "#trained",
-        "#pictures/s",
+        "#images/s",
         "#time",
         "values",
     ];
@@ -444,7 +444,7 @@ fn gains(ranking: &Ranking, reference: usize) -> Markup {
     let said: Vec<&str> = rows.iter().map(|row| row.words.as_str()).collect();
     let alternative = format!("Gain of each candidate: {}.", said.join("; "));
     let note = format!(
-        "Compared with candidate {reference} ({}) on the same seeds and pictures. Each interval holds by itself: of \
+        "Compared with candidate {reference} ({}) on the same seeds and images. Each interval holds by itself: of \
          twenty that change nothing, one lies beside zero by chance.",
         values(of_reference)
     );

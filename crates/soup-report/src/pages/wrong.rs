@@ -1,16 +1,16 @@
-//! The most wrong pictures, and where the network saw what it was wrong about.
+//! The most wrong images, and where the network saw what it was wrong about.
 
 use maud::{Markup, html};
 
 use crate::Judged;
-use crate::pictures::{Heat, Shown, Wrong};
+use crate::images::{Heat, Shown, Wrong};
 use crate::words::{ENGLISH, Words};
 
 pub(super) fn section(judged: &Judged, number: usize) -> Markup {
     let maps = judged.wrong.iter().any(|wrong| !wrong.heats.is_empty());
     html! {
         @if !judged.wrong.is_empty() {
-            h2 { "The most wrong pictures" }
+            h2 { "The most wrong images" }
             p.soft {
                 "Largest loss first, each as the fold that held it out answered."
                 @if maps {
@@ -29,7 +29,7 @@ pub(super) fn section(judged: &Judged, number: usize) -> Markup {
     }
 }
 
-/// A picture, what was answered, and its maps.
+/// An image, what was answered, and its maps.
 pub(crate) fn of(words: &Words, names: &[String], wrong: &Wrong, anchor: &str) -> Markup {
     let seen = &wrong.seen;
     let there: Vec<&str> = seen.labels.iter().map(|at| names[*at].as_str()).collect();
@@ -38,7 +38,7 @@ pub(crate) fn of(words: &Words, names: &[String], wrong: &Wrong, anchor: &str) -
         words.collect::<Vec<_>>().join(", ")
     };
     let is_in = |of: &[(usize, f32)], label: usize| of.iter().any(|(at, _)| *at == label);
-    let alternative = (words.picture_with)(&seen.id, &there.join(", "));
+    let alternative = (words.image_with)(&seen.id, &there.join(", "));
     html! {
         div {
             strong { (seen.id) }
@@ -48,10 +48,10 @@ pub(crate) fn of(words: &Words, names: &[String], wrong: &Wrong, anchor: &str) -
             @if !wrong.told.is_empty() { div { (words.told) ": " (list(&wrong.told)) } }
         }
         ul.panels {
-            li { (picture(&seen.picture, anchor, &alternative)) (words.the_picture) }
+            li { (image(&seen.image, anchor, &alternative)) (words.the_image) }
             @for heat in &wrong.heats {
                 li {
-                    (overlaid(&seen.picture, anchor, heat, &(words.saw)(&names[heat.label])))
+                    (overlaid(&seen.image, anchor, heat, &(words.saw)(&names[heat.label])))
                     @if is_in(&wrong.missed, heat.label) { (words.missed) }
                     @else if is_in(&wrong.told, heat.label) { (words.told) }
                     @else { (words.found) }
@@ -64,8 +64,8 @@ pub(crate) fn of(words: &Words, names: &[String], wrong: &Wrong, anchor: &str) -
     }
 }
 
-/// A picture that can be shown again by its name.
-pub(super) fn picture(shown: &Shown, anchor: &str, alternative: &str) -> Markup {
+/// An image that can be shown again by its name.
+pub(super) fn image(shown: &Shown, anchor: &str, alternative: &str) -> Markup {
     html! {
         svg viewBox={ "0 0 " (shown.width) " " (shown.height) } role="img" aria-label=(alternative) {
             image id=(anchor) href=(shown.uri) width=(shown.width) height=(shown.height) {}

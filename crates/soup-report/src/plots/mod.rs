@@ -1,7 +1,7 @@
 //! Plots as SVG: lines, bars, columns, intervals, a matrix, points, and coordinates side by side.
 //!
 //! A plot is drawn for a column of 360 pixels, so that its words can be read on a phone as they are, and
-//! takes every colour from the variables of the page's style sheet, so that one picture serves light, dark
+//! takes every colour from the variables of the page's style sheet, so that one image serves light, dark
 //! and paper. Each is an image to a screen reader, with an alternative in words.
 
 mod axis;

@@ -13,7 +13,7 @@ use soup_sweep::{Ranking, SweepDirectory};
 use crate::support::{self, Size};
 
 const SMALL: Size = Size {
-    pictures: 120,
+    images: 120,
     side: 64,
     folds: 2,
     epochs: 3,
@@ -49,7 +49,7 @@ fn outline(page: &str) -> String {
 fn check(page: &str) {
     assert!(page.contains("default-src 'none'; style-src 'unsafe-inline'; img-src data:"));
     assert!(page.contains("prefers-color-scheme: dark") && page.contains("@media print"));
-    // Letters of pictures are chance.
+    // Letters of images are chance.
     let parts = page.split("data:image/png;base64,").enumerate();
     let words: String = parts
         .map(|(place, part)| {
@@ -126,8 +126,8 @@ fn pages_of_runs_hold_what_there_is_to_see() {
     check(&page);
     insta::assert_snapshot!("decided", outline(&page).replace(&told, "FOLDER"));
     for part in [
-        "soup tta kept 2 views of a picture, merged by mean: plain, rot90.",
-        "on 120 pictures",
+        "soup tta kept 2 views of an image, merged by mean: plain, rot90.",
+        "on 120 images",
         "Platt",
     ] {
         assert!(page.contains(part), "{part}");
@@ -150,12 +150,12 @@ fn pages_of_runs_hold_what_there_is_to_see() {
         fs::remove_file(first.join(file)).unwrap();
     }
 
-    // Without its pictures a run still shows how it was trained.
+    // Without its images a run still shows how it was trained.
     fs::rename(&pack, folder.path().join("moved")).unwrap();
     let page = of_runs(&[shown(&first)]).unwrap();
     check(&page);
-    assert!(page.contains("The predictions of held-out pictures are not shown"));
-    assert!(page.contains("Loss by epoch") && !page.contains("The most wrong pictures"));
+    assert!(page.contains("The predictions of held-out images are not shown"));
+    assert!(page.contains("Loss by epoch") && !page.contains("The most wrong images"));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn runs_are_listed_with_what_differs() {
         let accuracy = run.accuracy.unwrap();
         assert!(interval.low < accuracy && accuracy < interval.high);
         assert_eq!(
-            (run.pictures, run.epochs, run.folds, run.seconds),
+            (run.images, run.epochs, run.folds, run.seconds),
             (120, 3, [2, 2], 75.0)
         );
         assert_eq!(run.settings.len(), 1, "{:?}", run.settings);
@@ -226,7 +226,7 @@ fn runs_are_listed_with_what_differs() {
     assert_eq!(runs[1].settings["train.rate"], "0.005");
     assert!(runs[0].accuracy < runs[1].accuracy);
 
-    // Where the pictures are gone, the folds' own figures are left.
+    // Where the images are gone, the folds' own figures are left.
     fs::rename(&pack, folder.path().join("moved")).unwrap();
     let run = &list(&folder.path().join("a"), &stop).unwrap()[0];
     assert_eq!((run.name.as_str(), run.interval), ("a", None));
@@ -234,13 +234,13 @@ fn runs_are_listed_with_what_differs() {
     assert!(run.problem.as_ref().unwrap().contains("pack"));
 }
 
-/// Bar 5: 5 folds x 25 epochs x 5,000 pictures of 256 pixels are below 5 MB. Writes the page into
+/// Bar 5: 5 folds x 25 epochs x 5,000 images of 256 pixels are below 5 MB. Writes the page into
 /// `target/tmp` to be opened. Takes a minute and 0.7 GB.
 #[test]
-#[ignore = "composes 5,000 pictures"]
+#[ignore = "composes 5,000 images"]
 fn a_large_run_makes_a_small_page() {
     let size = Size {
-        pictures: 5_000,
+        images: 5_000,
         side: 256,
         folds: 5,
         epochs: 25,

@@ -1,4 +1,4 @@
-//! Folders of runs and sweeps that nobody trained: real pictures, folds and settings, and predictions drawn
+//! Folders of runs and sweeps that nobody trained: real images, folds and settings, and predictions drawn
 //! by lot.
 
 use std::{
@@ -32,13 +32,13 @@ use soup_train::{
 /// How large a run is.
 #[derive(Clone, Copy)]
 pub struct Size {
-    pub pictures: u64,
+    pub images: u64,
     pub side: u32,
     pub folds: u32,
     pub epochs: usize,
 }
 
-/// Composes and packs pictures into `folder/pack`.
+/// Composes and packs images into `folder/pack`.
 pub fn pack(folder: &Path, size: Size) -> PathBuf {
     let (set, out) = (folder.join("set"), folder.join("pack"));
     let settings = ["width", "height"].map(|key| format!("compose.{key}={}", size.side));
@@ -52,7 +52,7 @@ pub fn pack(folder: &Path, size: Size) -> PathBuf {
     let composer = Composer::new(config.compose, glyphs.open().unwrap()).unwrap();
     let options = WriteOptions {
         out: set.clone(),
-        count: size.pictures,
+        count: size.images,
         seed: 5,
         glyphs: "strokes".to_owned(),
         threads: None,
@@ -197,7 +197,7 @@ pub fn sweep(path: &Path, text: &str) {
                 seconds: 60.0,
                 images_per_second: 200.0 - 15.0 * candidate as f64,
                 worker: "test".to_owned(),
-                pictures: Vec::new(),
+                images: Vec::new(),
             };
             let name = format!("trials/c{candidate:03}-s{seed}-r0.json");
             fs::write(path.join(name), serde_json::to_vec(&record).unwrap()).unwrap();

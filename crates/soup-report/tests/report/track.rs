@@ -9,7 +9,7 @@ use soup_report::Run;
 use soup_report::track::tensorboard;
 
 const SIZE: Size = Size {
-    pictures: 24,
+    images: 24,
     side: 64,
     folds: 2,
     epochs: 4,

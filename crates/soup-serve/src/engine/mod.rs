@@ -1,5 +1,5 @@
-//! The thread that calculates. Pictures that wait are decoded side by side and run together; what a
-//! model says of a picture does not depend on the pictures beside it.
+//! The thread that calculates. Images that wait are decoded side by side and run together; what a
+//! model says of an image does not depend on the images beside it.
 
 mod queue;
 
@@ -13,22 +13,22 @@ use std::{
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_engine::Device;
 use soup_model::Question;
 
-pub use queue::{Answer, Job, Picture, Queue};
+pub use queue::{Answer, Image, Job, Queue};
 
 use crate::{Refusal, metrics::Metrics, models::Served};
 
 /// What the engine's thread works with.
 #[derive(Debug)]
 pub struct Engine {
-    /// Pictures that wait.
+    /// Images that wait.
     pub queue: Arc<Queue>,
     /// Threads that calculate.
     pub device: Device,
-    /// Pictures in a batch at most.
+    /// Images in a batch at most.
     pub batch: usize,
     /// How long a batch waits to be filled.
     pub window: Duration,
@@ -36,10 +36,10 @@ pub struct Engine {
     pub metrics: Arc<Metrics>,
 }
 
-/// A picture that is ready for the network.
+/// An image that is ready for the network.
 struct Ready {
     job: Job,
-    shape: PictureShape,
+    shape: ImageShape,
     pixels: Bytes,
 }
 
@@ -85,13 +85,13 @@ impl Engine {
         }
     }
 
-    /// Decodes the pictures; those that are bad are refused.
+    /// Decodes the images; those that are bad are refused.
     fn read(&self, jobs: Vec<Job>) -> Vec<Ready> {
         let mut read: Vec<Option<Pixels>> = jobs.iter().map(|_| None).collect();
         self.device
             .pool
             .each(jobs.iter().zip(&mut read), |(job, pixels)| {
-                *pixels = Some(pixels_of(&job.picture, &job.served));
+                *pixels = Some(pixels_of(&job.image, &job.served));
             });
         let mut ready = Vec::new();
         for (job, pixels) in jobs.into_iter().zip(read) {
@@ -106,15 +106,15 @@ impl Engine {
     }
 }
 
-type Pixels = Result<(PictureShape, Bytes), Refusal>;
+type Pixels = Result<(ImageShape, Bytes), Refusal>;
 
-fn pixels_of(picture: &Picture, served: &Served) -> Pixels {
-    match picture {
-        Picture::Pixels(shape, pixels) => Ok((*shape, pixels.clone())),
-        Picture::File(bytes) => {
+fn pixels_of(image: &Image, served: &Served) -> Pixels {
+    match image {
+        Image::Pixels(shape, pixels) => Ok((*shape, pixels.clone())),
+        Image::File(bytes) => {
             // Decoders meet whatever the world sends.
             let decoded = catch_unwind(AssertUnwindSafe(|| decoded(bytes, served)));
-            decoded.unwrap_or_else(|_| Err(Refusal::request("the picture cannot be decoded")))
+            decoded.unwrap_or_else(|_| Err(Refusal::request("the image cannot be decoded")))
         }
     }
 }
@@ -125,19 +125,19 @@ fn decoded(bytes: &[u8], served: &Served) -> Pixels {
         Ok(()) => Ok((shape, pixels.into())),
         Err(problem) => Err(Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            format!("the model cannot read a picture of {shape}: {problem}"),
+            format!("the model cannot read an image of {shape}: {problem}"),
         )),
     }
 }
 
-/// Runs pictures of one shape and answers each as soon as its reply is there.
-fn run(served: &Served, shape: PictureShape, ready: Vec<Ready>) {
-    let (mut senders, mut pictures) = (Vec::new(), Vec::new());
+/// Runs images of one shape and answers each as soon as its reply is there.
+fn run(served: &Served, shape: ImageShape, ready: Vec<Ready>) {
+    let (mut senders, mut images) = (Vec::new(), Vec::new());
     for Ready { job, pixels, .. } in ready {
         senders.push(Some(job.answer));
-        pictures.push((pixels, job.maps));
+        images.push((pixels, job.maps));
     }
-    let questions: Vec<Question<'_>> = pictures
+    let questions: Vec<Question<'_>> = images
         .iter()
         .map(|(pixels, maps)| Question {
             pixels,
@@ -162,7 +162,7 @@ fn run(served: &Served, shape: PictureShape, ready: Vec<Ready>) {
             })
         });
     if let Err(error) = outcome {
-        tracing::warn!(model = served.name, %error, "pictures could not be answered");
+        tracing::warn!(model = served.name, %error, "images could not be answered");
         let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
         for sender in senders.into_iter().flatten() {
             let _ = sender.send(Err(refusal.clone()));

@@ -1,4 +1,4 @@
-//! Pictures that wait for the engine.
+//! Images that wait for the engine.
 
 use std::{
     collections::VecDeque,
@@ -7,45 +7,45 @@ use std::{
 };
 
 use bytes::Bytes;
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_model::Reply;
 use tokio::sync::oneshot;
 
 use crate::{Refusal, models::Served};
 
-/// A picture that a model is asked about.
+/// An image that a model is asked about.
 #[derive(Debug)]
 pub struct Job {
     /// The model as it was when the request came.
     pub served: Arc<Served>,
-    /// The picture.
-    pub picture: Picture,
+    /// The image.
+    pub image: Image,
     /// Whether label maps are wanted.
     pub maps: bool,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Answer, Refusal>>,
 }
 
-/// A picture as it came.
+/// An image as it came.
 #[derive(Clone, Debug)]
-pub enum Picture {
+pub enum Image {
     /// A PNG or JPEG file; decoded by the engine's threads.
     File(Bytes),
     /// Pixels.
-    Pixels(PictureShape, Bytes),
+    Pixels(ImageShape, Bytes),
 }
 
-/// What the model said of a picture.
+/// What the model said of an image.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The picture's shape as it was read.
-    pub shape: PictureShape,
+    /// The image's shape as it was read.
+    pub shape: ImageShape,
     /// Probabilities and maps.
     pub reply: Reply,
 }
 
 /// A queue with an end. Everything that was let in is taken out again, in order but for batches:
-/// pictures for the same model overtake those for others.
+/// images for the same model overtake those for others.
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
@@ -60,7 +60,7 @@ struct State {
 }
 
 impl Queue {
-    /// An empty queue for this many pictures.
+    /// An empty queue for this many images.
     pub fn new(capacity: usize) -> Self {
         Self {
             state: Mutex::default(),
@@ -69,7 +69,7 @@ impl Queue {
         }
     }
 
-    /// Lets all pictures of a request in, or none.
+    /// Lets all images of a request in, or none.
     ///
     /// # Errors
     /// 429 where there is not room for all, 503 where the queue is closed.
@@ -84,7 +84,7 @@ impl Queue {
         }
         if state.jobs.len() + jobs.len() > self.capacity {
             return Err(Refusal::busy(format!(
-                "{} pictures wait already; ask again in a moment",
+                "{} images wait already; ask again in a moment",
                 state.jobs.len()
             )));
         }
@@ -94,8 +94,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for pictures and takes up to `most` of one model. Where `window` is not zero and the
-    /// next picture came within it, waits that long for the batch to fill.
+    /// Waits for images and takes up to `most` of one model. Where `window` is not zero and the
+    /// next image came within it, waits that long for the batch to fill.
     ///
     /// `None` when the queue is closed and empty.
     pub fn take(&self, most: usize, window: Duration) -> Option<Vec<Job>> {
@@ -136,7 +136,7 @@ impl Queue {
         self.arrived.notify_all();
     }
 
-    /// Pictures that wait.
+    /// Images that wait.
     pub fn len(&self) -> usize {
         self.state().jobs.len()
     }

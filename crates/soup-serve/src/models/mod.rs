@@ -31,7 +31,7 @@ struct Slot {
 }
 
 impl Models {
-    /// Reads `model.soup` files and runs, and plans their networks for single pictures and batches.
+    /// Reads `model.soup` files and runs, and plans their networks for single images and batches.
     ///
     /// # Errors
     /// [`ServeError`] names the path that cannot be served.

@@ -7,14 +7,14 @@ use std::{
 };
 
 use soup_compose::{ComposeConfig, Composer, glyphs::GlyphSpec};
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_decide::{DecideError, Decision};
 use soup_engine::Device;
 use soup_model::{Error, Member, Model, Predictor, Session};
 
 use crate::ServeError;
 
-/// Plans for other pictures than the model's own that are kept; the oldest goes first.
+/// Plans for other images than the model's own that are kept; the oldest goes first.
 const OTHER_SHAPES: usize = 2;
 /// A network reads at most this many times the values that it was made for: memory grows with them.
 const LARGEST: usize = 4;
@@ -28,14 +28,14 @@ pub struct Served {
     pub model: Model,
     /// What is made of the networks' probabilities, where the model says.
     pub decision: Option<Decision>,
-    /// Rows and columns of the label maps of a picture of the model's own shape, where it has them.
+    /// Rows and columns of the label maps of an image of the model's own shape, where it has them.
     pub map_size: Option<(usize, usize)>,
-    /// Makes pictures whose labels the model knows, where that can be had.
+    /// Makes images whose labels the model knows, where that can be had.
     pub composer: Option<Composer>,
     sessions: Mutex<Sessions>,
 }
 
-/// Plans for pictures of several shapes.
+/// Plans for images of several shapes.
 #[derive(Debug)]
 pub struct Sessions {
     own: Session,
@@ -58,7 +58,7 @@ impl Served {
         let model = Predictor::open(&paths, None)?.model(None)?;
         let decision = model.decision.clone();
         let decision = decision.map(|decision| Decision::from_json(decision, path));
-        let own = Session::with_batch(&model, model.picture, batch, device)?;
+        let own = Session::with_batch(&model, model.image, batch, device)?;
         Ok(Self {
             name: name.to_owned(),
             decision: decision.transpose()?,
@@ -79,7 +79,7 @@ impl Served {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes of the networks' probabilities for a picture what the model's decision says, where it has one.
+    /// Makes of the networks' probabilities for an image what the model's decision says, where it has one.
     ///
     /// # Errors
     /// Other labels than the decision's.
@@ -90,30 +90,30 @@ impl Served {
         }
     }
 
-    /// Whether the networks can take such pictures as they are.
+    /// Whether the networks can take such images as they are.
     ///
     /// # Errors
     /// What speaks against it.
-    pub fn check(&self, picture: PictureShape) -> Result<(), Error> {
-        if picture == self.model.picture {
+    pub fn check(&self, image: ImageShape) -> Result<(), Error> {
+        if image == self.model.image {
             return Ok(());
         }
         for member in &self.model.members {
-            check_member(member, picture)?;
+            check_member(member, image)?;
         }
         Ok(())
     }
 }
 
-fn check_member(member: &Member, picture: PictureShape) -> Result<(), Error> {
-    let shape = member.transforms.output_shape(picture);
+fn check_member(member: &Member, image: ImageShape) -> Result<(), Error> {
+    let shape = member.transforms.output_shape(image);
     let shape = shape.map_err(soup_data::Error::from)?;
     let made_for = member.graph.input().len();
     if shape.len() > LARGEST.saturating_mul(made_for) {
         return Err(Error::Model {
             model: member.origin.network.clone(),
             problem: format!(
-                "a picture of {picture} is too large for it; scale it down to about {} by {} pixels",
+                "an image of {image} is too large for it; scale it down to about {} by {} pixels",
                 member.graph.input().width,
                 member.graph.input().height
             ),
@@ -123,22 +123,18 @@ fn check_member(member: &Member, picture: PictureShape) -> Result<(), Error> {
 }
 
 impl Sessions {
-    /// The plan for pictures of this shape.
+    /// The plan for images of this shape.
     ///
     /// # Errors
     /// Where the networks cannot take them.
-    pub fn for_shape(
-        &mut self,
-        model: &Model,
-        picture: PictureShape,
-    ) -> Result<&mut Session, Error> {
-        if self.own.picture() == picture {
+    pub fn for_shape(&mut self, model: &Model, image: ImageShape) -> Result<&mut Session, Error> {
+        if self.own.image() == image {
             return Ok(&mut self.own);
         }
-        let known = self.others.iter().position(|s| s.picture() == picture);
+        let known = self.others.iter().position(|s| s.image() == image);
         let session = match known.and_then(|place| self.others.remove(place)) {
             Some(session) => session,
-            None => Session::new(model, picture, &self.device)?,
+            None => Session::new(model, image, &self.device)?,
         };
         self.others.truncate(OTHER_SHAPES - 1);
         self.others.push_front(session);
@@ -146,10 +142,10 @@ impl Sessions {
     }
 }
 
-/// A composer of pictures as the model reads them, where all that is in them has a label of the
+/// A composer of images as the model reads them, where all that is in them has a label of the
 /// model's.
 fn composer_for(model: &Model) -> Option<Composer> {
-    let PictureShape { height, width, .. } = model.picture;
+    let ImageShape { height, width, .. } = model.image;
     let shorter = height.min(width) as f32;
     let defaults = ComposeConfig::default();
     let scaled = |value: f32| (value * shorter / 256.0).max(1.0);

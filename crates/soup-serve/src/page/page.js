@@ -4,12 +4,12 @@
 const TEXTS = {
   en: {
     model: "Model",
-    picture: "Picture",
+    image: "Image",
     labels: "Labels",
-    invitation: "Drop a picture here, or paste one (PNG or JPEG).",
-    choose: "Choose a picture",
+    invitation: "Drop an image here, or paste one (PNG or JPEG).",
+    choose: "Choose an image",
     sample: "Compose a sample",
-    nothing: "No picture yet.",
+    nothing: "No image yet.",
     asking: "Looking…",
     threshold: "Threshold",
     own: "The model's own",
@@ -18,7 +18,7 @@ const TEXTS = {
     copyCurl: "Copy curl command",
     copied: "Copied.",
     notCopied: "The browser does not let this page copy.",
-    stays: "Pictures go to this server only.",
+    stays: "Images go to this server only.",
     programs: "For programs: openapi.json",
     token: "This server wants a token",
     tokenUse: "Use it",
@@ -29,21 +29,21 @@ const TEXTS = {
       (missed.length ? ` Missed: ${missed.join(", ")}.` : "") +
       (extra.length ? ` Not in it: ${extra.join(", ")}.` : ""),
     legendMaps: "Hover or focus a label to see where the model sees it; press it to keep that.",
-    legendTruth: "Ringed labels are in the picture; ✕ marks wrong answers.",
+    legendTruth: "Ringed labels are in the image; ✕ marks wrong answers.",
     facts: (name, width, height, time) => `${name}, ${width} × ${height} pixels, answered in ${time} ms`,
     sampleName: (number) => `Sample ${number}`,
-    pasted: "Pasted picture",
-    described: (found) => (found.length ? `The picture; found in it: ${found.join(", ")}` : "The picture; nothing found in it"),
+    pasted: "Pasted image",
+    described: (found) => (found.length ? `The image; found in it: ${found.join(", ")}` : "The image; nothing found in it"),
     isFound: "found",
     isNot: "not found",
-    missed: "missed, it is in the picture",
-    extra: "wrong, it is not in the picture",
-    noPicture: "This is no PNG or JPEG picture.",
+    missed: "missed, it is in the image",
+    extra: "wrong, it is not in the image",
+    noImage: "This is no PNG or JPEG image.",
     offline: "The server does not answer.",
   },
   ko: {
     model: "모델",
-    picture: "사진",
+    image: "사진",
     labels: "라벨",
     invitation: "사진을 여기에 끌어다 놓거나 붙여 넣으세요 (PNG, JPEG).",
     choose: "사진 고르기",
@@ -77,7 +77,7 @@ const TEXTS = {
     isNot: "없음",
     missed: "놓침, 사진에 있음",
     extra: "틀림, 사진에 없음",
-    noPicture: "PNG나 JPEG 사진이 아닙니다.",
+    noImage: "PNG나 JPEG 사진이 아닙니다.",
     offline: "서버가 응답하지 않습니다.",
   },
 };
@@ -88,7 +88,7 @@ const state = {
   token: "",
   models: new Map(),
   model: "",
-  // The picture: { blob, name, truth } and the answer to it.
+  // The image: { blob, name, truth } and the answer to it.
   asked: null,
   answer: null,
   ms: 0,
@@ -250,7 +250,7 @@ async function compose() {
 function take(file, name) {
   if (!file) return;
   if (!["image/png", "image/jpeg"].includes(file.type)) {
-    complain(new Refused(415, text("noPicture")));
+    complain(new Refused(415, text("noImage")));
     return;
   }
   look({ blob: file, name, truth: null });
@@ -324,7 +324,7 @@ function draw() {
   at("own").disabled = state.threshold === null;
 }
 
-// Draws where the model sees a label over the picture; `null` draws nothing.
+// Draws where the model sees a label over the image; `null` draws nothing.
 function heat(place) {
   const canvas = at("heat");
   const maps = state.answer && state.answer.pictures[0].maps;
@@ -339,7 +339,7 @@ function heat(place) {
     pixels.data.set([255, 92, 0, Math.round((230 * value) / peak)], 4 * cell);
   });
   small.getContext("2d").putImageData(pixels, 0, 0);
-  // The picture is fitted into its box; so is its map.
+  // The image is fitted into its box; so is its map.
   const image = at("shown");
   const scale = window.devicePixelRatio || 1;
   const [width, height] = [image.clientWidth, image.clientHeight];
@@ -386,7 +386,7 @@ function asJson() {
 function asCurl() {
   const query = new URLSearchParams({ model: state.model });
   if (state.threshold !== null) query.set("threshold", state.threshold);
-  const file = state.asked.blob.type === "image/jpeg" ? "picture.jpg" : "picture.png";
+  const file = state.asked.blob.type === "image/jpeg" ? "image.jpg" : "image.png";
   const token = state.token ? "-H 'Authorization: Bearer TOKEN' " : "";
   return `curl ${token}--data-binary @${file} '${new URL(`predict?${query}`, location.href)}'`;
 }

@@ -2,15 +2,15 @@
 
 use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
-use soup_model::{MAPS, PICTURES, PROBABILITIES};
+use soup_model::{IMAGES, MAPS, PROBABILITIES};
 
 use super::{
     App, ModelPath, VERSION, ask, check_version,
     tensors::{self, Floats, Input, Output, Request},
 };
-use crate::{Limits, Refusal, engine::Picture, models::Served};
+use crate::{Limits, Refusal, engine::Image, models::Served};
 
-/// Answers for pictures of the model's own shape: `pictures`, UINT8, N x rows x columns x channels.
+/// Answers for images of the model's own shape: `pictures`, UINT8, N x rows x columns x channels.
 pub async fn infer(
     State(shared): App,
     path: ModelPath,
@@ -32,14 +32,14 @@ pub async fn infer(
     };
     let Read { id, pixels, wanted } = read?;
     let maps = wanted.iter().any(|(name, _)| *name == MAPS);
-    let picture = served.model.picture;
-    let pictures: Vec<Picture> = (0..pixels.len() / picture.len())
+    let image = served.model.image;
+    let images: Vec<Image> = (0..pixels.len() / image.len())
         .map(|number| {
-            let start = number * picture.len();
-            Picture::Pixels(picture, pixels.slice(start..start + picture.len()))
+            let start = number * image.len();
+            Image::Pixels(image, pixels.slice(start..start + image.len()))
         })
         .collect();
-    let answers = ask(&shared, &served, pictures, maps).await;
+    let answers = ask(&shared, &served, images, maps).await;
     let answers = answers.map_err(|(_, refusal)| refusal)?;
     drop(body);
     let (count, labels) = (answers.len(), served.model.label_names.len());
@@ -87,7 +87,7 @@ fn read(
     let raw = body.slice_ref(raw);
     let [input] = &request.inputs[..] else {
         return Err(Refusal::request(format!(
-            "{} inputs; the model has one, `{PICTURES}`",
+            "{} inputs; the model has one, `{IMAGES}`",
             request.inputs.len()
         )));
     };
@@ -107,26 +107,26 @@ fn pixels(
     input: &Input<'_>,
     raw: Bytes,
 ) -> Result<Bytes, Refusal> {
-    let picture = served.model.picture;
-    let sides = [picture.height, picture.width, picture.channels].map(|side| side as u64);
+    let image = served.model.image;
+    let sides = [image.height, image.width, image.channels].map(|side| side as u64);
     let count = match input.shape[..] {
         [count, ref rest @ ..] if *rest == sides && count > 0 => count,
         _ => 0,
     };
-    if input.name != PICTURES || input.datatype != "UINT8" || count == 0 {
+    if input.name != IMAGES || input.datatype != "UINT8" || count == 0 {
         return Err(Refusal::request(format!(
-            "the input must be `{PICTURES}`, UINT8, of shape N x {} x {} x {}, not `{}`, {}, {:?}",
+            "the input must be `{IMAGES}`, UINT8, of shape N x {} x {} x {}, not `{}`, {}, {:?}",
             sides[0], sides[1], sides[2], input.name, input.datatype, input.shape
         )));
     }
-    if count > limits.pictures as u64 {
+    if count > limits.images as u64 {
         return Err(Refusal::too_large(format!(
-            "{count} pictures; a request may hold {}",
-            limits.pictures
+            "{count} images; a request may hold {}",
+            limits.images
         )));
     }
-    // No overflow: the limit of pictures, and a shape that a network was planned for.
-    let expected = count as usize * picture.len();
+    // No overflow: the limit of images, and a shape that a network was planned for.
+    let expected = count as usize * image.len();
     match (input.parameters.binary_data_size, input.data) {
         (Some(size), None) if size == expected as u64 && raw.len() == expected => Ok(raw),
         (Some(size), None) => Err(Refusal::request(format!(

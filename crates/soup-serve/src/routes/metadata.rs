@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use serde_json::{Value, json};
-use soup_model::{MAPS, PICTURES, PROBABILITIES};
+use soup_model::{IMAGES, MAPS, PROBABILITIES};
 
 use super::{App, ModelPath, VERSION, check_version, json as answer};
 use crate::{Refusal, models::Served};
@@ -26,7 +26,7 @@ pub async fn model(State(shared): App, path: ModelPath) -> Result<Response, Refu
 /// Tensors are called as in an exported ONNX file.
 fn description(served: &Served) -> Value {
     let model = &served.model;
-    let picture = model.picture;
+    let image = model.image;
     let labels = model.label_names.len();
     let mut outputs = vec![json!({
         "name": PROBABILITIES, "datatype": "FP32", "shape": [-1, labels as i64],
@@ -44,9 +44,9 @@ fn description(served: &Served) -> Value {
         "versions": [VERSION],
         "platform": "soup",
         "inputs": [{
-            "name": PICTURES,
+            "name": IMAGES,
             "datatype": "UINT8",
-            "shape": [-1, picture.height as i64, picture.width as i64, picture.channels as i64],
+            "shape": [-1, image.height as i64, image.width as i64, image.channels as i64],
         }],
         "outputs": outputs,
         "parameters": {

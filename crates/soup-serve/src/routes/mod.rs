@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Refusal,
-    engine::{Answer, Job, Picture},
+    engine::{Answer, Image, Job},
     models::Served,
     shared::Shared,
 };
@@ -127,17 +127,17 @@ fn check_version(version: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
-/// Asks a model about pictures; one answer a picture, or the first refusal.
+/// Asks a model about images; one answer an image, or the first refusal.
 async fn ask(
     shared: &Shared,
     served: &Arc<Served>,
-    pictures: Vec<Picture>,
+    images: Vec<Image>,
     maps: bool,
 ) -> Result<Vec<Answer>, (usize, Refusal)> {
     // Maps are the one thing that makes an answer larger than its request.
     let (rows, columns) = served.map_size.filter(|_| maps).unwrap_or_default();
     let sizes = [
-        pictures.len(),
+        images.len(),
         served.model.label_names.len(),
         rows,
         columns,
@@ -146,19 +146,19 @@ async fn ask(
     let bytes = sizes.into_iter().fold(1, usize::saturating_mul);
     if bytes > shared.options.limits.answers {
         let problem = format!(
-            "the maps of {} pictures would take {} MB; ask for fewer at once",
-            pictures.len(),
+            "the maps of {} images would take {} MB; ask for fewer at once",
+            images.len(),
             bytes >> 20
         );
         return Err((0, Refusal::too_large(problem)));
     }
     let (mut jobs, mut answers) = (Vec::new(), Vec::new());
-    for picture in pictures {
+    for image in images {
         let (sender, receiver) = oneshot::channel();
         answers.push(receiver);
         jobs.push(Job {
             served: Arc::clone(served),
-            picture,
+            image,
             maps,
             answer: sender,
         });

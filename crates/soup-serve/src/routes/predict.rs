@@ -1,4 +1,4 @@
-//! `POST /predict`: pictures in, labels out.
+//! `POST /predict`: images in, labels out.
 
 use axum::{
     body::Body,
@@ -12,9 +12,9 @@ use soup_model::LabelMaps;
 use super::{App, ask, json};
 use crate::{
     Refusal,
-    engine::{Answer, Picture},
+    engine::{Answer, Image},
+    images::{Upload, uploads},
     models::Served,
-    pictures::{Upload, uploads},
 };
 
 /// What stands in the address behind `?`.
@@ -33,7 +33,8 @@ pub struct Asked {
 #[derive(Serialize)]
 struct Predicted<'a> {
     model: &'a str,
-    pictures: Vec<Seen<'a>>,
+    #[serde(rename = "pictures")]
+    images: Vec<Seen<'a>>,
 }
 
 #[derive(Serialize)]
@@ -62,7 +63,7 @@ struct Maps<'a> {
     values: Vec<&'a [f32]>,
 }
 
-/// Answers for a picture in the body, or several in fields `image` of a form.
+/// Answers for an image in the body, or several in fields `image` of a form.
 pub async fn predict(
     State(shared): App,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -87,7 +88,7 @@ pub async fn predict(
     let body = shared.intake.read(&headers, body).await?;
     let uploads = uploads(&headers, body.bytes.clone(), &shared.options.limits).await?;
     let files = uploads.iter();
-    let files = files.map(|upload| Picture::File(upload.bytes.clone()));
+    let files = files.map(|upload| Image::File(upload.bytes.clone()));
     let answers = ask(&shared, &served, files.collect(), asked.maps).await;
     let answers = answers.map_err(|(number, refusal)| match refusal.status.as_u16() {
         400 | 422 => uploads[number].named(number, uploads.len(), refusal),
@@ -96,7 +97,7 @@ pub async fn predict(
     let seen = uploads.iter().zip(&answers);
     Ok(json(&Predicted {
         model: &served.name,
-        pictures: seen
+        images: seen
             .map(|(upload, answer)| seen_in(&served, upload, answer, asked.threshold))
             .collect(),
     }))

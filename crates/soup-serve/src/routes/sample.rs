@@ -1,4 +1,4 @@
-//! Pictures composed on the spot, for people who have none at hand.
+//! Images composed on the spot, for people who have none at hand.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Asked {
     model: Option<String>,
 }
 
-/// `GET /sample/NUMBER`: a picture as the model reads them, always the same one for a number. What is
+/// `GET /sample/NUMBER`: an image as the model reads them, always the same one for a number. What is
 /// in it stands in the header `Soup-Labels`.
 pub async fn sample(
     State(shared): App,

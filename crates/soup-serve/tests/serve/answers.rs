@@ -8,11 +8,11 @@ use soup_model::{PredictOptions, Predictor};
 
 use crate::models::{Running, SHAPE, model, options, png, toy};
 
-/// The probabilities of every picture of an answer.
+/// The probabilities of every image of an answer.
 fn probabilities(answer: &Value) -> Vec<Vec<f32>> {
-    let pictures = answer["pictures"].as_array().unwrap().iter();
-    let values = pictures.map(|picture| {
-        let answers = picture["answers"].as_array().unwrap().iter();
+    let images = answer["pictures"].as_array().unwrap().iter();
+    let values = images.map(|image| {
+        let answers = image["answers"].as_array().unwrap().iter();
         let values = answers.map(|answer| answer["probability"].as_f64().unwrap() as f32);
         values.collect()
     });
@@ -85,9 +85,9 @@ fn every_address_is_in_the_description() {
     }
 }
 
-/// A picture that was taken sideways has the size and the maps that a browser shows it with.
+/// An image that was taken sideways has the size and the maps that a browser shows it with.
 #[test]
-fn pictures_stand_upright() {
+fn images_stand_upright() {
     let server = toy();
     let fixtures = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -96,9 +96,9 @@ fn pictures_stand_upright() {
     for (number, sides) in [(1, [24, 40]), (3, [24, 40]), (6, [40, 24]), (8, [40, 24])] {
         let file = std::fs::read(format!("{fixtures}/jpeg_{number}.jpg")).unwrap();
         let answer = server.client.post("/predict?maps=true", &file).good();
-        let picture = &answer["pictures"][0];
-        assert_eq!([&picture["height"], &picture["width"]], sides);
-        let maps = &picture["maps"];
+        let image = &answer["pictures"][0];
+        assert_eq!([&image["height"], &image["width"]], sides);
+        let maps = &image["maps"];
         assert_eq!([&maps["rows"], &maps["columns"]], sides);
     }
 }
@@ -137,7 +137,7 @@ fn answers_are_those_of_predict_alone_and_together() {
         let answer = server.client.post("/predict?maps=true", file).good();
         assert_eq!(probabilities(&answer)[0], *expected);
     }
-    // All in one request: two batches of 8 and 5 single pictures.
+    // All in one request: two batches of 8 and 5 single images.
     let form: Vec<(&str, Vec<u8>)> = files.iter().map(|file| ("a.png", file.clone())).collect();
     let answer = server.client.form("/predict", &form).good();
     assert_eq!(probabilities(&answer), expected);
@@ -160,17 +160,17 @@ fn thresholds_names_and_maps_come_with_the_answer() {
     let server = toy();
     let answer = server.client.post("/predict", &png(SHAPE, 1)).good();
     assert_eq!(answer["model"], "toy");
-    let picture = &answer["pictures"][0];
+    let image = &answer["pictures"][0];
     assert_eq!(
-        (&picture["name"], &picture["height"]),
+        (&image["name"], &image["height"]),
         (&Value::Null, &json!(24))
     );
-    assert!(picture.get("maps").is_none());
+    assert!(image.get("maps").is_none());
     for (place, (label, threshold)) in [("cat", 0.5), ("dog", 0.25), ("owl", 0.75)]
         .into_iter()
         .enumerate()
     {
-        let answer = &picture["answers"][place];
+        let answer = &image["answers"][place];
         assert_eq!(
             (&answer["label"], &answer["threshold"]),
             (&json!(label), &json!(threshold))
@@ -180,12 +180,12 @@ fn thresholds_names_and_maps_come_with_the_answer() {
     }
     for (threshold, found) in [("0", true), ("1", false)] {
         let path = format!("/predict?model=toy&threshold={threshold}&maps=true");
-        let pictures = [("b.png", png(SHAPE, 1)), ("c.png", png(SHAPE, 2))];
-        let answer = server.client.form(&path, &pictures).good();
-        let picture = &answer["pictures"][1];
-        assert_eq!(picture["name"], "c.png");
-        assert_eq!(picture["answers"][2]["found"], found);
-        let maps = &picture["maps"];
+        let images = [("b.png", png(SHAPE, 1)), ("c.png", png(SHAPE, 2))];
+        let answer = server.client.form(&path, &images).good();
+        let image = &answer["pictures"][1];
+        assert_eq!(image["name"], "c.png");
+        assert_eq!(image["answers"][2]["found"], found);
+        let maps = &image["maps"];
         assert_eq!((&maps["rows"], &maps["columns"]), (&json!(24), &json!(16)));
         assert_eq!(maps["values"].as_array().unwrap().len(), 3);
         // The probability is a smooth maximum of the map: between its mean and its maximum.
@@ -198,16 +198,16 @@ fn thresholds_names_and_maps_come_with_the_answer() {
                 .collect();
             assert_eq!(cells.len(), 24 * 16);
             let most = cells.iter().copied().fold(0.0, f64::max);
-            let probability = picture["answers"][label]["probability"].as_f64().unwrap();
+            let probability = image["answers"][label]["probability"].as_f64().unwrap();
             assert!(probability <= most + 1e-6, "{probability} {most}");
         }
     }
 }
 
 #[test]
-fn pictures_of_other_shapes_are_answered_where_the_network_can() {
+fn images_of_other_shapes_are_answered_where_the_network_can() {
     let server = toy();
-    let shape = |height, width, channels| soup_data::PictureShape {
+    let shape = |height, width, channels| soup_data::ImageShape {
         height,
         width,
         channels,

@@ -58,24 +58,24 @@ impl Client {
         Response::read(&mut stream)
     }
 
-    /// Pictures as a form.
-    pub fn form(&self, path: &str, pictures: &[(&str, Vec<u8>)]) -> Response {
-        let (kind, body) = form("image", pictures);
+    /// Images as a form.
+    pub fn form(&self, path: &str, images: &[(&str, Vec<u8>)]) -> Response {
+        let (kind, body) = form("image", images);
         self.send("POST", path, &[("content-type", &kind)], &body)
     }
 }
 
 /// Content type and body of a form.
-pub fn form(field: &str, pictures: &[(&str, Vec<u8>)]) -> (String, Vec<u8>) {
+pub fn form(field: &str, images: &[(&str, Vec<u8>)]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
-    for (name, picture) in pictures {
+    for (name, image) in images {
         body.extend_from_slice(
             format!(
                 "--line\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\r\n"
             )
             .as_bytes(),
         );
-        body.extend_from_slice(picture);
+        body.extend_from_slice(image);
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(b"--line--\r\n");

@@ -5,14 +5,14 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_serve::{Limits, Options};
 
 use crate::client::{Response, form, request};
 use crate::models::{Running, SHAPE, model, options, png, toy};
 
 /// Slow enough that others have to wait.
-const LARGE: PictureShape = PictureShape {
+const LARGE: ImageShape = ImageShape {
     height: 128,
     width: 128,
     channels: 1,
@@ -21,7 +21,7 @@ const LARGE: PictureShape = PictureShape {
 #[test]
 fn a_full_queue_sends_clients_away_for_a_moment() {
     let mut options = options();
-    (options.batch, options.queue, options.limits.pictures) = (2, 4, 2);
+    (options.batch, options.queue, options.limits.images) = (2, 4, 2);
     let server = Running::new(&model(LARGE, 6, 64, 1), options);
     let file = png(LARGE, 1);
     let responses: Vec<Response> = thread::scope(|scope| {
@@ -33,7 +33,7 @@ fn a_full_queue_sends_clients_away_for_a_moment() {
     let busy = responses.iter().filter(|response| response.status == 429);
     for response in busy.clone() {
         assert_eq!(response.header("retry-after"), Some("1"));
-        assert!(response.problem().contains("pictures wait already"));
+        assert!(response.problem().contains("images wait already"));
     }
     let good = responses.iter().filter(|response| response.status == 200);
     let good: Vec<_> = good.map(Response::good).collect();
@@ -132,8 +132,8 @@ fn lazy(server: &Running, body: &(String, Vec<u8>)) -> TcpStream {
 /// A form whose answer with maps has megabytes.
 fn large_question() -> (String, Vec<u8>) {
     let file = png(LARGE, 1);
-    let pictures: Vec<(&str, Vec<u8>)> = (0..32).map(|_| ("a.png", file.clone())).collect();
-    form("image", &pictures)
+    let images: Vec<(&str, Vec<u8>)> = (0..32).map(|_| ("a.png", file.clone())).collect();
+    form("image", &images)
 }
 
 #[track_caller]
@@ -235,7 +235,7 @@ fn answers_that_wait_have_a_limit_together() {
     let mut lazies = Vec::new();
     for number in 1..=4 {
         lazies.push(lazy(&server, &question));
-        // One after the other, as the queue does not take the pictures of all.
+        // One after the other, as the queue does not take the images of all.
         let taken = format!("soup_pictures_total{{model=\"toy\"}} {}", 32 * number);
         wait_for(&server, |line| line == taken);
     }
@@ -357,12 +357,12 @@ fn settings_that_make_no_sense() {
     };
     assert_eq!(problem(none), "the limit `batch` must be at least 1");
     let limits = Limits {
-        pictures: 65,
+        images: 65,
         ..Limits::default()
     };
     let more = Options {
         limits,
         ..options()
     };
-    assert!(problem(more).contains("a request of 65 pictures never fits into a queue of 64"));
+    assert!(problem(more).contains("a request of 65 images never fits into a queue of 64"));
 }

@@ -2,17 +2,17 @@
 
 use std::{path::PathBuf, thread::JoinHandle};
 
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_decide::views::Views;
-use soup_graph::{Builder, Convolution, ImageShape, Weights};
+use soup_graph::{Builder, Convolution, Weights};
 use soup_model::{Member, Model, Origin, Precision};
 use soup_serve::{Handle, Options, Server, Totals};
 use tempfile::TempDir;
 
 use crate::client::Client;
 
-/// Pictures of the models here.
-pub const SHAPE: PictureShape = PictureShape {
+/// Images of the models here.
+pub const SHAPE: ImageShape = ImageShape {
     height: 24,
     width: 16,
     channels: 1,
@@ -20,7 +20,7 @@ pub const SHAPE: PictureShape = PictureShape {
 
 /// A network with a map of three labels, of weights drawn by `seed`: `layers` convolutions of
 /// `width` channels before it make it as slow as one likes.
-pub fn model(shape: PictureShape, layers: usize, width: usize, seed: u32) -> Model {
+pub fn model(shape: ImageShape, layers: usize, width: usize, seed: u32) -> Model {
     let mut net = Builder::new(ImageShape {
         channels: 1,
         height: shape.height,
@@ -38,7 +38,7 @@ pub fn model(shape: PictureShape, layers: usize, width: usize, seed: u32) -> Mod
     let weights = Weights::initial(&graph, seed.into());
     Model {
         label_names: ["cat", "dog", "owl"].map(str::to_owned).to_vec(),
-        picture: shape,
+        image: shape,
         max_value: None,
         thresholds: vec![0.5, 0.25, 0.75],
         views: Views::plain(),
@@ -50,7 +50,6 @@ pub fn model(shape: PictureShape, layers: usize, width: usize, seed: u32) -> Mod
             precision: Precision::default(),
             transforms: serde_json::from_str(r#"[{"kind": "to_grey"}, {"kind": "to_unit"}]"#)
                 .unwrap(),
-            calibration: None,
             origin: Origin {
                 network: "toy".to_owned(),
                 file: String::new(),
@@ -116,14 +115,14 @@ pub fn options() -> Options {
     }
 }
 
-/// Pixels of picture `number`.
-pub fn pixels(shape: PictureShape, number: usize) -> Vec<u8> {
+/// Pixels of image `number`.
+pub fn pixels(shape: ImageShape, number: usize) -> Vec<u8> {
     (0..shape.len())
         .map(|at| (at * (7 + number) % 251) as u8)
         .collect()
 }
 
 /// The same as a PNG file.
-pub fn png(shape: PictureShape, number: usize) -> Vec<u8> {
+pub fn png(shape: ImageShape, number: usize) -> Vec<u8> {
     soup_compose::png(shape, &pixels(shape, number)).unwrap()
 }

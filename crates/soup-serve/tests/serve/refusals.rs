@@ -7,7 +7,7 @@ use soup_serve::Token;
 use crate::client::{Response, form, request};
 use crate::models::{Running, SHAPE, model, options, png, toy};
 
-/// A PNG header that claims a picture of a billion pixels, with nothing behind it.
+/// A PNG header that claims an image of a billion pixels, with nothing behind it.
 fn bomb(side: u32) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     bytes.extend(side.to_be_bytes());
@@ -17,7 +17,7 @@ fn bomb(side: u32) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_wrong_with_a_picture_is_named() {
+fn what_is_wrong_with_a_image_is_named() {
     let server = toy();
     let good = png(SHAPE, 1);
     let mut flipped = good.clone();
@@ -30,7 +30,7 @@ fn what_is_wrong_with_a_picture_is_named() {
             415,
             "/predict",
             vec![],
-            "there is no picture; send a PNG or JPEG file",
+            "there is no image; send a PNG or JPEG file",
         ),
         (
             415,
@@ -61,7 +61,7 @@ fn what_is_wrong_with_a_picture_is_named() {
             413,
             "/predict",
             bomb(30_000),
-            "the picture has 30000 x 30000 pixels, and this server decodes at most 4194304",
+            "the image has 30000 x 30000 pixels, and this server decodes at most 4194304",
         ),
         (413, "/predict", bomb(u32::MAX), "scale it down"),
         (400, "/predict", bomb(0), "damaged PNG"),
@@ -105,7 +105,7 @@ fn what_is_wrong_with_a_picture_is_named() {
 fn what_is_wrong_with_a_form_is_named() {
     let server = toy();
     let good = || png(SHAPE, 1);
-    let problem = |pictures: &[(&str, Vec<u8>)]| server.client.form("/predict", pictures).problem();
+    let problem = |images: &[(&str, Vec<u8>)]| server.client.form("/predict", images).problem();
     assert_eq!(
         problem(&[("a.png", good()), ("b.png", b"text".to_vec())]),
         "b.png: neither a PNG nor a JPEG file"
@@ -115,15 +115,11 @@ fn what_is_wrong_with_a_form_is_named() {
         problem(&[("a.png", good()), ("b.png", cut)]),
         "b.png: damaged PNG: the file is cut short"
     );
-    assert!(problem(&[]).starts_with("the form has no picture"));
+    assert!(problem(&[]).starts_with("the form has no image"));
     let many: Vec<(&str, Vec<u8>)> = (0..33).map(|_| ("a.png", good())).collect();
     let response = server.client.form("/predict", &many);
     assert_eq!(response.status, 413);
-    assert!(
-        response
-            .problem()
-            .contains("a request may hold 32 pictures")
-    );
+    assert!(response.problem().contains("a request may hold 32 images"));
 
     let (kind, body) = form("file", &[("a.png", good())]);
     let send = |kind: &str, body: &[u8]| {
@@ -133,7 +129,7 @@ fn what_is_wrong_with_a_form_is_named() {
     assert!(
         send(&kind, &body)
             .problem()
-            .contains("pictures are taken from `image`")
+            .contains("images are taken from `image`")
     );
     for (kind, body) in [
         ("multipart/form-data", &body[..]),

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 
 use crate::client::{Response, request};
 use crate::models::{Running, SHAPE, model, options, png, toy};
 
 #[test]
 fn every_request_that_was_taken_in_is_answered() {
-    let shape = PictureShape {
+    let shape = ImageShape {
         height: 96,
         width: 96,
         channels: 1,
@@ -63,7 +63,7 @@ fn every_request_that_was_taken_in_is_answered() {
     assert_eq!(lost, 0);
     assert!(answered >= 24, "{answered}");
     assert_eq!(totals.requests as usize, answered + refused);
-    assert_eq!(totals.pictures as usize, answered);
+    assert_eq!(totals.images as usize, answered);
     assert!(
         std::net::TcpStream::connect_timeout(&client.address(), Duration::from_secs(1)).is_err()
     );

@@ -54,8 +54,8 @@ pub struct Trial {
 pub struct Observation {
     /// The score; larger is better.
     pub score: f64,
-    /// The score of each held-out picture; empty where these differ from seed to seed.
-    pub pictures: Vec<f32>,
+    /// The score of each held-out image; empty where these differ from seed to seed.
+    pub images: Vec<f32>,
 }
 
 /// The finished trials; none for one that failed (its loss was no number any more).
@@ -318,7 +318,7 @@ impl Race {
                         candidate: compared.len(),
                         seed: trial.seed,
                         score: seen.score,
-                        pictures: &seen.pictures,
+                        images: &seen.images,
                     });
                 }
             }

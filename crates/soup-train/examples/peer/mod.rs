@@ -12,7 +12,7 @@ use soup_zoo::{ModelConfig, build};
 
 pub const CHANNELS: usize = 3;
 
-/// A network of the zoo for square pictures.
+/// A network of the zoo for square images.
 pub fn network(name: &str, side: usize, labels: usize) -> Result<Graph, Box<dyn Error>> {
     Ok(build(&ModelConfig {
         name: name.to_owned(),

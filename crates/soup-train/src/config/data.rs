@@ -1,4 +1,4 @@
-//! Which pictures are learned from and which are held out.
+//! Which images are learned from and which are held out.
 
 use serde::{Deserialize, Serialize};
 use soup_compose::glyphs::GlyphSpec;
@@ -8,35 +8,35 @@ use soup_engine::setting::{InvalidSetting, require};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// The pack; empty where every picture is composed.
+    /// The pack; empty where every image is composed.
     pub path: String,
-    /// A subset file that `soup subset` wrote: only these pictures of the pack are trained on and
+    /// A subset file that `soup subset` wrote: only these images of the pack are trained on and
     /// held out; none takes all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subset: Option<String>,
-    /// The largest value of 16-bit pictures in a folder or zip, such as 4095 where they use 12 bits; none
+    /// The largest value of 16-bit images in a folder or zip, such as 4095 where they use 12 bits; none
     /// takes the upper 8 bits. A pack has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_value: Option<u16>,
-    /// Share of composed pictures in an epoch, from 0 (none) to 1 (no pack needed). Each packed
-    /// picture of the fold is still seen once an epoch.
+    /// Share of composed images in an epoch, from 0 (none) to 1 (no pack needed). Each packed
+    /// image of the fold is still seen once an epoch.
     pub compose_share: f64,
-    /// Share of the training, from its start, whose composed pictures are crowded: they hold `crowd` letters, so that
+    /// Share of the training, from its start, whose composed images are crowded: they hold `crowd` letters, so that
     /// each is more lessons for the same work. Those after them get used to `compose.letters`.
     pub crowd_share: f64,
-    /// Least and greatest number of letters in a crowded picture; beyond one of each they stand there again.
+    /// Least and greatest number of letters in a crowded image; beyond one of each they stand there again.
     pub crowd: [u32; 2],
-    /// Whether the labels of crowded pictures teach beside their boxes. Nearly every label is in a crowd, so that they
+    /// Whether the labels of crowded images teach beside their boxes. Nearly every label is in a crowd, so that they
     /// teach little but to say yes.
     pub crowd_labels: bool,
-    /// Composed pictures in an epoch where every picture is composed.
+    /// Composed images in an epoch where every image is composed.
     pub composed: u64,
-    /// Composed pictures held out where every picture is composed, from glyphs never trained on.
+    /// Composed images held out where every image is composed, from glyphs never trained on.
     pub composed_valid: u64,
-    /// Glyphs that composed pictures are made of: `strokes` (drawn by the program), `csv:PATH`, ...,
+    /// Glyphs that composed images are made of: `strokes` (drawn by the program), `csv:PATH`, ...,
     /// with `+` between several.
     pub glyphs: GlyphSpec,
-    /// Glyphs of the composed pictures that are held out; none holds back a fifth of `glyphs`.
+    /// Glyphs of the composed images that are held out; none holds back a fifth of `glyphs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out_glyphs: Option<GlyphSpec>,
 }
@@ -60,7 +60,7 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
-    /// Whether every picture is composed, so that no pack is needed.
+    /// Whether every image is composed, so that no pack is needed.
     pub fn only_composed(&self) -> bool {
         self.compose_share == 1.0
     }
@@ -82,7 +82,7 @@ impl DataConfig {
             self.subset.is_none() || !self.only_composed(),
             "data.subset",
             self.subset.as_deref().unwrap_or_default(),
-            "it names pictures of a pack, and with data.compose_share=1 all are composed",
+            "it names images of a pack, and with data.compose_share=1 all are composed",
         )?;
         require(
             self.max_value != Some(0),

@@ -1,4 +1,4 @@
-//! How the pictures are cut into folds.
+//! How the images are cut into folds.
 
 use serde::{Deserialize, Serialize};
 use soup_data::folds::FoldKind;

@@ -49,17 +49,17 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Which pictures.
+    /// Which images.
     pub data: DataConfig,
-    /// How the pictures are cut into folds.
+    /// How the images are cut into folds.
     pub folds: FoldsConfig,
-    /// How pictures are composed.
+    /// How images are composed.
     pub compose: ComposeConfig,
     /// Which network.
     pub model: ModelConfig,
     /// What is made small.
     pub loss: Loss,
-    /// What boxes of composed pictures teach the label maps.
+    /// What boxes of composed images teach the label maps.
     pub boxes: Boxes,
     /// How gradients move the weights.
     pub optimizer: Optimizer,
@@ -67,13 +67,13 @@ pub struct Config {
     pub schedule: Schedule,
     /// How long, in what portions and with what care.
     pub train: TrainConfig,
-    /// How pictures of a batch are mixed with one another; not where the section is missing.
+    /// How images of a batch are mixed with one another; not where the section is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<Mix>,
     /// The average of the weights; none where the section is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<Average>,
-    /// What happens to a picture on its way to the network; the random ones in training only.
+    /// What happens to an image on its way to the network; the random ones in training only.
     pub transforms: Pipeline,
 }
 
@@ -158,9 +158,7 @@ impl Config {
             return wrong("boxes teach label maps; set model.head=label_map too".to_owned());
         }
         if self.data.compose_share == 0.0 {
-            return wrong(
-                "only composed pictures have boxes; set data.compose_share too".to_owned(),
-            );
+            return wrong("only composed images have boxes; set data.compose_share too".to_owned());
         }
         match self
             .transforms
@@ -189,7 +187,7 @@ impl Config {
             })
         };
         if self.train.batch < 2 {
-            return wrong("pictures are mixed within a batch; set train.batch to 2 or more");
+            return wrong("images are mixed within a batch; set train.batch to 2 or more");
         }
         if matches!(self.loss, Loss::TwoWay(_)) {
             return wrong(
@@ -199,13 +197,13 @@ impl Config {
         }
         if self.boxes.is_on() && mix.share() == 1.0 {
             return wrong(
-                "mixed pictures have no boxes, so boxes would teach nothing; mix a smaller share or \
+                "mixed images have no boxes, so boxes would teach nothing; mix a smaller share or \
                  set boxes.weight=0",
             );
         }
         if self.only_boxes_teach_from_crowds() {
             return wrong(
-                "mixed pictures have no boxes, so with data.crowd_labels=false mixed crowds would teach \
+                "mixed images have no boxes, so with data.crowd_labels=false mixed crowds would teach \
                  nothing; set it to true or leave [mix] out",
             );
         }

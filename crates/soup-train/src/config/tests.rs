@@ -25,7 +25,7 @@ fn the_founding_recipe_is_the_founding_recipe() {
     assert_eq!((train.rate, train.batch, train.epochs), (1e-3, 8, 25));
     assert_eq!((folds.kind, folds.k, folds.seed), (FoldKind::Kfold, 5, 42));
     assert_eq!(train.seed, 42);
-    let shape = soup_data::PictureShape {
+    let shape = soup_data::ImageShape {
         height: 256,
         width: 256,
         channels: 1,

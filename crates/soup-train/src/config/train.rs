@@ -8,29 +8,29 @@ use soup_engine::setting::{InvalidSetting, require};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Seed of every draw: initial weights, order, augmentation, dropout, composed pictures.
+    /// Seed of every draw: initial weights, order, augmentation, dropout, composed images.
     pub seed: u64,
-    /// Learning rate that the schedule begins from, for a step of `rate_batch` pictures where
+    /// Learning rate that the schedule begins from, for a step of `rate_batch` images where
     /// `rate_rule` says so.
     pub rate: f64,
-    /// How the rate follows the pictures of a step.
+    /// How the rate follows the images of a step.
     pub rate_rule: RateRule,
-    /// Pictures of a step for which `rate` was found, for `rate_rule`.
+    /// Images of a step for which `rate` was found, for `rate_rule`.
     pub rate_batch: usize,
-    /// Passes over the training pictures.
+    /// Passes over the training images.
     pub epochs: usize,
     /// Minutes a fold may take; 0 leaves it to `epochs`. How many steps that are is measured before the
     /// first step and again at the end of each epoch, and kept in the run.
     pub minutes: f64,
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub batch: usize,
     /// Batches whose gradients are averaged before the optimiser steps.
     pub accumulate: usize,
     /// Largest norm of the gradient; 0 does not limit it.
     pub clip_norm: f64,
-    /// Training pictures in an epoch, drawn anew each time; 0 takes all.
+    /// Training images in an epoch, drawn anew each time; 0 takes all.
     pub epoch_images: u64,
-    /// Pictures in a batch of evaluation; 0 takes `batch`.
+    /// Images in a batch of evaluation; 0 takes `batch`.
     pub evaluation_batch: usize,
     /// Where the network runs; `auto` takes the fastest that is there.
     pub device: DeviceName,
@@ -44,17 +44,17 @@ pub struct TrainConfig {
     pub keep_epochs: usize,
 }
 
-/// A batch has no more pictures, and a step no more batches: far above what memory holds, and low enough to multiply.
-const MOST_PICTURES: usize = 1 << 20;
+/// A batch has no more images, and a step no more batches: far above what memory holds, and low enough to multiply.
+const MOST_IMAGES: usize = 1 << 20;
 
-/// How the rate follows the pictures of a step, `batch` x `accumulate`.
+/// How the rate follows the images of a step, `batch` x `accumulate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RateRule {
     /// Not at all.
     #[default]
     None,
-    /// As the number of pictures (Goyal et al., "Accurate, large minibatch SGD", 2017): for SGD.
+    /// As the number of images (Goyal et al., "Accurate, large minibatch SGD", 2017): for SGD.
     Linear,
     /// As its square root (Krizhevsky, "One weird trick", 2014; for Adam: Malladi et al., NeurIPS
     /// 2022).
@@ -85,7 +85,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The rate for a step of `batch` x `accumulate` pictures.
+    /// The rate for a step of `batch` x `accumulate` images.
     pub fn scaled_rate(&self) -> f64 {
         let times = (self.batch * self.accumulate) as f64 / self.rate_batch as f64;
         self.rate
@@ -96,7 +96,7 @@ impl TrainConfig {
             }
     }
 
-    /// Pictures in a batch of evaluation.
+    /// Images in a batch of evaluation.
     pub fn evaluation_batch(&self) -> usize {
         if self.evaluation_batch == 0 {
             self.batch
@@ -126,8 +126,8 @@ impl TrainConfig {
         ] {
             let rule = format_args!("must be at least {least}");
             require(value >= least, key, value, rule)?;
-            let rule = format_args!("must be at most {MOST_PICTURES}");
-            require(value <= MOST_PICTURES, key, value, rule)?;
+            let rule = format_args!("must be at most {MOST_IMAGES}");
+            require(value <= MOST_IMAGES, key, value, rule)?;
         }
         require(
             self.rate > 0.0 && self.rate.is_finite(),
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_follows_the_pictures_of_a_step() {
+    fn the_rate_follows_the_images_of_a_step() {
         let rate = |rate_rule| {
             TrainConfig {
                 rate: 0.5,

@@ -19,7 +19,7 @@ use soup_engine::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Boxes {
-    /// Weight of the map loss beside the loss of the pictures' labels; 0 is off.
+    /// Weight of the map loss beside the loss of the images' labels; 0 is off.
     pub weight: f32,
     /// Weight of a positive cell.
     pub positive_weight: f32,
@@ -94,8 +94,8 @@ impl Boxes {
 
     /// The weighted loss of a batch of maps and its gradient with respect to the logits.
     ///
-    /// `logits` and `gradient` are pictures x rows x columns x labels; `boxes` holds one list a picture,
-    /// or `None` where the boxes are not known: such a picture teaches nothing here.
+    /// `logits` and `gradient` are images x rows x columns x labels; `boxes` holds one list an image,
+    /// or `None` where the boxes are not known: such an image teaches nothing here.
     ///
     /// # Panics
     /// Where the lengths do not fit.
@@ -107,13 +107,13 @@ impl Boxes {
         gradient: &mut [f32],
         pool: &Pool,
     ) -> f64 {
-        let picture_len = rows * columns * labels;
-        assert_eq!(logits.len(), boxes.len() * picture_len, "maps of the batch");
+        let image_len = rows * columns * labels;
+        assert_eq!(logits.len(), boxes.len() * image_len, "maps of the batch");
         assert_eq!(logits.len(), gradient.len(), "gradient of the maps");
         // The gradient's memory holds the targets first.
         gradient.fill(0.0);
         let mut positives = 0;
-        for (targets, boxes) in gradient.chunks_exact_mut(picture_len).zip(boxes) {
+        for (targets, boxes) in gradient.chunks_exact_mut(image_len).zip(boxes) {
             let Some(Annotations { image, boxes }) = boxes else {
                 continue;
             };
@@ -129,15 +129,15 @@ impl Boxes {
             }
         }
         let share = self.weight / positives.max(1) as f32;
-        // Maps have many cells: pictures are worked on in parallel and added up in their order.
+        // Maps have many cells: images are worked on in parallel and added up in their order.
         let mut sums = vec![0.0; boxes.len()];
-        let pictures = gradient
-            .chunks_exact_mut(picture_len)
-            .zip(logits.chunks_exact(picture_len))
+        let images = gradient
+            .chunks_exact_mut(image_len)
+            .zip(logits.chunks_exact(image_len))
             .zip(&mut sums)
             .zip(boxes)
             .filter(|(_, boxes)| boxes.is_some());
-        pool.each(pictures, |(((cells, logits), sum), _)| {
+        pool.each(images, |(((cells, logits), sum), _)| {
             let pairs = logits.chunks_exact(labels);
             for (logits, targets) in pairs.zip(cells.chunks_exact_mut(labels)) {
                 *sum += self.cell(logits, targets, share);
@@ -209,7 +209,7 @@ impl Boxes {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use soup_data::{Annotation, PictureShape};
+    use soup_data::{Annotation, ImageShape};
 
     use super::*;
 
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    const SHAPE: PictureShape = PictureShape {
+    const SHAPE: ImageShape = ImageShape {
         height: 64,
         width: 64,
         channels: 1,
@@ -250,7 +250,8 @@ mod tests {
     #[derive(Deserialize)]
     struct Fixture {
         size: [usize; 3],
-        picture: [u32; 2],
+        #[serde(rename = "picture")]
+        image: [u32; 2],
         boxes: Vec<Option<Vec<[u32; 5]>>>,
         logits: Vec<f32>,
         cases: Vec<Case>,
@@ -268,8 +269,8 @@ mod tests {
     fn loss_and_gradient_agree_with_pytorch() {
         let text = include_str!("../../tests/fixtures/boxes.json");
         let fixture: Fixture = serde_json::from_str(text).unwrap();
-        let [height, width] = fixture.picture;
-        let shape = PictureShape {
+        let [height, width] = fixture.image;
+        let shape = ImageShape {
             height: height as usize,
             width: width as usize,
             channels: 1,

@@ -9,7 +9,7 @@
 //!
 //! let loss = Loss::Bce(Bce::default());
 //! let mut gradient = [0.0; 4];
-//! // Two pictures, two labels.
+//! // Two images, two labels.
 //! let value = loss.evaluate(&[2.0, -1.0, 0.0, 3.0], &[1.0, 0.0, 0.0, 1.0], 2, &mut gradient);
 //! assert!((value - 0.2954811).abs() < 1e-6);
 //! assert!(gradient[0] < 0.0 && gradient[1] > 0.0);
@@ -84,10 +84,10 @@ impl Loss {
 
     /// The loss of a batch, with its gradient with respect to the logits.
     ///
-    /// `logits`, `targets` and `gradient` hold one row of `labels` cells a picture; a target is 1
-    /// where the picture has the label and 0 where not (values between are allowed, except for
+    /// `logits`, `targets` and `gradient` hold one row of `labels` cells an image; a target is 1
+    /// where the image has the label and 0 where not (values between are allowed, except for
     /// [`TwoWay`], which cuts at 0.5). The loss is the mean over all cells; only [`TwoWay`] is made
-    /// of means over labels and over pictures. `gradient` is overwritten.
+    /// of means over labels and over images. `gradient` is overwritten.
     ///
     /// # Panics
     /// If the three slices differ in length, if their length is 0 or no multiple of `labels`, or if

@@ -139,7 +139,7 @@ fn far_logits_give_finite_losses_that_still_teach() {
     }
 }
 
-/// Whatever the target; of the two-way loss where a label of the picture is there.
+/// Whatever the target; of the two-way loss where a label of the image is there.
 #[test]
 fn a_logit_that_is_no_number_makes_the_loss_none() {
     for case in &fixture().cases {

@@ -6,10 +6,10 @@ use soup_engine::setting::{InvalidSetting, require};
 use super::sigmoid::{sigmoid, softplus};
 
 /// Two-way loss (Kobayashi, "Two-way multi-label loss", CVPR 2023): the hardest negative against
-/// the hardest positive, among the labels of each picture and among the pictures of each label.
+/// the hardest positive, among the labels of each image and among the images of each label.
 ///
-/// The loss is the mean over the pictures that have a label plus the mean over the labels that
-/// occur in the batch, so it depends on how the pictures are batched. Logits are ranks: they are
+/// The loss is the mean over the images that have a label plus the mean over the labels that
+/// occur in the batch, so it depends on how the images are batched. Logits are ranks: they are
 /// not calibrated as probabilities. Targets above 0.5 are positive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,21 +1,21 @@
-//! A rectangle of another picture pasted in.
+//! A rectangle of another image pasted in.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use soup_graph::ImageShape;
+use soup_data::ImageShape;
 use soup_random::Stream;
 
 /// CutMix (Yun et al., "CutMix: Regularization strategy to train strong classifiers with localizable
-/// features", ICCV 2019): a rectangle of the other picture stands in the picture, and labels count by area.
-/// The rectangle has the picture's aspect and the area that a draw from Beta(alpha, alpha) leaves; its
+/// features", ICCV 2019): a rectangle of the other image stands in the image, and labels count by area.
+/// The rectangle has the image's aspect and the area that a draw from Beta(alpha, alpha) leaves; its
 /// centre is drawn evenly and what would stand outside is cut off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cutmix {
     /// Parameter of the Beta distribution; 1 draws evenly.
     pub alpha: f64,
-    /// Share of the pictures that are mixed, in `(0, 1]`.
+    /// Share of the images that are mixed, in `(0, 1]`.
     pub share: f64,
 }
 
@@ -31,7 +31,7 @@ impl Default for Cutmix {
 /// Rows and columns of a rectangle.
 type Rectangle = [Range<usize>; 2];
 
-/// Pastes a rectangle with a drawn centre; gives the share of the picture that is still its own.
+/// Pastes a rectangle with a drawn centre; gives the share of the image that is still its own.
 pub(super) fn paste(
     own: &mut [f32],
     other: &[f32],
@@ -55,7 +55,7 @@ pub(super) fn rectangle(shape: ImageShape, own_share: f64, centre: [usize; 2]) -
     [side(centre[0], shape.height), side(centre[1], shape.width)]
 }
 
-/// Copies a rectangle; gives the share of the picture outside of it.
+/// Copies a rectangle; gives the share of the image outside of it.
 pub(super) fn paste_at(
     own: &mut [f32],
     other: &[f32],

@@ -1,15 +1,15 @@
-//! Pictures laid over each other.
+//! Images laid over each other.
 
 use serde::{Deserialize, Serialize};
 
-/// Mixup (Zhang et al., "mixup: Beyond empirical risk minimization", ICLR 2018): a picture and its labels
+/// Mixup (Zhang et al., "mixup: Beyond empirical risk minimization", ICLR 2018): an image and its labels
 /// become `share * own + (1 - share) * other`, the share drawn from Beta(alpha, alpha).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mixup {
-    /// Parameter of the Beta distribution; small ones leave pictures nearly as they are, 1 draws evenly.
+    /// Parameter of the Beta distribution; small ones leave images nearly as they are, 1 draws evenly.
     pub alpha: f64,
-    /// Share of the pictures that are mixed, in `(0, 1]`.
+    /// Share of the images that are mixed, in `(0, 1]`.
     pub share: f64,
 }
 

@@ -1,8 +1,8 @@
-//! Pictures of a batch mixed with one another, and their labels likewise.
+//! Images of a batch mixed with one another, and their labels likewise.
 //!
-//! A [`Mix`] is data: the section `[mix]` of a configuration, with `kind` as its tag. Each picture is
-//! mixed with the one before it in the batch, as torchvision's `MixUp` and `CutMix` do; here every picture
-//! draws for itself, from (seed, epoch, picture), so a resumed run needs no state.
+//! A [`Mix`] is data: the section `[mix]` of a configuration, with `kind` as its tag. Each image is
+//! mixed with the one before it in the batch, as torchvision's `MixUp` and `CutMix` do; here every image
+//! draws for itself, from (seed, epoch, image), so a resumed run needs no state.
 
 mod cutmix;
 mod mixup;
@@ -10,30 +10,30 @@ mod mixup;
 pub use cutmix::Cutmix;
 pub use mixup::Mixup;
 use serde::{Deserialize, Serialize};
+use soup_data::ImageShape;
 use soup_engine::setting::{InvalidSetting, require};
-use soup_graph::ImageShape;
 use soup_random::{Purpose, Stream};
 
-/// A way to mix pictures, and its parameters.
+/// A way to mix images, and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Mix {
     /// Pixel by pixel.
     Mixup(Mixup),
-    /// A rectangle of the other picture.
+    /// A rectangle of the other image.
     Cutmix(Cutmix),
 }
 
 /// A batch as it goes into the network.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    /// Pictures x rows x columns x channels.
-    pub pictures: &'a mut [f32],
-    /// Pictures x labels, 0 or 1 each; shares of both pictures' labels afterwards.
+    /// Images x rows x columns x channels.
+    pub images: &'a mut [f32],
+    /// Images x labels, 0 or 1 each; shares of both images' labels afterwards.
     pub targets: &'a mut [f32],
-    /// Shape of a picture.
+    /// Shape of an image.
     pub shape: ImageShape,
-    /// Labels of a picture.
+    /// Labels of an image.
     pub labels: usize,
 }
 
@@ -50,7 +50,7 @@ impl Mix {
         require(share > 0.0 && share <= 1.0, "mix.share", share, rule)
     }
 
-    /// Share of the pictures that are mixed.
+    /// Share of the images that are mixed.
     pub fn share(&self) -> f64 {
         self.alpha_and_share().1
     }
@@ -62,12 +62,12 @@ impl Mix {
         }
     }
 
-    /// Mixes every picture that its draws choose with the one before it (the first with the last) and
-    /// says which were mixed. `keys` holds a number of its own for each picture of the batch; what lies
+    /// Mixes every image that its draws choose with the one before it (the first with the last) and
+    /// says which were mixed. `keys` holds a number of its own for each image of the batch; what lies
     /// in `batch` beyond them is left alone. `spare` is memory that is kept between calls.
     ///
     /// # Panics
-    /// Where the batch has less room than `keys` has pictures.
+    /// Where the batch has less room than `keys` has images.
     pub fn apply(
         &self,
         (seed, epoch): (u64, u32),
@@ -83,7 +83,7 @@ impl Mix {
         let last = keys.len() - 1;
         // From the last to the first, so that the one before is still as it was; the last one is kept.
         spare.clear();
-        spare.extend_from_slice(&batch.pictures[last * len..][..len]);
+        spare.extend_from_slice(&batch.images[last * len..][..len]);
         spare.extend_from_slice(&batch.targets[last * labels..][..labels]);
         let (alpha, share) = self.alpha_and_share();
         for (index, &key) in keys.iter().enumerate().rev() {
@@ -92,7 +92,7 @@ impl Mix {
                 continue;
             }
             let own_share = draws.beta(alpha, alpha);
-            let (before, own) = batch.pictures.split_at_mut(index * len);
+            let (before, own) = batch.images.split_at_mut(index * len);
             let other = match index {
                 0 => &spare[..len],
                 _ => &before[(index - 1) * len..],

@@ -6,37 +6,38 @@ use super::*;
 #[derive(Deserialize)]
 struct Case {
     kind: String,
-    /// Pictures, channels, rows, columns.
+    /// Images, channels, rows, columns.
     sides: [usize; 4],
     labels: usize,
     own_share: f64,
     /// Row and column of the rectangle's centre.
     centre: [usize; 2],
-    /// Pictures x channels x rows x columns.
-    pictures: Vec<f32>,
+    /// Images x channels x rows x columns.
+    #[serde(rename = "pictures")]
+    images: Vec<f32>,
     targets: Vec<f32>,
 }
 
-/// The batch of `make_mixing.py`: pictures, channels last, and targets.
+/// The batch of `make_mixing.py`: images, channels last, and targets.
 fn batch(case: &Case) -> (Vec<f32>, Vec<f32>) {
     let [count, channels, height, width] = case.sides;
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     for n in 0..count {
         for y in 0..height {
             for x in 0..width {
                 for c in 0..channels {
                     let value = (n * 97 + c * 31 + y * 57 + x * 11 + x * y * 7) % 64;
-                    pictures.push(value as f32 / 32.0 - 1.0);
+                    images.push(value as f32 / 32.0 - 1.0);
                 }
             }
         }
     }
     let targets = (0..count * case.labels).map(|at| f32::from(at * at % 3 == 1));
-    (pictures, targets.collect())
+    (images, targets.collect())
 }
 
 #[test]
-fn mixed_pictures_and_labels_are_torchvisions() {
+fn mixed_images_and_labels_are_torchvisions() {
     let cases: Vec<Case> =
         serde_json::from_str(include_str!("../../tests/fixtures/mixing.json")).unwrap();
     assert!(cases.len() >= 8);
@@ -47,12 +48,12 @@ fn mixed_pictures_and_labels_are_torchvisions() {
             height,
             width,
         };
-        let (pictures, targets) = batch(case);
+        let (images, targets) = batch(case);
         let len = shape.len();
         for n in 0..count {
             let before = (n + count - 1) % count;
-            let mut own = pictures[n * len..][..len].to_vec();
-            let other = &pictures[before * len..][..len];
+            let mut own = images[n * len..][..len].to_vec();
+            let other = &images[before * len..][..len];
             let share = match case.kind.as_str() {
                 "mixup" => mixup::blend(&mut own, other, case.own_share),
                 _ => {
@@ -60,7 +61,7 @@ fn mixed_pictures_and_labels_are_torchvisions() {
                     cutmix::paste_at(&mut own, other, shape, &place)
                 }
             };
-            let expected = &case.pictures[n * len..][..len];
+            let expected = &case.images[n * len..][..len];
             for (at, value) in own.iter().enumerate() {
                 let (pixel, channel) = (at / channels, at % channels);
                 let expected = expected[channel * height * width + pixel];
@@ -76,7 +77,7 @@ fn mixed_pictures_and_labels_are_torchvisions() {
     }
 }
 
-/// Pictures of one value, its number, so that shares can be read off.
+/// Images of one value, its number, so that shares can be read off.
 fn mixed(mix: &Mix, keys: &[u64], epoch: u32) -> (Vec<f32>, Vec<f32>, Vec<bool>) {
     let shape = ImageShape {
         channels: 2,
@@ -84,24 +85,24 @@ fn mixed(mix: &Mix, keys: &[u64], epoch: u32) -> (Vec<f32>, Vec<f32>, Vec<bool>)
         width: 8,
     };
     let count = keys.len();
-    let mut pictures: Vec<f32> = (0..count * shape.len())
+    let mut images: Vec<f32> = (0..count * shape.len())
         .map(|at| (at / shape.len()) as f32)
         .collect();
     let mut targets: Vec<f32> = (0..count * count)
         .map(|at| f32::from(at / count == at % count))
         .collect();
     let mut batch = Batch {
-        pictures: &mut pictures,
+        images: &mut images,
         targets: &mut targets,
         shape,
         labels: count,
     };
     let found = mix.apply((7, epoch), keys, &mut batch, &mut Vec::new());
-    (pictures, targets, found)
+    (images, targets, found)
 }
 
 #[test]
-fn labels_say_how_much_of_each_picture_is_there() {
+fn labels_say_how_much_of_each_image_is_there() {
     let mixes = [
         Mix::Mixup(Mixup {
             alpha: 1.0,
@@ -115,21 +116,21 @@ fn labels_say_how_much_of_each_picture_is_there() {
     for mix in &mixes {
         let mut count = 0;
         for epoch in 0..200 {
-            let (pictures, targets, found) = mixed(mix, &[5, 6, 7], epoch);
+            let (images, targets, found) = mixed(mix, &[5, 6, 7], epoch);
             for n in 0..3 {
                 let target = &targets[n * 3..][..3];
                 assert!((target.iter().sum::<f32>() - 1.0).abs() < 1e-6);
                 assert!(found[n] || target[n] == 1.0, "{target:?}");
-                let mean = pictures[n * 128..][..128].iter().sum::<f32>() / 128.0;
+                let mean = images[n * 128..][..128].iter().sum::<f32>() / 128.0;
                 let named: f32 = target.iter().zip([0.0, 1.0, 2.0]).map(|(t, n)| t * n).sum();
                 assert!((mean - named).abs() < 1e-5, "{mean} {named}");
-                // Nothing comes from the picture behind, though that one was mixed before.
+                // Nothing comes from the image behind, though that one was mixed before.
                 assert_eq!(target[(n + 1) % 3], 0.0);
                 count += u32::from(found[n]);
             }
         }
         assert!((240..360).contains(&count), "{count} of 600");
-        // The same draws for the same picture, wherever it stands; others in another epoch.
+        // The same draws for the same image, wherever it stands; others in another epoch.
         let (_, first, _) = mixed(mix, &[5, 6, 7], 3);
         let (_, moved, _) = mixed(mix, &[6, 7, 5], 3);
         assert_eq!(first[8], moved[4]);

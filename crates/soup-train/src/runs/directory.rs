@@ -22,11 +22,11 @@ use crate::{
 /// | file | what | written |
 /// |---|---|---|
 /// | `config.toml` | every setting | once |
-/// | `folds.json` | which picture is held out by which fold | once |
-/// | `pictures.pack/` | the pictures, where they were given as a folder or zip | once |
+/// | `folds.json` | which image is held out by which fold | once |
+/// | `pictures.pack/` | the images, where they were given as a folder or zip | once |
 /// | `fold0/...` | see [`FoldDirectory`] | by the process that trains the fold |
 /// | `metrics.jsonl`, `metrics.csv`, `log.txt` | those of the folds, in the folds' order | anew after each epoch of any fold |
-/// | `labels.json` | the pictures' ids and true labels | anew after each fold |
+/// | `labels.json` | the images' ids and true labels | anew after each fold |
 /// | `oof.npy`, `oof.ids.json` | out-of-fold probabilities | anew after each fold |
 /// | `tta.json`, `tta.npy`, `tta.ids.json` | the views that `soup tta` kept; out-of-fold probabilities with them | by `soup tta` |
 /// | `decision.json` | calibration, thresholds and label counts, fitted out of fold | by `soup decide` |
@@ -108,7 +108,7 @@ impl RunDirectory {
     }
 
     /// The settings that a command asks for: a preset and `section.key=value` arguments over the defaults or, where the
-    /// run is there, over its own settings. With a preset, only the pictures are still those of the run where none are
+    /// run is there, over its own settings. With a preset, only the images are still those of the run where none are
     /// named.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ pub fn refuse_other_settings(source: &Path, old: &Table, config: &Config) -> Res
 /// | `epochNNN.ckpt` | weights of the last epochs, as many as `train.keep_epochs` asks |
 /// | `diverged.json` | where and how training diverged, if it did |
 /// | `plan.json` | with a time budget: how many steps there will be, as the clock decided it before the first step and after each epoch |
-/// | `valid.npy` | probabilities of the held-out pictures, at the end |
+/// | `valid.npy` | probabilities of the held-out images, at the end |
 /// | `metrics.jsonl`, `metrics.csv`, `log.txt` | its part of the run's |
 /// | `sessions.jsonl` | when and where a process took the fold up |
 /// | `lock` | held by the process that trains it |

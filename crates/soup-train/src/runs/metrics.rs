@@ -23,23 +23,23 @@ pub struct EpochRecord {
     /// Share of right cells in the training batches at threshold 0.5.
     #[serde(with = "null_as_nan")]
     pub train_accuracy: f64,
-    /// Loss on the fold's held-out pictures.
+    /// Loss on the fold's held-out images.
     #[serde(with = "null_as_nan")]
     pub valid_loss: f64,
-    /// Share of right cells on the held-out pictures at threshold 0.5.
+    /// Share of right cells on the held-out images at threshold 0.5.
     #[serde(with = "null_as_nan")]
     pub valid_accuracy: f64,
-    /// Share of held-out pictures with every cell right.
+    /// Share of held-out images with every cell right.
     #[serde(with = "null_as_nan")]
     pub valid_exact_match: f64,
-    /// Mean over the labels of average precision on the held-out pictures.
+    /// Mean over the labels of average precision on the held-out images.
     #[serde(rename = "valid_mAP", with = "null_as_nan")]
     pub valid_map: f64,
     /// Whether this is the fold's best epoch so far.
     pub best: bool,
     /// Seconds of the epoch, by all processes that worked on it; time in which none ran does not count.
     pub seconds: f64,
-    /// Training pictures a second.
+    /// Training images a second.
     pub images_per_second: f64,
     /// Peak resident memory of the process in MiB.
     pub memory_mib: f64,

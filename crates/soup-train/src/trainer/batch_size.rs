@@ -20,11 +20,11 @@ use crate::{Error, config::CheckedConfig};
 /// A batch size and what it comes to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchTrial {
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub batch: usize,
     /// Bytes that training and evaluation with it take.
     pub bytes: u64,
-    /// Pictures trained on in a second; `None` where the memory does not suffice.
+    /// Images trained on in a second; `None` where the memory does not suffice.
     pub images_per_second: Option<f64>,
 }
 
@@ -37,7 +37,7 @@ pub struct BatchSearch {
     pub budget: u64,
     /// The largest size that fits.
     pub largest: usize,
-    /// The smallest size that is about as fast a picture as any.
+    /// The smallest size that is about as fast an image as any.
     pub fastest: usize,
 }
 
@@ -46,7 +46,7 @@ const MOST: usize = 512;
 /// Share of the free memory that may be used.
 const SHARE: f64 = 0.8;
 /// A size within this share of the best speed is as fast: timings of the same work differ by as much, and a smaller
-/// size, with more steps, learns more of as many pictures (`docs/batch-size.md`).
+/// size, with more steps, learns more of as many images (`docs/batch-size.md`).
 const AS_FAST: f64 = 0.9;
 /// Steps of a size that are timed at most, and seconds after which no other one is begun.
 const STEPS: usize = 8;
@@ -54,25 +54,24 @@ const SECONDS: f64 = 2.0;
 /// Steps of the optimiser that are timed.
 const UPDATES: usize = 2;
 
-/// Looks at the sizes 1, 2, 4, ... (from 2 on where pictures are mixed) until one does not fit into memory, a
-/// step would hold more pictures than an epoch, or 512. `each` sees every size as it is done.
+/// Looks at the sizes 1, 2, 4, ... (from 2 on where images are mixed) until one does not fit into memory, a
+/// step would hold more images than an epoch, or 512. `each` sees every size as it is done.
 ///
 /// # Errors
-/// Where the pictures are neither in a pack nor composed, or cannot be read; where not even one fits;
+/// Where the images are neither in a pack nor composed, or cannot be read; where not even one fits;
 /// [`Error::Stopped`] where `stop` says so.
 pub fn search(
     config: &CheckedConfig,
     stop: &AtomicBool,
     each: &mut dyn FnMut(&BatchTrial),
 ) -> Result<BatchSearch, Error> {
-    let (graph, pictures) = network(config)?;
+    let (graph, images) = network(config)?;
     let device = config.train.device.with_threads(config.train.threads);
     let budget = (device.engine.free_memory() as f64 * SHARE) as u64;
     let mut trials = Vec::new();
     let first = if config.mix.is_some() { 2 } else { 1 };
     let mut batch = first;
-    while batch <= MOST && (batch == first || (batch * config.train.accumulate) as u64 <= pictures)
-    {
+    while batch <= MOST && (batch == first || (batch * config.train.accumulate) as u64 <= images) {
         let trial = try_size(config, &graph, batch, budget, &device)?;
         if stop.load(Ordering::Relaxed) {
             return Err(Error::STOPPED);
@@ -100,18 +99,18 @@ pub fn search(
         }),
         _ => Err(Error::mismatch(format!(
             "a batch of {first} needs {} MB and {} MB are free; take a smaller network or smaller \
-             pictures",
+             images",
             trials.first().map_or(0, |trial| trial.bytes) / 1_000_000,
             budget / 1_000_000
         ))),
     }
 }
 
-/// The network that the settings train, and the pictures that an epoch has at least, whatever the folds.
+/// The network that the settings train, and the images that an epoch has at least, whatever the folds.
 fn network(config: &CheckedConfig) -> Result<(Graph, u64), Error> {
-    let limited = |pictures: u64| match config.train.epoch_images {
-        0 => pictures,
-        limit => pictures.min(limit),
+    let limited = |images: u64| match config.train.epoch_images {
+        0 => images,
+        limit => images.min(limit),
     };
     if config.data.only_composed() {
         let owned = OwnedData::composed(config)?;
@@ -123,7 +122,7 @@ fn network(config: &CheckedConfig) -> Result<(Graph, u64), Error> {
     let path = Path::new(&config.data.path);
     if !Pack::is_pack(path) {
         return Err(Error::mismatch(format!(
-            "batch sizes are tried for a pack or composed pictures, and '{}' is no pack; make one with soup \
+            "batch sizes are tried for a pack or composed images, and '{}' is no pack; make one with soup \
              pack first",
             config.data.path
         )));
@@ -249,8 +248,8 @@ mod tests {
             "compose.distractor_side=[12, 20]",
             "train.threads=1",
         ]);
-        let (graph, pictures) = network(&config).unwrap();
-        assert_eq!(pictures, config.data.composed);
+        let (graph, images) = network(&config).unwrap();
+        assert_eq!(images, config.data.composed);
         let device = config.train.device.with_threads(1);
         let size = |batch, budget| try_size(&config, &graph, batch, budget, &device).unwrap();
         let (one, four) = (size(1, u64::MAX), size(4, u64::MAX));

@@ -87,20 +87,20 @@ impl Engines {
             let draws = images.iter().map(|index| source.draws_of(*index));
             let keys: Vec<u64> = draws.collect();
             let mut batch = Batch {
-                pictures: input,
+                images: input,
                 targets: &mut self.targets,
                 shape: fold.graph.input(),
                 labels,
             };
             let draws = (config.train.seed, epoch);
             let mixed = mix.apply(draws, &keys, &mut batch, &mut self.mixing);
-            // Boxes say where things are in a picture of its own.
+            // Boxes say where things are in an image of its own.
             let mixed = boxes.iter_mut().zip(mixed);
             mixed
                 .filter(|(_, mixed)| *mixed)
                 .for_each(|(boxes, _)| *boxes = None);
         }
-        self.pace.was(Part::Pictures);
+        self.pace.was(Part::Images);
         self.training.forward(config.train.seed, draw);
         self.pace.was(Part::Network);
         let logits = self.training.output(0);

@@ -1,4 +1,4 @@
-//! The end of an epoch: the held-out pictures are judged, what is best is kept, and the record is written.
+//! The end of an epoch: the held-out images are judged, what is best is kept, and the record is written.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Work<'_> {
-    /// Looks at the held-out pictures with the weights as they are.
+    /// Looks at the held-out images with the weights as they are.
     pub fn judge(&mut self) -> Result<Scores, Error> {
         let fold = self.fold;
         let rows = &fold.data.held_out_rows[fold.fold];
@@ -127,12 +127,12 @@ impl Work<'_> {
         let diverged = |what: String| self.diverged(cursor.epoch_step, what);
         if !valid_loss.is_finite() {
             return Err(diverged(format!(
-                "the loss of the held-out pictures is {valid_loss}"
+                "the loss of the held-out images is {valid_loss}"
             )));
         }
         let probabilities = scores.probabilities();
         let evaluation = Table::new(&probabilities, &scores.targets, labels, &[0.5])
-            .map_err(|error| diverged(format!("of the held-out pictures, {error}")))?
+            .map_err(|error| diverged(format!("of the held-out images, {error}")))?
             .evaluate();
         let step = cursor.step.saturating_sub(1);
         Ok(EpochRecord {

@@ -172,7 +172,7 @@ impl Fold<'_> {
             return Err(crate::config::ConfigError::Value {
                 path: "train.batch".to_owned(),
                 problem: format!(
-                    "a step takes {images} pictures (train.batch x train.accumulate), fold {} has \
+                    "a step takes {images} images (train.batch x train.accumulate), fold {} has \
                      only {} to train on",
                     self.fold,
                     training.epoch_len()

@@ -1,7 +1,7 @@
-//! Training: from settings and pictures to a run directory with the weights of every fold.
+//! Training: from settings and images to a run directory with the weights of every fold.
 //!
 //! [`train`] is the whole of it. A run is a function of its settings and its data: order,
-//! augmentation and dropout are drawn from (seed, epoch, picture), so a process that was killed at
+//! augmentation and dropout are drawn from (seed, epoch, image), so a process that was killed at
 //! any moment is followed by one that ends with the same bytes. With a time budget it is a function
 //! of its plans too, which the clock makes; they are on disk before they are followed.
 
@@ -70,7 +70,7 @@ pub struct TrainSummary {
     /// How good the out-of-fold probabilities of the best weights are, over all folds of the run
     /// that have any.
     pub out_of_fold: Evaluation,
-    /// Pictures of `out_of_fold`.
+    /// Images of `out_of_fold`.
     pub out_of_fold_images: usize,
     /// Folds that the run has.
     pub fold_count: usize,
@@ -106,7 +106,7 @@ pub fn train(
     let given = &request.config.data.path;
     if !request.config.data.only_composed() && !Path::new(given).exists() {
         let pack = &run.file(sources::PACKED);
-        progress.event(&Event::OwnPictures { given, pack });
+        progress.event(&Event::OwnImages { given, pack });
     }
     train_on(request, &owned.borrow(), progress, stop)
 }
@@ -211,7 +211,7 @@ fn trained(config: &CheckedConfig, run: &RunDirectory) -> Result<usize, Error> {
     Ok(count)
 }
 
-/// The network for the pictures as the transforms give them.
+/// The network for the images as the transforms give them.
 fn graph(config: &CheckedConfig, data: &TrainData<'_>) -> Result<Graph, Error> {
     let mut found = None;
     for source in [data.rows, data.composed, data.validation]
@@ -225,14 +225,14 @@ fn graph(config: &CheckedConfig, data: &TrainData<'_>) -> Result<Graph, Error> {
         match found {
             Some(other) if other != shape => {
                 return Err(Error::mismatch(format!(
-                    "packed and composed pictures must be alike after the transforms, but they are \
+                    "packed and composed images must be alike after the transforms, but they are \
                      {other} and {shape}; add a resize to [[transforms]]"
                 )));
             }
             _ => found = Some(shape),
         }
     }
-    let shape = found.ok_or_else(|| Error::mismatch("there is no source of pictures"))?;
+    let shape = found.ok_or_else(|| Error::mismatch("there is no source of images"))?;
     let mut graph = config
         .model
         .build(shape, data.label_names.len())

@@ -1,4 +1,4 @@
-//! The probabilities of every picture by the fold that never saw it.
+//! The probabilities of every image by the fold that never saw it.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ use crate::{
 
 /// Out-of-fold probabilities as training leaves them.
 const OUT_OF_FOLD: &str = "oof";
-/// The true labels of all pictures.
+/// The true labels of all images.
 const TRUTH: &str = "labels.json";
 /// Out-of-fold probabilities with the views that `soup tta` kept.
 pub(crate) const WITH_VIEWS: &str = "tta";
@@ -35,12 +35,12 @@ struct Names {
     labels: Vec<String>,
 }
 
-/// What the labels of each picture are, so that a run can be judged without its data.
+/// What the labels of each image are, so that a run can be judged without its data.
 #[derive(Serialize, Deserialize)]
 struct Truth {
     ids: Vec<String>,
     labels: Vec<String>,
-    /// A row a picture, one `0` or `1` a label.
+    /// A row an image, one `0` or `1` a label.
     rows: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     files::write_bytes(path, &bytes)
 }
 
-/// The out-of-fold probabilities of a run beside the true labels: a row a picture of its data, a
+/// The out-of-fold probabilities of a run beside the true labels: a row an image of its data, a
 /// column a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutOfFold {
@@ -166,7 +166,7 @@ impl OutOfFold {
             }
             None => {
                 let pack = sources::kept_pack(&config, run)?;
-                (pack.path().to_owned(), sources::pictures(&config, pack)?.1)
+                (pack.path().to_owned(), sources::images(&config, pack)?.1)
             }
         };
         let folds = match config.data.only_composed() {
@@ -238,7 +238,7 @@ fn write_table(run: &RunDirectory, table: &LabelTable) -> Result<(), Error> {
     write_json(&run.file(TRUTH), &truth)
 }
 
-/// Writes probabilities (pictures x labels) with the names of rows and columns beside them; the
+/// Writes probabilities (images x labels) with the names of rows and columns beside them; the
 /// run's lock must be held.
 pub(crate) fn write_named(
     run: &RunDirectory,
@@ -255,7 +255,7 @@ pub(crate) fn write_named(
     )
 }
 
-/// Makes `labels.json`, `oof.npy` and `oof.ids.json` anew from what the folds have: a row a picture of the data,
+/// Makes `labels.json`, `oof.npy` and `oof.ids.json` anew from what the folds have: a row an image of the data,
 /// NaN where its fold is not trained yet.
 pub(super) fn assemble(
     run: &RunDirectory,
@@ -281,7 +281,7 @@ fn collect(run: &RunDirectory, data: &TrainData<'_>) -> Result<Vec<f32>, Error> 
             return Err(Error::format(
                 &path,
                 format!(
-                    "{} probabilities of {columns} labels for {} pictures of {labels} labels: it \
+                    "{} probabilities of {columns} labels for {} images of {labels} labels: it \
                      belongs to other data",
                     found.len(),
                     rows.len()

@@ -8,8 +8,8 @@ use std::{
 /// A part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Reading or composing pictures, transforms, mixing.
-    Pictures,
+    /// Reading or composing images, transforms, mixing.
+    Images,
     /// Forward and backward.
     Network,
     Loss,
@@ -54,7 +54,7 @@ impl Pace {
 impl fmt::Display for Pace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all: f64 = self.seconds.iter().sum();
-        let names = ["pictures", "network", "loss", "optimizer"];
+        let names = ["images", "network", "loss", "optimizer"];
         for (place, (name, seconds)) in names.into_iter().zip(self.seconds).enumerate() {
             let comma = if place > 0 { ", " } else { "" };
             let share = 100.0 * seconds / all.max(f64::MIN_POSITIVE);
@@ -73,16 +73,16 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(
             pace.to_string(),
-            "pictures 0.0 %, network 0.0 %, loss 0.0 %, optimizer 0.0 %"
+            "images 0.0 %, network 0.0 %, loss 0.0 %, optimizer 0.0 %"
         );
         pace.add(Part::Network, Duration::from_millis(750));
-        pace.add(Part::Pictures, Duration::from_millis(50));
+        pace.add(Part::Images, Duration::from_millis(50));
         pace.add(Part::Loss, Duration::from_millis(50));
         pace.add(Part::Optimizer, Duration::from_millis(100));
         pace.add(Part::Optimizer, Duration::from_millis(50));
         assert_eq!(
             pace.to_string(),
-            "pictures 5.0 %, network 75.0 %, loss 5.0 %, optimizer 15.0 %"
+            "images 5.0 %, network 75.0 %, loss 5.0 %, optimizer 15.0 %"
         );
     }
 }

@@ -205,7 +205,7 @@ const STEPS: usize = 40;
 const SECONDS: f64 = 6.0;
 /// Share of the budget that stays free for what cannot be foreseen.
 const RESERVE: f64 = 0.04;
-/// A picture looked at costs this share of a picture trained on.
+/// An image looked at costs this share of an image trained on.
 const EVALUATION_COST: f64 = 0.4;
 
 /// Seconds of a step, and of the evaluation after each epoch.
@@ -239,7 +239,7 @@ impl Plan {
         }
     }
 
-    /// As many steps as fit into `seconds`, with an evaluation of `held_out` pictures after each
+    /// As many steps as fit into `seconds`, with an evaluation of `held_out` images after each
     /// epoch; at least one.
     pub fn of_budget(
         epoch_steps: u64,
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_kept() {
-        // 0.1 s a step of 10 pictures, 100 steps an epoch, 500 held out: 10 s and 2 s.
+        // 0.1 s a step of 10 images, 100 steps an epoch, 500 held out: 10 s and 2 s.
         let plan = Plan::of_budget(100, 100.0, 0.1, 0.01, 500);
         let seconds = plan.steps as f64 * 0.1 + plan.epochs() as f64 * 2.0;
         assert!((90.0..=96.0).contains(&seconds), "{seconds}");

@@ -1,4 +1,4 @@
-//! Where the pictures of a run come from.
+//! Where the images of a run come from.
 
 use std::{
     path::Path,
@@ -109,7 +109,7 @@ impl<'a> TrainData<'a> {
     }
 }
 
-/// The pictures that a configuration names, opened.
+/// The images that a configuration names, opened.
 pub struct OwnedData {
     rows: Option<Box<dyn Source>>,
     composed: Option<ComposedSource>,
@@ -121,16 +121,16 @@ pub struct OwnedData {
     fingerprint: String,
 }
 
-/// The pack that a run makes of pictures that were given as a folder or zip.
+/// The pack that a run makes of images that were given as a folder or zip.
 pub(super) const PACKED: &str = "pictures.pack";
-/// Share of the glyphs that composed held-out pictures are made of.
+/// Share of the glyphs that composed held-out images are made of.
 const HELD_OUT_GLYPHS: f64 = 0.2;
-/// Keeps the layouts of held-out pictures apart from those of training pictures.
+/// Keeps the layouts of held-out images apart from those of training images.
 const HELD_OUT_SEED: u64 = 1 << 62;
 
 impl OwnedData {
-    /// Opens what the settings name: a pack; a folder or zip of pictures, which is packed into the
-    /// run first; or composed pictures alone.
+    /// Opens what the settings name: a pack; a folder or zip of images, which is packed into the
+    /// run first; or composed images alone.
     ///
     /// # Errors
     /// Whatever is wrong with the data, and those of [`OwnedData::packed`].
@@ -144,7 +144,7 @@ impl OwnedData {
         }
         if config.data.path.is_empty() {
             return Err(Error::mismatch(
-                "there are no pictures to learn from: give --data (data.path), or \
+                "there are no images to learn from: give --data (data.path), or \
                  data.compose_share=1 to compose all of them"
                     .to_owned(),
             ));
@@ -155,25 +155,25 @@ impl OwnedData {
             false => pack_into(config, run, given, stop)?,
         };
         let path = pack.path().to_owned();
-        let (pictures, table, fingerprint) = pictures(config, pack)?;
+        let (images, table, fingerprint) = images(config, pack)?;
         if let Some(change) = out_of_fold::table_of(run)?.and_then(|old| old.difference(&table)) {
             return Err(changed(&path, &change));
         }
-        Self::packed(config, run, pictures, &table, fingerprint)
+        Self::packed(config, run, images, &table, fingerprint)
     }
 
-    /// The pictures that a run holds out, for whoever only looks at it: nothing is written, no lock is
+    /// The images that a run holds out, for whoever only looks at it: nothing is written, no lock is
     /// waited for, and nothing is composed for training.
     ///
     /// # Errors
-    /// Where the pictures or the folds of the run are not there any more, or belong to others.
+    /// Where the images or the folds of the run are not there any more, or belong to others.
     pub fn held_out(config: &CheckedConfig, run: &RunDirectory) -> Result<Self, Error> {
         if config.data.only_composed() {
             return Self::composed(config);
         }
         let pack = kept_pack(config, run)?;
         let path = pack.path().to_owned();
-        let (packed, table, fingerprint) = pictures(config, pack)?;
+        let (packed, table, fingerprint) = images(config, pack)?;
         if let Some(change) = out_of_fold::table_of(run)?.and_then(|old| old.difference(&table)) {
             return Err(changed(&path, &change));
         }
@@ -191,7 +191,7 @@ impl OwnedData {
         })
     }
 
-    /// Composed pictures alone: one fold, judged by pictures of glyphs that are never trained on.
+    /// Composed images alone: one fold, judged by images of glyphs that are never trained on.
     ///
     /// # Errors
     /// Whatever is wrong with the glyphs or the composer's settings.
@@ -203,15 +203,15 @@ impl OwnedData {
             label_names: composed.label_names().to_vec(),
             ids: (0..count).map(|index| format!("{index:05}")).collect(),
             held_out_rows: vec![(0..count).collect()],
-            fingerprint: format!("pictures composed of {} glyphs", config.data.glyphs),
+            fingerprint: format!("images composed of {} glyphs", config.data.glyphs),
             dense: dense(config, &composed)?,
             composed: Some(composed),
             validation: Some(validation),
         })
     }
 
-    /// Pictures on disk with their table, in the folds of the run, and composed ones beside them as
-    /// `data.compose_share` asks. `fingerprint` tells these pictures from others.
+    /// Images on disk with their table, in the folds of the run, and composed ones beside them as
+    /// `data.compose_share` asks. `fingerprint` tells these images from others.
     ///
     /// # Errors
     /// A fold file that does not belong to the table, labels that the composer does not have in
@@ -226,7 +226,7 @@ impl OwnedData {
         let label_names = packed.label_names().to_vec();
         if label_names.is_empty() {
             return Err(Error::mismatch(format!(
-                "{}: these pictures have no labels to learn",
+                "{}: these images have no labels to learn",
                 config.data.path
             )));
         }
@@ -240,7 +240,7 @@ impl OwnedData {
             )?;
             if !are_same_names(composed.label_names(), &label_names) {
                 return Err(Error::mismatch(format!(
-                    "the pictures have the labels {}, the glyphs {}: they cannot be mixed",
+                    "the images have the labels {}, the glyphs {}: they cannot be mixed",
                     label_names.join(", "),
                     composed.label_names().join(", ")
                 )));
@@ -264,7 +264,7 @@ impl OwnedData {
         })
     }
 
-    /// The pictures by reference.
+    /// The images by reference.
     pub fn borrow(&self) -> TrainData<'_> {
         fn dynamic(source: &ComposedSource) -> &dyn Source {
             source
@@ -282,7 +282,7 @@ impl OwnedData {
     }
 }
 
-/// The pictures that a run was trained on, for whoever only looks: those that it packed into its folder, wherever their
+/// The images that a run was trained on, for whoever only looks: those that it packed into its folder, wherever their
 /// source is now, or the pack that its settings name.
 pub(super) fn kept_pack(config: &CheckedConfig, run: &RunDirectory) -> Result<Pack, Error> {
     let (own, given) = (run.file(PACKED), Path::new(&config.data.path));
@@ -295,7 +295,7 @@ pub(super) fn kept_pack(config: &CheckedConfig, run: &RunDirectory) -> Result<Pa
     Err(Error::format(
         given,
         format!(
-            "the pictures that the run was trained on are not here any more; soup train --data PACK --out {} tells \
+            "the images that the run was trained on are not here any more; soup train --data PACK --out {} tells \
              the run where they are now",
             run.root().display()
         ),
@@ -303,7 +303,7 @@ pub(super) fn kept_pack(config: &CheckedConfig, run: &RunDirectory) -> Result<Pa
 }
 
 /// Those of a pack that the settings name, with their table and what tells them from others.
-pub(super) fn pictures(
+pub(super) fn images(
     config: &CheckedConfig,
     pack: Pack,
 ) -> Result<(Box<dyn Source>, LabelTable, String), Error> {
@@ -319,7 +319,7 @@ pub(super) fn pictures(
     ))
 }
 
-/// Refuses pictures that are not those that folds of the run were trained on.
+/// Refuses images that are not those that folds of the run were trained on.
 pub(super) fn refuse_other(run: &RunDirectory, fingerprint: &str) -> Result<(), Error> {
     for fold in run.folds()? {
         let path = run.fold(fold).file(LAST);
@@ -341,7 +341,7 @@ pub(super) fn other_data(path: &Path, then: &str, now: &str) -> Error {
     ))
 }
 
-/// The error for pictures that are no longer what the run was begun with.
+/// The error for images that are no longer what the run was begun with.
 fn changed(path: &Path, how: &str) -> Error {
     Error::format(
         path,
@@ -367,7 +367,7 @@ pub(super) fn fold_count(config: &CheckedConfig, run: &RunDirectory) -> Result<u
     Ok(k as usize)
 }
 
-/// The pictures of a folder or zip as a pack in the run's folder. One process at a time makes it; it
+/// The images of a folder or zip as a pack in the run's folder. One process at a time makes it; it
 /// goes on where a killed one stopped, and where the pack is whole the others only open it.
 fn pack_into(
     config: &CheckedConfig,
@@ -405,7 +405,7 @@ fn pack_into(
     }
 }
 
-/// What an error says of pictures that are not those that were packed, where it says nothing else.
+/// What an error says of images that are not those that were packed, where it says nothing else.
 fn changes(error: &soup_data::Error) -> Option<String> {
     match error {
         soup_data::Error::OtherData { problem, .. } => Some(problem.clone()),
@@ -466,7 +466,7 @@ fn given_folds(config: &CheckedConfig, table: &LabelTable) -> Result<Folds, Erro
     Ok(Folds::load(path, table)?)
 }
 
-/// Composed pictures to train on and to hold out: from glyphs of their own and with seeds of their
+/// Composed images to train on and to hold out: from glyphs of their own and with seeds of their
 /// own.
 fn composers(config: &CheckedConfig) -> Result<(ComposedSource, ComposedSource), Error> {
     let data = &config.data;
@@ -494,7 +494,7 @@ fn composers(config: &CheckedConfig) -> Result<(ComposedSource, ComposedSource),
     ))
 }
 
-/// The training pictures with more letters in each, where the settings want any.
+/// The training images with more letters in each, where the settings want any.
 fn dense(
     config: &CheckedConfig,
     composed: &ComposedSource,

@@ -62,9 +62,9 @@ pub(super) enum Kind {
 /// Sums over the batches of an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sums {
-    /// Of the pictures' losses.
+    /// Of the images' losses.
     pub loss: f64,
-    /// Pictures.
+    /// Images.
     pub images: u64,
     /// Cells on the right side of 0.5.
     pub right: u64,
@@ -87,9 +87,9 @@ impl Sums {
 pub struct Best {
     /// Epoch, counted from 1.
     pub epoch: usize,
-    /// Its loss on the held-out pictures.
+    /// Its loss on the held-out images.
     pub loss: f64,
-    /// Its accuracy on the held-out pictures.
+    /// Its accuracy on the held-out images.
     pub accuracy: f64,
 }
 

@@ -113,7 +113,7 @@ impl Work<'_> {
         self.log
             .line(&format!("settings\n{}", config.to_toml().trim_end()))?;
         self.log.line(&format!(
-            "data {}: {} training pictures an epoch, {} held out, {} labels",
+            "data {}: {} training images an epoch, {} held out, {} labels",
             data.fingerprint,
             self.training.epoch_len(),
             data.held_out_rows[fold.fold].len(),

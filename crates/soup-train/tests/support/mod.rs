@@ -18,7 +18,7 @@ use soup_train::{
 /// Rows of the stand-in for a pack.
 pub const ROWS: u64 = 40;
 
-/// Pictures of 24 x 24 with two or three letters.
+/// Images of 24 x 24 with two or three letters.
 pub fn compose_config() -> ComposeConfig {
     ComposeConfig {
         width: 24,
@@ -67,12 +67,12 @@ impl Data {
             validation: None,
             ids: &self.ids,
             held_out_rows: &self.held_out_rows,
-            fingerprint: "test pictures",
+            fingerprint: "test images",
         }
     }
 }
 
-/// Pictures of rows with the table that belongs to them.
+/// Images of rows with the table that belongs to them.
 pub fn packed(rows: u64) -> (ComposedSource, LabelTable) {
     let pool = GlyphPool::new(Arc::new(Strokes::new(0)));
     let packed = ComposedSource {

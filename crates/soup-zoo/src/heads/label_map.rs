@@ -1,5 +1,5 @@
 //! One map a label by a 1x1 convolution (`label_map`), then a smooth maximum over each map: the
-//! head for small things that stand anywhere in the picture. The maps show where the network saw
+//! head for small things that stand anywhere in the image. The maps show where the network saw
 //! what.
 
 use soup_graph::{Builder, Graph, GraphError, Initial, NodeId, Op};

@@ -44,7 +44,7 @@ pub fn weights(graph: &Graph, gain: f64) -> Weights {
     weights
 }
 
-/// Pictures between -2 and 2, channels last.
+/// Images between -2 and 2, channels last.
 pub fn images(length: usize) -> Vec<f32> {
     let values = uniform("images", length);
     values.into_iter().map(|u| 4.0 * (u - 0.5)).collect()

@@ -1,5 +1,5 @@
 //! Networks against timm: names and shapes, logits, gradients, running statistics.
-//! `fixtures/make_parity.py` made the numbers; weights and pictures come from a formula that both
+//! `fixtures/make_parity.py` made the numbers; weights and images come from a formula that both
 //! sides compute.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 

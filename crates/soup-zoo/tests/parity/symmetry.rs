@@ -1,4 +1,4 @@
-//! Networks with p4 symmetry: what they say of a picture they say of its quarter turns.
+//! Networks with p4 symmetry: what they say of an image they say of its quarter turns.
 
 use soup_cpu::Isa;
 use soup_graph::{Graph, Symmetry, Turning, Weights};
@@ -25,17 +25,17 @@ fn network(model: &str, head: Head) -> Graph {
     .unwrap()
 }
 
-/// A picture of two channels and its three quarter turns, channels last.
+/// An image of two channels and its three quarter turns, channels last.
 fn turns() -> Vec<f32> {
-    let mut picture = fill::images(2 * SIDE * SIDE);
-    let mut all = picture.clone();
+    let mut image = fill::images(2 * SIDE * SIDE);
+    let mut all = image.clone();
     for _ in 0..3 {
-        let from = picture.clone();
-        for (place, pixel) in picture.chunks_exact_mut(2).enumerate() {
+        let from = image.clone();
+        for (place, pixel) in image.chunks_exact_mut(2).enumerate() {
             let (row, column) = (place / SIDE, place % SIDE);
             pixel.copy_from_slice(&from[(column * SIDE + SIDE - 1 - row) * 2..][..2]);
         }
-        all.extend_from_slice(&picture);
+        all.extend_from_slice(&image);
     }
     all
 }

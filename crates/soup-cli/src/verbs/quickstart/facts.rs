@@ -11,21 +11,24 @@ use crate::verbs::evaluate::Score;
 
 #[derive(Debug, Serialize)]
 pub struct Facts {
-    /// On pictures of glyphs that the training never saw.
+    /// On images of glyphs that the training never saw.
     test_accuracy: f64,
     test_accuracy_interval: Interval,
-    /// On the labelled pictures that the trained folds held out.
+    /// On the labelled images that the trained folds held out.
     oof_accuracy: f64,
-    /// What saying no to everything would score on the test pictures.
+    /// What saying no to everything would score on the test images.
     accuracy_of_all_zeros: f64,
-    pictures: u32,
-    test_pictures: u32,
-    oof_pictures: usize,
+    #[serde(rename = "pictures")]
+    images: u32,
+    #[serde(rename = "test_pictures")]
+    test_images: u32,
+    #[serde(rename = "oof_pictures")]
+    oof_images: usize,
     folds_trained: usize,
     folds: usize,
     /// Folds whose minutes were over before their schedule was at its end.
     folds_cut_short: Vec<usize>,
-    /// How the test pictures were looked at.
+    /// How the test images were looked at.
     views: Views,
     /// How probabilities became answers.
     decision: Option<PathBuf>,
@@ -54,9 +57,9 @@ impl Facts {
             test_accuracy_interval: score.accuracy_interval(),
             oof_accuracy: summary.out_of_fold.accuracy,
             accuracy_of_all_zeros: score.accuracy_of_all_zeros(),
-            pictures: plan.pictures,
-            test_pictures: plan.test_pictures,
-            oof_pictures: summary.out_of_fold_images,
+            images: plan.images,
+            test_images: plan.test_images,
+            oof_images: summary.out_of_fold_images,
             folds_trained,
             folds: summary.fold_count,
             folds_cut_short: (summary.folds.iter())
@@ -84,18 +87,18 @@ impl Facts {
         let [train_pack, test_pack] = self.packs.each_ref().map(|path| path.display());
         let mut text = format!(
             "Learned to read noisy letters in {:.0} s.\n\n\
-             test accuracy         {:.4}  (95 % interval {:.4} to {:.4}) on {} pictures of glyphs \
+             test accuracy         {:.4}  (95 % interval {:.4} to {:.4}) on {} images of glyphs \
              that training never saw\n\
-             out-of-fold accuracy  {:.4}  on the {} labelled pictures that {} held out, by which \
+             out-of-fold accuracy  {:.4}  on the {} labelled images that {} held out, by which \
              the best epoch was chosen\n\
              all zeros             {:.4}  what saying no to everything would score\n\n",
             self.seconds,
             self.test_accuracy,
             self.test_accuracy_interval.low,
             self.test_accuracy_interval.high,
-            self.test_pictures,
+            self.test_images,
             self.oof_accuracy,
-            self.oof_pictures,
+            self.oof_images,
             self.folds_in_words(),
             self.accuracy_of_all_zeros,
         );
@@ -110,7 +113,7 @@ impl Facts {
             Some(file) => (
                 format!(" --decision {}", file.display()),
                 format!(
-                    "  {}  how pictures are looked at ({}) and answers decided\n",
+                    "  {}  how images are looked at ({}) and answers decided\n",
                     file.display(),
                     self.views
                 ),
@@ -119,15 +122,15 @@ impl Facts {
         };
         text.push_str(&format!(
             "What it made:\n  \
-             {data}/train  {} labelled pictures, answer.csv, boxes.csv\n  \
-             {data}/test  {} test pictures of other glyphs, with their answers\n  \
+             {data}/train  {} labelled images, answer.csv, boxes.csv\n  \
+             {data}/test  {} test images of other glyphs, with their answers\n  \
              {train_pack}, {test_pack}  both decoded once; NumPy opens pictures.npy\n  \
-             {}  which picture is held out in which of {} folds\n  \
+             {}  which image is held out in which of {} folds\n  \
              {run}  settings, metrics, log, best weights, out-of-fold probabilities\n  \
-             {}  probabilities of the test pictures\n  \
+             {}  probabilities of the test images\n  \
              {}  the submission, in the shape of {}\n{decided}\n",
-            self.pictures,
-            self.test_pictures,
+            self.images,
+            self.test_images,
             self.fold_file.display(),
             self.folds,
             self.predictions.display(),
@@ -139,8 +142,8 @@ impl Facts {
              soup evaluate {run}\n  \
              soup evaluate {run} --data {test_pack}{decision}\n  \
              soup report   {run}\n\n\
-             The same on pictures of your own (labels.csv: an id column, then a 0/1 column a label):\n  \
-             soup pack     --images pictures/ --labels labels.csv --out pack/\n  \
+             The same on images of your own (labels.csv: an id column, then a 0/1 column a label):\n  \
+             soup pack     --images images/ --labels labels.csv --out pack/\n  \
              soup folds    --data pack/ --kind stratified --k 5 --seed 42 --out folds.json\n  \
              soup train    --preset dacon12 --data pack/ --out runs/first folds.file=folds.json\n  \
              soup evaluate runs/first\n  \

@@ -1,4 +1,4 @@
-//! `soup quickstart`: the main job from pictures to a submission, on pictures that the program makes
+//! `soup quickstart`: the main job from images to a submission, on images that the program makes
 //! itself.
 
 mod facts;
@@ -35,29 +35,29 @@ use crate::{
     console::{Console, Report},
     deciding::Metric,
     failure::Usage,
+    images::Images,
     interrupt,
-    pictures::Pictures,
     progress::TrainingProgress,
 };
 
 /// Two pools of glyphs that have none in common: to learn from and to be tested on.
 const TRAIN_GLYPHS: &str = "strokes[0..200000]";
 const TEST_GLYPHS: &str = "strokes[200000..250000]";
-/// Keep the labelled pictures, the test pictures and those that training composes apart: seeds of
+/// Keep the labelled images, the test images and those that training composes apart: seeds of
 /// the command line are below 2^32, and training takes them as they are.
 const TRAIN_SEED: u64 = 1 << 32;
 const TEST_SEED: u64 = 2 << 32;
-/// Folds that the labelled pictures are cut into.
+/// Folds that the labelled images are cut into.
 const FOLDS: u32 = 5;
-/// Ways of looking at a picture that are tried: small letters may be seen better larger. Quarter turns say nothing new to
+/// Ways of looking at an image that are tried: small letters may be seen better larger. Quarter turns say nothing new to
 /// a network with p4 symmetry.
 const VIEWS: &str = "scale:1.125,scale:1.25,scale:1.4";
-/// Share of composed pictures beside the packed ones where the preset names none: they bring boxes, which teach more
+/// Share of composed images beside the packed ones where the preset names none: they bring boxes, which teach more
 /// than labels alone.
 const COMPOSE_SHARE: f64 = 0.85;
-/// Share of the training whose composed pictures hold twice the letters, and so teach twice as much.
+/// Share of the training whose composed images hold twice the letters, and so teach twice as much.
 const CROWD_SHARE: f64 = 0.67;
-/// Pictures of an epoch: short ones, so that a few minutes hold several.
+/// Images of an epoch: short ones, so that a few minutes hold several.
 const EPOCH_IMAGES: usize = 6000;
 /// Under this noise a grey level tells nothing but the band that it lies in.
 const TRANSFORMS: &str =
@@ -65,11 +65,11 @@ const TRANSFORMS: &str =
 /// Weight of the lessons of boxes where the preset names none.
 const BOX_WEIGHT: f32 = 1.0;
 
-/// Do the main job on pictures that the program makes itself
+/// Do the main job on images that the program makes itself
 ///
-/// Composes labelled pictures of letters under noise, and test pictures of glyphs that the others
-/// never show; packs both; cuts folds; trains; keeps the ways of looking and deciding that held-out pictures
-/// prove; scores out of fold and on the test pictures; predicts them and writes a submission. Nothing is downloaded. Interrupted, the same command goes on.
+/// Composes labelled images of letters under noise, and test images of glyphs that the others
+/// never show; packs both; cuts folds; trains; keeps the ways of looking and deciding that held-out images
+/// prove; scores out of fold and on the test images; predicts them and writes a submission. Nothing is downloaded. Interrupted, the same command goes on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -78,7 +78,7 @@ Examples:
   soup quickstart --out /tmp/first --minutes 30 --folds 5    trains the other folds too
 
 Folds share the minutes. Folds that are asked for later, in a folder that is there, take as long
-each as the first did. The pictures take 130 KB each on the disk.
+each as the first did. The images take 130 KB each on the disk.
 
 The clock decides the minutes of the training and how many steps they hold, once:
 DIR/quickstart.json and DIR/run/fold0/plan.json. A quickstart that was killed keeps to them, and one
@@ -96,15 +96,15 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(FOLDS)))]
     folds: u32,
 
-    /// Labelled pictures [default: 4000, fewer where there are less than 7 minutes]
+    /// Labelled images [default: 4000, fewer where there are less than 7 minutes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..))]
-    pictures: Option<u32>,
+    images: Option<u32>,
 
-    /// Test pictures [default: 1000, fewer where there are less than 7 minutes]
+    /// Test images [default: 1000, fewer where there are less than 7 minutes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    test_pictures: Option<u32>,
+    test_images: Option<u32>,
 
-    /// Seed of the pictures, the folds and the training
+    /// Seed of the images, the folds and the training
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u32,
 
@@ -123,16 +123,16 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     // Nothing is begun with settings that cannot be.
     let settings = config(arguments, &places, 1.0)?;
     let begun = Plan::read(&places.plan, arguments)?;
-    let (pictures, test_pictures) = match &begun {
-        Some(plan) => (plan.pictures, plan.test_pictures),
+    let (images, test_images) = match &begun {
+        Some(plan) => (plan.images, plan.test_images),
         None => plan::sizes(arguments),
     };
 
-    console.note("1/7 composing pictures");
+    console.note("1/7 composing images");
     let seed = u64::from(arguments.seed);
     for (glyphs, count, seed, out) in [
-        (TRAIN_GLYPHS, pictures, seed + TRAIN_SEED, &places.train),
-        (TEST_GLYPHS, test_pictures, seed + TEST_SEED, &places.test),
+        (TRAIN_GLYPHS, images, seed + TRAIN_SEED, &places.train),
+        (TEST_GLYPHS, test_images, seed + TEST_SEED, &places.test),
     ] {
         let pool = glyphs.parse::<GlyphSpec>()?.open()?;
         let composer = Composer::new(settings.compose.clone(), pool)?;
@@ -150,8 +150,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     }
 
     console.note("2/7 packing them");
-    let train_pack = pack_pictures(&places.train, &places.train_pack, console, &stop)?;
-    pack_pictures(&places.test, &places.test_pack, console, &stop)?;
+    let train_pack = pack_images(&places.train, &places.train_pack, console, &stop)?;
+    pack_images(&places.test, &places.test_pack, console, &stop)?;
 
     console.note("3/7 cutting folds");
     Folds::make(FoldKind::Kfold, FOLDS, seed, train_pack.table(), None)?.save(&places.folds)?;
@@ -170,16 +170,16 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     };
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
 
-    console.note("5/7 trying ways to look and to decide on the held-out pictures");
+    console.note("5/7 trying ways to look and to decide on the held-out images");
     let decision = decide_on(&places, summary.out_of_fold_images, console, &stop)?;
     let views = decision.as_ref().and_then(Decision::views).cloned();
     let views = views.unwrap_or_default();
 
-    console.note("6/7 predicting the test pictures");
+    console.note("6/7 predicting the test images");
     let predictor = Predictor::open(std::slice::from_ref(&places.run), None)?;
     let predictions = predict::predict(
         &predictor,
-        &Pictures::open(&places.test_pack)?,
+        &Images::open(&places.test_pack)?,
         &PredictOptions {
             views,
             ..PredictOptions::default()
@@ -213,16 +213,16 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     Report::new(facts, text)
 }
 
-/// Keeps the ways of looking and deciding that held-out pictures prove, where there are enough of them.
+/// Keeps the ways of looking and deciding that held-out images prove, where there are enough of them.
 fn decide_on(
     places: &Places,
     held_out: usize,
     console: Console,
     stop: &AtomicBool,
 ) -> Result<Option<Decision>> {
-    if held_out < Decision::FEWEST_PICTURES {
+    if held_out < Decision::FEWEST_IMAGES {
         console.note(&format!(
-            "{held_out} held-out pictures prove nothing: pictures are looked at once, and answers are what is above \
+            "{held_out} held-out images prove nothing: images are looked at once, and answers are what is above \
              one half"
         ));
         return Ok(None);
@@ -244,13 +244,13 @@ fn decide_on(
 fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<CheckedConfig> {
     let preset = Config::load(Some("quick"), &[])?;
     let share = preset.data.compose_share;
-    // Packed and composed pictures are both to be seen.
+    // Packed and composed images are both to be seen.
     let share = if share > 0.0 && share < 1.0 {
         share
     } else {
         COMPOSE_SHARE
     };
-    // The composed pictures bring their boxes; maps of labels learn from them.
+    // The composed images bring their boxes; maps of labels learn from them.
     let box_weight = match preset.model.head {
         Head::LabelMap if !preset.boxes.is_on() => BOX_WEIGHT,
         _ => preset.boxes.weight,
@@ -274,7 +274,7 @@ fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<
     Ok(Config::load(Some("quick"), &settings)?.check()?)
 }
 
-fn pack_pictures(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -> Result<Pack> {
+fn pack_images(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -> Result<Pack> {
     if !Pack::is_pack(out) {
         let dataset = Dataset::open(data, &Columns::default())?;
         let options = PackOptions {
@@ -286,7 +286,7 @@ fn pack_pictures(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -
     Ok(Pack::open(out)?)
 }
 
-/// All zeros for the test pictures, as a contest would hand it out.
+/// All zeros for the test images, as a contest would hand it out.
 fn sample_submission(answers: &Predictions) -> String {
     let mut text = format!("index,{}\n", answers.labels().join(","));
     let zeros = ",0".repeat(answers.labels().len());

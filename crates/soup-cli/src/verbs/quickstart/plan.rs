@@ -10,9 +10,9 @@ use soup_data::files::write_whole;
 use super::Arguments;
 use crate::failure::Usage;
 
-/// Pictures of a whole quickstart, and the minutes that they are for.
-const PICTURES: f64 = 4000.0;
-const TEST_PICTURES: f64 = 1000.0;
+/// Images of a whole quickstart, and the minutes that they are for.
+const IMAGES: f64 = 4000.0;
+const TEST_IMAGES: f64 = 1000.0;
 const WHOLE_MINUTES: f64 = 7.0;
 /// Time kept for measuring the pace, trying views, predicting and scoring: in all, and for each fold's model.
 const BESIDE_TRAINING: Duration = Duration::from_secs(20);
@@ -59,22 +59,24 @@ pub struct Plan {
     minutes: f64,
     seed: u32,
     settings: Vec<String>,
-    /// Labelled pictures and test pictures.
-    pub pictures: u32,
-    pub test_pictures: u32,
+    /// Labelled images and test images.
+    #[serde(rename = "pictures")]
+    pub images: u32,
+    #[serde(rename = "test_pictures")]
+    pub test_images: u32,
     /// Minutes of training of each fold.
     pub train_minutes: f64,
 }
 
-/// How many labelled pictures and test pictures there shall be.
+/// How many labelled images and test images there shall be.
 pub fn sizes(arguments: &Arguments) -> (u32, u32) {
     let share = (arguments.minutes / WHOLE_MINUTES).min(1.0);
     let hundreds = |whole: f64| ((whole * share / 100.0).round() as u32).max(1) * 100;
     (
-        arguments.pictures.unwrap_or_else(|| hundreds(PICTURES)),
+        arguments.images.unwrap_or_else(|| hundreds(IMAGES)),
         arguments
-            .test_pictures
-            .unwrap_or_else(|| hundreds(TEST_PICTURES)),
+            .test_images
+            .unwrap_or_else(|| hundreds(TEST_IMAGES)),
     )
 }
 
@@ -88,13 +90,13 @@ impl Plan {
             let hint = "name another --out, or remove this folder";
             soup_data::Error::format(path, error.to_string(), hint)
         })?;
-        let (pictures, test_pictures) = sizes(arguments);
+        let (images, test_images) = sizes(arguments);
         let now = Self {
             minutes: arguments.minutes,
             seed: arguments.seed,
             settings: arguments.settings.clone(),
-            pictures,
-            test_pictures,
+            images,
+            test_images,
             train_minutes: plan.train_minutes,
         };
         if plan.words() != now.words() {
@@ -110,7 +112,7 @@ impl Plan {
 
     /// Gives training the time that is left, for good.
     pub fn begin(arguments: &Arguments, started: Instant, path: &Path) -> Result<Self> {
-        let (pictures, test_pictures) = sizes(arguments);
+        let (images, test_images) = sizes(arguments);
         let left = Duration::from_secs_f64(arguments.minutes * 60.0)
             .saturating_sub(started.elapsed())
             .saturating_sub(BESIDE_TRAINING);
@@ -122,8 +124,8 @@ impl Plan {
             minutes: arguments.minutes,
             seed: arguments.seed,
             settings: arguments.settings.clone(),
-            pictures,
-            test_pictures,
+            images,
+            test_images,
             train_minutes: (of_a_fold.as_secs_f64() / 60.0 * 1000.0).round() / 1000.0,
         };
         write_whole(path, serde_json::to_string_pretty(&plan)?.as_bytes())?;
@@ -133,8 +135,8 @@ impl Plan {
     /// The arguments that must be the same to go on.
     fn words(&self) -> String {
         let mut words = format!(
-            "--minutes {} --pictures {} --test-pictures {} --seed {}",
-            self.minutes, self.pictures, self.test_pictures, self.seed
+            "--minutes {} --images {} --test-images {} --seed {}",
+            self.minutes, self.images, self.test_images, self.seed
         );
         for setting in &self.settings {
             words.push(' ');

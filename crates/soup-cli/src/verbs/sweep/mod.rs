@@ -30,7 +30,7 @@ use crate::{
 
 /// Search options for the best settings, and say which are tied
 ///
-/// Every candidate is trained with the same folds, order and composed pictures. Those that are clearly
+/// Every candidate is trained with the same folds, order and composed images. Those that are clearly
 /// worse after a part of the training are dropped; seeds are added where they decide most. A kill loses
 /// nothing: the same command goes on, and no finished trial is trained again. Any number of processes
 /// may work on one folder.

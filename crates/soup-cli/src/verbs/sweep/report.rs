@@ -58,7 +58,7 @@ impl Facts {
         match ranking.reference {
             // The gains tell it better.
             Some(reference) => text.push_str(&format!(
-                "\ngain: over candidate {reference}, each by itself, on the same seeds and pictures\n"
+                "\ngain: over candidate {reference}, each by itself, on the same seeds and images\n"
             )),
             None => text.push_str(&effects(ranking)),
         }

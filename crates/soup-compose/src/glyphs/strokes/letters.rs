@@ -1,7 +1,7 @@
 //! The 26 letters, drawn by us: every way to write a letter that the program knows.
 //!
 //! Points lie on a grid of 100 x 100, x to the right and y down. Only proportions matter: a glyph
-//! is scaled to the size that a picture asks for.
+//! is scaled to the size that an image asks for.
 
 use Stroke::{Curve, Line};
 

@@ -11,7 +11,7 @@ use crate::{
     simd::{Element, MapKernel, Simd, Values},
 };
 
-/// Forward: raw output, mean and spread of every channel over the picture.
+/// Forward: raw output, mean and spread of every channel over the image.
 pub(crate) struct DepthwiseForward {
     pub plane: Plane,
     /// Input, from its first pixel.

@@ -1,4 +1,4 @@
-//! Depthwise convolution of one picture and one block of channels, rows streamed through a ring.
+//! Depthwise convolution of one image and one block of channels, rows streamed through a ring.
 //!
 //! Rows are read through the pending transform once, into a ring of padded rows that stays in
 //! cache; the raw output and its statistics (forward), or the gradients of data and weights with the
@@ -37,7 +37,7 @@ impl Plane {
         )
     }
 
-    /// Of one picture.
+    /// Of one image.
     pub(crate) fn multiply_adds(&self, channels: usize) -> usize {
         self.out_height * self.out_width * self.kernel * self.kernel * channels
     }

@@ -37,17 +37,17 @@ impl Backward<'_, '_> {
             return;
         };
         let chunks = ConvolutionBackward::chunks(geometry);
-        // The picture needs no gradient.
+        // The image needs no gradient.
         let data = (input.map != MapId(0)).then(|| self.target(input));
         let mut gathered = None;
         if let Some(data) = &data
             && let Some(sums) = self.sums_while_writing(input, data)
         {
-            let buffer = self.sums_buffer(geometry.input.stride, chunks.per_picture);
+            let buffer = self.sums_buffer(geometry.input.stride, chunks.per_image);
             gathered = Some(Gathered {
                 buffer,
                 sums,
-                per_picture: chunks.per_picture,
+                per_image: chunks.per_image,
                 zeros: self.plan.zeros,
             });
         }
@@ -55,7 +55,7 @@ impl Backward<'_, '_> {
             Some(_) => self.plan.pack(geometry, weight, geometry.layouts()[1]),
             None => self.plan.zeros.buffer,
         };
-        let tasks = self.plan.batch * chunks.per_picture;
+        let tasks = self.plan.batch * chunks.per_image;
         let allocate = |words| self.plan.memory.buffer(words);
         let (product, slots) = ConvolutionBackward::product(geometry, chunks, tasks, allocate);
         // Where many chunks are one sum, each has a partial gradient of the bias.
@@ -85,7 +85,7 @@ impl Backward<'_, '_> {
             gathered.map(|g| GatheredSums {
                 buffer: g.buffer,
                 sums: g.sums,
-                per_picture: g.per_picture,
+                per_image: g.per_image,
             }),
         );
         self.reduce(
@@ -191,7 +191,7 @@ impl Backward<'_, '_> {
             sums.map(|buffer| GatheredSums {
                 buffer,
                 sums: Sums::Norm,
-                per_picture: 1,
+                per_image: 1,
             }),
         );
         self.reduce(geometry, weight, [1, 1, taps], None, weight_slots, batch);

@@ -208,12 +208,12 @@ impl Backward<'_, '_> {
             gradient,
             sums,
             runs,
-            to: self.sums_buffer(gradient.view.shape.stride, runs.per_picture),
+            to: self.sums_buffer(gradient.view.shape.stride, runs.per_image),
         }
     }
 
-    pub(super) fn sums_buffer(&mut self, stride: usize, per_picture: usize) -> Buffer {
-        let chunks = self.plan.batch * per_picture;
+    pub(super) fn sums_buffer(&mut self, stride: usize, per_image: usize) -> Buffer {
+        let chunks = self.plan.batch * per_image;
         self.plan.memory.buffer(chunks * SUM_ROWS * stride)
     }
 

@@ -1,4 +1,4 @@
-//! Operations that store a map or end one in a vector: the picture, sums, pools, dropout.
+//! Operations that store a map or end one in a vector: the image, sums, pools, dropout.
 
 use soup_graph::{Activation, Node, NodeId};
 
@@ -9,17 +9,17 @@ use crate::{
     steps::{
         attention::{Attention, AttentionPool},
         elementwise::{DropValues, Runs, Sum},
+        images::RoundImages,
         max_pool::{MaxPool, Window},
-        pictures::RoundPictures,
         pool::{AveragePool, LogSumExpPool, Sharpness},
     },
 };
 
 impl Lowering<'_> {
-    /// The picture.
-    pub(super) fn picture(&mut self) -> Lazy {
+    /// The image.
+    pub(super) fn image(&mut self) -> Lazy {
         let shape = self.graph.input();
-        // The picture keeps its one or three channels (in whole words): padding them would be all
+        // The image keeps its one or three channels (in whole words): padding them would be all
         // zeros.
         let stride = shape.channels.next_multiple_of(self.precision.per_word());
         let shape = MapShape {
@@ -30,16 +30,16 @@ impl Lowering<'_> {
         };
         let map = self.map(shape);
         let to = self.maps[map.0].buffer;
-        self.pictures = match self.precision {
+        self.images = match self.precision {
             Precision::F32 => to,
             Precision::Bf16 => {
                 let values = self.batch * shape.pixels() * shape.channels;
                 let from = self.memory.buffer(values);
-                self.steps.push(Box::new(RoundPictures { from, shape, to }));
+                self.steps.push(Box::new(RoundImages { from, shape, to }));
                 from
             }
         };
-        self.memory.pin(self.pictures);
+        self.memory.pin(self.images);
         Lazy::stored(map)
     }
 
@@ -77,9 +77,7 @@ impl Lowering<'_> {
         let runs = Runs::new(&shape);
         let statistics = if self.mode == Mode::Training && self.sum_is_normalised(relu) {
             let stride = shape.stride;
-            let buffer = self
-                .memory
-                .buffer(self.batch * runs.per_picture * 2 * stride);
+            let buffer = self.memory.buffer(self.batch * runs.per_image * 2 * stride);
             self.maps[output.0].statistics = Some(buffer);
             Some(buffer)
         } else {

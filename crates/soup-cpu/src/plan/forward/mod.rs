@@ -43,22 +43,22 @@ use crate::{
 /// Why a graph cannot be run.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PlanError {
-    /// The batch must hold a picture.
-    #[error("a batch of 0 pictures cannot be planned")]
+    /// The batch must hold an image.
+    #[error("a batch of 0 images cannot be planned")]
     EmptyBatch,
-    /// Only convolutions read the picture itself.
-    #[error("{0} reads the picture; only a convolution can")]
+    /// Only convolutions read the image itself.
+    #[error("{0} reads the image; only a convolution can")]
     ReadsInput(String),
     /// `SOUP_CPU` names no instruction set, or one that this processor lacks.
     #[error("SOUP_CPU={0}: {1}")]
     InstructionSet(String, String),
     /// The memory of the plan is more than there is.
     #[error(
-        "a batch of {batch} {shortage}; take a smaller batch, smaller pictures or a smaller network",
-        batch = Pictures(*.batch)
+        "a batch of {batch} {shortage}; take a smaller batch, smaller images or a smaller network",
+        batch = Images(*.batch)
     )]
     Memory {
-        /// Pictures in the batch.
+        /// Images in the batch.
         batch: usize,
         /// What it needs, at least, and what there is.
         shortage: Shortage,
@@ -68,12 +68,12 @@ pub enum PlanError {
     Unsupported(String),
 }
 
-struct Pictures(usize);
+struct Images(usize);
 
-impl fmt::Display for Pictures {
+impl fmt::Display for Images {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.0 == 1 { "" } else { "s" };
-        write!(formatter, "{} picture{plural}", self.0)
+        write!(formatter, "{} image{plural}", self.0)
     }
 }
 
@@ -88,8 +88,8 @@ fn check_size(graph: &Graph, batch: usize) -> Result<(), PlanError> {
     let all = values
         .saturating_mul(batch as u128)
         .saturating_add(parameters as u128);
-    let pictures = graph.input().len() as u128 * batch as u128;
-    let least = pictures * size_of::<f32>() as u128;
+    let images = graph.input().len() as u128 * batch as u128;
+    let least = images * size_of::<f32>() as u128;
     let least = u64::try_from(least).unwrap_or(u64::MAX);
     let needs = match all.checked_mul(FACTOR) {
         Some(all) if all < isize::MAX as u128 => least,
@@ -125,7 +125,7 @@ pub(super) struct Lowering<'g> {
     /// Maps that were stored for one reader alone, by that node.
     copies: BTreeMap<usize, MapId>,
     /// Where the caller puts the batch.
-    pictures: Buffer,
+    images: Buffer,
     values: Vec<Value>,
     /// How many nodes (and outputs) read each node.
     uses: Vec<usize>,
@@ -196,7 +196,7 @@ pub(crate) fn lower(
             stride: widest,
         },
         copies: BTreeMap::new(),
-        pictures: Buffer(0),
+        images: Buffer(0),
         values: Vec::new(),
         uses,
     };
@@ -268,7 +268,7 @@ impl Lowering<'_> {
         let scratch = self.steps.iter().map(|step| step.scratch()).max();
         Plan {
             batch: self.batch,
-            input: self.pictures,
+            input: self.images,
             outputs: plan_outputs,
             norms,
             forward,
@@ -509,7 +509,7 @@ impl Lowering<'_> {
             (Op::DropPath(rate), Some(Value::Vector(input))) => {
                 Value::Vector(self.vector_dropout(index, input, *rate, true))
             }
-            (Op::Input, _) => Value::Map(self.picture()),
+            (Op::Input, _) => Value::Map(self.image()),
             (op, value) => {
                 let of = match value {
                     Some(Value::Map(_)) => "of a map",

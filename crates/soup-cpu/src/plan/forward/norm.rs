@@ -83,7 +83,7 @@ impl Lowering<'_> {
         let runs = Runs::new(&map.shape);
         let statistics = self
             .memory
-            .buffer(self.batch * runs.per_picture * 2 * map.shape.stride);
+            .buffer(self.batch * runs.per_image * 2 * map.shape.stride);
         self.steps.push(Box::new(MapStatistics {
             map: map.buffer,
             shape: map.shape,

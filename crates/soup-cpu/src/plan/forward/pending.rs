@@ -74,7 +74,7 @@ impl Lowering<'_> {
         self.once(index, gated)
     }
 
-    /// Drops the branch of a picture in training: a factor that is drawn.
+    /// Drops the branch of an image in training: a factor that is drawn.
     pub(super) fn drop_path(&mut self, index: usize, lazy: Lazy, rate: f32) -> Lazy {
         let factors = self.temporary(self.graph.nodes()[index].shape.channels());
         self.steps.push(Box::new(DropPath {

@@ -29,7 +29,7 @@ pub(in crate::plan) type Key = (MapId, Option<NormId>, Option<Activation>);
 pub(in crate::plan) enum Gate {
     /// A vector of the graph; gradients go to it.
     Learned(VectorId),
-    /// A factor drawn a picture.
+    /// A factor drawn an image.
     Drawn(Vector),
 }
 

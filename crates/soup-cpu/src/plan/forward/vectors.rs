@@ -96,7 +96,7 @@ impl Lowering<'_> {
         output
     }
 
-    /// Dropout of values, or of a picture's whole vector, in training.
+    /// Dropout of values, or of an image's whole vector, in training.
     pub(super) fn vector_dropout(
         &mut self,
         index: usize,

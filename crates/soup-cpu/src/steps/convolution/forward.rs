@@ -38,7 +38,7 @@ impl ConvolutionForward {
     /// Parts of the output's channels, so that a batch has tasks for so many threads. Each part reads its own
     /// weights, all parts read the same pixels.
     pub(crate) fn parts(geometry: &Geometry, batch: usize, threads: usize, lanes: usize) -> usize {
-        let tasks = batch * geometry.forward_chunks().per_picture;
+        let tasks = batch * geometry.forward_chunks().per_image;
         let blocks = column_blocks(geometry.output.stride / lanes).count();
         (2 * threads).div_ceil(tasks).clamp(1, blocks)
     }
@@ -70,11 +70,11 @@ impl ConvolutionForward {
         }
     }
 
-    /// Where a chunk's output begins, told the picture and the chunk's first row (or pixel, for 1x1).
+    /// Where a chunk's output begins, told the image and the chunk's first row (or pixel, for 1x1).
     ///
     /// # Safety
     /// The chunk must be one of the batch.
-    unsafe fn place(&self, context: &Context<'_>, picture: usize, first: usize) -> Values {
+    unsafe fn place(&self, context: &Context<'_>, image: usize, first: usize) -> Values {
         let (shape, frame) = (&self.geometry.output, self.geometry.frames[1]);
         let at = match frame {
             0 => first * self.chunks.row * shape.stride,
@@ -84,7 +84,7 @@ impl ConvolutionForward {
         unsafe {
             context
                 .map(self.output)
-                .add(picture * shape.framed(frame) + at)
+                .add(image * shape.framed(frame) + at)
         }
     }
 
@@ -92,16 +92,16 @@ impl ConvolutionForward {
     ///
     /// # Safety
     /// As above; nobody else may write there.
-    unsafe fn clear_frame(&self, context: &Context<'_>, picture: usize, rows: Range<usize>) {
+    unsafe fn clear_frame(&self, context: &Context<'_>, image: usize, rows: Range<usize>) {
         let (shape, frame) = (&self.geometry.output, self.geometry.frames[1]);
         if frame == 0 {
             return;
         }
         let (row, side) = (shape.framed_row(frame), frame * shape.stride);
-        // SAFETY: rows are of the picture, the picture of the batch, and `framed_words` made room for the frames and
+        // SAFETY: rows are of the image, the image of the batch, and `framed_words` made room for the frames and
         // for what is behind the last.
         unsafe {
-            let start = context.map(self.output).add(picture * shape.framed(frame));
+            let start = context.map(self.output).add(image * shape.framed(frame));
             for y in rows.clone() {
                 let line = start.add((y + frame) * row);
                 line.zero(side);
@@ -112,7 +112,7 @@ impl ConvolutionForward {
             }
             if rows.end == shape.height {
                 let below = start.add((rows.end + frame) * row);
-                let behind = if picture + 1 == context.batch {
+                let behind = if image + 1 == context.batch {
                     BEHIND
                 } else {
                     0
@@ -156,13 +156,13 @@ impl Step for ConvolutionForward {
         let segments = self.segments();
         let channels = g.output.stride;
         let blocks: Vec<(usize, usize)> = column_blocks(channels / context.isa.lanes()).collect();
-        let tasks = context.batch * self.chunks.per_picture;
+        let tasks = context.batch * self.chunks.per_image;
         context
             .pool
             .run_with_worker(tasks * self.parts, &|task, worker| {
                 let (task, part) = (task / self.parts, task % self.parts);
-                let picture = task / self.chunks.per_picture;
-                let (first, last) = self.chunks.range(task % self.chunks.per_picture);
+                let image = task / self.chunks.per_image;
+                let (first, last) = self.chunks.range(task % self.chunks.per_image);
                 let scratch = context.scratch_map(worker);
                 let pixels = (last - first) * self.chunks.row;
                 let cut = |part: usize| {
@@ -176,13 +176,13 @@ impl Step for ConvolutionForward {
                 // SAFETY: chunks and parts of one output do not overlap; scratch is the worker's own and as large as
                 // `scratch()` says; all offsets follow from the geometry that the buffers were made for.
                 unsafe {
-                    let output = self.place(context, picture, first);
+                    let output = self.place(context, image, first);
                     if part == 0 {
-                        self.clear_frame(context, picture, first..last);
+                        self.clear_frame(context, image, first..last);
                     }
                     if g.is_winograd() {
                         let (rows, columns) = ((first, last), (column, end));
-                        winograd::forward(self, context, picture, rows, columns, scratch);
+                        winograd::forward(self, context, image, rows, columns, scratch);
                         self.take_statistics(context, task, output, pixels);
                         return;
                     }
@@ -208,7 +208,7 @@ impl Step for ConvolutionForward {
                         activation: self.activation,
                     };
                     if g.is_pointwise() {
-                        let source = self.view.pixel(context, picture, first);
+                        let source = self.view.pixel(context, image, first);
                         if self.view.plain {
                             gemm.a = source.raw.words();
                         } else {
@@ -219,7 +219,7 @@ impl Step for ConvolutionForward {
                     } else if g.frames[0] > 0 {
                         // The rows stand in the map as they would in scratch.
                         let row = g.input.framed_row(g.frames[0]);
-                        let start = picture * g.input.framed(g.frames[0]) + first * g.stride * row;
+                        let start = image * g.input.framed(g.frames[0]) + first * g.stride * row;
                         gemm.a = context.map(self.view.map).add(start).words();
                     } else {
                         let top = (first * g.stride) as isize - g.padding as isize;
@@ -229,7 +229,7 @@ impl Step for ConvolutionForward {
                         fill_rows(
                             context,
                             &self.view,
-                            picture,
+                            image,
                             top..bottom,
                             width,
                             g.padding,

@@ -1,6 +1,6 @@
 //! Dense convolution, forward and backward, in chunks that stay in a core's cache.
 //!
-//! A chunk is a run of pixels (1x1) or a band of output rows of one picture. Forward: the input is
+//! A chunk is a run of pixels (1x1) or a band of output rows of one image. Forward: the input is
 //! read through its pending transform into scratch, multiplied by the packed weights, and the raw
 //! output's statistics are taken while it is still in cache. Backward: the raw gradient and the
 //! input are made in scratch once and feed the gradients of data and weights at once.
@@ -76,7 +76,7 @@ impl Geometry {
         )
     }
 
-    /// Of one picture.
+    /// Of one image.
     fn multiply_adds(&self) -> usize {
         let taps = self.kernel * self.kernel;
         self.output.pixels() * taps * self.input.channels * self.output.channels
@@ -119,7 +119,7 @@ impl Geometry {
         self.kernel > 1 && !self.is_winograd()
     }
 
-    /// Words of so many stored pictures with their frames; where there are frames, also what a sum may read behind them.
+    /// Words of so many stored images with their frames; where there are frames, also what a sum may read behind them.
     pub(crate) fn framed_words(&self, batch: usize) -> usize {
         let [_, frame] = self.frames;
         let behind = if frame > 0 { BEHIND } else { 0 };
@@ -139,7 +139,7 @@ impl Geometry {
         }
     }
 
-    /// Whether the few channels of a picture are laid out for the product as each output pixel meets them.
+    /// Whether the few channels of an image are laid out for the product as each output pixel meets them.
     fn unfolds(&self) -> bool {
         self.squares && self.input.stride < self.output.stride.min(UNFOLDED) && !self.is_pointwise()
     }
@@ -269,14 +269,14 @@ impl Geometry {
 /// How a convolution's output is cut into chunks; the same whatever the number of threads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunks {
-    /// Output rows (or pixels, for 1x1) of one picture.
+    /// Output rows (or pixels, for 1x1) of one image.
     length: usize,
     /// Rows or pixels in a chunk but the last.
     pub size: usize,
     /// Pixels in a row (1 for 1x1).
     row: usize,
-    /// Chunks of one picture.
-    pub per_picture: usize,
+    /// Chunks of one image.
+    pub per_image: usize,
 }
 
 impl Chunks {
@@ -309,8 +309,8 @@ impl Chunks {
             let words = geometry.words(values);
             (output.height, output.width, (SCRATCH_TARGET / words).max(4))
         };
-        let per_picture = length.div_ceil(wanted);
-        let mut size = length.div_ceil(per_picture);
+        let per_image = length.div_ceil(wanted);
+        let mut size = length.div_ceil(per_image);
         if geometry.is_pointwise() {
             size = size.next_multiple_of(8);
         } else if let Some(tile) = geometry.tile() {
@@ -320,7 +320,7 @@ impl Chunks {
             length,
             size,
             row,
-            per_picture: length.div_ceil(size),
+            per_image: length.div_ceil(size),
         }
     }
 
@@ -329,9 +329,9 @@ impl Chunks {
         (first, (first + self.size).min(self.length))
     }
 
-    /// Output pixels in each chunk of a picture.
+    /// Output pixels in each chunk of an image.
     pub(crate) fn pixels(&self) -> Vec<usize> {
-        (0..self.per_picture)
+        (0..self.per_image)
             .map(|chunk| {
                 let (first, last) = self.range(chunk);
                 (last - first) * self.row
@@ -348,18 +348,18 @@ impl Chunks {
 pub(super) unsafe fn fill_rows(
     context: &Context<'_>,
     view: &View,
-    picture: usize,
+    image: usize,
     rows: std::ops::Range<isize>,
     width: usize,
     padding: usize,
     to: Values,
 ) {
     let shape = &view.shape;
-    // SAFETY: the caller gives room for the rows; `padded_rows` asks only for rows within the picture, of which the
+    // SAFETY: the caller gives room for the rows; `padded_rows` asks only for rows within the image, of which the
     // map has every pixel.
     unsafe {
         padded_rows(shape, rows, (width, padding), to, |pixel, row| {
-            let pixels = view.pixel(context, picture, pixel);
+            let pixels = view.pixel(context, image, pixel);
             fill_pixels(context, view, pixels, shape.width, row);
         });
     }
@@ -380,7 +380,7 @@ unsafe fn padded_rows(
     let stride = shape.stride;
     let right = left + shape.width;
     for (index, y) in rows.enumerate() {
-        // SAFETY: the caller gives room for `width` pixels in every row, which are at least `left` and the picture's own.
+        // SAFETY: the caller gives room for `width` pixels in every row, which are at least `left` and the image's own.
         unsafe {
             let row = to.add(index * width * stride);
             if y < 0 || y as usize >= shape.height {

@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Annotation, Error, PictureShape, Result, Source};
+use crate::{Annotation, Error, ImageShape, Result, Source};
 
-/// What becomes of the channels of a picture.
+/// What becomes of the channels of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channels {
@@ -19,7 +19,7 @@ pub enum Channels {
 }
 
 impl Channels {
-    /// The number of channels that a picture has then which was stored with `stored`.
+    /// The number of channels that an image has then which was stored with `stored`.
     pub(crate) fn count(self, stored: usize) -> usize {
         match self {
             Self::AsStored => stored,
@@ -28,7 +28,7 @@ impl Channels {
         }
     }
 
-    /// Those in which pictures become alike that were stored in these numbers of channels.
+    /// Those in which images become alike that were stored in these numbers of channels.
     pub(crate) fn common(stored: impl IntoIterator<Item = usize>) -> Self {
         match stored.into_iter().any(|channels| channels >= 3) {
             true => Self::Rgb,
@@ -86,7 +86,7 @@ pub fn convert(pixels: &[u8], from: usize, to: usize, converted: &mut Vec<u8>) {
     }
 }
 
-/// Pictures in other channels than their own, for a network that learned from such.
+/// Images in other channels than their own, for a network that learned from such.
 pub struct InChannels<'a> {
     examples: &'a dyn Source,
     channels: usize,
@@ -104,8 +104,8 @@ impl Source for InChannels<'_> {
         self.examples.len()
     }
 
-    fn shape(&self) -> PictureShape {
-        PictureShape {
+    fn shape(&self) -> ImageShape {
+        ImageShape {
             channels: self.channels,
             ..self.examples.shape()
         }

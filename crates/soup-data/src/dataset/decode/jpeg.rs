@@ -6,12 +6,12 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::{Orientation, checked_size};
-use crate::PictureShape;
+use crate::ImageShape;
 
 const MOST_SIDE: usize = 1 << 16;
 
 /// What the header says: the stored shape, and which way up it is.
-pub(super) fn shape(bytes: &[u8]) -> Result<(PictureShape, Orientation), String> {
+pub(super) fn shape(bytes: &[u8]) -> Result<(ImageShape, Orientation), String> {
     let options = DecoderOptions::default()
         .set_max_width(MOST_SIDE)
         .set_max_height(MOST_SIDE);
@@ -23,10 +23,10 @@ pub(super) fn shape(bytes: &[u8]) -> Result<(PictureShape, Orientation), String>
 }
 
 /// Shape and orientation, once the headers are decoded.
-fn header(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> Result<(PictureShape, Orientation), String> {
+fn header(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> Result<(ImageShape, Orientation), String> {
     let (width, height) = decoder.dimensions().ok_or("damaged JPEG: it has no size")?;
     let is_grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
-    let shape = PictureShape {
+    let shape = ImageShape {
         height,
         width,
         channels: if is_grey { 1 } else { 3 },
@@ -38,11 +38,11 @@ fn header(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> Result<(PictureShape, Orient
     ))
 }
 
-/// Decodes to grey or RGB as it is stored, and says which way up that is. Strict: a file cut short is an error, not a picture with a grey end.
+/// Decodes to grey or RGB as it is stored, and says which way up that is. Strict: a file cut short is an error, not an image with a grey end.
 pub(super) fn decode(
     bytes: &[u8],
     pixels: &mut Vec<u8>,
-) -> Result<(PictureShape, Orientation), String> {
+) -> Result<(ImageShape, Orientation), String> {
     let strict = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(MOST_SIDE)

@@ -12,26 +12,26 @@ use std::sync::{Mutex, PoisonError};
 
 use orientation::Orientation;
 
-use crate::PictureShape;
+use crate::ImageShape;
 
-/// File name extensions, in lower case, of the pictures that can be decoded.
+/// File name extensions, in lower case, of the images that can be decoded.
 pub const EXTENSIONS: [&str; 5] = ["jfif", "jpe", "jpeg", "jpg", "png"];
 
-/// No picture that a network sees has more pixels or bytes; a damaged header may claim anything.
+/// No image that a network sees has more pixels or bytes; a damaged header may claim anything.
 const MOST_PIXELS: usize = 1 << 27;
 const MOST_BYTES: usize = 1 << 30;
 
-/// Pictures with more pixels are decoded one at a time, whatever the number of threads.
+/// Images with more pixels are decoded one at a time, whatever the number of threads.
 const LARGE: usize = 1 << 24;
-/// Held while a large picture is decoded.
+/// Held while a large image is decoded.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// How pictures are read.
+/// How images are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// What becomes of the channels.
     pub channels: Channels,
-    /// The sample of a picture with 16 bits a channel that becomes 255; whatever is above it does
+    /// The sample of an image with 16 bits a channel that becomes 255; whatever is above it does
     /// too. Without one the upper 8 bits of each sample are taken.
     pub max_value: Option<u16>,
 }
@@ -50,10 +50,7 @@ impl From<Channels> for Reading {
 ///
 /// # Errors
 /// What is wrong with the bytes, in a few words.
-pub fn decode(
-    bytes: &[u8],
-    reading: impl Into<Reading>,
-) -> Result<(PictureShape, Vec<u8>), String> {
+pub fn decode(bytes: &[u8], reading: impl Into<Reading>) -> Result<(ImageShape, Vec<u8>), String> {
     let mut decoder = Decoder::default();
     let (shape, _) = decoder.decode(bytes, reading.into())?;
     Ok((shape, decoder.pixels))
@@ -64,11 +61,11 @@ pub fn decode(
 ///
 /// # Errors
 /// What is wrong with the bytes, in a few words.
-pub fn picture_shape(bytes: &[u8]) -> Result<PictureShape, String> {
+pub fn image_shape(bytes: &[u8]) -> Result<ImageShape, String> {
     let (shape, orientation) = match Format::of(bytes) {
         Some(Format::Png) => png::shape(bytes)?,
         Some(Format::Jpeg) => jpeg::shape(bytes)?,
-        None => return Err(no_picture(bytes)),
+        None => return Err(no_image(bytes)),
     };
     Ok(orientation.of_shape(shape))
 }
@@ -94,12 +91,12 @@ impl Format {
 }
 
 /// Whether a file that begins with these bytes is a PNG or JPEG file.
-pub(crate) fn is_picture(start: &[u8]) -> bool {
+pub(crate) fn is_image(start: &[u8]) -> bool {
     Format::of(start).is_some()
 }
 
-/// Why a file is no picture, by its first bytes.
-fn no_picture(bytes: &[u8]) -> String {
+/// Why a file is no image, by its first bytes.
+fn no_image(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "the file is empty".into();
     }
@@ -109,7 +106,7 @@ fn no_picture(bytes: &[u8]) -> String {
     }
 }
 
-/// The picture format that a file has which we do not decode, by its first bytes (132 are enough).
+/// The image format that a file has which we do not decode, by its first bytes (132 are enough).
 pub(crate) fn foreign_format(start: &[u8]) -> Option<&'static str> {
     let at = |from: usize, mark: &[u8]| start.get(from..from + mark.len()) == Some(mark);
     let begins = |mark: &[u8]| at(0, mark);
@@ -162,7 +159,7 @@ pub(crate) fn foreign_format(start: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The least and greatest sample of a picture with 16 bits a channel, alpha left aside.
+/// The least and greatest sample of an image with 16 bits a channel, alpha left aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SampleRange {
     /// The least.
@@ -177,14 +174,14 @@ impl SampleRange {
         let Self { least, greatest } = self;
         match max_value {
             Some(most) if greatest > most => Some(format!(
-                "pictures of 16 bits a channel use values from {least} to {greatest}; those above {most} \
+                "images of 16 bits a channel use values from {least} to {greatest}; those above {most} \
                  become white"
             )),
             None if greatest < 1 << 15 => {
                 let levels = (greatest >> 8) - (least >> 8) + 1;
                 let most = (greatest + 1).next_power_of_two() - 1;
                 Some(format!(
-                    "pictures of 16 bits a channel use only values from {least} to {greatest}: at most \
+                    "images of 16 bits a channel use only values from {least} to {greatest}: at most \
                      {levels} levels of them are left in 8 bits; with {most} as the largest value \
                      (--max-value {most}) up to 256 are"
                 ))
@@ -203,7 +200,7 @@ impl SampleRange {
     }
 }
 
-/// Decodes one picture after the other; keeps its buffers between them.
+/// Decodes one image after the other; keeps its buffers between them.
 #[derive(Default)]
 pub(crate) struct Decoder {
     png: png::PngDecoder,
@@ -213,7 +210,7 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Shape and pixels of the picture in `bytes`, the format recognised by its first bytes.
+    /// Shape and pixels of the image in `bytes`, the format recognised by its first bytes.
     ///
     /// # Errors
     /// What is wrong with the bytes, in a few words.
@@ -221,12 +218,12 @@ impl Decoder {
         &mut self,
         bytes: &[u8],
         reading: Reading,
-    ) -> Result<(PictureShape, &[u8]), String> {
-        let claimed = picture_shape(bytes)?;
+    ) -> Result<(ImageShape, &[u8]), String> {
+        let claimed = image_shape(bytes)?;
         let is_large = claimed.height.saturating_mul(claimed.width) > LARGE;
         // Whoever panicked with it left nothing behind.
         let _alone = is_large.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
-        // What a large picture took is not kept.
+        // What a large image took is not kept.
         for kept in [&mut self.pixels, &mut self.converted] {
             kept.clear();
             kept.shrink_to(4 * LARGE);
@@ -241,7 +238,7 @@ impl Decoder {
                 (decoded.shape, decoded.orientation)
             }
             Some(Format::Jpeg) => jpeg::decode(bytes, &mut self.pixels)?,
-            None => return Err(no_picture(bytes)),
+            None => return Err(no_image(bytes)),
         };
         let channels = reading.channels.count(shape.channels);
         if channels != shape.channels {
@@ -249,18 +246,18 @@ impl Decoder {
             convert(&self.pixels, shape.channels, channels, &mut self.converted);
             std::mem::swap(&mut self.pixels, &mut self.converted);
         }
-        let shape = orientation.apply(PictureShape { channels, ..shape }, &mut self.pixels);
+        let shape = orientation.apply(ImageShape { channels, ..shape }, &mut self.pixels);
         Ok((shape, &self.pixels))
     }
 
-    /// The samples of the picture decoded last, if it had 16 bits a channel.
+    /// The samples of the image decoded last, if it had 16 bits a channel.
     pub(crate) fn samples(&self) -> Option<SampleRange> {
         self.samples
     }
 }
 
 /// Refuses sizes that only a damaged header claims.
-fn checked_size(shape: PictureShape) -> Result<usize, String> {
+fn checked_size(shape: ImageShape) -> Result<usize, String> {
     shape
         .height
         .checked_mul(shape.width)

@@ -1,9 +1,9 @@
-//! Which way up a picture is: tag 0x0112 of its EXIF data (Exif 2.32, section 4.6.4). Cameras store
-//! what the sensor saw and note how it was held; viewers turn the picture, and so do we.
+//! Which way up an image is: tag 0x0112 of its EXIF data (Exif 2.32, section 4.6.4). Cameras store
+//! what the sensor saw and note how it was held; viewers turn the image, and so do we.
 
-use crate::PictureShape;
+use crate::ImageShape;
 
-/// How the stored pixels become the picture, by the tag's value.
+/// How the stored pixels become the image, by the tag's value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Orientation {
     #[default]
@@ -12,7 +12,7 @@ pub(super) enum Orientation {
     UpsideDown,
     Flipped,
     Transposed,
-    /// The stored picture is turned a quarter clockwise.
+    /// The stored image is turned a quarter clockwise.
     Clockwise,
     Transversed,
     Counterclockwise,
@@ -26,11 +26,11 @@ impl Orientation {
         read_tag(exif).unwrap_or_default()
     }
 
-    /// The shape that the picture has when it stands upright.
-    pub(super) fn of_shape(self, shape: PictureShape) -> PictureShape {
+    /// The shape that the image has when it stands upright.
+    pub(super) fn of_shape(self, shape: ImageShape) -> ImageShape {
         match self {
             Self::Upright | Self::Mirrored | Self::UpsideDown | Self::Flipped => shape,
-            _ => PictureShape {
+            _ => ImageShape {
                 height: shape.width,
                 width: shape.height,
                 channels: shape.channels,
@@ -39,7 +39,7 @@ impl Orientation {
     }
 
     /// Sets stored pixels upright.
-    pub(super) fn apply(self, shape: PictureShape, pixels: &mut Vec<u8>) -> PictureShape {
+    pub(super) fn apply(self, shape: ImageShape, pixels: &mut Vec<u8>) -> ImageShape {
         let (height, width) = (shape.height as isize, shape.width as isize);
         let last = height * width - 1;
         // The pixel stored for the corner at the top left, and the way to the next row and column.

@@ -1,6 +1,6 @@
-//! PNG. The plain form, 8 bits a channel and not interlaced, has a path of its own: noise pictures
+//! PNG. The plain form, 8 bits a channel and not interlaced, has a path of its own: noise images
 //! are nearly incompressible, so their decoding is one long Huffman stream, and inflating the whole
-//! picture in one call takes about half the time of a streaming decoder. Every other form goes to
+//! image in one call takes about half the time of a streaming decoder. Every other form goes to
 //! the `png` crate.
 
 use std::io::Cursor;
@@ -8,13 +8,13 @@ use std::io::Cursor;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Orientation, SampleRange, checked_size};
-use crate::PictureShape;
+use crate::ImageShape;
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// What a file was decoded to.
 pub(super) struct Decoded {
-    pub(super) shape: PictureShape,
+    pub(super) shape: ImageShape,
     pub(super) orientation: Orientation,
     pub(super) samples: Option<SampleRange>,
 }
@@ -57,8 +57,8 @@ impl PngDecoder {
         })
     }
 
-    /// Checks every chunk and joins the compressed data; `None` where the picture is not plain.
-    fn gather(&mut self, bytes: &[u8]) -> Result<Option<PictureShape>, String> {
+    /// Checks every chunk and joins the compressed data; `None` where the image is not plain.
+    fn gather(&mut self, bytes: &[u8]) -> Result<Option<ImageShape>, String> {
         const CUT: &str = "the file is cut short";
         self.compressed.clear();
         self.orientation = Orientation::Upright;
@@ -89,7 +89,7 @@ impl PngDecoder {
                 (b"IHDR", _) => return Err("it has two headers".into()),
                 (b"IDAT", _) => self.compressed.extend_from_slice(data),
                 (b"eXIf", _) => self.orientation = Orientation::of_exif(data),
-                // Transparency by colour needs a look at every pixel; animations are not pictures.
+                // Transparency by colour needs a look at every pixel; animations are not images.
                 (b"tRNS" | b"acTL", _) => return Ok(None),
                 (b"IEND", Some(shape)) => return Ok(Some(shape)),
                 _ => {}
@@ -97,8 +97,8 @@ impl PngDecoder {
         }
     }
 
-    fn inflate(&mut self, shape: PictureShape, pixels: &mut Vec<u8>) -> Result<(), String> {
-        /// Room to notice a picture with more data than its size needs.
+    fn inflate(&mut self, shape: ImageShape, pixels: &mut Vec<u8>) -> Result<(), String> {
+        /// Room to notice an image with more data than its size needs.
         const ROOM: usize = 64;
         let size = checked_size(shape)?;
         // Deflate packs at best 1032 to 1: a header may not make us allocate more than that.
@@ -131,7 +131,7 @@ impl PngDecoder {
 }
 
 /// The shape in a header of the plain form, `None` for another form.
-fn header(data: &[u8]) -> Result<Option<PictureShape>, String> {
+fn header(data: &[u8]) -> Result<Option<ImageShape>, String> {
     let data: &[u8; 13] = data.try_into().map_err(|_| "its header is broken")?;
     let number = |at: usize| {
         u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]) as usize
@@ -143,7 +143,7 @@ fn header(data: &[u8]) -> Result<Option<PictureShape>, String> {
         6 => 4,
         _ => return Ok(None),
     };
-    let shape = PictureShape {
+    let shape = ImageShape {
         height: number(4),
         width: number(0),
         channels,
@@ -153,7 +153,7 @@ fn header(data: &[u8]) -> Result<Option<PictureShape>, String> {
 }
 
 /// What the header and the chunks say: the stored shape, and which way up it is.
-pub(super) fn shape(bytes: &[u8]) -> Result<(PictureShape, Orientation), String> {
+pub(super) fn shape(bytes: &[u8]) -> Result<(ImageShape, Orientation), String> {
     // After the signature: length and name of the first chunk, then width, height, depth and colour.
     let head = bytes.get(SIGNATURE.len()..SIGNATURE.len() + 18);
     let head = head.ok_or("damaged PNG: the file is cut short")?;
@@ -179,7 +179,7 @@ pub(super) fn shape(bytes: &[u8]) -> Result<(PictureShape, Orientation), String>
         2 | 3 | 6 => 3,
         _ => return Err("damaged PNG: its header names an unknown kind of colour".into()),
     };
-    let shape = PictureShape {
+    let shape = ImageShape {
         height: side([h0, h1, h2, h3]),
         width: side([w0, w1, w2, w3]),
         channels: channels + usize::from(is_transparent || color == 4 || color == 6),
@@ -208,7 +208,7 @@ impl<'a> Iterator for Chunks<'a> {
 }
 
 /// Undoes the filter of each row (PNG specification, section 9).
-fn unfilter(filtered: &[u8], shape: PictureShape, pixels: &mut [u8]) -> Result<(), String> {
+fn unfilter(filtered: &[u8], shape: ImageShape, pixels: &mut [u8]) -> Result<(), String> {
     let width = shape.width * shape.channels;
     let mut above: &[u8] = &vec![0; width];
     let rows = pixels.chunks_exact_mut(width);
@@ -226,7 +226,7 @@ fn unfilter(filtered: &[u8], shape: PictureShape, pixels: &mut [u8]) -> Result<(
 }
 
 /// Undoes the filter of one row of pixels of `STEP` bytes. The pixel to the left stays in registers:
-/// each byte waits for the one before it, so this chain is what a filtered picture costs.
+/// each byte waits for the one before it, so this chain is what a filtered image costs.
 fn unfilter_row<const STEP: usize>(filter: u8, row: &mut [u8], above: &[u8]) -> Result<(), String> {
     let (row, _) = row.as_chunks_mut::<STEP>();
     let (above, _) = above.as_chunks::<STEP>();
@@ -298,7 +298,7 @@ fn general(bytes: &[u8], max_value: Option<u16>, pixels: &mut Vec<u8>) -> Result
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(fault)?;
     let (color, depth) = reader.output_color_type();
-    let shape = PictureShape {
+    let shape = ImageShape {
         height: reader.info().height as usize,
         width: reader.info().width as usize,
         channels: color.samples(),

@@ -1,12 +1,12 @@
 //! The draws of parameters against the moments of torchvision's own draws.
 //!
 //! The expected figures are means and deviations over 40,000 calls of `make_params` of
-//! torchvision 0.29 for a picture of 64 rows of 48 pixels.
+//! torchvision 0.29 for an image of 64 rows of 48 pixels.
 
 use super::super::{
     Affine, ColorJitter, GaussianNoise, Pipeline, RandomErasing, Scratch, Transform,
 };
-use super::{picture, shape, stream};
+use super::{image, shape, stream};
 
 const DRAWS: u64 = 40_000;
 
@@ -44,9 +44,9 @@ fn affine_draws_as_torchvision() {
         r#"{"degrees": [-10, 30], "translate": [0.1, 0.3], "scale": [0.5, 1.5],
             "shear": [-5, 5, 0, 20]}"#,
     );
-    let picture = picture(shape(64, 48, 1));
+    let image = image(shape(64, 48, 1));
     let draws: Vec<_> = (0..DRAWS)
-        .map(|index| affine.draw(&picture, &mut stream(index)))
+        .map(|index| affine.draw(&image, &mut stream(index)))
         .collect();
     let of =
         |field: fn(&super::super::AffineDraw) -> f64| draws.iter().map(field).collect::<Vec<_>>();
@@ -97,7 +97,7 @@ fn random_erasing_draws_as_torchvision() {
     }
 }
 
-/// The first value of a 1x1 picture of 100 after each draw.
+/// The first value of a 1x1 image of 100 after each draw.
 fn values_of_one_pixel(transform: Transform) -> Vec<f64> {
     let pipeline = Pipeline::new(vec![transform]);
     let (mut scratch, mut out) = (Scratch::new(), [0.0]);

@@ -11,11 +11,11 @@ mod views;
 
 use soup_random::{Purpose, Stream};
 
-use super::{Picture, ValueScale};
-use crate::PictureShape;
+use super::{Image, ValueScale};
+use crate::ImageShape;
 
-/// The picture of `make_transforms.py`.
-fn bytes(shape: PictureShape) -> Vec<u8> {
+/// The image of `make_transforms.py`.
+fn bytes(shape: ImageShape) -> Vec<u8> {
     let mut pixels = Vec::new();
     for y in 0..shape.height {
         for x in 0..shape.width {
@@ -28,8 +28,8 @@ fn bytes(shape: PictureShape) -> Vec<u8> {
     pixels
 }
 
-fn picture(shape: PictureShape) -> Picture {
-    Picture {
+fn image(shape: ImageShape) -> Image {
+    Image {
         height: shape.height,
         width: shape.width,
         channels: shape.channels,
@@ -38,8 +38,8 @@ fn picture(shape: PictureShape) -> Picture {
     }
 }
 
-fn shape(height: usize, width: usize, channels: usize) -> PictureShape {
-    PictureShape {
+fn shape(height: usize, width: usize, channels: usize) -> ImageShape {
+    ImageShape {
         height,
         width,
         channels,

@@ -3,13 +3,13 @@
 use super::super::{
     Bands, HorizontalFlip, Normalize, Pipeline, Scratch, Transform, TransformError, VerticalFlip,
 };
-use super::{bytes, picture, shape, stream};
+use super::{bytes, image, shape, stream};
 
 fn parse(text: &str) -> Result<Pipeline, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// The message that a pipeline of one table gives for a 12x10 picture of one channel.
+/// The message that a pipeline of one table gives for a 12x10 image of one channel.
 fn complaint(table: &str) -> String {
     match parse(&format!("[{table}]")) {
         Err(message) => message,
@@ -20,7 +20,7 @@ fn complaint(table: &str) -> String {
     }
 }
 
-fn apply(pipeline: &Pipeline, input: crate::PictureShape, index: u64) -> Vec<f32> {
+fn apply(pipeline: &Pipeline, input: crate::ImageShape, index: u64) -> Vec<f32> {
     let mut out = vec![f32::NAN; pipeline.output_shape(input).unwrap().len()];
     pipeline
         .apply(
@@ -139,7 +139,7 @@ fn mistakes_are_named_with_their_place() {
         (r#"{"kind": "gaussian_noise", "sigma": -1}"#, "`sigma`"),
         (
             r#"{"kind": "elastic"}"#,
-            "reaches 20 pixels far; the picture has only 10",
+            "reaches 20 pixels far; the image has only 10",
         ),
         (r#"{"kind": "elastic", "sigma": [0, 1]}"#, "one axis only"),
         (r#"{"kind": "elastic", "alpha": -1}"#, "`alpha` is -1"),
@@ -159,7 +159,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             r#"{"kind": "to_rgb"}, {"kind": "otsu"}"#,
-            "transform 2 (otsu): the picture has 3 channels",
+            "transform 2 (otsu): the image has 3 channels",
         ),
         (
             r#"{"kind": "stretch", "low": 9, "high": 9}"#,
@@ -248,7 +248,7 @@ fn the_pass_at_the_end_does_what_the_transforms_do_alone() {
         let pipeline = parse(tables).unwrap();
         let input = shape(7, 6, channels);
         let fused = apply(&pipeline, input, 0);
-        let mut plain = picture(input);
+        let mut plain = image(input);
         pipeline
             .transform(&mut plain, &mut stream(0), &mut Scratch::new())
             .unwrap();
@@ -313,7 +313,7 @@ fn bands_of_the_founding_task_hold_their_levels() {
 }
 
 #[test]
-fn a_scratch_that_has_seen_other_pictures_changes_nothing() {
+fn a_scratch_that_has_seen_other_images_changes_nothing() {
     let recipe = Pipeline::dacon12();
     let mut scratch = Scratch::new();
     for (index, input) in [(40, 30, 1), (9, 50, 3), (331, 331, 1), (40, 30, 1)]
@@ -348,7 +348,7 @@ fn normalisation_takes_constants_on_the_unit_scale() {
 }
 
 #[test]
-fn nothing_grows_after_the_first_picture() {
+fn nothing_grows_after_the_first_image() {
     let pipeline = parse(
         r#"[{"kind":"rot90","p":0.5},{"kind":"resize","size":[90,41]},{"kind":"to_rgb"},
         {"kind":"rotation","degrees":9},{"kind":"resize","size":20},{"kind":"pad","padding":3},
@@ -365,7 +365,7 @@ fn nothing_grows_after_the_first_picture() {
         pipeline
             .apply(&pixels, input, &mut stream(index), &mut scratch, &mut out)
             .unwrap();
-        let (values, workspace) = (&scratch.picture.values, &scratch.workspace);
+        let (values, workspace) = (&scratch.image.values, &scratch.workspace);
         let mut blocks = [
             (values.as_ptr(), values.capacity()),
             (workspace.spare.as_ptr(), workspace.spare.capacity()),

@@ -2,11 +2,11 @@
 
 use super::super::{Pipeline, Plain, Scratch};
 use super::{bytes, shape, stream};
-use crate::PictureShape;
+use crate::ImageShape;
 
-/// A picture that only knows arrays.
+/// An image that only knows arrays.
 struct Array {
-    shape: PictureShape,
+    shape: ImageShape,
     values: Vec<f32>,
 }
 
@@ -15,7 +15,7 @@ impl Array {
         self.values[(row * self.shape.width + column) * self.shape.channels + channel]
     }
 
-    fn filled(shape: PictureShape, value: impl Fn(usize, usize, usize) -> f32) -> Self {
+    fn filled(shape: ImageShape, value: impl Fn(usize, usize, usize) -> f32) -> Self {
         let mut values = Vec::new();
         for row in 0..shape.height {
             for column in 0..shape.width {
@@ -26,7 +26,7 @@ impl Array {
     }
 
     fn after(&self, step: &Plain) -> Self {
-        let PictureShape {
+        let ImageShape {
             height,
             width,
             channels,

@@ -1,4 +1,4 @@
-//! Whatever parameters pass the check, on pictures of any size: no panic, the promised shape,
+//! Whatever parameters pass the check, on images of any size: no panic, the promised shape,
 //! finite values.
 
 use proptest::prelude::*;
@@ -241,7 +241,7 @@ proptest! {
         let pixels = bytes(input);
         pipeline.apply(&pixels, input, &mut stream(index), &mut scratch, &mut out).unwrap();
         prop_assert!(out.iter().all(|value| value.is_finite()), "{:?}", pipeline);
-        // Again with warm memory: the same picture.
+        // Again with warm memory: the same image.
         let mut again = vec![f32::NAN; out.len()];
         pipeline.apply(&pixels, input, &mut stream(index), &mut scratch, &mut again).unwrap();
         prop_assert_eq!(&out, &again);

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::super::picture::Workspace;
+use super::super::image::Workspace;
 use super::super::random_erasing::Rectangle;
 use super::super::{
     AffineDraw, Elastic, Fill, Interpolation, Pipeline, Scratch, Transform, affine,
     grid_distortion, random_erasing, rot90,
 };
-use super::{bytes, picture, stream};
-use crate::PictureShape;
+use super::{bytes, image, stream};
+use crate::ImageShape;
 
 #[derive(Deserialize)]
 struct Cases {
@@ -22,8 +22,8 @@ struct Cases {
 #[derive(Deserialize)]
 struct Case {
     name: String,
-    shape: PictureShape,
-    output: PictureShape,
+    shape: ImageShape,
+    output: ImageShape,
     file: String,
     offset: usize,
     float32_difference: f32,
@@ -61,7 +61,7 @@ struct Erase {
     fill: Fill,
 }
 
-fn run(case: &Case) -> (PictureShape, Vec<f32>) {
+fn run(case: &Case) -> (ImageShape, Vec<f32>) {
     if let Some(transform) = &case.transform {
         let pipeline = Pipeline::new(vec![transform.clone()]);
         let shape = pipeline.output_shape(case.shape).unwrap();
@@ -78,11 +78,11 @@ fn run(case: &Case) -> (PictureShape, Vec<f32>) {
             .unwrap();
         return (shape, out);
     }
-    let mut picture = picture(case.shape);
+    let mut image = image(case.shape);
     let mut workspace = Workspace::default();
     if let Some(given) = &case.affine {
         affine::affine(
-            &mut picture,
+            &mut image,
             given.draw,
             given.interpolation,
             given.center,
@@ -90,9 +90,9 @@ fn run(case: &Case) -> (PictureShape, Vec<f32>) {
             &mut workspace,
         );
     } else if let Some(turns) = case.quarter_turns {
-        rot90::quarter_turns(&mut picture, turns, &mut workspace);
+        rot90::quarter_turns(&mut image, turns, &mut workspace);
     } else if let Some(elastic) = &case.elastic {
-        let noise = bytes(PictureShape {
+        let noise = bytes(ImageShape {
             channels: 2,
             ..case.shape
         });
@@ -100,10 +100,10 @@ fn run(case: &Case) -> (PictureShape, Vec<f32>) {
             let own = noise.chunks_exact(2).map(|pair| f64::from(pair[axis]));
             field.extend(own.map(|byte| byte / 128.0 - 1.0));
         }
-        elastic.bend(&mut picture, &mut workspace);
+        elastic.bend(&mut image, &mut workspace);
     } else if let Some(grid) = &case.grid {
         let widths = [grid.columns.as_slice(), grid.rows.as_slice()];
-        grid_distortion::distort(&mut picture, widths, grid.interpolation, &mut workspace);
+        grid_distortion::distort(&mut image, widths, grid.interpolation, &mut workspace);
     } else if let Some(erase) = &case.erase {
         let place = Rectangle {
             top: erase.top,
@@ -111,11 +111,11 @@ fn run(case: &Case) -> (PictureShape, Vec<f32>) {
             height: erase.height,
             width: erase.width,
         };
-        random_erasing::erase(&mut picture, place, |channel| erase.fill.of(channel));
+        random_erasing::erase(&mut image, place, |channel| erase.fill.of(channel));
     } else {
         panic!("case {} says nothing to do", case.name);
     }
-    (picture.shape(), picture.values)
+    (image.shape(), image.values)
 }
 
 #[test]

@@ -30,8 +30,8 @@ fn the_founding_recipe() {
     }
 }
 
-/// Median milliseconds a picture of 7 rounds of 40.
-fn measure(pipeline: &Pipeline, input: crate::PictureShape) -> f64 {
+/// Median milliseconds an image of 7 rounds of 40.
+fn measure(pipeline: &Pipeline, input: crate::ImageShape) -> f64 {
     let pixels = bytes(input);
     let mut scratch = Scratch::new();
     let mut out = vec![0.0; pipeline.output_shape(input).unwrap().len()];

@@ -1,10 +1,10 @@
 //! Views: exact where they permute pixels, of the promised shape where they do not.
 
-use crate::PictureShape;
-use crate::transforms::{Picture, Scratch, ValueScale, View};
+use crate::ImageShape;
+use crate::transforms::{Image, Scratch, ValueScale, View};
 
-fn picture(height: usize, width: usize, channels: usize) -> Picture {
-    Picture {
+fn image(height: usize, width: usize, channels: usize) -> Image {
+    Image {
         height,
         width,
         channels,
@@ -15,11 +15,11 @@ fn picture(height: usize, width: usize, channels: usize) -> Picture {
     }
 }
 
-fn seen(view: &str, picture: &Picture) -> Picture {
-    let mut seen = picture.clone();
+fn seen(view: &str, image: &Image) -> Image {
+    let mut seen = image.clone();
     let view: View = view.parse().unwrap();
     view.apply(&mut seen, &mut Scratch::new());
-    assert_eq!(seen.shape(), view.output_shape(picture.shape()), "{view}");
+    assert_eq!(seen.shape(), view.output_shape(image.shape()), "{view}");
     assert_eq!(seen.values.len(), seen.shape().len(), "{view}");
     seen
 }
@@ -40,7 +40,7 @@ const WITH_INVERSE: [[&str; 2]; 8] = [
 #[test]
 fn the_eight_symmetries_are_exact() {
     for (height, width, channels) in [(5, 5, 1), (4, 4, 3), (3, 7, 2), (1, 6, 1)] {
-        let before = picture(height, width, channels);
+        let before = image(height, width, channels);
         let mut all = Vec::new();
         for [view, inverse] in WITH_INVERSE {
             let after = seen(view, &before);
@@ -77,7 +77,7 @@ fn the_eight_symmetries_are_exact() {
 
 #[test]
 fn crops_and_scales_keep_what_they_say() {
-    let before = picture(8, 12, 1);
+    let before = image(8, 12, 1);
     let first = |view: &str| seen(view, &before).values[0];
     assert_eq!(first("crop:0.5:top-left"), 0.0);
     assert_eq!(first("crop:0.5:top-right"), 6.0);
@@ -90,7 +90,7 @@ fn crops_and_scales_keep_what_they_say() {
     assert_eq!((small.height, small.width), (4, 6));
     let turned = seen("rot90+scale:1.25", &before);
     assert_eq!((turned.height, turned.width), (15, 10));
-    let shape = PictureShape {
+    let shape = ImageShape {
         height: 2,
         width: 1,
         channels: 1,

@@ -34,9 +34,9 @@ pub(crate) struct DepthwiseBackward {
     /// Gradient of the view (or of the norm's output where `sums` is given); nothing where not wanted.
     pub data: Option<Values>,
     pub accumulate: bool,
-    /// This picture's gradient of the weights, laid out as the weights; written, not added.
+    /// This image's gradient of the weights, laid out as the weights; written, not added.
     pub weight_gradient: *mut f32,
-    /// This picture's gradient of the bias; null where there is none.
+    /// This image's gradient of the bias; null where there is none.
     pub bias_gradient: *mut f32,
     /// Two rows of `sums_row` values: `sum dy`, `sum dy xhat`; null where not wanted. With it, `data` is
     /// multiplied by the activation's derivative.

@@ -1,4 +1,4 @@
-//! A convolution of larger kernels backward: a chunk is a band of rows of a picture.
+//! A convolution of larger kernels backward: a chunk is a band of rows of an image.
 
 use super::{
     super::{BEHIND, fill_rows},
@@ -24,7 +24,7 @@ impl ConvolutionBackward {
     pub(super) unsafe fn band(
         &self,
         context: &Context<'_>,
-        picture: usize,
+        image: usize,
         (first, last): (usize, usize),
         worker: usize,
         slot: Slot,
@@ -39,17 +39,17 @@ impl ConvolutionBackward {
         let base = first as isize + low.min(0);
         let end = (bottom.div_ceil(g.stride) as isize + high).max(last as isize);
         // SAFETY: scratch is the worker's own, as large as `scratch()` says: rows of the gradient, `BEHIND`, rows of
-        // the input, and what `sides` makes of them. Rows outside the picture are not read (`padded_rows`). The slot
+        // the input, and what `sides` makes of them. Rows outside the image are not read (`padded_rows`). The slot
         // is this task's alone.
         unsafe {
             let gradient = context.scratch_map(worker);
             let rows = self.gradient_rows(self.chunks.size);
             let values = gradient.add(rows * width * outputs + BEHIND);
-            self.fill_gradient(context, picture, base..end, (width, left), gradient);
+            self.fill_gradient(context, image, base..end, (width, left), gradient);
             if self.data.is_some() {
                 let filled = (end - base) as usize * width * outputs;
                 gradient.add(filled).zero(BEHIND);
-                self.data_rows(context, picture, top, bottom, gradient.words(), base);
+                self.data_rows(context, image, top, bottom, gradient.words(), base);
             }
             // Gradient of the weights: the sum runs over the band's pixels.
             let above = (first * g.stride) as isize - g.padding as isize;
@@ -57,7 +57,7 @@ impl ConvolutionBackward {
             fill_rows(
                 context,
                 &self.view,
-                picture,
+                image,
                 above..below,
                 padded_width,
                 g.padding,
@@ -139,7 +139,7 @@ impl ConvolutionBackward {
     unsafe fn data_rows(
         &self,
         context: &Context<'_>,
-        picture: usize,
+        image: usize,
         top: usize,
         bottom: usize,
         gradient: *const f32,
@@ -207,7 +207,7 @@ impl ConvolutionBackward {
                         right: Right::Panels(g.backward_panel_rows()),
                         c: context
                             .map(data.buffer)
-                            .add(picture * g.input.len() + origin * inputs),
+                            .add(image * g.input.len() + origin * inputs),
                         c_row: s * inputs,
                         c_group: s * g.input.width * inputs,
                         groups: rows,

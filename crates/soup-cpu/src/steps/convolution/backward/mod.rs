@@ -22,8 +22,8 @@ pub(crate) struct Gathered {
     /// `SUM_ROWS` rows of stored channels for every chunk.
     pub buffer: Buffer,
     pub sums: Sums,
-    /// Chunks of one picture.
-    pub per_picture: usize,
+    /// Chunks of one image.
+    pub per_image: usize,
     /// A vector of zeros.
     pub zeros: Vector,
 }
@@ -124,17 +124,17 @@ impl ConvolutionBackward {
     /// As [`Step::run`]: buffers laid out for this geometry, the worker's own scratch, and the slot
     /// written by this task alone.
     unsafe fn chunk(&self, context: &Context<'_>, task: usize, worker: usize, slot: Slot) {
-        let picture = task / self.chunks.per_picture;
-        let (first, last) = self.chunks.range(task % self.chunks.per_picture);
+        let image = task / self.chunks.per_image;
+        let (first, last) = self.chunks.range(task % self.chunks.per_image);
         // SAFETY: the caller gives this chunk scratch and a slot that no other task has; `range` keeps it within the
-        // picture.
+        // image.
         unsafe {
             if self.geometry.is_pointwise() {
-                self.pointwise(context, picture, (first, last), worker, slot);
+                self.pointwise(context, image, (first, last), worker, slot);
             } else {
-                self.band(context, picture, (first, last), worker, slot);
+                self.band(context, image, (first, last), worker, slot);
             }
-            self.gather(context, task, picture, first, last);
+            self.gather(context, task, image, first, last);
         }
     }
 
@@ -209,7 +209,7 @@ impl ConvolutionBackward {
         segment: impl Fn(usize, usize) -> Segment,
         multiply: impl Fn(&[Segment], bool),
     ) {
-        let tasks = context.batch * self.chunks.per_picture;
+        let tasks = context.batch * self.chunks.per_image;
         for start in (0..tasks).step_by(size) {
             let count = size.min(tasks - start);
             context.pool.run_with_worker(count, &|place, worker| {
@@ -217,7 +217,7 @@ impl ConvolutionBackward {
             });
             let segments: Vec<Segment> = (0..count)
                 .map(|place| {
-                    let chunk = (start + place) % self.chunks.per_picture;
+                    let chunk = (start + place) % self.chunks.per_image;
                     let (first, last) = self.chunks.range(chunk);
                     segment(place, last - first)
                 })
@@ -233,18 +233,18 @@ impl ConvolutionBackward {
     pub(in crate::steps) unsafe fn fill_gradient(
         &self,
         context: &Context<'_>,
-        picture: usize,
+        image: usize,
         rows: std::ops::Range<isize>,
         padded: (usize, usize),
         to: Values,
     ) {
         let output = &self.geometry.output;
-        // SAFETY: the caller gives room for the rows; `padded_rows` asks only for rows within the picture, of which
+        // SAFETY: the caller gives room for the rows; `padded_rows` asks only for rows within the image, of which
         // the map and its gradient have every pixel.
         unsafe {
             padded_rows(output, rows, padded, to, |pixel, row| {
                 context.run(FillGradient {
-                    gradient: self.gradient.pixel(context, picture, pixel),
+                    gradient: self.gradient.pixel(context, image, pixel),
                     first: 0,
                     channels: output.stride,
                     pixels: output.width,
@@ -298,7 +298,7 @@ impl ConvolutionBackward {
         &self,
         context: &Context<'_>,
         task: usize,
-        picture: usize,
+        image: usize,
         first: usize,
         last: usize,
     ) {
@@ -312,15 +312,15 @@ impl ConvolutionBackward {
             let (top, bottom) = self.input_rows(first, last);
             (top * input.width, bottom * input.width)
         };
-        // SAFETY: the chunk's pixels are within the picture, and the sums have `SUM_ROWS` rows for every task.
+        // SAFETY: the chunk's pixels are within the image, and the sums have `SUM_ROWS` rows for every task.
         unsafe {
             let dense = context
                 .map(data.buffer)
-                .add(picture * input.len() + from * input.stride);
+                .add(image * input.len() + from * input.stride);
             context.run(Gather {
-                view: self.view.pixel(context, picture, from),
+                view: self.view.pixel(context, image, from),
                 dense,
-                pooled: gathered.zeros.at(context, picture),
+                pooled: gathered.zeros.at(context, image),
                 channels: input.stride,
                 pixels: to - from,
                 sums: gathered.sums,
@@ -345,7 +345,7 @@ impl Step for ConvolutionBackward {
             }
             Product::Direct | Product::Apart(_) => {}
         }
-        let tasks = context.batch * self.chunks.per_picture;
+        let tasks = context.batch * self.chunks.per_image;
         context.pool.run_with_worker(self.slots, &|index, worker| {
             let from = index * tasks / self.slots;
             let to = (index + 1) * tasks / self.slots;

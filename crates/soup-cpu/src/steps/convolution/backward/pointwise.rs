@@ -1,4 +1,4 @@
-//! A pointwise convolution backward: a chunk is so many pixels of a picture.
+//! A pointwise convolution backward: a chunk is so many pixels of an image.
 
 use super::{super::fill_pixels, ConvolutionBackward, Slot};
 use crate::{
@@ -16,7 +16,7 @@ impl ConvolutionBackward {
     pub(super) unsafe fn pointwise(
         &self,
         context: &Context<'_>,
-        picture: usize,
+        image: usize,
         (first, last): (usize, usize),
         worker: usize,
         slot: Slot,
@@ -25,13 +25,13 @@ impl ConvolutionBackward {
         let (inputs, outputs) = (g.input.stride, g.output.stride);
         let pixels = last - first;
         // SAFETY: scratch is the worker's own, as large as `scratch()` says: `size` pixels of the gradient and of the
-        // input, and what `sides` makes of them. Pixels `first` to `last` are within the picture, and no other chunk
+        // input, and what `sides` makes of them. Pixels `first` to `last` are within the image, and no other chunk
         // writes their gradient. The slot is this task's alone.
         unsafe {
             let gradient = context.scratch_map(worker);
             let values = gradient.add(self.chunks.size * outputs);
             context.run(FillGradient {
-                gradient: self.gradient.pixel(context, picture, first),
+                gradient: self.gradient.pixel(context, image, first),
                 first: 0,
                 channels: outputs,
                 pixels,
@@ -40,7 +40,7 @@ impl ConvolutionBackward {
                 to_plane: None,
                 accumulate: false,
             });
-            let source = self.view.pixel(context, picture, first);
+            let source = self.view.pixel(context, image, first);
             let plain = if self.view.plain {
                 source.raw
             } else {
@@ -62,7 +62,7 @@ impl ConvolutionBackward {
                     right: Right::Panels(g.words(outputs)),
                     c: context
                         .map(data.buffer)
-                        .add(picture * g.input.len() + first * inputs),
+                        .add(image * g.input.len() + first * inputs),
                     c_row: inputs,
                     c_group: 0,
                     groups: 1,

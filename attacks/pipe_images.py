@@ -1,4 +1,4 @@
-"""A pipe into which nobody writes, in the place of pictures."""
+"""A pipe into which nobody writes, in the place of images."""
 
 import os
 

@@ -1,10 +1,10 @@
-//! The picture on its way through a pipeline, and the memory that is kept between pictures.
+//! The image on its way through a pipeline, and the memory that is kept between images.
 
-use crate::PictureShape;
+use crate::ImageShape;
 
 use super::resize::Axis;
 
-/// What the values of a picture range over.
+/// What the values of an image range over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueScale {
     /// 0 to 255, as in the file.
@@ -26,10 +26,10 @@ impl ValueScale {
     }
 }
 
-/// A picture being transformed: `f32` values, height x width x channels, on the 0..255 scale until
+/// An image being transformed: `f32` values, height x width x channels, on the 0..255 scale until
 /// a normalisation.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
+pub struct Image {
     /// Rows of pixels.
     pub height: usize,
     /// Pixels a row.
@@ -42,10 +42,10 @@ pub struct Picture {
     pub values: Vec<f32>,
 }
 
-impl Picture {
+impl Image {
     /// Height, width and channels.
-    pub fn shape(&self) -> PictureShape {
-        PictureShape {
+    pub fn shape(&self) -> ImageShape {
+        ImageShape {
             height: self.height,
             width: self.width,
             channels: self.channels,
@@ -60,8 +60,8 @@ impl Picture {
         }
     }
 
-    /// Takes the bytes of a decoded picture, as `f32` on the 0..255 scale.
-    pub(super) fn load(&mut self, pixels: &[u8], shape: PictureShape) {
+    /// Takes the bytes of a decoded image, as `f32` on the 0..255 scale.
+    pub(super) fn load(&mut self, pixels: &[u8], shape: ImageShape) {
         self.height = shape.height;
         self.width = shape.width;
         self.channels = shape.channels;
@@ -72,10 +72,10 @@ impl Picture {
     }
 }
 
-/// Shape and scale: all that a check of parameters needs to know about a picture.
+/// Shape and scale: all that a check of parameters needs to know about an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Form {
-    pub shape: PictureShape,
+    pub shape: ImageShape,
     pub scale: ValueScale,
 }
 
@@ -83,7 +83,7 @@ impl Form {
     /// The same with another height and width.
     pub fn sized(self, height: usize, width: usize) -> Self {
         Self {
-            shape: PictureShape {
+            shape: ImageShape {
                 height,
                 width,
                 ..self.shape
@@ -95,7 +95,7 @@ impl Form {
     /// The same with another number of channels.
     pub fn with_channels(self, channels: usize) -> Self {
         Self {
-            shape: PictureShape {
+            shape: ImageShape {
                 channels,
                 ..self.shape
             },
@@ -111,19 +111,19 @@ impl Form {
     }
 }
 
-/// Memory of [`Pipeline::apply`](super::Pipeline::apply), kept from picture to picture so that
+/// Memory of [`Pipeline::apply`](super::Pipeline::apply), kept from image to image so that
 /// nothing is allocated after the first one. One a thread; holds nothing that changes a result.
 #[derive(Debug)]
 pub struct Scratch {
-    pub(super) picture: Picture,
+    pub(super) image: Image,
     pub(super) workspace: Workspace,
 }
 
 impl Scratch {
-    /// Empty: grows with the first picture.
+    /// Empty: grows with the first image.
     pub fn new() -> Self {
         Self {
-            picture: Picture {
+            image: Image {
                 height: 0,
                 width: 0,
                 channels: 0,
@@ -141,10 +141,10 @@ impl Default for Scratch {
     }
 }
 
-/// What a transform may use beside the picture.
+/// What a transform may use beside the image.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
-    /// The picture as it will be, or a step on the way; contents undefined between transforms.
+    /// The image as it will be, or a step on the way; contents undefined between transforms.
     pub spare: Vec<f32>,
     /// Weights of the resizings met so far.
     pub axes: Vec<Axis>,
@@ -161,7 +161,7 @@ impl Workspace {
     }
 
     /// Gives `spare` and `values` the same capacity. Transforms swap the two, some of them at
-    /// random: which one a later picture finds where must not matter.
+    /// random: which one a later image finds where must not matter.
     pub fn level(&mut self, values: &mut Vec<f32>) {
         let most = self.spare.capacity().max(values.capacity());
         for buffer in [&mut self.spare, values] {

@@ -72,23 +72,23 @@ fn round_and_pad(isa: Isa, from: &[f32], to: &mut [Bf16], channels: usize, strid
     }
 }
 
-/// Rounds the pictures to bfloat16, each pixel to whole words.
+/// Rounds the images to bfloat16, each pixel to whole words.
 #[derive(Debug)]
-pub(crate) struct RoundPictures {
+pub(crate) struct RoundImages {
     /// Single precision, channels end to end.
     pub from: Buffer,
     pub shape: MapShape,
     pub to: Buffer,
 }
 
-impl Step for RoundPictures {
+impl Step for RoundImages {
     unsafe fn run(&self, context: &Context<'_>) {
         let shape = &self.shape;
         let pieces = shape.pixels().div_ceil(PIXELS);
         context.pool.run(context.batch * pieces, &|task| {
-            let (picture, first) = (task / pieces, task % pieces * PIXELS);
+            let (image, first) = (task / pieces, task % pieces * PIXELS);
             let pixels = PIXELS.min(shape.pixels() - first);
-            let pixel = picture * shape.pixels() + first;
+            let pixel = image * shape.pixels() + first;
             // SAFETY: a task reads and writes its own pixels.
             let (from, to) = unsafe {
                 let from = context.at(self.from).add(pixel * shape.channels);
@@ -114,6 +114,6 @@ impl Step for RoundPictures {
     }
 
     fn name(&self) -> &'static str {
-        "round pictures"
+        "round images"
     }
 }

@@ -1,16 +1,16 @@
-//! Pictures and the maps of a network over them, small enough to stand in a page.
+//! Images and the maps of a network over them, small enough to stand in a page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use soup_data::PictureShape;
+use soup_data::ImageShape;
 use soup_model::LabelMaps;
 
-/// Maps that are shown of a picture.
+/// Maps that are shown of an image.
 pub const HEATS: usize = 3;
-/// Longest side of a picture in a page, in pixels.
+/// Longest side of an image in a page, in pixels.
 const LONGEST: usize = 128;
 
-/// A picture as a PNG data URI.
+/// An image as a PNG data URI.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
     /// `data:image/png;base64,...`.
@@ -21,7 +21,7 @@ pub struct Shown {
     pub height: usize,
 }
 
-/// A picture of the data with its labels, by their columns.
+/// An image of the data with its labels, by their columns.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Its id.
@@ -30,14 +30,14 @@ pub struct Seen {
     pub fold: u32,
     /// The labels that it has.
     pub labels: Vec<usize>,
-    /// The picture.
-    pub picture: Shown,
+    /// The image.
+    pub image: Shown,
 }
 
-/// A picture that was answered wrong.
+/// An image that was answered wrong.
 #[derive(Clone, Debug)]
 pub struct Wrong {
-    /// The picture.
+    /// The image.
     pub seen: Seen,
     /// Mean binary cross-entropy over the labels.
     pub loss: f64,
@@ -56,13 +56,13 @@ pub struct Heat {
     pub label: usize,
     /// Largest value of the map, from 0 to 1.
     pub peak: f32,
-    /// The map as a picture to be laid over: clear where it is lowest, red where it is highest.
+    /// The map as an image to be laid over: clear where it is lowest, red where it is highest.
     pub overlay: Shown,
 }
 
 impl Shown {
-    /// A picture of these pixels, made small by means over squares.
-    pub fn picture(pixels: &[u8], shape: PictureShape) -> Self {
+    /// An image of these pixels, made small by means over squares.
+    pub fn image(pixels: &[u8], shape: ImageShape) -> Self {
         let factor = shape.height.max(shape.width).div_ceil(LONGEST).max(1);
         let (height, width) = (shape.height.div_ceil(factor), shape.width.div_ceil(factor));
         let channels = shape.channels;
@@ -106,7 +106,7 @@ impl Heat {
         let peak = map.iter().copied().fold(0.0, f32::max);
         let scale = 255.0 / (peak - low).max(f32::MIN_POSITIVE);
         let levels: Vec<u8> = map.iter().map(|v| ((v - low) * scale) as u8).collect();
-        // Opacity by level; the square keeps the lower half clear enough to see the picture.
+        // Opacity by level; the square keeps the lower half clear enough to see the image.
         let opacities: Vec<u8> = (0..=255u32)
             .map(|level| (level * level / 300) as u8)
             .collect();
@@ -129,7 +129,7 @@ impl Heat {
 }
 
 impl Wrong {
-    /// What was answered for a picture whose labels are known; a yes is a probability above .5.
+    /// What was answered for an image whose labels are known; a yes is a probability above .5.
     pub fn of(seen: Seen, loss: f64, probabilities: &[f32]) -> Self {
         let is_there = |label: usize| seen.labels.contains(&label);
         let of = |told: bool| -> Vec<(usize, f32)> {
@@ -185,7 +185,7 @@ fn data_uri(
         writer.write_image_data(bytes)?;
         writer.finish()
     });
-    // Memory is written to, and the sizes fit: what is left is a picture without pixels.
+    // Memory is written to, and the sizes fit: what is left is an image without pixels.
     match written {
         Ok(()) => format!("data:image/png;base64,{}", STANDARD.encode(&file)),
         Err(_) => String::new(),
@@ -210,24 +210,24 @@ mod tests {
     }
 
     #[test]
-    fn large_pictures_become_means_of_squares() {
-        let shape = PictureShape {
+    fn large_images_become_means_of_squares() {
+        let shape = ImageShape {
             height: 3,
             width: 256,
             channels: 1,
         };
         let pixels: Vec<u8> = (0..3 * 256).map(|at| ((at % 256) / 2 * 2) as u8).collect();
-        let shown = Shown::picture(&pixels, shape);
+        let shown = Shown::image(&pixels, shape);
         assert_eq!((shown.width, shown.height), (256, 3));
         let (info, small) = decoded(&shown);
         assert_eq!((info.width, info.height), (128, 2));
         assert_eq!(small[..4], [0, 2, 4, 6]);
-        let colour = PictureShape {
+        let colour = ImageShape {
             height: 2,
             width: 1,
             channels: 3,
         };
-        let (_, same) = decoded(&Shown::picture(&[1, 2, 3, 4, 5, 6], colour));
+        let (_, same) = decoded(&Shown::image(&[1, 2, 3, 4, 5, 6], colour));
         assert_eq!(same, [1, 2, 3, 4, 5, 6]);
     }
 

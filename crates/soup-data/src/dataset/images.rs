@@ -1,4 +1,4 @@
-//! Where the files of pictures lie: a folder with all that is below it, or a zip archive.
+//! Where the files of images lie: a folder with all that is below it, or a zip archive.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,7 +9,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use crate::files::read_into;
 use crate::{Error, Result};
 
-/// Bytes of a picture's file at most.
+/// Bytes of an image's file at most.
 const MOST: u64 = 256 << 20;
 
 /// A folder or an archive.
@@ -21,7 +21,7 @@ pub(crate) enum Place {
 
 /// One file, by its name inside its place (`/` between folders).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PictureFile {
+pub(crate) struct ImageFile {
     pub(crate) name: String,
     pub(crate) source: Source,
 }
@@ -59,7 +59,7 @@ impl Span {
     }
 }
 
-impl PictureFile {
+impl ImageFile {
     /// Where it is in the archive.
     pub(crate) fn span(&self) -> Option<Span> {
         match self.source {
@@ -85,12 +85,12 @@ impl Place {
             Err(Error::NotADataset {
                 path: path.into(),
                 problem: "neither a folder nor a zip archive".into(),
-                hint: "give the folder or the zip archive that holds the pictures".into(),
+                hint: "give the folder or the zip archive that holds the images".into(),
             })
         } else {
             Err(Error::NotFound {
                 path: path.into(),
-                hint: "give the folder or the zip archive that holds the pictures".into(),
+                hint: "give the folder or the zip archive that holds the images".into(),
             })
         }
     }
@@ -102,7 +102,7 @@ impl Place {
     }
 
     /// Where a file of a folder is.
-    pub(crate) fn path_of(&self, file: &PictureFile) -> PathBuf {
+    pub(crate) fn path_of(&self, file: &ImageFile) -> PathBuf {
         match &file.source {
             Source::Path(path) => path.clone(),
             _ => self.display(file),
@@ -110,7 +110,7 @@ impl Place {
     }
 
     /// The path of a file, for people: inside an archive as if that were a folder.
-    pub(crate) fn display(&self, file: &PictureFile) -> PathBuf {
+    pub(crate) fn display(&self, file: &ImageFile) -> PathBuf {
         self.path().join(&file.name)
     }
 }
@@ -134,7 +134,7 @@ pub(crate) struct FileReader {
     bytes: Vec<u8>,
 }
 
-/// Why the bytes of a picture could not be had.
+/// Why the bytes of an image could not be had.
 pub(crate) enum ReadFault {
     /// The file is gone.
     Missing,
@@ -154,7 +154,7 @@ impl FileReader {
         }
     }
 
-    pub(crate) fn read(&mut self, file: &PictureFile) -> Result<&[u8], ReadFault> {
+    pub(crate) fn read(&mut self, file: &ImageFile) -> Result<&[u8], ReadFault> {
         let fault = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => ReadFault::Missing,
             _ => ReadFault::Io(error),
@@ -172,7 +172,7 @@ impl FileReader {
     }
 
     /// The first bytes of a file in the archive, up to `most`; unchecked.
-    pub(super) fn start(&mut self, file: &PictureFile, most: usize) -> std::io::Result<Vec<u8>> {
+    pub(super) fn start(&mut self, file: &ImageFile, most: usize) -> std::io::Result<Vec<u8>> {
         let Some(span) = file.span() else {
             return Ok(vec![]);
         };

@@ -1,17 +1,17 @@
-//! Pictures as people send them: a body of one file, or a form with several.
+//! Images as people send them: a body of one file, or a form with several.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use multer::Multipart;
-use soup_data::{PictureShape, dataset::picture_shape};
+use soup_data::{ImageShape, dataset::image_shape};
 
 use crate::{Limits, Refusal};
 
-/// The field of a form that holds a picture.
+/// The field of a form that holds an image.
 const FIELD: &str = "image";
 
-/// A picture's file, checked as far as its header.
+/// An image's file, checked as far as its header.
 #[derive(Clone, Debug)]
 pub struct Upload {
     /// The file's name, where the form says.
@@ -20,10 +20,10 @@ pub struct Upload {
     pub bytes: Bytes,
 }
 
-/// The pictures of a request, at least one.
+/// The images of a request, at least one.
 ///
 /// # Errors
-/// 400 for a form that is none and a picture whose header is damaged, 413 for too many pictures or
+/// 400 for a form that is none and an image whose header is damaged, 413 for too many images or
 /// pixels, 415 for what is no PNG or JPEG file.
 pub async fn uploads(
     headers: &HeaderMap,
@@ -43,7 +43,7 @@ pub async fn uploads(
     };
     if uploads.is_empty() {
         return Err(Refusal::request(format!(
-            "the form has no picture; send PNG or JPEG files in fields named `{FIELD}`"
+            "the form has no image; send PNG or JPEG files in fields named `{FIELD}`"
         )));
     }
     for (number, upload) in uploads.iter().enumerate() {
@@ -53,11 +53,11 @@ pub async fn uploads(
 }
 
 impl Upload {
-    /// A refusal of this picture among several.
+    /// A refusal of this image among several.
     pub fn named(&self, number: usize, of: usize, refusal: Refusal) -> Refusal {
         let problem = match &self.name {
             Some(name) => format!("{name}: {}", refusal.problem),
-            None if of > 1 => format!("picture {}: {}", number + 1, refusal.problem),
+            None if of > 1 => format!("image {}: {}", number + 1, refusal.problem),
             None => refusal.problem,
         };
         Refusal { problem, ..refusal }
@@ -69,15 +69,15 @@ fn check(upload: &Upload, limits: &Limits) -> Result<(), Refusal> {
     let bytes = &upload.bytes;
     if !bytes.starts_with(b"\x89PNG") && !bytes.starts_with(&[0xff, 0xd8]) {
         let problem = match bytes.is_empty() {
-            true => "there is no picture; send a PNG or JPEG file",
+            true => "there is no image; send a PNG or JPEG file",
             false => "neither a PNG nor a JPEG file",
         };
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem));
     }
-    let PictureShape { height, width, .. } = picture_shape(bytes).map_err(Refusal::request)?;
+    let ImageShape { height, width, .. } = image_shape(bytes).map_err(Refusal::request)?;
     if height.saturating_mul(width) > limits.pixels {
         return Err(Refusal::too_large(format!(
-            "the picture has {width} x {height} pixels, and this server decodes at most {}; scale it \
+            "the image has {width} x {height} pixels, and this server decodes at most {}; scale it \
              down",
             limits.pixels
         )));
@@ -93,15 +93,15 @@ async fn form(kind: &str, body: Bytes, limits: &Limits) -> Result<Vec<Upload>, R
     while let Some(field) = form.next_field().await.map_err(wrong)? {
         if field.name() != Some(FIELD) {
             return Err(Refusal::request(format!(
-                "the form has the field `{}`; pictures are taken from `{FIELD}`, settings from the \
+                "the form has the field `{}`; images are taken from `{FIELD}`, settings from the \
                  address",
                 field.name().unwrap_or("")
             )));
         }
-        if uploads.len() == limits.pictures {
+        if uploads.len() == limits.images {
             return Err(Refusal::too_large(format!(
-                "a request may hold {} pictures; send the others in another one",
-                limits.pictures
+                "a request may hold {} images; send the others in another one",
+                limits.images
             )));
         }
         let name = field.file_name().map(str::to_owned);

@@ -1,10 +1,10 @@
-//! Pictures to be answered for, with their ids and labels.
+//! Images to be answered for, with their ids and labels.
 
 use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 
 use soup_compose::glyphs::GlyphSpec;
 use soup_data::{
-    Error, PictureShape, Source,
+    Error, ImageShape, Source,
     dataset::{Columns, Dataset, LabelTable, Reading, SampleRange},
     pack::Pack,
     problems::Problems,
@@ -12,7 +12,7 @@ use soup_data::{
 
 use crate::console::Console;
 
-/// An error that may come from a picture.
+/// An error that may come from an image.
 pub trait Faulty: Sized {
     /// What is wrong with the data, or the error as it is.
     fn fault(self) -> Result<Error, Self>;
@@ -36,7 +36,7 @@ impl Faulty for soup_train::Error {
     }
 }
 
-/// Where a picture is at fault: all that are, so that one round of repair is enough.
+/// Where an image is at fault: all that are, so that one round of repair is enough.
 pub fn all_faults(dataset: &Dataset, reading: Reading, fault: Error, stop: &AtomicBool) -> Error {
     if !fault.is_bad_data() {
         return fault;
@@ -50,7 +50,7 @@ pub fn all_faults(dataset: &Dataset, reading: Reading, fault: Error, stop: &Atom
     problems.check().err().unwrap_or(fault)
 }
 
-/// Says how a table was read and what was left out; an error where that may be pictures and `strict`
+/// Says how a table was read and what was left out; an error where that may be images and `strict`
 /// was asked for.
 pub fn say_what_was_found(
     dataset: &Dataset,
@@ -63,7 +63,7 @@ pub fn say_what_was_found(
     let left = dataset.left_out();
     if is_strict {
         let hint = "convert, unpack, move or remove them, or do without --strict";
-        if let Some(error) = left.problem(dataset.pictures_path(), dataset.len(), hint) {
+        if let Some(error) = left.problem(dataset.images_path(), dataset.len(), hint) {
             return Err(error);
         }
     }
@@ -73,7 +73,7 @@ pub fn say_what_was_found(
     Ok(())
 }
 
-/// Says what folders of glyphs hold beside glyphs; an error where that may be pictures and `strict` was asked for.
+/// Says what folders of glyphs hold beside glyphs; an error where that may be images and `strict` was asked for.
 pub fn say_what_glyphs_leave_out(
     glyphs: &GlyphSpec,
     is_strict: bool,
@@ -95,16 +95,16 @@ pub fn say_what_glyphs_leave_out(
     Ok(())
 }
 
-/// Pictures, the id of each, and the labels where there are any.
-pub enum Pictures {
+/// Images, the id of each, and the labels where there are any.
+pub enum Images {
     /// All of one shape.
     Pack(Pack),
     /// Each as it is stored.
     Folder(Dataset),
 }
 
-impl Pictures {
-    /// The pictures of a pack, a folder or a zip file, with the labels of the table beside them.
+impl Images {
+    /// The images of a pack, a folder or a zip file, with the labels of the table beside them.
     pub fn open(path: &Path) -> soup_data::Result<Self> {
         if Pack::is_pack(path) {
             return Ok(Self::Pack(Pack::open(path)?));
@@ -112,15 +112,15 @@ impl Pictures {
         Ok(Self::Folder(Dataset::open(path, &Columns::default())?))
     }
 
-    /// The pictures of a pack, a folder or a zip file, whatever tables lie beside them.
+    /// The images of a pack, a folder or a zip file, whatever tables lie beside them.
     pub fn without_labels(path: &Path) -> soup_data::Result<Self> {
         if Pack::is_pack(path) {
             return Ok(Self::Pack(Pack::open(path)?));
         }
-        Ok(Self::Folder(Dataset::open_pictures(path)?))
+        Ok(Self::Folder(Dataset::open_images(path)?))
     }
 
-    /// Without the pictures of a folder or zip that cannot be decoded.
+    /// Without the images of a folder or zip that cannot be decoded.
     pub fn without_damaged(self, reading: Reading, stop: &AtomicBool) -> soup_data::Result<Self> {
         match self {
             Self::Pack(pack) => Ok(Self::Pack(pack)),
@@ -136,11 +136,11 @@ impl Pictures {
         }
     }
 
-    /// Calls `work` with the pictures of each shape, and the places that these have among all. Gives what
-    /// a person should know of pictures with 16 bits a channel.
+    /// Calls `work` with the images of each shape, and the places that these have among all. Gives what
+    /// a person should know of images with 16 bits a channel.
     ///
     /// # Errors
-    /// All pictures that cannot be read, and those of `work`.
+    /// All images that cannot be read, and those of `work`.
     pub fn by_shape<E: From<Error> + Faulty>(
         &self,
         reading: Reading,
@@ -155,7 +155,7 @@ impl Pictures {
                 return Ok(differs.then(|| {
                     let said = |most: Option<u16>| most.map_or("none".to_owned(), |most| most.to_string());
                     format!(
-                        "the pack read its 16-bit pictures with another largest value ({}) than the model \
+                        "the pack read its 16-bit images with another largest value ({}) than the model \
                          learned from ({}); make it again with the model's --max-value",
                         said(own),
                         said(wanted)
@@ -166,7 +166,7 @@ impl Pictures {
         };
         let mut groups: BTreeMap<[usize; 3], Vec<u64>> = BTreeMap::new();
         for (index, shape) in (0..).zip(dataset.shapes(stop)?) {
-            let PictureShape {
+            let ImageShape {
                 height,
                 width,
                 channels,
@@ -178,7 +178,7 @@ impl Pictures {
         }
         let mut samples: Option<SampleRange> = None;
         for ([height, width, channels], indices) in groups {
-            let shape = PictureShape {
+            let shape = ImageShape {
                 height,
                 width,
                 channels,
@@ -196,7 +196,7 @@ impl Pictures {
         Ok(samples.and_then(|samples| samples.warning(reading.max_value)))
     }
 
-    /// The id of each picture, in their order.
+    /// The id of each image, in their order.
     pub fn ids(&self) -> &[String] {
         self.table().ids()
     }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use soup_data::dataset::{Channels, Reading, decode, picture_shape};
+use soup_data::dataset::{Channels, Reading, decode, image_shape};
 
 /// As many pixels as a server decodes unless told otherwise.
 const PIXELS: usize = 1 << 22;
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     if !bytes.starts_with(b"\x89PNG") && !bytes.starts_with(&[0xff, 0xd8]) {
         return Corpus::Reject;
     }
-    let Ok(claimed) = picture_shape(bytes) else {
+    let Ok(claimed) = image_shape(bytes) else {
         return Corpus::Keep;
     };
     if claimed.height.saturating_mul(claimed.width) > PIXELS {
