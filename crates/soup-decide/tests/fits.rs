@@ -281,9 +281,9 @@ fn a_decision_is_a_file_and_its_answers_are_a_table() {
         ("soup-decision", "soup-pack", "format `soup-pack`"),
         ("\"version\": 1", "\"version\": 9", "version 9"),
         (
-            "\"pseudo_images\": 1.0",
-            "\"pseudo_images\": -1.0",
-            "pseudo_images is -1",
+            "\"pseudo_pictures\": 1.0",
+            "\"pseudo_pictures\": -1.0",
+            "pseudo_pictures is -1",
         ),
         ("rot90", "rot91", "rot91"),
         ("\"decoding\"", "\"decode\"", "unknown field `decode`"),

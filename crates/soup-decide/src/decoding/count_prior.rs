@@ -72,7 +72,7 @@ impl CountPrior {
         }
         if !self.pseudo_images.is_finite() || self.pseudo_images < 0.0 {
             return refuse(format!(
-                "pseudo_images is {}; it must be 0 or more",
+                "pseudo_pictures is {}; it must be 0 or more",
                 self.pseudo_images
             ));
         }
