@@ -8,11 +8,11 @@ makes a third of the images in the time), ours (`ours.py`: the network, the loss
 of preset `hour`). These learn from labels; ours also from where each letter stands, as the program does:
 
     soup compose --glyphs GLYPHS --count 50000 --seed 5 --out set          # packed: soup pack --images set --labels set/answer.csv
-    soup compose --glyphs GLYPHS --count 100000 --seed 6 --out crowd 'compose.letters=[22,26]' compose.repeat=true
-    peer.py ours --train PACK --boxes set/boxes.csv --crowd PACK --crowd-boxes crowd/boxes.csv --test PACK
+    soup compose --glyphs GLYPHS --count 100000 --seed 6 --out dense 'compose.letters=[22,26]' compose.repeat=true
+    peer.py ours --train PACK --boxes set/boxes.csv --dense PACK --dense-boxes dense/boxes.csv --test PACK
 
-The first two thirds of the time go to crowds, whose boxes alone teach; without --crowd all of it to the images of --train.
-The clock covers all of it: reading, augmentation, compilation, training.
+The first two thirds of the time go to dense images, whose boxes alone teach; without --dense all of it to the images of --train.
+The clock covers all of it: reading, augmentation, compilation, training. It stands while the process is stopped.
 Prints and appends to FILE: recipe, images, seconds, accuracy at one half, mAP.
 """
 
@@ -21,6 +21,7 @@ import csv
 import json
 import math
 import pathlib
+import threading
 import time
 
 import numpy as np
@@ -30,6 +31,29 @@ import torch
 from torchvision.transforms import v2
 
 import ours
+
+class Clock:
+    """Seconds in which this process ran: time in which it was stopped does not count, as for `soup train`."""
+
+    TICK, LONGEST = 0.1, 2.0
+
+    def __init__(self):
+        self.seconds, self.last = 0.0, time.monotonic()
+        self.lock = threading.Lock()
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            time.sleep(self.TICK)
+            self()
+
+    def __call__(self):
+        with self.lock:
+            now = time.monotonic()
+            gap, self.last = now - self.last, now
+            self.seconds += gap if gap < self.LONGEST else 0.0
+            return self.seconds
+
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
@@ -109,27 +133,27 @@ def read_bands(images, rows):
     return ours.bands(torch.from_numpy(np.stack([images[row] for row in rows])).view(-1, 256, 256))
 
 
-CROWD_SHARE, BATCH = 0.67, 8
+DENSE_SHARE, BATCH = 0.67, 8
 
 
-def train_ours(given, begun):
+def train_ours(given, clock):
     """Our recipe; returns as `train_others`."""
     plain = Boxed(given.train, given.boxes)
-    crowd = Boxed(given.crowd, given.crowd_boxes) if given.crowd else None
+    dense = Boxed(given.dense, given.dense_boxes) if given.dense else None
     net = ours.Soup(plain.labels.shape[1]).to(memory_format=torch.channels_last)
     optimizer, forward = ours.Optimizer(net), torch.compile(net)
     criterion = torch.nn.BCEWithLogitsLoss()
     rate, seen, budget = optimizer.param_groups[0]["lr"], 0, 60 * given.minutes
-    while (done := (time.monotonic() - begun) / budget) < 1:
-        crowded = crowd is not None and done < CROWD_SHARE
-        images, labels, boxes = (crowd if crowded else plain).draw(BATCH)
+    while (done := clock() / budget) < 1:
+        dense_now = dense is not None and done < DENSE_SHARE
+        images, labels, boxes = (dense if dense_now else plain).draw(BATCH)
         for group in optimizer.param_groups:
             group["lr"] = rate * ours.decay(done)
         optimizer.zero_grad()
         maps, logits = forward(images.to(memory_format=torch.channels_last))
         loss = ours.box_loss(maps, ours.targets(boxes, *maps.shape[1:], *images.shape[2:]))
-        # Nearly every label is in a crowd: they would teach to say yes.
-        loss = loss if crowded else loss + criterion(logits, labels)
+        # Nearly every label is in a dense image: they would teach to say yes.
+        loss = loss if dense_now else loss + criterion(logits, labels)
         loss.backward()
         optimizer.step()
         seen += BATCH
@@ -138,7 +162,7 @@ def train_ours(given, begun):
     return net, seen, lambda images, rows: net(read_bands(images, rows))[1]
 
 
-def train_others(given, begun):
+def train_others(given, clock):
     """A recipe of others, by labels alone; returns the network, how many images it saw, and what gives logits for rows."""
     images, labels = pack(given.train)
     if given.recipe == "winner":
@@ -156,7 +180,7 @@ def train_others(given, begun):
 
     rate, seen, budget = optimizer.param_groups[0]["lr"], 0, 60 * given.minutes
     order = []
-    while (done := (time.monotonic() - begun) / budget) < 1:
+    while (done := clock() / budget) < 1:
         if len(order) < batch:
             order = torch.randperm(len(labels)).tolist()
         rows, order = order[:batch], order[batch:]
@@ -178,20 +202,20 @@ def main():
     arguments.add_argument("--train", required=True)
     arguments.add_argument("--test", required=True)
     arguments.add_argument("--boxes", help="boxes.csv of --train, for ours")
-    arguments.add_argument("--crowd", help="pack of crowded images, for ours")
-    arguments.add_argument("--crowd-boxes", help="boxes.csv of --crowd")
+    arguments.add_argument("--dense", help="pack of dense images, for ours")
+    arguments.add_argument("--dense-boxes", help="boxes.csv of --dense")
     arguments.add_argument("--minutes", type=float, default=60)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--csv", type=pathlib.Path)
     given = arguments.parse_args()
-    if given.recipe == "ours" and not given.boxes or given.crowd and not given.crowd_boxes:
-        arguments.error("ours needs --boxes, and --crowd needs --crowd-boxes: boxes.csv of soup compose")
-    begun = time.monotonic()
+    if given.recipe == "ours" and not given.boxes or given.dense and not given.dense_boxes:
+        arguments.error("ours needs --boxes, and --dense needs --dense-boxes: boxes.csv of soup compose")
+    clock = Clock()
     torch.manual_seed(42)
     torch.set_num_threads(given.threads)
     train = train_ours if given.recipe == "ours" else train_others
-    net, seen, answer = train(given, begun)
-    seconds = time.monotonic() - begun
+    net, seen, answer = train(given, clock)
+    seconds = clock()
 
     net.eval()
     images, labels = pack(given.test)

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 use soup_compose::glyphs::GlyphSpec;
 use soup_data::{
     Error, ImageShape, Source,
-    dataset::{Columns, Dataset, LabelTable, Reading, SampleRange},
+    dataset::{Columns, Dataset, Fit, FitMode, LabelTable, Reading, SampleRange},
     pack::Pack,
     problems::Problems,
 };
@@ -71,6 +71,17 @@ pub fn say_what_was_found(
         console.warn(&left.sentence(dataset.len()));
     }
     Ok(())
+}
+
+/// What a person should know of images of several sizes that were brought to one; `choose` is how they choose another.
+pub fn several_sizes(fit: Fit, choose: &str) -> String {
+    let (height, width) = (fit.height, fit.width);
+    let how = match fit.mode {
+        FitMode::Squash => "whatever their aspect",
+        FitMode::Crop => "by what is in their middle",
+        FitMode::Pad => "with black beside them",
+    };
+    format!("the images have several sizes; all become {width}x{height}, {how} ({choose})")
 }
 
 /// Says what folders of glyphs hold beside glyphs; an error where that may be images and `strict` was asked for.
@@ -150,15 +161,29 @@ impl Images {
         let dataset = match self {
             Self::Pack(pack) => {
                 work(pack, &(0..pack.len() as u64).collect::<Vec<u64>>())?;
-                let (own, wanted) = (pack.max_value(), reading.max_value);
-                let differs = pack.samples().is_some() && own != wanted;
+                let own = pack.reading();
+                let is_fitted = match (own.fit, reading.fit) {
+                    (None, Some(wanted)) => wanted.of_shape(pack.shape()) == pack.shape(),
+                    (own, wanted) => own == wanted,
+                };
+                if !is_fitted {
+                    let said =
+                        |fit: Option<Fit>| fit.map_or("none".to_owned(), |fit| fit.to_string());
+                    return Ok(Some(format!(
+                        "the pack brought its images to one size otherwise ({}) than those that the model learned from \
+                         ({}); predict from the images themselves",
+                        said(own.fit),
+                        said(reading.fit)
+                    )));
+                }
+                let differs = pack.samples().is_some() && own.max_value != reading.max_value;
                 return Ok(differs.then(|| {
                     let said = |most: Option<u16>| most.map_or("none".to_owned(), |most| most.to_string());
                     format!(
                         "the pack read its 16-bit images with another largest value ({}) than the model \
                          learned from ({}); make it again with the model's --max-value",
-                        said(own),
-                        said(wanted)
+                        said(own.max_value),
+                        said(reading.max_value)
                     )
                 }));
             }
@@ -170,7 +195,9 @@ impl Images {
                 height,
                 width,
                 channels,
-            } = shape.map_err(|fault| all_faults(dataset, reading, fault, stop))?;
+            } = shape
+                .map(|shape| reading.of_shape(shape))
+                .map_err(|fault| all_faults(dataset, reading, fault, stop))?;
             groups
                 .entry([height, width, channels])
                 .or_default()

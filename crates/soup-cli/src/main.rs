@@ -12,7 +12,7 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use console::Console;
 
 /// Learns which labels are in an image, and answers for images it has not seen.
@@ -78,6 +78,8 @@ enum Verb {
     Submit(verbs::submit::Arguments),
     Models(verbs::models::Arguments),
     Bench(verbs::bench::Arguments),
+    Docs(verbs::docs::Arguments),
+    Completions(verbs::completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -106,6 +108,8 @@ fn main() -> ExitCode {
         Verb::Submit(verb) => verbs::submit::run(verb, console),
         Verb::Models(verb) => verbs::models::run(verb),
         Verb::Bench(verb) => verbs::bench::run(verb, console),
+        Verb::Docs(verb) => verbs::docs::run(verb),
+        Verb::Completions(verb) => verbs::completions::run(verb, Arguments::command()),
     };
     match outcome {
         Ok(report) => console.report(&report),

@@ -3,7 +3,7 @@
 
 use soup_random::{Purpose, Stream};
 
-use crate::{Annotation, Error, ImageShape, Source};
+use crate::{Annotation, Error, ImageShape, Source, dataset::Reading};
 
 /// Marks the index of a composed image; the rest is its index in its own source.
 const COMPOSED: u64 = 1 << 63;
@@ -116,9 +116,9 @@ impl Source for Mixture<'_> {
         self.label_names
     }
 
-    fn max_value(&self) -> Option<u16> {
-        let (source, _) = self.rows.as_ref()?;
-        source.max_value()
+    fn reading(&self) -> Reading {
+        let rows = self.rows.as_ref();
+        rows.map_or_else(Reading::default, |(source, _)| source.reading())
     }
 
     fn read(

@@ -4,7 +4,7 @@
 use soup_graph::ImageShape;
 use soup_random::{Purpose, Stream};
 
-use crate::{Annotation, Error};
+use crate::{Annotation, Error, dataset::Reading};
 
 /// A numbered set of images with labels.
 ///
@@ -31,10 +31,9 @@ pub trait Source: Sync {
     /// labels (a test set).
     fn label_names(&self) -> &[String];
 
-    /// The sample of images with 16 bits a channel that was made 255, where one was named: whoever reads more images
-    /// for the same network must do the same.
-    fn max_value(&self) -> Option<u16> {
-        None
+    /// How files became these images, channels aside: whoever reads more files for the same network must do the same.
+    fn reading(&self) -> Reading {
+        Reading::default()
     }
 
     /// Writes image `index` into `pixels` (`shape_of(index).len()` bytes, row by row, the channels of a pixel beside

@@ -7,7 +7,7 @@ use soup_random::{Purpose, Stream};
 
 use crate::{
     Annotation, Error, ImageShape, Result, Source,
-    dataset::{LabelTable, content_hash},
+    dataset::{LabelTable, Reading, content_hash},
     files::{self, write_once},
     folds::stratified,
 };
@@ -333,8 +333,8 @@ impl Source for SubsetSource {
         self.whole.label_names()
     }
 
-    fn max_value(&self) -> Option<u16> {
-        self.whole.max_value()
+    fn reading(&self) -> Reading {
+        self.whole.reading()
     }
 
     fn read(

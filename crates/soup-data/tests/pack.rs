@@ -114,7 +114,7 @@ fn what_goes_in_comes_out() {
     Folds::load(&folder.path().join("folds.json"), opened.table()).unwrap();
 
     // Decoded on the fly, the same.
-    let live = dataset.examples(Channels::AsStored).unwrap();
+    let live = dataset.examples(Channels::AsStored, None).unwrap();
     let (mut other, mut other_labels) = ([0; 48], [9.0; 3]);
     live.read(3, &mut other, &mut other_labels).unwrap();
     assert_eq!((other, other_labels), (image, labels));
@@ -205,7 +205,7 @@ fn every_form_of_png_and_jpeg_decodes_as_in_pillow() {
         fs::copy(fixtures().join(name), place.join(name)).unwrap();
         let live = Dataset::from_parts(&place, None, &Columns::default())
             .unwrap()
-            .examples(channels)
+            .examples(channels, None)
             .unwrap();
         let mut image = vec![0; live.shape().len()];
         live.read(0, &mut image, &mut []).unwrap();

@@ -8,7 +8,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use soup_data::{ImageShape, files::write_whole, transforms::Pipeline};
+use soup_data::{
+    ImageShape,
+    dataset::{Fit, Reading},
+    files::write_whole,
+    transforms::Pipeline,
+};
 use soup_engine::memory;
 use soup_graph::{
     Description, NodeId, Shape,
@@ -36,6 +41,9 @@ struct Header {
     /// Missing: of images with 16 bits a channel the upper 8 are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_value: Option<u16>,
+    /// Missing: images of any size are seen in that size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fit: Option<Fit>,
     /// Missing: 0.5 for every label.
     #[serde(default)]
     thresholds: Option<Vec<f32>>,
@@ -115,7 +123,8 @@ impl Model {
             version: VERSION,
             labels: self.label_names.clone(),
             image: self.image,
-            max_value: self.max_value,
+            max_value: self.reading.max_value,
+            fit: self.reading.fit,
             thresholds: Some(self.thresholds.clone()),
             views: self.views.clone(),
             decision: self.decision.clone(),
@@ -205,7 +214,11 @@ impl Model {
         Ok(Self {
             members: members.collect(),
             image: header.image,
-            max_value: header.max_value,
+            reading: Reading {
+                max_value: header.max_value,
+                fit: header.fit,
+                ..Reading::default()
+            },
             views: header.views,
             decision: header.decision,
             thresholds: header.thresholds.unwrap_or(vec![THRESHOLD; count]),

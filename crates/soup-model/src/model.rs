@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use soup_data::{
     ImageShape,
-    dataset::{Channels, Reading, convert, decode},
+    dataset::{Reading, convert, decode},
     transforms::Pipeline,
 };
 use soup_engine::{Engine, InferenceSession};
@@ -25,8 +25,8 @@ pub struct Model {
     /// The images that it was made for. Others are answered too where the transforms and the
     /// networks can take them.
     pub image: ImageShape,
-    /// The sample of images with 16 bits a channel that is to be 255, where it learned from such.
-    pub max_value: Option<u16>,
+    /// How files become the images that it learned from, channels aside.
+    pub reading: Reading,
     /// A probability above the label's threshold is a yes; one a label, each in 0 to 1.
     pub thresholds: Vec<f32>,
     /// How images are looked at.
@@ -190,22 +190,33 @@ impl Member {
 }
 
 impl Model {
-    /// Shape and pixels of a PNG or JPEG file as the model reads it: upright, in the channels and the
-    /// range of values that it learned from.
+    /// Shape and pixels of an image file as the model reads it: upright, in the channels, the range of values and,
+    /// where it has one, the size that it learned from.
     ///
     /// # Errors
     /// What is wrong with the bytes, in a few words.
     pub fn pixels(&self, bytes: &[u8]) -> Result<(ImageShape, Vec<u8>), String> {
-        let reading = Reading {
-            channels: Channels::AsStored,
-            max_value: self.max_value,
-        };
-        let (shape, pixels) = decode(bytes, reading)?;
+        let (shape, pixels) = decode(bytes, self.reading)?;
         Ok(self.in_channels(shape, pixels))
     }
 
-    /// A decoded image in the channels that the model learned from.
-    pub fn in_channels(&self, shape: ImageShape, pixels: Vec<u8>) -> (ImageShape, Vec<u8>) {
+    /// A decoded image as [`pixels`](Self::pixels) gives it.
+    ///
+    /// # Errors
+    /// Why it cannot be brought to that size, in a few words.
+    pub fn prepared(
+        &self,
+        shape: ImageShape,
+        mut pixels: Vec<u8>,
+    ) -> Result<(ImageShape, Vec<u8>), String> {
+        let shape = match self.reading.fit {
+            Some(fit) => fit.apply(shape, &mut pixels)?,
+            None => shape,
+        };
+        Ok(self.in_channels(shape, pixels))
+    }
+
+    fn in_channels(&self, shape: ImageShape, pixels: Vec<u8>) -> (ImageShape, Vec<u8>) {
         let channels = self.image.channels;
         if channels == shape.channels {
             return (shape, pixels);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use soup_data::{ImageShape, Source, transforms::Pipeline};
+use soup_data::{ImageShape, Source, dataset::Reading, transforms::Pipeline};
 use soup_graph::safetensors;
 
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,8 @@ pub struct Notes {
     pub origin: [usize; 2],
     /// The images that it was trained on; files of earlier versions do not say.
     pub image: Option<ImageShape>,
-    /// The sample of images with 16 bits a channel that was made 255, where one was named.
-    pub max_value: Option<u16>,
+    /// How files became these images, channels aside.
+    pub reading: Reading,
     /// Share of right cells on the fold's held-out images at threshold 0.5, where it is a number.
     pub valid_accuracy: Option<f64>,
 }
@@ -54,7 +54,7 @@ impl Notes {
             label_names: label_names.to_vec(),
             origin,
             image: source.map(Source::shape),
-            max_value: source.and_then(Source::max_value),
+            reading: source.map(Source::reading).unwrap_or_default(),
             valid_accuracy: Some(valid_accuracy).filter(|value| value.is_finite()),
         }
     }
@@ -83,9 +83,13 @@ impl Notes {
             let sides = format!("{height} {width} {channels}");
             metadata.insert("picture".to_owned(), sides);
         }
-        if let Some(most) = self.max_value {
-            metadata.insert("max_value".to_owned(), most.to_string());
-        }
+        let Reading { max_value, fit, .. } = self.reading;
+        let notes = [
+            ("max_value", max_value.map(|most| most.to_string())),
+            ("fit", fit.map(|fit| fit.to_string())),
+        ];
+        metadata
+            .extend((notes.into_iter()).filter_map(|(key, note)| Some((key.to_owned(), note?))));
         metadata
     }
 
@@ -124,7 +128,11 @@ impl Notes {
             label_names: settings.labels,
             origin: [number("fold"), number("epoch")],
             image: metadata.get("picture").and_then(|text| image(text)),
-            max_value: metadata.get("max_value").and_then(|text| text.parse().ok()),
+            reading: Reading {
+                max_value: metadata.get("max_value").and_then(|text| text.parse().ok()),
+                fit: metadata.get("fit").and_then(|text| text.parse().ok()),
+                ..Reading::default()
+            },
             valid_accuracy: metadata
                 .get("valid_accuracy")
                 .and_then(|text| text.parse().ok()),

@@ -23,7 +23,8 @@ impl Model {
     /// output `maps`: floats, N x labels x rows x columns, the sigmoid of every cell of the label
     /// maps (for heads with `context`, before its layer), the mean over the members. The metadata holds `labels`, `thresholds` and `origins` as JSON and, of a model that learned from
     /// images of 16 bits whose white is below 65535, that value as `max_value`: whoever runs the file has to bring
-    /// them to bytes, `min(value, max_value) * 255 / max_value`, rounded.
+    /// them to bytes, `min(value, max_value) * 255 / max_value`, rounded. Of one whose images were brought to one size
+    /// they say how, such as `256x256-squash` as `fit`: whoever runs the file has to do that, too.
     ///
     /// # Errors
     /// [`Error::Mismatch`] where maps are wanted and a network has none or of another size, where the model has views or
@@ -91,7 +92,8 @@ impl Model {
             ("thresholds", json(serde_json::to_string(&self.thresholds))?),
             ("origins", json(serde_json::to_string(&origins))?),
         ];
-        notes.extend(self.max_value.map(|most| ("max_value", most.to_string())));
+        notes.extend((self.reading.max_value).map(|most| ("max_value", most.to_string())));
+        notes.extend(self.reading.fit.map(|fit| ("fit", fit.to_string())));
         let notes: Vec<(&str, &str)> = notes
             .iter()
             .map(|(key, text)| (*key, text.as_str()))

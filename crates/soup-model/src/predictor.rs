@@ -6,7 +6,11 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use soup_data::{ImageShape, Source, dataset::InChannels, ids::are_same_names};
+use soup_data::{
+    ImageShape, Source,
+    dataset::{InChannels, Reading},
+    ids::are_same_names,
+};
 use soup_devices::DeviceName;
 use soup_graph::safetensors::Archive;
 
@@ -44,8 +48,8 @@ struct Network {
     file: PathBuf,
     /// The images that it was made for, where the file says.
     image: Option<ImageShape>,
-    /// As [`Source::max_value`] of these.
-    max_value: Option<u16>,
+    /// As [`Source::reading`] of these.
+    reading: Reading,
     form: Form,
 }
 
@@ -155,7 +159,7 @@ impl Predictor {
             let networks = model.members.into_iter().map(|member| Network {
                 file: file.clone(),
                 image: Some(model.image),
-                max_value: model.max_value,
+                reading: model.reading,
                 form: Form::Exported(Box::new(member)),
             });
             self.networks.extend(networks);
@@ -171,7 +175,7 @@ impl Predictor {
             self.networks.push(Network {
                 file: file.clone(),
                 image: notes.image,
-                max_value: notes.max_value,
+                reading: notes.reading,
                 form: Form::Trained(Box::new(notes)),
             });
             (label_names, Answering::default())
@@ -231,7 +235,7 @@ impl Predictor {
         Ok(Model {
             members: members.collect::<Result<_, Error>>()?,
             image,
-            max_value: self.max_value()?,
+            reading: self.reading()?,
             views,
             decision,
             thresholds: thresholds.unwrap_or_else(|| vec![0.5; self.label_names.len()]),
@@ -239,26 +243,31 @@ impl Predictor {
         })
     }
 
-    /// The sample of images with 16 bits a channel that is to be 255, where the networks learned from
-    /// images read so.
+    /// How files become the images that the networks learned from, channels aside.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where they learned from images read differently.
-    pub fn max_value(&self) -> Result<Option<u16>, Error> {
-        let said = |most: Option<u16>| most.map_or("no".to_owned(), |most| most.to_string());
+    /// [`Error::Mismatch`] where they learned from images that were read differently.
+    pub fn reading(&self) -> Result<Reading, Error> {
+        let said = |reading: Reading| {
+            let most = reading.max_value.map(|most| format!("--max-value {most}"));
+            let fit = reading.fit.map(|fit| format!("the fit {fit}"));
+            let said: Vec<String> = most.into_iter().chain(fit).collect();
+            match said.is_empty() {
+                true => "images as they are".to_owned(),
+                false => format!("images read with {}", said.join(" and ")),
+            }
+        };
         let first = self.networks.first();
-        let other =
-            |network: &&Network| Some(network.max_value) != first.map(|first| first.max_value);
+        let other = |network: &&Network| Some(network.reading) != first.map(|first| first.reading);
         match (first, self.networks.iter().find(other)) {
             (Some(first), Some(other)) => Err(Error::Mismatch(format!(
-                "{} was trained on 16-bit images with {} largest value (--max-value), {} with {}; \
-                 predict with each alone and join the answers with soup ensemble",
+                "{} was trained on {}, {} on {}; predict with each alone and join the answers with soup ensemble",
                 first.file.display(),
-                said(first.max_value),
+                said(first.reading),
                 other.file.display(),
-                said(other.max_value)
+                said(other.reading)
             ))),
-            _ => Ok(first.and_then(|first| first.max_value)),
+            _ => Ok(first.map(|first| first.reading).unwrap_or_default()),
         }
     }
 

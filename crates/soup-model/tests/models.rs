@@ -93,7 +93,7 @@ fn model(members: Vec<Member>) -> Model {
     Model {
         label_names: vec!["a".to_owned(), "b".to_owned()],
         image: IMAGE,
-        max_value: None,
+        reading: Reading::default(),
         thresholds: vec![0.5, 0.25],
         views: Views::plain(),
         decision: None,

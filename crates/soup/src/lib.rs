@@ -188,16 +188,14 @@ impl Model {
     pub fn predict(&self, image: &Image) -> Result<Vec<Answer<'_>>, Error> {
         // A session left by a panic is one that every run overwrites.
         let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let (shape, pixels) = match (&image.deep, self.networks.max_value) {
-            (Some(file), Some(_)) => {
-                let pixels = self.networks.pixels(file);
-                pixels.map_err(|problem| Error::Image {
-                    name: "the image".to_owned(),
-                    problem,
-                })?
-            }
-            _ => (self.networks).in_channels(image.shape, image.pixels.clone()),
+        let prepared = match (&image.deep, self.networks.reading.max_value) {
+            (Some(file), Some(_)) => self.networks.pixels(file),
+            _ => (self.networks).prepared(image.shape, image.pixels.clone()),
         };
+        let (shape, pixels) = prepared.map_err(|problem| Error::Image {
+            name: "the image".to_owned(),
+            problem,
+        })?;
         let session = match kept.take() {
             Some(session) if session.image() == shape => session,
             _ => Session::new(&self.networks, shape, &self.device)?,

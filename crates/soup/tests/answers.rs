@@ -33,7 +33,7 @@ fn brightness() -> Networks {
             channels: 1,
         },
         thresholds: vec![0.5, 0.99],
-        max_value: None,
+        reading: Reading::default(),
         views: Views::plain(),
         decision: None,
         members: vec![Member {
@@ -95,7 +95,10 @@ fn values_are_scaled_as_the_model_learned_them() {
     let path = folder.path().join("model.soup");
     for (max_value, is_bright) in [(None, false), (Some(4095), true)] {
         let network = Networks {
-            max_value,
+            reading: Reading {
+                max_value,
+                ..Reading::default()
+            },
             ..brightness()
         };
         network.write(&path).unwrap();

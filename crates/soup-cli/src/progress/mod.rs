@@ -29,15 +29,31 @@ pub struct Bar {
 impl Bar {
     /// A bar from 0 to `total`; `what` is the work (`packing`), `unit` what is counted (`images`).
     pub fn new(console: Console, what: &str, total: u64, unit: &'static str) -> Self {
+        let words = format!("{{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
+        Self::with_words(console, what, total, unit, &words)
+    }
+
+    /// A bar beside what [`say`](Self::say) says.
+    fn telling(console: Console, what: &str, total: u64, unit: &'static str) -> Self {
+        Self::with_words(console, what, total, unit, "{percent} % {msg}")
+    }
+
+    fn with_words(
+        console: Console,
+        what: &str,
+        total: u64,
+        unit: &'static str,
+        words: &str,
+    ) -> Self {
         let on_terminal = std::io::stderr().is_terminal();
         let target = if console.is_quiet() || !on_terminal {
             ProgressDrawTarget::hidden()
         } else {
             ProgressDrawTarget::stderr_with_hz(8)
         };
-        let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned());
-        let template =
-            format!("{{msg}} [{{bar:30}}] {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
+        let bar = ProgressBar::with_draw_target(Some(total), target).with_prefix(what.to_owned());
+        // The bar takes what the words leave of the line, so that nothing wraps in a small terminal.
+        let template = format!("{{prefix}} [{{wide_bar}}] {words}");
         // A template that does not parse would give a plain bar, no reason to stop.
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("=> "));
@@ -73,12 +89,22 @@ impl Bar {
     }
 
     /// Words beside the bar.
-    pub fn say(&self, words: String) {
+    fn say(&self, words: String) {
         self.bar.set_message(words);
     }
 
     /// Takes the bar away.
     pub fn finish(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Time to come, in at most seven columns: `40 s`, `52 min`, `1 h 05`.
+fn left(seconds: f64) -> String {
+    let seconds = Duration::try_from_secs_f64(seconds).map_or(0, |time| time.as_secs());
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes:02}"),
     }
 }

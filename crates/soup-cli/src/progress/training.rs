@@ -1,29 +1,40 @@
-//! What a person sees of a training.
-
-use std::time::Duration;
+//! What a person sees of a training: a table with a row an epoch, and a bar below it. Whole at 60 columns.
 
 use soup_train::{
     progress::{Event, Progress},
     runs::EpochRecord,
 };
 
-use super::Bar;
+use super::{Bar, left};
 use crate::console::Console;
 
-/// A bar for the epoch at hand, a line for each epoch and fold that is over.
+/// Names of the columns of [`row`], in its widths.
+const HEADER: &str = " epoch    loss   valid    acc     mAP   rate   img/s    left";
+
+/// A bar for the epoch at hand, a row of a table for each that is over.
 pub struct TrainingProgress {
     console: Console,
     bar: Option<Bar>,
+    /// Whether the last line belongs to the table, so that a row needs no header.
+    in_table: bool,
+    epochs: usize,
+    seconds_left: Option<f64>,
 }
 
 impl TrainingProgress {
     pub fn new(console: Console) -> Self {
-        Self { console, bar: None }
+        Self {
+            console,
+            bar: None,
+            in_table: false,
+            epochs: 0,
+            seconds_left: None,
+        }
     }
 
-    fn bar(&mut self, what: &str, total: u64, unit: &'static str) -> &Bar {
+    fn show(&mut self, bar: Bar) -> &Bar {
         self.clear();
-        self.bar.insert(Bar::new(self.console, what, total, unit))
+        self.bar.insert(bar)
     }
 
     fn clear(&mut self) {
@@ -34,7 +45,18 @@ impl TrainingProgress {
 
     fn note(&mut self, line: &str) {
         self.clear();
+        self.in_table = false;
         self.console.note(line);
+    }
+
+    fn row(&mut self, record: &EpochRecord) {
+        self.clear();
+        if !self.in_table {
+            self.console.note(HEADER);
+            self.in_table = true;
+        }
+        self.console
+            .note(&row(record, self.epochs, self.seconds_left));
     }
 }
 
@@ -50,14 +72,16 @@ impl Progress for TrainingProgress {
                 steps,
                 steps_done,
             } => {
+                self.epochs = *epochs;
+                self.seconds_left = None;
+                self.note(&format!(
+                    "fold {fold}: {model}, {train_images} images, {valid_images} held out"
+                ));
                 let resumed = match steps_done {
                     0 => String::new(),
                     done => format!(", going on after step {done}"),
                 };
-                self.note(&format!(
-                    "fold {fold}: {model}, {train_images} images to learn from, {valid_images} \
-                     held out, {epochs} epochs, {steps} steps{resumed}"
-                ));
+                self.note(&format!("{epochs} epochs, {steps} steps{resumed}"));
             }
             Event::OwnImages { given, pack } => self.note(&format!(
                 "{given} is not there any more; the run goes on with the images that it packed, {}",
@@ -70,39 +94,39 @@ impl Progress for TrainingProgress {
                 self.note(&format!("fold {fold}: timing a few steps to plan the rest"));
             }
             Event::EpochStarted {
-                fold,
                 epoch,
                 epochs,
                 steps,
                 steps_done,
+                ..
             } => {
-                let what = format!("fold {fold}, epoch {epoch}/{epochs}");
-                self.bar(&what, *steps, "steps").set(*steps_done);
+                self.epochs = *epochs;
+                let what = format!("epoch {epoch}/{epochs}");
+                let bar = Bar::telling(self.console, &what, *steps, "steps");
+                self.show(bar).set(*steps_done);
             }
             Event::Step(step) => {
+                self.seconds_left = Some(step.seconds_left);
                 if let Some(bar) = &self.bar {
                     bar.say(format!(
-                        "fold {}, epoch {}: loss {:.4}, accuracy {:.4}, {:.1} images/s, {} to the \
-                         fold's end",
-                        step.fold,
-                        step.epoch,
-                        step.mean_loss,
-                        step.accuracy,
+                        "loss {}, {:.1} img/s, {} left",
+                        figure(step.mean_loss).trim_start(),
                         step.images_per_second,
-                        minutes(step.seconds_left)
+                        left(step.seconds_left)
                     ));
                     bar.set(step.step);
                 }
             }
-            Event::Evaluating { fold, done, images } => {
+            Event::Evaluating { done, images, .. } => {
                 if *done == 0 {
-                    self.bar(&format!("fold {fold}, held out"), *images, "images");
+                    let bar = Bar::new(self.console, "validation", *images, "images");
+                    self.show(bar);
                 }
                 if let Some(bar) = &self.bar {
                     bar.set(*done);
                 }
             }
-            Event::EpochFinished(record) => self.note(&epoch_line(record)),
+            Event::EpochFinished(record) => self.row(record),
             Event::Checkpoint(_) => {}
             Event::FoldDiverged(found) => self.note(&format!(
                 "fold {} diverged in epoch {}, step {}: {}",
@@ -122,8 +146,7 @@ impl Progress for TrainingProgress {
                 best_loss,
                 best_accuracy,
             } => self.note(&format!(
-                "fold {fold} is done: best epoch {best_epoch}, loss {best_loss:.4}, accuracy \
-                 {best_accuracy:.4}"
+                "fold {fold} is done: best epoch {best_epoch}, loss {best_loss:.4}, accuracy {best_accuracy:.4}"
             )),
         }
     }
@@ -135,29 +158,73 @@ impl Drop for TrainingProgress {
     }
 }
 
-fn epoch_line(record: &EpochRecord) -> String {
+/// An epoch in a line: losses of the training and validation images, accuracy (`*`: the best so far), mAP, rate of the
+/// last step, training images a second, time to the fold's end.
+fn row(record: &EpochRecord, epochs: usize, seconds_left: Option<f64>) -> String {
     format!(
-        "fold {}, epoch {}: loss {:.4} ({:.4} held out), accuracy {:.4} ({:.4} held out), mAP \
-         {:.4}, rate {:.2e}, {:.1} images/s, {:.0} MiB{}",
-        record.fold,
-        record.epoch,
-        record.train_loss,
-        record.valid_loss,
-        record.train_accuracy,
+        "{:>6}{}{}{:>7.4}{}{:>7.4}{:>7.0e}{:>8.1}{:>8}",
+        format!("{}/{epochs}", record.epoch),
+        figure(record.train_loss),
+        figure(record.valid_loss),
         record.valid_accuracy,
+        if record.best { '*' } else { ' ' },
         record.valid_map,
         record.rate,
         record.images_per_second,
-        record.memory_mib,
-        if record.best { ", best so far" } else { "" }
+        seconds_left.map(left).unwrap_or_default()
     )
+    .trim_end()
+    .to_owned()
 }
 
-/// `3 min 20 s`.
-fn minutes(seconds: f64) -> String {
-    let seconds = Duration::try_from_secs_f64(seconds).map_or(0, |time| time.as_secs());
-    match (seconds / 60, seconds % 60) {
-        (0, seconds) => format!("{seconds} s"),
-        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+/// A loss in eight columns.
+fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size < 100.0 => format!("{value:>8.4}"),
+        size if size < 1e5 => format!("{value:>8.1}"),
+        _ => format!("{value:>8.0e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(epoch: usize, loss: f64, best: bool) -> EpochRecord {
+        EpochRecord {
+            fold: 0,
+            epoch,
+            step: 2400,
+            rate: 1.43e-2,
+            train_loss: loss,
+            train_accuracy: 0.8395,
+            valid_loss: 0.6419,
+            valid_accuracy: 0.6553,
+            valid_exact_match: 0.0,
+            valid_map: 0.8083,
+            best,
+            seconds: 516.0,
+            images_per_second: 38.2,
+            memory_mib: 294.0,
+        }
+    }
+
+    #[test]
+    fn rows_stand_below_their_names_and_fit_into_60_columns() {
+        let rows = [
+            row(&record(1, 7.98812, true), 7, Some(3120.4)),
+            row(&record(25, 0.4239, false), 25, Some(86_400.0)),
+            row(&record(2, 1234.5, false), 7, None),
+            row(&record(3, f64::NAN, false), 7, Some(0.2)),
+        ];
+        assert_eq!(
+            rows[0],
+            "   1/7  7.9881  0.6419 0.6553* 0.8083   1e-2    38.2  52 min"
+        );
+        assert_eq!(HEADER.len(), rows[0].len());
+        for row in &rows {
+            assert!(row.len() <= 60, "{row}");
+        }
+        insta::assert_snapshot!(format!("{HEADER}\n{}", rows.join("\n")));
     }
 }

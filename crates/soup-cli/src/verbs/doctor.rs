@@ -8,7 +8,7 @@ use serde::Serialize;
 use soup_data::{
     Source,
     dataset::{
-        Channels, Columns, Dataset, FolderSource, LabelTable, LeftOut, Reading, SampleRange,
+        Channels, Columns, Dataset, Fit, FolderSource, LabelTable, LeftOut, Reading, SampleRange,
     },
     doctor::{
         Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, packed,
@@ -107,7 +107,7 @@ impl Opened {
             Self::Pack(pack) => pack.samples(),
             Self::Folder(folder) => folder.samples(),
         };
-        Some((samples?, self.images().max_value()))
+        Some((samples?, self.images().reading().max_value))
     }
 }
 
@@ -240,7 +240,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
         file_names: (0..dataset.len())
             .filter_map(|index| dataset.file_name(index).map(str::to_owned))
             .collect(),
-        images: Opened::Folder(dataset.examples(Channels::default())?),
+        images: Opened::Folder(dataset.examples(Channels::default(), Some(Fit::DEFAULT))?),
         packed: None,
     })
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use soup_data::{ImageShape, ids::are_same_names};
+use soup_data::{ImageShape, dataset::Fit, ids::are_same_names};
 use soup_decide::{DecideError, Decision, Thresholds, views::Views};
 use soup_model::{Model, Origin, Precision, Predictor};
 
@@ -167,6 +167,9 @@ struct Facts<'a> {
     /// The white of the 16-bit images that it learned from, where that is below 65535.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_value: Option<u16>,
+    /// How it brings images of other sizes to its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fit: Option<Fit>,
     bytes: usize,
     out: &'a Path,
 }
@@ -298,7 +301,8 @@ fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) ->
         networks: origins.collect(),
         labels: model.label_names.len(),
         image: [height, width, channels],
-        max_value: model.max_value,
+        max_value: model.reading.max_value,
+        fit: model.reading.fit,
         bytes,
         out: &arguments.out,
     };
@@ -321,10 +325,16 @@ fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) ->
         arguments.out.display(),
         bytes as f64 / 1e6
     ));
-    if let (Format::Onnx, Some(most)) = (format, model.max_value) {
+    if let (Format::Onnx, Some(most)) = (format, model.reading.max_value) {
         text.push_str(&format!(
             "\nit learned from 16-bit images whose white is {most}: bring such images to bytes as min(value, {most}) * 255 / {most}, \
              rounded (max_value in its metadata)"
+        ));
+    }
+    if let (Format::Onnx, Some(fit)) = (format, model.reading.fit) {
+        text.push_str(&format!(
+            "\nit learned from images of several sizes that were brought to one: bring images to it as {fit} does, with \
+             the antialiased bilinear filter of Pillow and torchvision (fit in its metadata)"
         ));
     }
     if format == Format::Soup {

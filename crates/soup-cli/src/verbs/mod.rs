@@ -1,8 +1,10 @@
 //! One file a verb: its arguments, the calls and what it says at the end.
 
 pub mod bench;
+pub mod completions;
 pub mod compose;
 pub mod decide;
+pub mod docs;
 pub mod doctor;
 pub mod ensemble;
 pub mod evaluate;

@@ -10,14 +10,14 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_data::{
-    dataset::{Channels, Columns, Dataset, LeftOut, Reading, SampleRange},
+    dataset::{Channels, Columns, Dataset, Fit, FitMode, LeftOut, Reading, SampleRange},
     pack::{Pack, PackOptions, PackReport, write_pack},
 };
 
 use crate::{
     console::{Console, Report},
     failure::Usage,
-    images::say_what_was_found,
+    images::{say_what_was_found, several_sizes},
     interrupt,
     progress::Bar,
 };
@@ -67,6 +67,14 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_value: Option<u16>,
 
+    /// The one size of the pack's images [default: their own, or 256 where they have several]
+    #[arg(long, value_name = "N_OR_HEIGHTxWIDTH", value_parser = size)]
+    size: Option<[usize; 2]>,
+
+    /// How images of another aspect get that size: squash (scaled apart), crop (the middle), pad (black beside)
+    #[arg(long, value_name = "MODE", default_value = "squash")]
+    fit: FitMode,
+
     /// Folder of the pack
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -103,7 +111,16 @@ struct Facts<'a> {
     samples: Option<SampleRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_value: Option<u16>,
+    /// How images were brought to one size, such as `256x256-squash`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fit: Option<Fit>,
     seconds: f64,
+}
+
+/// `N` or `HEIGHTxWIDTH`.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let fit: Fit = text.parse()?;
+    Ok([fit.height, fit.width])
 }
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
@@ -117,6 +134,11 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let reading = Reading {
         channels: arguments.channels,
         max_value: arguments.max_value,
+        fit: arguments.size.map(|[height, width]| Fit {
+            height,
+            width,
+            mode: arguments.fit,
+        }),
     };
     let labels = arguments.labels.as_deref();
     let mut dataset = match (&arguments.data, &arguments.images) {
@@ -136,6 +158,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     say_what_was_found(&dataset, arguments.strict, console)?;
     let options = PackOptions {
         reading,
+        otherwise: Some(Fit {
+            mode: arguments.fit,
+            ..Fit::DEFAULT
+        }),
         threads: arguments.threads,
         progress: None,
         stop: Some(&stop),
@@ -147,6 +173,9 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         console.warn(&format!(
             "the images are stored in different channels; all are packed as {channels} (--channels)"
         ));
+    }
+    if let Some(fit) = written.fitted {
+        console.warn(&several_sizes(fit, "--size and --fit choose"));
     }
     let samples = pack.samples();
     if let Some(warning) = samples.and_then(|samples| samples.warning(arguments.max_value)) {
@@ -163,6 +192,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         hash: pack.hash().to_owned(),
         samples,
         max_value: arguments.max_value,
+        fit: pack.reading().fit,
         seconds: started.elapsed().as_secs_f64(),
     };
     let mut text = format!(

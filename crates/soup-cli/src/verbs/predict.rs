@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::dataset::{Dataset, LeftOut, Reading};
+use soup_data::dataset::{Dataset, LeftOut};
 use soup_decide::{Decision, Predictions, views::Views};
 use soup_devices::DeviceName;
 use soup_model::{PredictOptions, Predictor};
@@ -137,11 +137,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let stop = interrupt::watch()?;
     let mut images = Images::without_labels(&arguments.images)?;
     if arguments.skip_damaged {
-        let reading = Reading {
-            max_value: predictor.max_value()?,
-            ..Reading::default()
-        };
-        images = images.without_damaged(reading, &stop)?;
+        images = images.without_damaged(predictor.reading()?, &stop)?;
     }
     if let Some(folder) = images.folder() {
         say_what_was_found(folder, arguments.strict, console)?;
@@ -239,11 +235,7 @@ pub fn predict(
     let labels = predictor.label_names().to_vec();
     let mut values = vec![0.0; count * labels.len()];
     let mut before = 0;
-    let reading = Reading {
-        max_value: predictor.max_value()?,
-        ..Reading::default()
-    };
-    let predicted = images.by_shape(reading, stop, |examples, indices| {
+    let predicted = images.by_shape(predictor.reading()?, stop, |examples, indices| {
         let mut note = |done, _| bar.set(before + done);
         let found = predictor.predict(examples, indices, options, &mut note, stop)?;
         before += (indices.len() * predictor.files().count() * views) as u64;

@@ -23,7 +23,7 @@ use soup_train::{
 use super::{Folds, path_setting};
 use crate::{
     console::{Console, Report},
-    images::{say_what_glyphs_leave_out, say_what_was_found},
+    images::{say_what_glyphs_leave_out, say_what_was_found, several_sizes},
     interrupt,
     progress::TrainingProgress,
 };
@@ -133,6 +133,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     }
     let config = run.settings(preset, &settings)?.check()?;
     say_what_is_trained_on(&config, arguments.strict, console)?;
+    let config_fit = config.data.fit;
     let request = TrainRequest {
         config,
         run: &arguments.out,
@@ -142,9 +143,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     };
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
     let own = arguments.out.join("pictures.pack");
-    let warning = Pack::open(&own)
-        .ok()
-        .and_then(|pack| pack.samples()?.warning(pack.max_value()));
+    let own = Pack::open(&own).ok();
+    if let (Some(own), None) = (&own, config_fit)
+        && let Some(fit) = own.reading().fit
+    {
+        console.warn(&several_sizes(fit, "data.fit chooses"));
+    }
+    let warning = own.and_then(|pack| pack.samples()?.warning(pack.reading().max_value));
     if let Some(warning) = warning {
         console.warn(&warning.replace("--max-value ", "data.max_value="));
     }

@@ -3,7 +3,7 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 24] = [
     "quickstart",
     "compose",
     "pack",
@@ -26,6 +26,8 @@ const VERBS: [&str; 22] = [
     "submit",
     "models",
     "bench",
+    "docs",
+    "completions",
 ];
 
 #[test]
@@ -82,4 +84,45 @@ fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
         "bad_value",
         place.failure(2, "submit p.csv --sample s.csv --out o.csv --threshold 5")
     );
+}
+
+#[test]
+fn shells_complete_every_verb_and_each_has_a_manual_page() {
+    let place = Place::new("help_shells");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let outcome = place.soup(&format!("completions {shell}"));
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+        for verb in VERBS {
+            assert!(outcome.stdout.contains(verb), "{shell} knows no {verb}");
+        }
+    }
+    let facts = place.json("completions --man man");
+    assert_eq!(facts["pages"].as_array().unwrap().len(), 1 + VERBS.len());
+    assert!(place.read("man/soup-pack.1").contains("max\\-value"));
+    assert_eq!(place.soup("completions").code, 2);
+}
+
+/// The program carries each page of the book.
+#[test]
+fn docs_are_those_of_the_book() {
+    let place = Place::new("help_docs");
+    let book = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+    let summary = std::fs::read_to_string(format!("{book}/SUMMARY.md")).unwrap();
+    let named = summary
+        .split("](")
+        .skip(1)
+        .filter_map(|link| link.split_once(".md)"));
+    let named: Vec<&str> = named
+        .map(|(page, _)| page)
+        .filter(|page| *page != "README")
+        .collect();
+    assert_eq!(place.json("docs")["pages"], serde_json::json!(named));
+    for page in named {
+        let text = std::fs::read_to_string(format!("{book}/{page}.md")).unwrap();
+        assert_eq!(
+            place.soup(&format!("docs {page}")).stdout.trim_end(),
+            text.trim_end()
+        );
+    }
+    assert_eq!(place.soup("docs nothing").code, 2);
 }

@@ -287,6 +287,52 @@ fn twelve_bits_in_sixteen_are_said_and_scaled_alike_from_pack_to_answer() {
 }
 
 #[test]
+fn images_of_several_sizes_walk_from_folder_to_answer_as_they_were_fitted() {
+    use png::{BitDepth::Eight, ColorType::Rgb};
+    let place = Place::new("images_sizes");
+    for seed in 0..12_u32 {
+        let side = 20 + 4 * (seed % 5);
+        place.write(
+            &format!("photos/{seed}.png"),
+            png(side, Rgb, Eight, seed as u16, 255),
+        );
+    }
+    labels(&place, "photos/labels.csv", 12);
+    let said = place.soup("pack --data photos --out default");
+    let warning = "the images have several sizes; all become 256x256, whatever their aspect (--size and --fit choose)";
+    assert!(said.stderr.contains(warning), "{}", said.stderr);
+    let facts = place.json("pack --data photos --size 24x16 --fit crop --out pack");
+    assert_eq!(facts["shape"], serde_json::json!([24, 16, 3]));
+    assert_eq!(facts["fit"], "24x16-crop");
+    place.json(&format!("train {TINY} --data pack --out run"));
+    let answers = |command: &str| {
+        place.json(&format!("predict {command} --out p.csv"));
+        let text = place.read("p.csv");
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let expected = answers("run --images pack");
+    assert_eq!(answers("run --images photos"), expected);
+    place.json("export run --out model.soup");
+    assert_eq!(answers("model.soup --images photos"), expected);
+    let said = place.soup("export run --out model.onnx");
+    assert!(said.stdout.contains("24x16-crop"), "{}", said.stdout);
+    // Trained from the folder itself; doctor reads it, too.
+    let said = place.soup(&format!(
+        "train {TINY} --data photos --out other data.fit=24x16-crop"
+    ));
+    assert!(!said.stderr.contains("several sizes"), "{}", said.stderr);
+    assert_eq!(answers("other --images photos"), expected);
+    let said = place.soup(&format!(
+        "train {TINY} --data photos --out third folds.k=2 train.batch=2"
+    ));
+    assert!(said.stderr.contains("data.fit chooses"), "{}", said.stderr);
+    assert_eq!(place.json("doctor photos")["pictures"], 12);
+    // A pack that was made otherwise is answered, and that is said.
+    let said = place.soup("predict run --images default --out p.csv");
+    assert!(said.stderr.contains("256x256-squash"), "{}", said.stderr);
+}
+
+#[test]
 fn what_is_no_glyph_in_a_folder_of_glyphs_is_said() {
     let place = Place::new("images_glyphs");
     for (name, seed) in [

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
-use super::{Channels, Dataset, Decoder, FileReader, Reading, SampleRange};
+use super::{Channels, Dataset, Decoder, FileReader, Fit, Reading, SampleRange};
 use crate::{Annotation, Error, ImageShape, Result, Source, problems::Problems};
 
 /// A [`Dataset`] as [`Source`].
@@ -21,7 +21,11 @@ pub struct FolderSource<'a> {
 }
 
 impl<'a> FolderSource<'a> {
-    pub(super) fn new(dataset: Dataset, mut reading: Reading) -> Result<Self> {
+    pub(super) fn new(
+        dataset: Dataset,
+        mut reading: Reading,
+        otherwise: Option<Fit>,
+    ) -> Result<Self> {
         let stop = AtomicBool::new(false);
         let shapes = dataset.shapes(&stop)?;
         let stored: BTreeSet<usize> = (shapes.iter().flatten())
@@ -30,15 +34,20 @@ impl<'a> FolderSource<'a> {
         if reading.channels == Channels::AsStored && stored.len() > 1 {
             reading.channels = Channels::common(stored);
         }
-        let with_channels = |shape: ImageShape| ImageShape {
-            channels: reading.channels.count(shape.channels),
-            ..shape
-        };
-        let first = shapes.iter().flatten().next().copied().map(with_channels);
+        let mut sizes = shapes
+            .iter()
+            .flatten()
+            .map(|shape| (shape.height, shape.width));
+        let size = sizes.next();
+        if reading.fit.is_none() && sizes.any(|other| Some(other) != size) {
+            reading.fit = otherwise;
+        }
+        let first = shapes.iter().flatten().next().copied();
+        let first = first.map(|shape| reading.of_shape(shape));
         let mut problems = BTreeMap::new();
         for (index, shape) in shapes.into_iter().enumerate() {
             let checked = shape.and_then(|shape| match first {
-                Some(first) => dataset.check_shape(index, with_channels(shape), first),
+                Some(first) => dataset.check_shape(index, reading.of_shape(shape), first),
                 None => Ok(()),
             });
             problems.extend(checked.err().map(|error| (index, error)));
@@ -118,8 +127,8 @@ impl Source for FolderSource<'_> {
         self.dataset.table().label_names()
     }
 
-    fn max_value(&self) -> Option<u16> {
-        self.reading.max_value
+    fn reading(&self) -> Reading {
+        self.reading.without_channels()
     }
 
     fn read(

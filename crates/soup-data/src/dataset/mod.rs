@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use decode::{
-    Channels, EXTENSIONS, InChannels, Reading, SampleRange, convert, decode, image_shape,
-    is_sixteen_bit,
+    Channels, EXTENSIONS, Fit, FitMode, InChannels, Reading, SampleRange, convert, decode,
+    image_shape, is_sixteen_bit,
 };
 pub use folder::FolderSource;
 pub(crate) use labels::read_pairs;
@@ -249,12 +249,17 @@ impl Dataset {
         self.files.get(index).map(|file| file.name.as_str())
     }
 
-    /// The images as examples, each read and decoded when it is asked for. Headers are read now.
+    /// The images as examples, each read and decoded when it is asked for. Headers are read now. Images of several sizes
+    /// are brought to one as `otherwise` says, where `reading` says nothing of it.
     ///
     /// # Errors
     /// All images that are of another size than the first one or whose headers are damaged.
-    pub fn examples(self, reading: impl Into<Reading>) -> Result<FolderSource<'static>> {
-        FolderSource::new(self, reading.into())
+    pub fn examples(
+        self,
+        reading: impl Into<Reading>,
+        otherwise: Option<Fit>,
+    ) -> Result<FolderSource<'static>> {
+        FolderSource::new(self, reading.into(), otherwise)
     }
 
     /// Those of the images that have this shape as examples, by their places in the whole set; to

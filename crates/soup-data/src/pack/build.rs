@@ -16,7 +16,7 @@ use std::time::UNIX_EPOCH;
 use super::manifest::{self, Hashes, Manifest};
 use super::progress::{Done, Journal};
 use super::{IMAGES, Pack, npy};
-use crate::dataset::{Channels, Dataset, Decoder, FileReader, Reading, content_hash};
+use crate::dataset::{Channels, Dataset, Decoder, FileReader, Fit, Reading, content_hash};
 use crate::files::{sync_parent, write_whole};
 use crate::problems::Problems;
 use crate::{Error, ImageShape, Result};
@@ -30,6 +30,9 @@ const BLOCK_IMAGES: usize = 64;
 pub struct PackOptions<'a> {
     /// What becomes of channels and of 16 bits.
     pub reading: Reading,
+    /// How images are brought to one size where they have several and `reading` says nothing of it; else that is an
+    /// error.
+    pub otherwise: Option<Fit>,
     /// Number of threads; one a core where nothing is given.
     pub threads: Option<NonZeroUsize>,
     /// Called now and then, from any thread, with the images done and their number.
@@ -51,6 +54,8 @@ pub struct PackReport {
     pub unlisted: u64,
     /// The channels that all images were brought to, where this run found them to differ.
     pub joined: Option<Channels>,
+    /// The size that all images were brought to, where this run found them to differ and nothing was asked for.
+    pub fitted: Option<Fit>,
 }
 
 /// Decodes every image of `dataset` into the pack `out` (a folder, `X.pack` by custom). Where a
@@ -80,12 +85,13 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
     // Most sets are alike, and each image is read once. Where channels differ, that shows when all
     // are read, and they are read again; a run that was killed then knows from its journal.
     let mut reading = options.reading;
-    let joined = Journal::joined(&journal_path, &plan);
-    let mut joined = joined.inspect(|channels| reading.channels = *channels);
+    let mut found = Journal::found(&journal_path, &plan);
     let (journal, shape, done, decoded) = loop {
+        reading.channels = found.joined.unwrap_or(reading.channels);
+        reading.fit = reading.fit.or(found.fitted);
         let shape = first_shape(dataset, reading)?;
         let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_IMAGES);
-        let (journal, done) = Journal::open(&journal_path, &plan, (shape, joined), block)?;
+        let (journal, done) = Journal::open(&journal_path, &plan, (shape, found), block)?;
         let header = npy::header(dataset.len(), shape);
         prepare_array(&array, &header, dataset.len() * shape.len())?;
         let work = Work {
@@ -100,13 +106,12 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
             start: header.len() as u64,
             problems: Mutex::default(),
             channels: Mutex::default(),
+            sizes_differ: AtomicBool::new(false),
         };
         match work.run()? {
             Outcome::Done(done, decoded) => break (journal, shape, done, decoded),
-            Outcome::Differ(channels) => {
-                reading.channels = channels;
-                joined = Some(channels);
-            }
+            Outcome::ChannelsDiffer(channels) => found.joined = Some(channels),
+            Outcome::SizesDiffer(fit) => found.fitted = Some(fit),
         }
     };
 
@@ -119,7 +124,7 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         dataset.table(),
         dataset.labels_file(),
         dataset.files().iter().map(|file| file.name.as_str()),
-        (done, reading.max_value),
+        (done, reading),
     );
     let manifest_path = folder.join(manifest::FILE);
     write_whole(&manifest_path, &manifest.to_json(&manifest_path)?)?;
@@ -137,7 +142,8 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         decoded,
         kept: images - decoded,
         unlisted: dataset.unlisted() as u64,
-        joined,
+        joined: found.joined,
+        fitted: found.fitted,
     })
 }
 
@@ -147,6 +153,9 @@ fn plan(dataset: &Dataset, reading: Reading) -> String {
     let mut text = format!("soup-pack 1\n{channels:?}\n{}\n", dataset.table().hash());
     if let Some(most) = reading.max_value {
         text.push_str(&format!("max_value {most}\n"));
+    }
+    if let Some(fit) = reading.fit {
+        text.push_str(&format!("fit {fit}\n"));
     }
     for file in dataset.files() {
         let span = file.span().map(|span| (span.size, span.crc32));
@@ -269,6 +278,7 @@ fn keep_existing(
         kept: total as u64,
         unlisted: dataset.unlisted() as u64,
         joined: None,
+        fitted: None,
     })
 }
 
@@ -336,7 +346,9 @@ enum Outcome {
     /// All are in the array; this many of them only now.
     Done(Vec<Done>, u64),
     /// They are stored in different channels; these are to be tried.
-    Differ(Channels),
+    ChannelsDiffer(Channels),
+    /// They have several sizes; this one is to be tried.
+    SizesDiffer(Fit),
 }
 
 /// What a lock holds; a thread that panicked ends the run in any case.
@@ -359,6 +371,8 @@ struct Work<'a> {
     problems: Mutex<BTreeMap<usize, Error>>,
     /// Numbers of channels that images were found to have.
     channels: Mutex<BTreeSet<usize>>,
+    /// Whether an image of another size was found for which `otherwise` has an answer.
+    sizes_differ: AtomicBool,
 }
 
 impl Work<'_> {
@@ -367,6 +381,10 @@ impl Work<'_> {
         let finished = Mutex::new(BTreeMap::new());
         let (decoded, reported) = (AtomicU64::new(0), AtomicU64::new(0));
         let block = |first: usize, tools: &mut Tools| {
+            // All will be read again.
+            if self.sizes_differ.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let count = self.block.min(total - first);
             let number = first / self.block;
             let kept = match self.done.get(&number) {
@@ -391,12 +409,18 @@ impl Work<'_> {
             Ok(())
         };
         for_each_block(total, self.options, block, self.dataset, self.block)?;
+        if let (true, Some(fit)) = (
+            self.sizes_differ.load(Ordering::Relaxed),
+            self.options.otherwise,
+        ) {
+            return Ok(Outcome::SizesDiffer(fit));
+        }
         let mut problems = Problems::default();
         problems.extend(std::mem::take(&mut *held(&self.problems)).into_values());
         problems.check()?;
         let found = std::mem::take(&mut *held(&self.channels));
         if found.len() > 1 {
-            return Ok(Outcome::Differ(Channels::common(found)));
+            return Ok(Outcome::ChannelsDiffer(Channels::common(found)));
         }
         let finished = finished
             .into_inner()
@@ -488,8 +512,13 @@ impl Work<'_> {
             .decode(bytes, self.reading)
             .map_err(|problem| self.dataset.damaged(index, problem))?;
         let channels = self.shape.channels;
-        self.dataset
-            .check_shape(index, ImageShape { channels, ..shape }, self.shape)?;
+        let checked =
+            (self.dataset).check_shape(index, ImageShape { channels, ..shape }, self.shape);
+        if checked.is_err() && self.options.otherwise.is_some() && self.reading.fit.is_none() {
+            self.sizes_differ.store(true, Ordering::Relaxed);
+            return Ok(None);
+        }
+        checked?;
         held(&self.channels).insert(shape.channels);
         if shape != self.shape {
             return Ok(None);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::progress::Done;
-use crate::dataset::{LabelTable, SampleRange, content_hash};
+use crate::dataset::{Fit, LabelTable, Reading, SampleRange, content_hash};
 use crate::{Error, ImageShape, Result, files};
 
 pub(super) const FILE: &str = "manifest.json";
@@ -30,6 +30,9 @@ pub(super) struct Manifest {
     /// The sample of 16 bits that became 255, where one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) max_value: Option<u16>,
+    /// How images of other sizes were brought to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fit: Option<Fit>,
     /// The samples of the images with 16 bits a channel, where there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) samples: Option<SampleRange>,
@@ -75,7 +78,7 @@ impl Manifest {
         table: &LabelTable,
         labels_file: Option<(String, &str)>,
         files: impl Iterator<Item = &'a str>,
-        (done, max_value): (Vec<Done>, Option<u16>),
+        (done, reading): (Vec<Done>, Reading),
     ) -> Self {
         let samples = done.iter().filter_map(|done| done.samples);
         let samples = samples.reduce(SampleRange::joined);
@@ -101,7 +104,8 @@ impl Manifest {
             plan,
             shape,
             label_names: table.label_names().to_vec(),
-            max_value,
+            max_value: reading.max_value,
+            fit: reading.fit,
             samples,
             labels_file: labels_file.map(|(name, hash)| LabelsFile {
                 name,

@@ -19,7 +19,7 @@ use memmap2::Mmap;
 
 use crate::{
     Annotation, Error, ImageShape, Result, Source,
-    dataset::{LabelTable, SampleRange, content_hash},
+    dataset::{LabelTable, Reading, SampleRange, content_hash},
 };
 
 const IMAGES: &str = "pictures.npy";
@@ -34,7 +34,7 @@ pub struct Pack {
     table: LabelTable,
     hash: String,
     plan: String,
-    max_value: Option<u16>,
+    reading: Reading,
     samples: Option<SampleRange>,
     /// Name of each image's file.
     files: Vec<String>,
@@ -95,7 +95,11 @@ impl Pack {
             table,
             hash: manifest.hash,
             plan: manifest.plan,
-            max_value: manifest.max_value,
+            reading: Reading {
+                max_value: manifest.max_value,
+                fit: manifest.fit,
+                ..Reading::default()
+            },
             samples: manifest.samples,
             files,
             inputs,
@@ -207,8 +211,8 @@ impl Source for Pack {
         self.table.label_names()
     }
 
-    fn max_value(&self) -> Option<u16> {
-        self.max_value
+    fn reading(&self) -> Reading {
+        self.reading
     }
 
     fn read(

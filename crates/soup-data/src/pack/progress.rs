@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Hashes;
-use crate::dataset::{Channels, SampleRange};
+use crate::dataset::{Channels, Fit, SampleRange};
 use crate::{Error, ImageShape, Result};
 
 /// First line: what the blocks are blocks of.
@@ -22,6 +22,18 @@ struct Head {
     /// The channels that images are brought to which were found to differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     joined: Option<Channels>,
+    /// The size that images are brought to which were found to differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fitted: Option<Fit>,
+}
+
+/// What a pass over the images found out about all of them, for the next one to act upon.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Found {
+    /// The channels that all are brought to, as those that are stored differ.
+    pub(super) joined: Option<Channels>,
+    /// The size that all are brought to, as those that are stored differ.
+    pub(super) fitted: Option<Fit>,
 }
 
 /// Every other line: one block.
@@ -50,11 +62,19 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// The channels that an earlier run of this plan began to bring its images to.
-    pub(super) fn joined(path: &Path, plan: &str) -> Option<Channels> {
-        let text = fs::read_to_string(path).ok()?;
-        let head: Head = serde_json::from_str(text.lines().next()?).ok()?;
-        head.joined.filter(|_| head.plan == plan)
+    /// What an earlier run of this plan had found out.
+    pub(super) fn found(path: &Path, plan: &str) -> Found {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let head = text.lines().next().map(serde_json::from_str);
+        match head {
+            Some(Ok(Head {
+                plan: known,
+                joined,
+                fitted,
+                ..
+            })) if known == plan => Found { joined, fitted },
+            _ => Found::default(),
+        }
     }
 
     /// Opens the journal for one plan, with the blocks that an earlier run of it wrote; a journal of
@@ -62,14 +82,15 @@ impl Journal {
     pub(super) fn open(
         path: &Path,
         plan: &str,
-        (shape, joined): (ImageShape, Option<Channels>),
+        (shape, found): (ImageShape, Found),
         block: usize,
     ) -> Result<(Self, BTreeMap<usize, Vec<Done>>)> {
         let head = Head {
             plan: plan.into(),
             shape,
             block,
-            joined,
+            joined: found.joined,
+            fitted: found.fitted,
         };
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut lines = text

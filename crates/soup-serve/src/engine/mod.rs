@@ -13,7 +13,7 @@ use std::{
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use soup_data::ImageShape;
+use soup_data::{ImageShape, dataset::image_shape};
 use soup_engine::Device;
 use soup_model::Question;
 
@@ -39,8 +39,16 @@ pub struct Engine {
 /// An image that is ready for the network.
 struct Ready {
     job: Job,
+    pixels: Pixels,
+}
+
+/// What the network is to see.
+struct Pixels {
+    /// The image's own shape.
+    stored: ImageShape,
+    /// The shape of what is seen of it.
     shape: ImageShape,
-    pixels: Bytes,
+    bytes: Bytes,
 }
 
 impl Engine {
@@ -77,9 +85,9 @@ impl Engine {
         let served = Arc::clone(&first.served);
         self.metrics.note_batch(&served.name, jobs.len());
         let mut ready = self.read(jobs);
-        while let Some(Ready { shape, .. }) = ready.first() {
-            let shape = *shape;
-            let (same, others) = ready.into_iter().partition(|other| other.shape == shape);
+        while let Some(Ready { pixels, .. }) = ready.first() {
+            let shape = pixels.shape;
+            let (same, others) = (ready.into_iter()).partition(|other| other.pixels.shape == shape);
             run(&served, shape, same);
             ready = others;
         }
@@ -87,7 +95,7 @@ impl Engine {
 
     /// Decodes the images; those that are bad are refused.
     fn read(&self, jobs: Vec<Job>) -> Vec<Ready> {
-        let mut read: Vec<Option<Pixels>> = jobs.iter().map(|_| None).collect();
+        let mut read: Vec<Option<Result<Pixels, Refusal>>> = jobs.iter().map(|_| None).collect();
         self.device
             .pool
             .each(jobs.iter().zip(&mut read), |(job, pixels)| {
@@ -96,7 +104,7 @@ impl Engine {
         let mut ready = Vec::new();
         for (job, pixels) in jobs.into_iter().zip(read) {
             match pixels {
-                Some(Ok((shape, pixels))) => ready.push(Ready { job, shape, pixels }),
+                Some(Ok(pixels)) => ready.push(Ready { job, pixels }),
                 // A receiver that is gone has no use for the answer.
                 Some(Err(refusal)) => drop(job.answer.send(Err(refusal))),
                 None => drop(job.answer.send(Err(Refusal::fault()))),
@@ -106,11 +114,13 @@ impl Engine {
     }
 }
 
-type Pixels = Result<(ImageShape, Bytes), Refusal>;
-
-fn pixels_of(image: &Image, served: &Served) -> Pixels {
+fn pixels_of(image: &Image, served: &Served) -> Result<Pixels, Refusal> {
     match image {
-        Image::Pixels(shape, pixels) => Ok((*shape, pixels.clone())),
+        Image::Pixels(shape, pixels) => Ok(Pixels {
+            stored: *shape,
+            shape: *shape,
+            bytes: pixels.clone(),
+        }),
         Image::File(bytes) => {
             // Decoders meet whatever the world sends.
             let decoded = catch_unwind(AssertUnwindSafe(|| decoded(bytes, served)));
@@ -119,10 +129,15 @@ fn pixels_of(image: &Image, served: &Served) -> Pixels {
     }
 }
 
-fn decoded(bytes: &[u8], served: &Served) -> Pixels {
+fn decoded(bytes: &[u8], served: &Served) -> Result<Pixels, Refusal> {
     let (shape, pixels) = served.model.pixels(bytes).map_err(Refusal::request)?;
+    let stored = image_shape(bytes).map_err(Refusal::request)?;
     match served.check(shape) {
-        Ok(()) => Ok((shape, pixels.into())),
+        Ok(()) => Ok(Pixels {
+            stored,
+            shape,
+            bytes: pixels.into(),
+        }),
         Err(problem) => Err(Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!("the model cannot read an image of {shape}: {problem}"),
@@ -134,8 +149,8 @@ fn decoded(bytes: &[u8], served: &Served) -> Pixels {
 fn run(served: &Served, shape: ImageShape, ready: Vec<Ready>) {
     let (mut senders, mut images) = (Vec::new(), Vec::new());
     for Ready { job, pixels, .. } in ready {
-        senders.push(Some(job.answer));
-        images.push((pixels, job.maps));
+        senders.push(Some((job.answer, pixels.stored)));
+        images.push((pixels.bytes, job.maps));
     }
     let questions: Vec<Question<'_>> = images
         .iter()
@@ -149,7 +164,7 @@ fn run(served: &Served, shape: ImageShape, ready: Vec<Ready>) {
         .for_shape(&served.model, shape)
         .and_then(|session| {
             session.run_all(&served.model, &questions, &mut |place, mut reply| {
-                if let Some(sender) = senders[place].take() {
+                if let Some((sender, shape)) = senders[place].take() {
                     let answer = match served.decide(&mut reply.probabilities) {
                         Ok(()) => Ok(Answer { shape, reply }),
                         Err(error) => Err(Refusal::new(

@@ -38,7 +38,7 @@ pub enum Image {
 /// What the model said of an image.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The image's shape as it was read.
+    /// The image's own shape, upright; the network may have seen it in another size.
     pub shape: ImageShape,
     /// Probabilities and maps.
     pub reply: Reply,

@@ -330,7 +330,7 @@ function heat(place) {
   const maps = state.answer && state.answer.pictures[0].maps;
   canvas.hidden = place === null || !maps;
   if (canvas.hidden) return;
-  const { rows, columns, values } = maps;
+  const { rows, columns, values, area = { left: 0, top: 0, width: 1, height: 1 } } = maps;
   const cells = values[place];
   const peak = Math.max(0.2, ...cells);
   const small = new OffscreenCanvas(columns, rows);
@@ -351,7 +351,12 @@ function heat(place) {
   context.fillStyle = "rgb(0 0 0 / 45%)";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = "high";
-  context.drawImage(small, (canvas.width - w) / 2, (canvas.height - h) / 2, w, h);
+  // The network may have seen a part of the image, or more than it.
+  const [left, top] = [(canvas.width - w) / 2, (canvas.height - h) / 2];
+  context.beginPath();
+  context.rect(left, top, w, h);
+  context.clip();
+  context.drawImage(small, left + area.left * w, top + area.top * h, area.width * w, area.height * h);
 }
 
 async function copy(words) {

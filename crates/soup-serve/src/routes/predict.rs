@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
+use soup_data::{ImageShape, dataset::Fit};
 use soup_model::LabelMaps;
 
 use super::{App, ask, json};
@@ -60,7 +61,19 @@ struct Label<'a> {
 struct Maps<'a> {
     rows: usize,
     columns: usize,
+    /// Which area of the image they cover, where that is not just all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area: Option<Area>,
     values: Vec<&'a [f32]>,
+}
+
+/// A rectangle as shares of the image's sides; beyond them where the image was padded.
+#[derive(Serialize)]
+struct Area {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
 }
 
 /// Answers for an image in the body, or several in fields `image` of a form.
@@ -126,16 +139,29 @@ fn seen_in<'a>(
         height: answer.shape.height,
         width: answer.shape.width,
         answers: answers.collect(),
-        maps: answer.reply.maps.as_ref().map(Maps::of),
+        maps: (answer.reply.maps.as_ref())
+            .map(|maps| Maps::of(maps, area(model.reading.fit, answer.shape))),
     }
 }
 
+fn area(fit: Option<Fit>, shape: ImageShape) -> Option<Area> {
+    let [left, top, width, height] = fit?.area(shape);
+    let is_whole = [left, top, width, height] == [0.0, 0.0, 1.0, 1.0];
+    (!is_whole).then_some(Area {
+        left,
+        top,
+        width,
+        height,
+    })
+}
+
 impl<'a> Maps<'a> {
-    fn of(maps: &'a LabelMaps) -> Self {
+    fn of(maps: &'a LabelMaps, area: Option<Area>) -> Self {
         let cells = (maps.rows * maps.columns).max(1);
         Self {
             rows: maps.rows,
             columns: maps.columns,
+            area,
             values: maps.values.chunks_exact(cells).collect(),
         }
     }

@@ -115,7 +115,7 @@ fn answers_are_those_of_predict_alone_and_together() {
     }
     let predictor = Predictor::open(&[server.folder.path().join("toy.soup")], None).unwrap();
     let dataset = Dataset::open(&folder, &Columns::default()).unwrap();
-    let examples = dataset.examples(Channels::default()).unwrap();
+    let examples = dataset.examples(Channels::default(), None).unwrap();
     let indices: Vec<u64> = (0..21).collect();
     let expected = predictor.predict(
         &examples,

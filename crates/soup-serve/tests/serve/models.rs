@@ -39,7 +39,7 @@ pub fn model(shape: ImageShape, layers: usize, width: usize, seed: u32) -> Model
     Model {
         label_names: ["cat", "dog", "owl"].map(str::to_owned).to_vec(),
         image: shape,
-        max_value: None,
+        reading: Reading::default(),
         thresholds: vec![0.5, 0.25, 0.75],
         views: Views::plain(),
         decision: None,

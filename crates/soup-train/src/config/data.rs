@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use soup_compose::glyphs::GlyphSpec;
+use soup_data::dataset::Fit;
 use soup_engine::setting::{InvalidSetting, require};
 
 /// The section `[data]`.
@@ -18,6 +19,11 @@ pub struct DataConfig {
     /// takes the upper 8 bits. A pack has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_value: Option<u16>,
+    /// The one size that the images of a folder or zip are brought to, and how: `256`, `256x320-crop`, with `-squash`,
+    /// `-crop` or `-pad`. Without it images keep their size, or become `256x256-squash` where they have several. A pack
+    /// has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
     /// Share of composed images in an epoch, from 0 (none) to 1 (no pack needed). Each packed
     /// image of the fold is still seen once an epoch.
     pub compose_share: f64,
@@ -47,6 +53,7 @@ impl Default for DataConfig {
             path: String::new(),
             subset: None,
             max_value: None,
+            fit: None,
             compose_share: 0.0,
             crowd_share: 0.0,
             crowd: [22, 26],

@@ -11,7 +11,7 @@ use std::{
 use soup_compose::{ComposeConfig, ComposedSource, Composer, glyphs::GlyphPool};
 use soup_data::{
     Source,
-    dataset::{Columns, Dataset, LabelTable, Reading},
+    dataset::{Columns, Dataset, Fit, LabelTable, Reading},
     folds::Folds,
     ids::are_same_names,
     mixture::{Dense, Mixture},
@@ -390,8 +390,10 @@ fn pack_into(
     let options = PackOptions {
         reading: Reading {
             max_value: config.data.max_value,
+            fit: config.data.fit,
             ..Reading::default()
         },
+        otherwise: Some(Fit::DEFAULT),
         stop: Some(stop),
         ..PackOptions::default()
     };

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Reading;
 use crate::{Annotation, Error, ImageShape, Result, Source};
 
 /// What becomes of the channels of an image.
@@ -115,8 +116,8 @@ impl Source for InChannels<'_> {
         self.examples.label_names()
     }
 
-    fn max_value(&self) -> Option<u16> {
-        self.examples.max_value()
+    fn reading(&self) -> Reading {
+        self.examples.reading()
     }
 
     fn read(

@@ -1,11 +1,13 @@
 //! From the bytes of a PNG or JPEG file to pixels of 8 bits.
 
 mod channels;
+mod fit;
 mod jpeg;
 mod orientation;
 mod png;
 
 pub use channels::{Channels, InChannels, convert};
+pub use fit::{Fit, FitMode};
 pub use png::is_sixteen_bit;
 
 use std::sync::{Mutex, PoisonError};
@@ -34,13 +36,35 @@ pub struct Reading {
     /// The sample of an image with 16 bits a channel that becomes 255; whatever is above it does
     /// too. Without one the upper 8 bits of each sample are taken.
     pub max_value: Option<u16>,
+    /// The one size that images are brought to; as they are where nothing is given.
+    pub fit: Option<Fit>,
+}
+
+impl Reading {
+    /// The same, with channels left as they are stored.
+    #[must_use]
+    pub fn without_channels(self) -> Self {
+        Self {
+            channels: Channels::default(),
+            ..self
+        }
+    }
+
+    /// The shape in which an image of this shape comes out.
+    pub fn of_shape(self, stored: ImageShape) -> ImageShape {
+        let shape = ImageShape {
+            channels: self.channels.count(stored.channels),
+            ..stored
+        };
+        self.fit.map_or(shape, |fit| fit.of_shape(shape))
+    }
 }
 
 impl From<Channels> for Reading {
     fn from(channels: Channels) -> Self {
         Self {
             channels,
-            max_value: None,
+            ..Self::default()
         }
     }
 }
@@ -207,6 +231,7 @@ pub(crate) struct Decoder {
     pixels: Vec<u8>,
     converted: Vec<u8>,
     samples: Option<SampleRange>,
+    fitter: fit::Fitter,
 }
 
 impl Decoder {
@@ -246,7 +271,10 @@ impl Decoder {
             convert(&self.pixels, shape.channels, channels, &mut self.converted);
             std::mem::swap(&mut self.pixels, &mut self.converted);
         }
-        let shape = orientation.apply(ImageShape { channels, ..shape }, &mut self.pixels);
+        let mut shape = orientation.apply(ImageShape { channels, ..shape }, &mut self.pixels);
+        if let Some(fit) = reading.fit {
+            shape = self.fitter.apply(fit, shape, &mut self.pixels)?;
+        }
         Ok((shape, &self.pixels))
     }
 
