@@ -128,9 +128,9 @@ fn check(precision: Precision, off: f64) {
                 .iter()
                 .all(|values| values.iter().all(|x| x.is_finite()))
         );
-        let slopes: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
+        let output_gradients: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
         let mut gradients = vec![0.0; graph.trainable_len()];
-        training.backward(&weights, &slopes, &mut gradients);
+        training.backward(&weights, &output_gradients, &mut gradients);
         assert!(gradients.iter().all(|x| x.is_finite()));
         let Some((eval, pass, expected)) = &expected else {
             continue;

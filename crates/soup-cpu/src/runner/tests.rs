@@ -84,9 +84,9 @@ impl Passes<'_> {
         // The second step meets what the first one left.
         for _ in 0..2 {
             training.forward(weights, 3, 5);
-            let slope = vec![1.0; training.output(0).len()];
+            let output_gradient = vec![1.0; training.output(0).len()];
             gradients.fill(0.0);
-            training.backward(weights, &[&slope], &mut gradients);
+            training.backward(weights, &[&output_gradient], &mut gradients);
         }
         (training.output(0).to_vec(), gradients)
     }

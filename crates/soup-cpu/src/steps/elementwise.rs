@@ -413,7 +413,7 @@ impl Step for DropValues {
                             to: Values::floats(scratch),
                             to_stride: shape.stride,
                             to_plane: None,
-                            slope: std::ptr::null_mut(),
+                            derivative: std::ptr::null_mut(),
                         }),
                         None => context.run(Convert {
                             from: to,

@@ -52,7 +52,7 @@ impl Step for MaxPool {
                         to: Values::floats(scratch),
                         to_stride: stride,
                         to_plane: None,
-                        slope: std::ptr::null_mut(),
+                        derivative: std::ptr::null_mut(),
                     });
                     let values = std::slice::from_raw_parts(scratch, input.len());
                     let start = image * self.shape.len();

@@ -235,10 +235,11 @@ impl Step for NormGradient {
                 *context.gradients.add(p.bias + c) += plain[c] as f32;
                 let inverse = f64::from(inverses[c]);
                 let factor = f64::from(context.weights.trainable()[p.weight + c]) * inverse;
-                let slope = factor * inverse * product[c] / count;
+                let coefficient = factor * inverse * product[c] / count;
                 dense[c] = factor as f32;
-                raw[c] = -slope as f32;
-                constant[c] = (slope * f64::from(means[c]) - factor * plain[c] / count) as f32;
+                raw[c] = -coefficient as f32;
+                constant[c] =
+                    (coefficient * f64::from(means[c]) - factor * plain[c] / count) as f32;
             }
         }
     }

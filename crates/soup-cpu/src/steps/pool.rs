@@ -47,7 +47,7 @@ impl Step for AveragePool {
                             to: Values::floats(scratch),
                             to_stride: channels,
                             to_plane: None,
-                            slope: std::ptr::null_mut(),
+                            derivative: std::ptr::null_mut(),
                         });
                         context.run(ColumnSums {
                             rows: Values::floats(scratch),
@@ -130,7 +130,7 @@ pub(super) unsafe fn read<'a>(
             to: Values::floats(scratch),
             to_stride: shape.stride,
             to_plane: None,
-            slope: std::ptr::null_mut(),
+            derivative: std::ptr::null_mut(),
         });
         std::slice::from_raw_parts_mut(scratch, shape.len())
     }
@@ -229,8 +229,8 @@ impl Shares {
         }
     }
 
-    /// How fast what is pooled grows with the sharpness.
-    fn slope(&self, channel: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
+    /// Derivative of the pooled value by the sharpness.
+    fn sharpness_derivative(&self, channel: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
         let values = channel.clone().map(f64::from);
         let mean = self.weighted / self.total;
         if self.sharpness == 0.0 {
@@ -313,8 +313,8 @@ pub(crate) struct LogSumExpPoolBackward {
     pub sharpness: Sharpness,
     pub gradient: Vector,
     pub to: Buffer,
-    /// Room for what each image says of a learned sharpness: one value.
-    pub slopes: Vector,
+    /// Gradient of a learned sharpness, one value an image.
+    pub sharpness_gradients: Vector,
 }
 
 impl Step for LogSumExpPoolBackward {
@@ -325,10 +325,10 @@ impl Step for LogSumExpPoolBackward {
         context
             .pool
             .run_with_worker(context.batch, &|image, worker| {
-                // SAFETY: a task writes its own image's gradient and slope.
+                // SAFETY: a task writes its own image's gradients.
                 unsafe {
                     let values = read(context, &self.view, image, worker, 0);
-                    let mut slope = 0.0;
+                    let mut sharpness_gradient = 0.0;
                     let gradient =
                         std::slice::from_raw_parts(self.gradient.at(context, image), shape.stride);
                     // The scratch behind the image's values, and behind that.
@@ -344,7 +344,8 @@ impl Step for LogSumExpPoolBackward {
                     for (c, shares) in shares.enumerate() {
                         let channel = channel_of(values, c, shape.stride);
                         if learned {
-                            slope += f64::from(gradient[c]) * shares.slope(channel.clone());
+                            sharpness_gradient += f64::from(gradient[c])
+                                * shares.sharpness_derivative(channel.clone());
                         }
                         let factor = f64::from(gradient[c]) / shares.total;
                         *factors.add(c) = factor as f32;
@@ -369,14 +370,14 @@ impl Step for LogSumExpPoolBackward {
                         values: shape.len(),
                         add: false,
                     });
-                    *self.slopes.at(context, image) = slope as f32;
+                    *self.sharpness_gradients.at(context, image) = sharpness_gradient as f32;
                 }
             });
         if let Sharpness::Learned(offset) = self.sharpness {
             for image in 0..context.batch {
                 // SAFETY: all tasks are done; the parameter has one value.
                 unsafe {
-                    *context.gradients.add(offset) += *self.slopes.at(context, image);
+                    *context.gradients.add(offset) += *self.sharpness_gradients.at(context, image);
                 }
             }
         }
@@ -386,7 +387,7 @@ impl Step for LogSumExpPoolBackward {
         self.view.buffers(visit);
         visit(self.gradient.buffer);
         visit(self.to);
-        visit(self.slopes.buffer);
+        visit(self.sharpness_gradients.buffer);
     }
 
     fn scratch(&self) -> usize {

@@ -288,7 +288,7 @@ impl Rounding for Engine<'_> {
     fn added(&self, node: NodeId, input: usize, gradient: &mut [f64]) {
         let to = self.graph.node(node).inputs[input];
         let is_stored = match self.op(node) {
-            // Multiplied by the activation's slope before it is stored.
+            // Multiplied by the activation's derivative before it is stored.
             Op::Convolution { .. } if self.is_depthwise(node) => !self.is_premultiplied(to),
             Op::AttentionPool { .. } => input == 1 || !self.attends_to_itself(node),
             _ => !self.stays_apart(node),

@@ -1,4 +1,4 @@
-//! Element-wise functions and their slopes.
+//! Element-wise functions and their derivatives.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -19,7 +19,7 @@ pub(super) fn value(activation: Activation, x: f64) -> f64 {
 }
 
 /// The function's derivative at `x`; as PyTorch has it, 0 at the corner of ReLU and 1 where `x` is no number.
-pub(super) fn slope(activation: Activation, x: f64) -> f64 {
+pub(super) fn derivative(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Relu if x <= 0.0 => 0.0,
         Activation::Relu => 1.0,

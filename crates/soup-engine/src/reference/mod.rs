@@ -363,7 +363,7 @@ pub fn backward_rounded(
                 input(0)
                     .iter()
                     .zip(&given)
-                    .map(|(&x, g)| g * activation::slope(*activation, x))
+                    .map(|(&x, g)| g * activation::derivative(*activation, x))
                     .collect(),
             ),
             Op::AveragePool => {
@@ -393,8 +393,9 @@ pub fn backward_rounded(
                     at,
                     &given,
                 ));
-                let slope = pooling::log_sum_exp_slope(input(0), shape, batch, at, &given);
-                learn(*power, &[slope]);
+                let gradient =
+                    pooling::log_sum_exp_sharpness_backward(input(0), shape, batch, at, &given);
+                learn(*power, &[gradient]);
             }
             Op::AttentionPool {
                 temperature,

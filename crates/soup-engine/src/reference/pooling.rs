@@ -68,7 +68,7 @@ pub(super) fn log_sum_exp_backward(
 
 /// Gradient of the sharpness of [`log_sum_exp`], which all channels share: (mean by softmax - value) /
 /// sharpness, or half the variance where the sharpness is 0.
-pub(super) fn log_sum_exp_slope(
+pub(super) fn log_sum_exp_sharpness_backward(
     input: &[f64],
     shape: ImageShape,
     batch: usize,
@@ -77,7 +77,7 @@ pub(super) fn log_sum_exp_slope(
 ) -> f64 {
     let value = log_sum_exp(input, shape, batch, sharpness);
     let shares = log_sum_exp_backward(input, shape, batch, sharpness, &vec![1.0; value.len()]);
-    let slopes = pool(shape, batch, |at| {
+    let derivatives = pool(shape, batch, |at| {
         let mean: f64 = at.clone().map(|at| shares[at] * input[at]).sum();
         if sharpness == 0.0 {
             at.map(|at| shares[at] * (input[at] - mean).powi(2))
@@ -88,7 +88,11 @@ pub(super) fn log_sum_exp_slope(
             (mean - value[pooled(first, shape)]) / sharpness
         }
     });
-    slopes.iter().zip(given).map(|(slope, g)| slope * g).sum()
+    let products = derivatives
+        .iter()
+        .zip(given)
+        .map(|(derivative, g)| derivative * g);
+    products.sum()
 }
 
 /// `mean * mean(values) + share * sum(softmax(temperature * scores) values)` of each image and

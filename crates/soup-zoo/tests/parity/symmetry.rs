@@ -41,8 +41,8 @@ fn turns() -> Vec<f32> {
 }
 
 fn step(runner: &dyn Runner, graph: &Graph, weights: &Weights) -> Step {
-    let slope: Vec<f64> = [0.3, -0.8, 0.5].repeat(4);
-    runner.step(graph, weights, &turns(), 4, &slope)
+    let output_gradient: Vec<f64> = [0.3, -0.8, 0.5].repeat(4);
+    runner.step(graph, weights, &turns(), 4, &output_gradient)
 }
 
 fn check(runner: &dyn Runner, model: &str, head: Head) {

@@ -203,7 +203,7 @@ unsafe fn fill_row<S: Simd, E: Element>(
     y: usize,
     first: usize,
     channels: usize,
-    slope: Option<&Ring>,
+    derivative: Option<&Ring>,
 ) {
     // SAFETY: `y` is below the plane's height; the ring's rows hold its width.
     unsafe {
@@ -218,7 +218,7 @@ unsafe fn fill_row<S: Simd, E: Element>(
             to: Values::floats(ring.pixels(y)),
             to_stride: S::LANES,
             to_plane: Some(ring.plane),
-            slope: slope.map_or(std::ptr::null_mut(), |ring| ring.pixels(y)),
+            derivative: derivative.map_or(std::ptr::null_mut(), |ring| ring.pixels(y)),
         }
         .run::<S, E>();
     }

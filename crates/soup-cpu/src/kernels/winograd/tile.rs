@@ -320,7 +320,7 @@ mod tests {
         let number = |i: usize, start: f64| (f64::from(i as u32) * 1.7 + start).sin();
         let d: Vec<f64> = (0..tile.side()).map(|i| number(i, 0.3)).collect();
         let taps: Vec<f64> = (0..3).map(|i| number(i, 1.9)).collect();
-        let slopes: Vec<f64> = (0..tile.outputs()).map(|i| number(i, 4.2)).collect();
+        let gradients: Vec<f64> = (0..tile.outputs()).map(|i| number(i, 4.2)).collect();
         // SAFETY: every processor has `Portable`, and no pointers are used.
         unsafe {
             let line = |values: &[f64]| {
@@ -346,9 +346,12 @@ mod tests {
                     "{tile:?} outputs"
                 );
             }
-            let found = times(points, L::line::<Portable>(Stage::Gradient, line(&slopes)));
+            let found = times(
+                points,
+                L::line::<Portable>(Stage::Gradient, line(&gradients)),
+            );
             let found = L::line::<Portable>(Stage::Separate, found);
-            for (found, right) in found.iter().zip(correlation(&d, &slopes, 3)) {
+            for (found, right) in found.iter().zip(correlation(&d, &gradients, 3)) {
                 assert!((f64::from(found[0]) - right).abs() < 1e-5, "{tile:?} taps");
             }
         }

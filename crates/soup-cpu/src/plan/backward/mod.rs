@@ -146,13 +146,13 @@ impl<'l, 'g> Backward<'l, 'g> {
                 };
                 let shape = self.plan.maps[input.map.0].shape;
                 let to = self.plan.map_buffer(&shape);
-                let slopes = self.plan.temporary(1);
+                let sharpness_gradients = self.plan.temporary(1);
                 self.plan.steps.push(Box::new(LogSumExpPoolBackward {
                     view: self.plan.view(input),
                     sharpness: *sharpness,
                     gradient,
                     to,
-                    slopes,
+                    sharpness_gradients,
                 }));
                 self.contribute(input, to);
             }

@@ -420,7 +420,7 @@ unsafe fn fill_pixels(
             to,
             to_stride: view.shape.stride,
             to_plane: None,
-            slope: std::ptr::null_mut(),
+            derivative: std::ptr::null_mut(),
         });
     }
 }
