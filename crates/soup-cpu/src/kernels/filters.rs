@@ -1,5 +1,5 @@
 //! Between PyTorch's order of weights (out, in, rows, columns of the kernel) and the engine's, where a row of a
-//! product is a vector of channels: blocks of both are turned in registers, because walking one order value by value
+//! product is a vector of channels: blocks of both are transposed in registers, because walking one order value by value
 //! touches a cache line for every value.
 
 use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values, WIDEST};
@@ -100,7 +100,7 @@ impl Filters {
         let lanes = S::LANES.min(self.columns - column);
         let taps = self.taps;
         // SAFETY: kernels of these channels and columns are there, and the block has room for them and for what a
-        // turned square holds beyond.
+        // transposed block holds beyond.
         unsafe {
             let from = from.add(first * self.row_step + column * self.column_step);
             let mut whole = 0;
@@ -108,7 +108,7 @@ impl Filters {
                 // The kernels of a column stand side by side.
                 whole = count * taps / S::LANES * S::LANES;
                 for row in (0..whole).step_by(S::LANES) {
-                    S::turn(from.add(row), self.column_step, to.at::<S>(row), S::LANES);
+                    S::transpose(from.add(row), self.column_step, to.at::<S>(row), S::LANES);
                 }
             } else if lanes == S::LANES && taps == 1 {
                 for row in 0..count {
@@ -116,13 +116,13 @@ impl Filters {
                 }
                 whole = count;
             } else if lanes == S::LANES {
-                // A square may reach into the kernels behind, as long as there are any.
+                // A block may reach into the kernels behind, as long as there are any.
                 let end = (self.rows - first) * self.row_step - column * taps;
                 let last = (lanes - 1) * taps + taps.next_multiple_of(S::LANES);
                 while whole < count * taps && whole / taps * self.row_step + last <= end {
                     let from = from.add(whole / taps * self.row_step);
                     for tap in (0..taps).step_by(S::LANES) {
-                        S::turn(from.add(tap), taps, to.at::<S>(whole + tap), S::LANES);
+                        S::transpose(from.add(tap), taps, to.at::<S>(whole + tap), S::LANES);
                     }
                     whole += taps;
                 }
@@ -150,18 +150,18 @@ impl Filters {
         from: &mut Block,
     ) {
         let lanes = S::LANES.min(self.columns - column);
-        let mut square = [0.0f32; WIDEST * WIDEST];
+        let mut transposed = [0.0f32; WIDEST * WIDEST];
         // SAFETY: the gradients are laid out as the weights that `read` takes: only kernels of the `count` channels
         // and `lanes` columns are touched, and the block holds all that `whole` and `count` name.
         unsafe {
             let to = to.add(first * self.row_step + column * self.column_step);
             let whole = count * self.taps / S::LANES * S::LANES;
             for row in (0..whole).step_by(S::LANES) {
-                let turned = square.as_mut_ptr();
-                S::turn(from.at::<S>(row), S::LANES, turned, S::LANES);
+                let transposed = transposed.as_mut_ptr();
+                S::transpose(from.at::<S>(row), S::LANES, transposed, S::LANES);
                 for lane in 0..lanes {
                     let place = to.add(lane * self.column_step + row);
-                    let value = S::load(turned.add(lane * S::LANES));
+                    let value = S::load(transposed.add(lane * S::LANES));
                     S::store(place, S::add(S::load(place), value));
                 }
             }

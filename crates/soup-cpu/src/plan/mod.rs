@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     pub kept: Vec<Option<Output>>,
     /// For some nodes the copy of their input that was stored for them.
     pub copies: BTreeMap<usize, Output>,
-    /// Where every map is stored, with how wide a frame of zeros.
+    /// Where every map is stored, and the width of its halo.
     #[cfg(test)]
     pub maps: Vec<(Buffer, MapShape, usize)>,
 }

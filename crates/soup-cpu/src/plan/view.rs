@@ -25,14 +25,14 @@ impl MapShape {
         self.pixels() * self.stride
     }
 
-    /// Values of a row with so many pixels of zeros on both sides.
-    pub(crate) fn framed_row(&self, frame: usize) -> usize {
-        (self.width + 2 * frame) * self.stride
+    /// Values of a row with a halo of so many pixels at both ends.
+    pub(crate) fn row_with_halo(&self, halo: usize) -> usize {
+        (self.width + 2 * halo) * self.stride
     }
 
-    /// Values of one image with so many pixels of zeros on every side.
-    pub(crate) fn framed(&self, frame: usize) -> usize {
-        (self.height + 2 * frame) * self.framed_row(frame)
+    /// Values of one image with a halo of so many pixels.
+    pub(crate) fn len_with_halo(&self, halo: usize) -> usize {
+        (self.height + 2 * halo) * self.row_with_halo(halo)
     }
 }
 

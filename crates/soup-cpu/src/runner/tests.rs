@@ -171,12 +171,12 @@ fn activations_that_are_no_numbers_reach_the_answer() {
                     .filter(|(_, (first, last))| first < last && *first + 1 < forward)
                     .collect();
                 for _ in 0..3 {
-                    let ((buffer, shape, frame), (first, _)) = maps[drawn(&mut stream, maps.len())];
+                    let ((buffer, shape, halo), (first, _)) = maps[drawn(&mut stream, maps.len())];
                     let [y, x, c] = [shape.height, shape.width, shape.channels]
                         .map(|count| drawn(&mut stream, count));
                     runner.input().copy_from_slice(&images);
                     runner.run(0..first + 1, weights, None, (3, 5));
-                    let pixel = (y + frame) * (shape.width + 2 * frame) + x + frame;
+                    let pixel = (y + halo) * (shape.width + 2 * halo) + x + halo;
                     let value = pixel * shape.stride + c;
                     let start = runner.plan.memory.offsets[buffer.0];
                     match options.precision {

@@ -265,9 +265,9 @@ impl Simd for Avx2 {
         unsafe { four_by_three(sums, left, right, k) }
     }
     #[inline(always)]
-    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            // Squares of four within the halves of the vectors, then squares of halves.
+            // Blocks of four by four within the halves of the vectors, then blocks of halves.
             let mut row: [__m256; 8] = std::array::from_fn(|y| Self::load(from.add(y * from_step)));
             for y in [0, 4] {
                 let [a, b, c, d] = [row[y], row[y + 1], row[y + 2], row[y + 3]];

@@ -213,9 +213,9 @@ impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
         }
     }
     #[inline(always)]
-    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            // Squares of four within the quarters of the vectors, then squares of quarters.
+            // Blocks of four by four within the quarters of the vectors, then blocks of quarters.
             let mut row: [__m512; 16] =
                 std::array::from_fn(|y| Self::load(from.add(y * from_step)));
             for y in (0..16).step_by(4) {

@@ -281,10 +281,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     ) {
         unreachable!("asked for where FOUR_BY_THREE says so")
     }
-    /// Turns a square of `LANES` by `LANES` values: columns become rows. From one row to the next are `from_step`
-    /// and `to_step` values.
-    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
-        // SAFETY: the caller promises both squares.
+    /// Transposes a block of `LANES` by `LANES` values, with rows `from_step` and `to_step` values apart.
+    unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+        // SAFETY: the caller promises both blocks.
         unsafe {
             for y in 0..Self::LANES {
                 for x in 0..Self::LANES {

@@ -152,7 +152,7 @@ impl Packed {
                                 first,
                                 width,
                                 stored_channels,
-                                turned: !self.is_forward(),
+                                rotated: !self.is_forward(),
                                 to,
                             },
                         );

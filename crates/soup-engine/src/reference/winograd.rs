@@ -178,9 +178,9 @@ pub(super) fn backward(
 ) -> (Vec<f64>, Vec<f64>) {
     let (inputs, outputs) = (shape.channels, spec.channels);
     let (from, to) = (grid(shape, inputs, batch), grid(shape, outputs, batch));
-    let turned =
+    let rotated =
         |output: usize, input: usize, tap: usize| weight[(output * inputs + input) * 9 + 8 - tap];
-    let to_input = correlate(to, given, inputs, turned, round);
+    let to_input = correlate(to, given, inputs, rotated, round);
     let left = from.transformed(INPUT, input, round);
     let right = to.transformed(GRADIENT, given, round);
     let mut sums = vec![0.0; POSITIONS * inputs * outputs];

@@ -193,8 +193,8 @@ pub(crate) struct PackFilters {
     pub width: usize,
     /// Channels of a position with padding.
     pub stored_channels: usize,
-    /// Whether filters are turned by half a turn, as the gradient of the input needs them.
-    pub turned: bool,
+    /// Whether filters are rotated by half a turn, as the gradient of the input needs them.
+    pub rotated: bool,
     /// In the maps' precision; places of padding are zeros already.
     pub to: Values,
 }
@@ -261,7 +261,7 @@ impl PackFilters {
         unsafe {
             square!(L, S, Stage::Taps, y, x => {
                 let tap = 3 * y + x;
-                S::load(taps.add(if self.turned { 8 - tap } else { tap } * S::LANES))
+                S::load(taps.add(if self.rotated { 8 - tap } else { tap } * S::LANES))
             })
         }
     }

@@ -283,7 +283,7 @@ impl Lowering<'_> {
             copies,
             #[cfg(test)]
             maps: (self.maps.iter())
-                .map(|map| (map.buffer, map.shape, map.frame))
+                .map(|map| (map.buffer, map.shape, map.halo))
                 .collect(),
         }
     }
@@ -348,12 +348,12 @@ impl Lowering<'_> {
     }
 
     /// A new map stored there.
-    fn map_in(&mut self, buffer: Buffer, shape: MapShape, frame: usize) -> MapId {
+    fn map_in(&mut self, buffer: Buffer, shape: MapShape, halo: usize) -> MapId {
         self.maps.push(Map {
             buffer,
             shape,
             statistics: None,
-            frame,
+            halo,
         });
         MapId(self.maps.len() - 1)
     }

@@ -71,8 +71,8 @@ pub(in crate::plan) struct Map {
     pub shape: MapShape,
     /// Chunk statistics that the map's producer takes.
     pub(super) statistics: Option<Buffer>,
-    /// Pixels of zeros on every side; only convolutions read and write a map that has them.
-    pub(super) frame: usize,
+    /// Width of the halo: pixels of zeros stored around the map. Only convolutions read and write a map that has one.
+    pub(super) halo: usize,
 }
 
 /// A batch norm.

@@ -61,9 +61,9 @@ pub(crate) struct Geometry {
     /// Whether the processor multiplies whole squares of values of this precision: so fast that transforming tiles
     /// would take longer than what they save.
     pub squares: bool,
-    /// Pixels of zeros that input and output are stored with on every side. An input that has its padding is multiplied
-    /// where it lies; others are laid out in scratch first.
-    pub frames: [usize; 2],
+    /// Widths of the halos of input and output: pixels of zeros stored around the map. An input whose halo is its padding
+    /// is multiplied in place; others are copied to scratch first.
+    pub halos: [usize; 2],
 }
 
 impl Geometry {
@@ -106,24 +106,24 @@ impl Geometry {
         self.tile().is_some()
     }
 
-    /// The frame that the input is best stored with for a prediction.
-    pub(crate) fn frame(&self) -> usize {
+    /// The halo that suits the input in inference.
+    pub(crate) fn halo(&self) -> usize {
         match self.by_rows() && !self.unfolds() {
             true => self.padding,
             false => 0,
         }
     }
 
-    /// Whether the output is made row by row, so that it can have a frame.
+    /// Whether the output is made row by row, so that it can have a halo.
     pub(crate) fn by_rows(&self) -> bool {
         self.kernel > 1 && !self.is_winograd()
     }
 
-    /// Words of so many stored images with their frames; where there are frames, also what a sum may read behind them.
-    pub(crate) fn framed_words(&self, batch: usize) -> usize {
-        let [_, frame] = self.frames;
-        let behind = if frame > 0 { BEHIND } else { 0 };
-        self.words(batch * self.output.framed(frame) + behind)
+    /// Words of so many stored images with their halos. With a halo also what a sum may read behind the last one.
+    pub(crate) fn words_with_halo(&self, batch: usize) -> usize {
+        let [_, halo] = self.halos;
+        let behind = if halo > 0 { BEHIND } else { 0 };
+        self.words(batch * self.output.len_with_halo(halo) + behind)
     }
 
     /// How a forward convolution is cut.

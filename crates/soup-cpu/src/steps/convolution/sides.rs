@@ -9,7 +9,7 @@ use super::Geometry;
 use crate::{
     kernels::{
         gemm::{Gemm, Right, Segment},
-        vector::{PairPixels, TurnPixels},
+        vector::{PairPixels, TransposePixels},
     },
     plan::Context,
     simd::{Precision, Values},
@@ -133,7 +133,7 @@ impl Sides {
                 // The last phases of a kernel that they do not divide have a row less.
                 let rows = rows + (self.kernel - 1 - y) / self.stride;
                 let row = self.stride * self.width * inputs;
-                context.isa.run(TurnPixels {
+                context.isa.run(TransposePixels {
                     from: values.add(y * row + x * inputs),
                     row: self.stride * row,
                     stride: self.stride * inputs,
