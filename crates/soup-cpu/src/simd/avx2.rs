@@ -17,7 +17,7 @@ pub(crate) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx2>() }
 }
 
-/// [`Simd::four_by_three`]: twelve sums, three vectors of the right side and one value of the left are all 16 registers.
+/// [`Simd::four_by_three`]: twelve sums, three vectors of the right operand and one value of the left are all 16 registers.
 ///
 /// # Safety
 /// As there.

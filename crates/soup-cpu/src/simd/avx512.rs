@@ -5,9 +5,9 @@ use std::arch::x86_64::*;
 use super::avx2::Avx2;
 use super::{Kernel, Simd};
 
-/// AVX-512; with `BF16` also its instructions for bfloat16, with `TILES` beside AMX.
+/// AVX-512; with `BF16` also its instructions for bfloat16, with `AMX_TILES` also AMX.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512<const BF16: bool, const TILES: bool = false>;
+pub(crate) struct Avx512<const BF16: bool, const AMX_TILES: bool = false>;
 
 /// # Safety
 /// As [`Kernel::run`], on a processor with AVX-512 F, BW, DQ and VL.
@@ -34,17 +34,17 @@ pub(crate) unsafe fn run_amx<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx512<true, true>>() }
 }
 
-// SAFETY of all bodies below: the processor has AVX-512, with `BF16` and `TILES` also these, which the entry points above ask of
+// SAFETY of all bodies below: the processor has AVX-512, with `BF16` and `AMX_TILES` also these, which the entry points above ask of
 // their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
 // caller vouch for, without alignment; all others work on registers.
 #[expect(
     clippy::undocumented_unsafe_blocks,
     reason = "the comment above stands for all of them"
 )]
-impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
+impl<const BF16: bool, const AMX_TILES: bool> Simd for Avx512<BF16, AMX_TILES> {
     type V = __m512;
     const LANES: usize = 16;
-    const TILES: bool = TILES;
+    const AMX_TILES: bool = AMX_TILES;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m512 {

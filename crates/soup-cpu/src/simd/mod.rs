@@ -6,6 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+pub(crate) mod amx_tiles;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -14,7 +15,6 @@ mod element;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
-pub(crate) mod tiles;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use amx::Amx;
@@ -55,7 +55,7 @@ pub enum Isa {
     Avx512,
     /// The same with products of bfloat16.
     Avx512Bf16,
-    /// AVX-512 with bfloat16, and AMX's tiles for products of bfloat16.
+    /// AVX-512 with bfloat16, and AMX tiles for products of bfloat16.
     Amx,
     /// NEON of 64-bit ARM.
     Neon,
@@ -114,7 +114,7 @@ impl Isa {
 
     /// Whether bfloat16 is faster than single precision. Elsewhere no instruction multiplies it and values are converted
     /// first, or that instruction is slow: an Intel core begins one `vdpbf16ps` every other cycle (as measured on family 6
-    /// model 207), but two multiply-adds of single precision each cycle; only its tiles make up for that.
+    /// model 207), but two multiply-adds of single precision each cycle; only AMX makes up for that.
     pub fn is_faster_in_bf16(self) -> bool {
         match self {
             Self::Amx | Self::NeonBf16 => true,
@@ -123,8 +123,8 @@ impl Isa {
         }
     }
 
-    /// Whether products of this precision are of whole squares of values.
-    pub(crate) fn multiplies_squares(self, precision: Precision) -> bool {
+    /// Whether products of this precision use AMX tiles.
+    pub(crate) fn uses_amx_tiles(self, precision: Precision) -> bool {
         self == Self::Amx && precision == Precision::Bf16
     }
 
@@ -224,9 +224,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Values in it.
     const LANES: usize;
-    /// Whether the processor multiplies tiles beside vectors: [`tiles`].
+    /// Whether products use [`amx_tiles`] beside vectors.
     #[cfg(target_arch = "x86_64")]
-    const TILES: bool = false;
+    const AMX_TILES: bool = false;
     /// Whether [`Simd::four_by_three`] is there.
     const FOUR_BY_THREE: bool = false;
     unsafe fn splat(value: f32) -> Self::V;

@@ -47,7 +47,7 @@ pub(crate) enum Layout {
     Bias,
 }
 
-/// Words of a panel's column: at least these, in whole steps of a product in squares. What is added is zeros.
+/// Words of a panel's column: at least these, in whole AMX tiles. What is added is zeros.
 pub(crate) fn panel_rows(words: usize) -> usize {
     words.next_multiple_of(8)
 }

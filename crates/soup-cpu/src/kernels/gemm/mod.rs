@@ -1,15 +1,14 @@
-//! Matrix product of a strided, broadcast left side and rows of vectors on the right.
+//! Matrix product of a strided, broadcast left operand and a right operand of rows of vectors.
 //!
 //! One kernel serves every convolution: forward (rows are pixels, the sum runs over taps and input
 //! channels), gradient of the data (over taps and output channels) and gradient of the weights (rows
-//! are input channels, the sum runs over pixels). The left side is read in place, value by value;
-//! the right side in vectors, from a packed panel or straight from channels-last rows.
+//! are input channels, the sum runs over pixels). The left operand is read in place, value by value;
+//! the right operand in vectors, from a packed panel or straight from channels-last rows.
 //!
-//! Both sides are of *words*: single values, or two bfloat16 values that stand next to each other in
-//! the sum, which one instruction multiplies and adds.
+//! Both operands are of *words*: single values, or two bfloat16 values that are neighbours in the sum, which one instruction multiplies and adds.
 
 #[cfg(target_arch = "x86_64")]
-mod tiles;
+mod amx_tiles;
 
 use soup_graph::Activation;
 
@@ -19,15 +18,15 @@ use crate::simd::{Element, MapKernel, Precision, Simd, Values};
 /// One run of the sum: `k` steps from offset `a` on the left and row `b` on the right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
-    /// Offset into the left side, in words.
+    /// Offset into the left operand, in words.
     pub a: usize,
-    /// First row of the right side.
+    /// First row of the right operand.
     pub b: usize,
     /// Number of steps.
     pub k: usize,
 }
 
-/// How the right side is stored.
+/// How the right operand is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Right {
     /// Column blocks as [`column_blocks`] cuts them, each a panel of this many rows.
@@ -56,15 +55,15 @@ pub(crate) fn column_blocks(vectors: usize) -> impl Iterator<Item = (usize, usiz
 pub(crate) struct Gemm<'a> {
     /// The sum.
     pub segments: &'a [Segment],
-    /// Left side.
+    /// Left operand.
     pub a: *const f32,
-    /// From one row of the left side to the next.
+    /// From one row of the left operand to the next.
     pub a_row: usize,
     /// From one step of the sum to the next.
     pub a_step: usize,
     /// From one group of rows to the next.
     pub a_group: usize,
-    /// Right side.
+    /// Right operand.
     pub b: *const f32,
     /// Its layout.
     pub right: Right,
@@ -98,7 +97,7 @@ impl MapKernel for Gemm<'_> {
                 return;
             }
             match self.activation {
-                // These two are compiled into the tiles, the others pass over the result again.
+                // These two are compiled into the register blocks, the others take another pass over the result.
                 Some(Activation::Silu) => self.product::<S, E, E, Silu>(),
                 None | Some(Activation::Relu) => self.product::<S, E, E, Identity>(),
                 activation => {
@@ -128,15 +127,15 @@ impl Gemm<'_> {
                     Right::Rows(stride) => (self.b.add(column), stride),
                 };
                 #[cfg(target_arch = "x86_64")]
-                if S::TILES
-                    && let Some(k) = self.tile_step::<E>()
+                if S::AMX_TILES
+                    && let Some(k) = self.amx_k::<E>()
                 {
                     let (tiles, right) = (&mut crate::simd::Amx, (b, b_row));
                     let c = self.c.of::<T>().add(column);
                     match width {
-                        1 => self.squares::<S, E, T, F, _, 1>(tiles, k, right, bias, c),
-                        2 => self.squares::<S, E, T, F, _, 2>(tiles, k, right, bias, c),
-                        _ => self.squares::<S, E, T, F, _, 3>(tiles, k, right, bias, c),
+                        1 => self.amx_rows::<S, E, T, F, _, 1>(tiles, k, right, bias, c),
+                        2 => self.amx_rows::<S, E, T, F, _, 2>(tiles, k, right, bias, c),
+                        _ => self.amx_rows::<S, E, T, F, _, 3>(tiles, k, right, bias, c),
                     }
                     continue;
                 }
@@ -153,8 +152,8 @@ impl Gemm<'_> {
         }
     }
 
-    /// All rows of a group, in tiles of eight, which with three vectors take 24 of 32 registers, or of four where
-    /// there are 16.
+    /// All rows of a group, in register blocks of eight rows, which with three vectors take 24 of 32 registers, or of
+    /// four rows where there are 16 registers.
     #[inline(always)]
     unsafe fn rows<S: Simd, E: Element, T: Element, F: Function, const N: usize>(
         &self,
@@ -164,27 +163,27 @@ impl Gemm<'_> {
         bias: *const f32,
         c: *mut T,
     ) {
-        // SAFETY: tiles are of rows below `rows` of one group; `b` and `c` begin with this block's `N` vectors.
+        // SAFETY: blocks are of rows below `rows` of one group; `b` and `c` begin with this block's `N` vectors.
         unsafe {
             let mut row = 0;
             if S::LANES == 16 {
                 while row + 8 <= self.rows {
                     let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
-                    self.tile::<S, E, T, F, 8, N>(a, b, b_row, bias, c);
+                    self.register_block::<S, E, T, F, 8, N>(a, b, b_row, bias, c);
                     row += 8;
                 }
             }
             while row + 4 <= self.rows {
                 let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
-                self.tile::<S, E, T, F, 4, N>(a, b, b_row, bias, c);
+                self.register_block::<S, E, T, F, 4, N>(a, b, b_row, bias, c);
                 row += 4;
             }
             let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
             match self.rows - row {
                 0 => {}
-                1 => self.tile::<S, E, T, F, 1, N>(a, b, b_row, bias, c),
-                2 => self.tile::<S, E, T, F, 2, N>(a, b, b_row, bias, c),
-                _ => self.tile::<S, E, T, F, 3, N>(a, b, b_row, bias, c),
+                1 => self.register_block::<S, E, T, F, 1, N>(a, b, b_row, bias, c),
+                2 => self.register_block::<S, E, T, F, 2, N>(a, b, b_row, bias, c),
+                _ => self.register_block::<S, E, T, F, 3, N>(a, b, b_row, bias, c),
             }
         }
     }
@@ -198,9 +197,16 @@ impl Gemm<'_> {
         }
     }
 
-    /// `M` rows by `N` vectors, held in registers over the whole sum.
+    /// The micro-kernel: a block of `M` rows by `N` vectors, held in registers over the whole sum.
     #[inline(always)]
-    unsafe fn tile<S: Simd, E: Element, T: Element, F: Function, const M: usize, const N: usize>(
+    unsafe fn register_block<
+        S: Simd,
+        E: Element,
+        T: Element,
+        F: Function,
+        const M: usize,
+        const N: usize,
+    >(
         &self,
         a: *const f32,
         b: *const f32,
@@ -208,7 +214,7 @@ impl Gemm<'_> {
         bias: *const f32,
         c: *mut T,
     ) {
-        // SAFETY: all segments of `M` rows of the left side, and the same rows of the right side, are within the
+        // SAFETY: all segments of `M` rows of the left operand, and the same rows of the right operand, are within the
         // matrices by the caller's word; `c` has `M` rows of `N` vectors, the bias `N` vectors. `raw` holds `M` times
         // `N` vectors. The cast of the sums is made where `M` and `N` are 4 and 3.
         unsafe {
@@ -260,7 +266,7 @@ impl Gemm<'_> {
                 }
                 return;
             }
-            // By way of memory: so long a loop is not unrolled, and sums that a loop picks from are no registers.
+            // By way of memory: so long a loop is not unrolled, and an array that is indexed at run time is not in registers.
             let mut raw = [[S::splat(0.0); N]; M];
             for m in 0..M {
                 for n in 0..N {
@@ -411,7 +417,7 @@ mod tests {
                         for n in 0..columns {
                             let sum: f32 = (0..2 * pairs)
                                 .map(|k| {
-                                    // Pairs stand side by side in a word of the right side.
+                                    // A word of the right operand holds a pair.
                                     let right = b[(k / 2 * columns + n) * 2 + k % 2];
                                     a[m * 2 * pairs + k].to_f32() * right.to_f32()
                                 })
@@ -437,7 +443,7 @@ mod tests {
         let b: Vec<f32> = (0..2 * k * columns).map(|i| number(i + 5)).collect();
         let mut c: Vec<f32> = (0..rows * columns).map(|i| number(i + 3)).collect();
         let mut expected = c.clone();
-        // Two segments: the second takes the right side's second half and the left side's too.
+        // Two segments: the second takes the second half of both operands.
         for m in 0..rows {
             for n in 0..columns {
                 let mut sum = if accumulate {

@@ -163,7 +163,7 @@ impl Lowering<'_> {
             input,
             output,
             precision: self.precision,
-            squares: self.machine.isa.multiplies_squares(self.precision),
+            amx_tiles: self.machine.isa.uses_amx_tiles(self.precision),
             halos: [0, 0],
         }
     }

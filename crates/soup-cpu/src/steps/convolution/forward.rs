@@ -254,7 +254,7 @@ impl Step for ConvolutionForward {
                             gemm.a_row = g.words(g.unfolded());
                             gemm.a_group = g.words(g.output.width * g.unfolded());
                             if g.halos[1] == 0 {
-                                // Rows follow one another on both sides: whole tiles reach over their ends.
+                                // Rows are contiguous in input and output: AMX tiles may reach over their ends.
                                 gemm.groups = 1;
                                 gemm.rows = pixels;
                             }

@@ -31,19 +31,19 @@ pub(crate) use sides::Sides;
 /// Words of scratch that a chunk aims at: half of a core's second-level cache.
 const SCRATCH_TARGET: usize = 128 * 1024;
 
-/// Stored channels from which on tiles are used.
+/// Stored channels from which on Winograd's tiles are used.
 const WINOGRAD_CHANNELS: usize = 32;
-/// Shortest side of an output from which on tiles are large.
+/// Shortest side of an output from which on Winograd's tiles are large.
 const LARGE_TILES: usize = 8;
-/// Words of scratch that a backward chunk of tiles aims at: more tiles share one pass over the partial gradients.
+/// Words of scratch that a backward chunk of Winograd's tiles aims at: more tiles share one pass over the partial gradients.
 const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
 
-/// Words of a step of the sum of a product in squares.
-const STEP: usize = 16;
-/// Values behind the rows in scratch that the last step of a sum may read.
-const BEHIND: usize = 2 * STEP;
+/// Words of the sum that an AMX tile holds.
+const AMX_K: usize = 16;
+/// Values behind the rows in scratch that the last AMX tile of a sum may read.
+const BEHIND: usize = 2 * AMX_K;
 
-/// Channels that a product in squares takes at least, in one step of its sum.
+/// Least channels of a product in AMX tiles.
 const UNFOLDED: usize = 16;
 
 /// Weights above which partial sums are fewer.
@@ -58,9 +58,8 @@ pub(crate) struct Geometry {
     pub input: MapShape,
     pub output: MapShape,
     pub precision: Precision,
-    /// Whether the processor multiplies whole squares of values of this precision: so fast that transforming tiles
-    /// would take longer than what they save.
-    pub squares: bool,
+    /// Whether products use AMX tiles. These are so fast that Winograd's transforms would take longer than they save.
+    pub amx_tiles: bool,
     /// Widths of the halos of input and output: pixels of zeros stored around the map. An input whose halo is its padding
     /// is multiplied in place; others are copied to scratch first.
     pub halos: [usize; 2],
@@ -91,10 +90,10 @@ impl Geometry {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
-    /// The tiles whose products serve: they take less than half of the multiplications, but every tile is transformed,
-    /// which few channels do not pay for.
+    /// The Winograd tiles to use, if any. They take less than half of the multiplications, but the transforms cost more than
+    /// that with few channels.
     pub(crate) fn tile(&self) -> Option<Tile> {
-        let serve = !self.squares
+        let serve = !self.amx_tiles
             && (self.kernel, self.stride, self.padding) == (3, 1, 1)
             && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS;
         let side = self.output.height.min(self.output.width);
@@ -141,10 +140,12 @@ impl Geometry {
 
     /// Whether the few channels of an image are laid out for the product as each output pixel meets them.
     fn unfolds(&self) -> bool {
-        self.squares && self.input.stride < self.output.stride.min(UNFOLDED) && !self.is_pointwise()
+        self.amx_tiles
+            && self.input.stride < self.output.stride.min(UNFOLDED)
+            && !self.is_pointwise()
     }
 
-    /// Values of an unfolded pixel: whole steps of a product in squares.
+    /// Values of an unfolded pixel: whole AMX tiles.
     fn unfolded(&self) -> usize {
         self.forward_rows().next_multiple_of(UNFOLDED)
     }
@@ -182,12 +183,13 @@ impl Geometry {
         }
     }
 
-    /// Words that one row of the kernel takes in a panel, of so many channels. Where a product in squares reads its left
-    /// side in scratch they are whole steps of the sum: what it reads behind a row's last tap are numbers, times zeros.
+    /// Words that one row of the kernel takes in a panel, of so many channels. Where a product in AMX tiles reads its left
+    /// operand from scratch it is padded to whole tiles: what is read behind a row's last tap is finite, and multiplied by
+    /// zeros.
     fn run(&self, channels: usize) -> usize {
         let words = self.words(self.kernel * channels);
-        match self.squares && !self.is_pointwise() && !self.unfolds() {
-            true => words.next_multiple_of(STEP),
+        match self.amx_tiles && !self.is_pointwise() && !self.unfolds() {
+            true => words.next_multiple_of(AMX_K),
             false => words,
         }
     }
@@ -365,8 +367,8 @@ pub(super) unsafe fn fill_rows(
     }
 }
 
-/// Lays out rows of a map (they may lie outside) with `left` zero columns on the left and zeros up to `width`; `fill`
-/// writes a row's pixels, told its first one and where it goes.
+/// Lays out rows of a map (they may lie outside) with `left` zero columns on the left and zeros up to `width`. `fill`
+/// writes a row's pixels, by the index of the first one and the destination.
 ///
 /// # Safety
 /// `to` must have room for the rows.
