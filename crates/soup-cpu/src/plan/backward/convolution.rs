@@ -60,8 +60,8 @@ impl Backward<'_, '_> {
         let (product, slots) = ConvolutionBackward::product(geometry, chunks, tasks, allocate);
         // Where many chunks are one sum, each has a partial gradient of the bias.
         let biases = match product {
-            Product::Tiles(_) | Product::Together(..) => tasks,
-            Product::Direct | Product::Apart(_) => slots,
+            Product::Tiles(_) | Product::Grouped(..) => tasks,
+            Product::Direct | Product::Packed(_) => slots,
         };
         let size = geometry.slot_rows() * geometry.output.stride;
         let weight_slots = self.plan.memory.buffer(slots * size);

@@ -22,11 +22,11 @@ use crate::{
 
 mod backward;
 mod forward;
-mod sides;
+mod operands;
 
 pub(crate) use backward::{ConvolutionBackward, Data, Gathered, Product};
 pub(crate) use forward::ConvolutionForward;
-pub(crate) use sides::Sides;
+pub(crate) use operands::PackedOperands;
 
 /// Words of scratch that a chunk aims at: half of a core's second-level cache.
 const SCRATCH_TARGET: usize = 128 * 1024;
