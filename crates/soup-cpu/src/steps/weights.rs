@@ -38,7 +38,7 @@ pub(crate) enum Layout {
     Forward,
     /// Rows: tap (columns of the kernel from right to left), output; columns: inputs, in panels.
     Backward,
-    /// As forward and backward, with the combinations of 3x3 filters that Winograd's products read for taps.
+    /// As forward and backward, with Winograd's transformed filters instead of taps.
     ForwardFilters(Tile),
     BackwardFilters(Tile),
     /// One row of channels a tap.
@@ -260,9 +260,9 @@ pub(crate) struct ReduceWeights {
     pub stored_outputs: usize,
     /// Taps of the kernel.
     pub taps: usize,
-    /// Where the partial gradients are those of the combinations of 3x3 filters that Winograd's products read.
-    pub combined: Option<Tile>,
-    /// `slots` times: row of tap (or combination) and stored input, stored outputs. For a depthwise convolution and a
+    /// Where the partial gradients are those of Winograd's transformed filters.
+    pub winograd: Option<Tile>,
+    /// `slots` times: row of tap (or position) and stored input, stored outputs. For a depthwise convolution and a
     /// bias `inputs` is 1.
     pub from: Buffer,
     pub slots: usize,
@@ -283,7 +283,7 @@ impl Step for ReduceWeights {
             // SAFETY: tasks write the gradients of other kernels.
             unsafe {
                 let to = context.gradients.add(self.offset);
-                if let Some(tile) = self.combined {
+                if let Some(tile) = self.winograd {
                     context.isa.run(ReduceFilters {
                         tile,
                         from,

@@ -68,7 +68,7 @@ impl Grid {
 
 /// Size of the tiles of a convolution that has them.
 fn tile(geometry: &Geometry) -> Tile {
-    geometry.tile().unwrap_or(Tile::Two)
+    geometry.tile().unwrap_or(Tile::F2x2)
 }
 
 /// Words of scratch that a tile takes, about.

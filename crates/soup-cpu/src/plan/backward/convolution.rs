@@ -134,7 +134,7 @@ impl Backward<'_, '_> {
         geometry: &Geometry,
         parameter: ParameterId,
         [inputs, stored_inputs, taps]: [usize; 3],
-        combined: Option<Tile>,
+        winograd: Option<Tile>,
         from: Buffer,
         slots: usize,
     ) {
@@ -146,7 +146,7 @@ impl Backward<'_, '_> {
             stored_inputs,
             stored_outputs: geometry.output.stride,
             taps,
-            combined,
+            winograd,
             from,
             slots,
         }));

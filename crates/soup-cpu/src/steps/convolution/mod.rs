@@ -98,7 +98,7 @@ impl Geometry {
             && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS;
         let side = self.output.height.min(self.output.width);
         let large = self.precision == Precision::F32 && side >= LARGE_TILES;
-        serve.then_some(if large { Tile::Four } else { Tile::Two })
+        serve.then_some(if large { Tile::F4x4 } else { Tile::F2x2 })
     }
 
     pub(crate) fn is_winograd(&self) -> bool {
@@ -287,7 +287,7 @@ impl Chunks {
         let (length, row, wanted) = if let Some(tile) = geometry.tile() {
             // Large tiles have more positions, whose filters must serve as many tiles.
             let target = match (backward, tile) {
-                (false, Tile::Two) => SCRATCH_TARGET,
+                (false, Tile::F2x2) => SCRATCH_TARGET,
                 _ => TILES_TARGET,
             };
             let tiles = target / winograd::tile_words(geometry, backward);
