@@ -97,7 +97,7 @@ fn check(precision: Precision, off: f64) {
     let given: Vec<Vec<f32>> = lengths
         .map(|length| (0..length).map(|_| stream.normal()).collect())
         .collect();
-    // Miri looks at the engine alone: the interpreter under an interpreter takes minutes.
+    // Miri checks only the engine: the interpreter under an interpreter takes minutes.
     let expected = (!cfg!(miri)).then(|| {
         let eval = reference::forward(&graph, &weights, &images, BATCH, Mode::Eval).unwrap();
         let train = Mode::Train { seed, step };

@@ -84,8 +84,8 @@ pub trait TrainingSession: Debug + Send {
     /// 1; 1 makes it a copy).
     ///
     /// # Errors
-    /// What is no number any more: the gradients, and then the parameters are as they were, or the parameters or
-    /// running statistics.
+    /// What is NaN or infinite: the gradients (then the parameters are unchanged), or the parameters or running
+    /// statistics.
     fn step(&mut self, rate: f32, average_weight: f32) -> Result<(), String>;
 
     /// All that training changes, as it is now.

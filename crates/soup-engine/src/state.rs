@@ -97,8 +97,8 @@ impl TrainingState {
     /// `average_weight`, from 0 to 1.
     ///
     /// # Errors
-    /// What is no number any more: the gradients, and then the parameters are as they were, or the parameters or
-    /// running statistics.
+    /// What is NaN or infinite: the gradients (then the parameters are unchanged), or the parameters or running
+    /// statistics.
     pub fn step(
         &mut self,
         gradients: &mut [f32],
@@ -142,7 +142,7 @@ impl TrainingState {
         Ok(())
     }
 
-    /// What of it is no number or infinite.
+    /// What of it is NaN or infinite.
     pub fn not_finite(&self) -> Option<String> {
         let of_average = || {
             let found = not_finite(&self.graph, self.average.as_ref()?)?;

@@ -236,10 +236,10 @@ mod tests {
         }
     }
 
-    /// No function makes a number of what is none, nor does its derivative; but a rectifier lets the gradient pass
-    /// there, as in PyTorch. What stands beside it in the vector is as without it.
+    /// Every function maps NaN to NaN, and so does its derivative. But a rectifier lets the gradient pass there, as in
+    /// PyTorch. The other values of the vector are not affected.
     #[test]
-    fn what_is_no_number_stays_none() {
+    fn nan_propagates() {
         let x: Vec<f32> = (0..32)
             .map(|i| match i % 3 {
                 0 => [f32::NAN, -f32::NAN][i / 3 % 2],

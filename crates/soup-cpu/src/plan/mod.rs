@@ -85,7 +85,7 @@ pub(crate) trait Step: Debug + Send + Sync {
     ///
     /// # Safety
     /// The context must be that of the plan which the step is part of, and the steps before it must have run. Then every
-    /// buffer has the words that were asked for where nothing else lives ([`Memory::lay_out`]), every worker of the pool
+    /// buffer has its words, which no other live buffer shares ([`Memory::lay_out`]), every worker of the pool
     /// has scratch of its own as large as [`Step::scratch`] says, and the processor has the instruction set. Nobody else
     /// may use arena, scratch or gradients meanwhile. That no two tasks of a step write to one place is its own affair.
     unsafe fn run(&self, context: &Context<'_>);

@@ -37,8 +37,8 @@ pub struct Options {
     pub precision: Precision,
     /// Threads shared with others; takes precedence over `threads`.
     pub pool: Option<Arc<Pool>>,
-    /// For tests: memory that holds nothing is no number before each step, so that what was forgotten there shows, and a
-    /// step that writes where no tensor of its is panics. Slow.
+    /// For tests: unused memory is NaN before each step, so that a stale read shows, and a step that writes where it has
+    /// no tensor panics. Slow.
     pub poison: bool,
 }
 
@@ -92,7 +92,7 @@ struct Runner {
     poison: bool,
 }
 
-/// No number, as one value and as two of bfloat16.
+/// NaN, as one value and as two of bfloat16.
 const POISON: f32 = f32::from_bits(0x7fc1_7fc1);
 
 impl Runner {

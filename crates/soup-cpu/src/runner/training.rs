@@ -76,10 +76,12 @@ impl Training {
     fn between(&self, map: &Output) -> Option<Vec<f32>> {
         let plan = &self.runner.plan;
         let mut values = Vec::new();
-        plan.memory.lasts(map.value, plan.forward).then(|| {
-            self.runner.read(map, &mut values);
-            values
-        })
+        plan.memory
+            .is_live_across(map.value, plan.forward)
+            .then(|| {
+                self.runner.read(map, &mut values);
+                values
+            })
     }
 
     /// Runs the last batch backward: takes the gradient of every output (in the output's layout) and adds to

@@ -195,7 +195,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn max(a: __m256, b: __m256) -> __m256 {
-        // The instruction gives `b` where either is no number.
+        // The instruction gives `b` where either is NaN.
         unsafe {
             let none = _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a);
             _mm256_blendv_ps(_mm256_max_ps(a, b), a, none)
@@ -210,7 +210,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn at_least(x: __m256, bound: f32) -> __m256 {
-        // The second operand is what stays where it is no number.
+        // Where the second operand is NaN it stays.
         unsafe { _mm256_max_ps(_mm256_set1_ps(bound), x) }
     }
     #[inline(always)]

@@ -151,7 +151,7 @@ impl<const BF16: bool, const AMX_TILES: bool> Simd for Avx512<BF16, AMX_TILES> {
     }
     #[inline(always)]
     unsafe fn max(a: __m512, b: __m512) -> __m512 {
-        // The instruction gives `b` where either is no number; where `a` is none it is left out.
+        // The instruction gives `b` where either is NaN; where `a` is NaN it is masked out.
         unsafe { _mm512_mask_max_ps(a, _mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a), a, b) }
     }
     #[inline(always)]
@@ -160,7 +160,7 @@ impl<const BF16: bool, const AMX_TILES: bool> Simd for Avx512<BF16, AMX_TILES> {
     }
     #[inline(always)]
     unsafe fn at_least(x: __m512, bound: f32) -> __m512 {
-        // The second operand is what stays where it is no number.
+        // Where the second operand is NaN it stays.
         unsafe { _mm512_max_ps(_mm512_set1_ps(bound), x) }
     }
     #[inline(always)]
@@ -169,7 +169,7 @@ impl<const BF16: bool, const AMX_TILES: bool> Simd for Avx512<BF16, AMX_TILES> {
     }
     #[inline(always)]
     unsafe fn split(x: __m512) -> (__m512, __m512) {
-        // One instruction each: this one takes the whole part away, `scale` looks at nothing else.
+        // One instruction each: this one takes the integer part away, `scale` reads nothing else.
         unsafe {
             (
                 x,

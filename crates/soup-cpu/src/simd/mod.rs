@@ -77,8 +77,8 @@ impl Isa {
 
     /// Whether this processor has it.
     pub fn is_available(self) -> bool {
-        // Miri interprets Rust alone. Of what a sanitizer watches portable kernels are enough: the same source, compiled in
-        // a quarter of the time.
+        // Miri interprets only Rust. For a sanitizer portable kernels are enough: the same source, compiled in a quarter of
+        // the time.
         if cfg!(any(miri, soup_asan, fuzzing)) {
             return self == Self::Portable;
         }
@@ -212,9 +212,9 @@ pub(crate) trait Kernel {
 
 /// A vector of `LANES` single-precision values and what kernels do with it.
 ///
-/// What is no number stays none through all of them, as in PyTorch: a network that diverged has to show it. Processors
-/// differ in what their largest and smallest values do (x86 gives the second operand, ARM what is no number, Rust's
-/// `f32::max` the number), so each implementation sees to it, and kernels compare in no other way.
+/// NaN propagates through all of them, as in PyTorch: a network that diverged has to show it. Processors differ in
+/// maximum and minimum with NaN (x86 gives the second operand, ARM the NaN, Rust's `f32::max` the number). Each
+/// implementation takes care of that, and kernels compare in no other way.
 ///
 /// # Safety
 /// All functions need a processor that has the instruction set; `load` and `store` need `LANES`
@@ -249,9 +249,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The larger ones; no number where either is none.
+    /// The larger ones; NaN where either is.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The smaller ones; no number where either is none.
+    /// The smaller ones; NaN where either is.
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     /// `x`, but no less than a bound that is a number: one instruction where [`Simd::max`] may be three.
     unsafe fn at_least(x: Self::V, bound: f32) -> Self::V;
@@ -266,7 +266,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn reciprocal(a: Self::V) -> Self::V;
     /// The same to 11 bits or more.
     unsafe fn reciprocal_bf16(a: Self::V) -> Self::V;
-    /// `b` where `x <= 0`, else `a`: also where `x` is no number, as PyTorch's gradient of a rectifier has it.
+    /// `b` where `x <= 0`, else `a`: also where `x` is NaN, as in PyTorch's gradient of a rectifier.
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.
     unsafe fn sum(a: Self::V) -> f32;

@@ -172,7 +172,7 @@ impl<const BF16: bool> Simd for Neon<BF16> {
     }
     #[inline(always)]
     unsafe fn max(a: Pair, b: Pair) -> Pair {
-        // The instruction gives what is no number, whichever it is.
+        // The instruction gives NaN where either is.
         map2(a, b, |a, b| unsafe { vmaxq_f32(a, b) })
     }
     #[inline(always)]

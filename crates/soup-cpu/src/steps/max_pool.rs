@@ -79,7 +79,7 @@ impl Step for MaxPool {
                                 for (c, &value) in
                                     values[pixel * stride..][..stride].iter().enumerate()
                                 {
-                                    // What is no number is the largest: the last one of a window, as in PyTorch.
+                                    // NaN is the largest: the last one of a window, as in PyTorch.
                                     if value > output[c] || value.is_nan() {
                                         output[c] = value;
                                         places[c] = pixel as u32;

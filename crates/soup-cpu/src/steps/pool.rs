@@ -252,7 +252,7 @@ impl Shares {
     }
 }
 
-/// No number where either is none, unlike [`f64::max`].
+/// NaN where either is, unlike [`f64::max`].
 fn larger(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
 }

@@ -43,7 +43,7 @@ fn difference(got: &[f32], expected: &[f64]) -> f64 {
     let largest = expected
         .iter()
         .fold(1e-3f64, |top, value| top.max(value.abs()));
-    // Not `f64::max`, which makes a number of what is none.
+    // Not `f64::max`, which ignores NaN.
     let larger = |a: f64, b: f64| if a.is_nan() || b <= a { a } else { b };
     let apart = got
         .iter()
@@ -620,7 +620,7 @@ fn pools_that_learn_and_attend() {
         let y = net.activation(y, Activation::Silu);
         let pending = net.power_pool("pending", y, power).unwrap();
         let own = net.attention_pool(x, x, temperature, 0.4, 1.0).unwrap();
-        // Which score is the largest may turn with its last digits, and with it all that is said there.
+        // Which score is the largest may depend on its last digits, and with it the whole output.
         let from = if temperature.is_infinite() { y } else { x };
         let other = net.attention_pool(from, y, temperature, 1.0, 0.0).unwrap();
         let to = if temperature.is_infinite() { y } else { x };

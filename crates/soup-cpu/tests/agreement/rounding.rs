@@ -66,7 +66,7 @@ pub fn bounds(isa: Isa) -> &'static Bounds {
 pub struct Engine<'a> {
     graph: &'a Graph,
     isa: Isa,
-    /// After its forward half; none for a prediction, of which nothing can be looked at.
+    /// After its forward half; none in inference, where no map can be read.
     training: Option<&'a Training>,
     context: &'a str,
     /// How many maps were seen.
@@ -102,7 +102,7 @@ impl<'a> Engine<'a> {
                 .any(|&input| !is_kept(input) && self.is_approximate(input))
     }
 
-    /// How far gradients may be off, once the stored maps were looked at.
+    /// How far gradients may be off, once the stored maps were compared.
     pub fn gradient_bound(&self) -> f64 {
         assert!(self.maps.get() > 1, "{}: no map was seen", self.context);
         bounds(self.isa).gradients[usize::from(self.maps.get() > 5)]

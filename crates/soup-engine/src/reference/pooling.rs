@@ -159,7 +159,7 @@ fn softmax(scores: &[f64], shape: ImageShape, batch: usize, temperature: f64) ->
 }
 
 /// Place in the input of the largest value of each window (kernel, stride, padding), the first of
-/// equals and the last of those that are no number; padding never wins.
+/// equals and the last NaN; padding never wins.
 pub(super) fn winners(
     input: &[f64],
     (from, to): (ImageShape, ImageShape),
@@ -198,7 +198,7 @@ fn pooled(at: usize, shape: ImageShape) -> usize {
     at / shape.len() * shape.channels + at % shape.channels
 }
 
-/// No number where either is none, unlike [`f64::max`].
+/// NaN where either is, unlike [`f64::max`].
 fn larger(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
 }
