@@ -21,16 +21,16 @@ pub(crate) struct Filters {
     pub column_step: usize,
 }
 
-/// Some blocks of one row of blocks, for one task.
+/// The part of the filters that one task works on: some blocks of one row of blocks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Part {
+pub(crate) struct FilterSlice {
     /// Of channels.
     pub block: usize,
     pub first_column: usize,
 }
 
-impl Part {
-    /// Columns of a part.
+impl FilterSlice {
+    /// Columns of a slice.
     const COLUMNS: usize = 64;
 
     pub(crate) fn columns(self, filters: &Filters) -> std::ops::Range<usize> {
@@ -63,19 +63,19 @@ impl Filters {
         self.rows.div_ceil(self.channels())
     }
 
-    fn parts_of_a_row(&self) -> usize {
-        self.columns.div_ceil(Part::COLUMNS)
+    fn slices_of_a_row(&self) -> usize {
+        self.columns.div_ceil(FilterSlice::COLUMNS)
     }
 
-    /// Parts that can be worked on apart.
-    pub(crate) fn parts(&self) -> usize {
-        self.block_count() * self.parts_of_a_row()
+    /// Slices, each for a task.
+    pub(crate) fn slices(&self) -> usize {
+        self.block_count() * self.slices_of_a_row()
     }
 
-    pub(crate) fn part(&self, index: usize) -> Part {
-        Part {
-            block: index / self.parts_of_a_row(),
-            first_column: index % self.parts_of_a_row() * Part::COLUMNS,
+    pub(crate) fn slice(&self, index: usize) -> FilterSlice {
+        FilterSlice {
+            block: index / self.slices_of_a_row(),
+            first_column: index % self.slices_of_a_row() * FilterSlice::COLUMNS,
         }
     }
 
@@ -246,7 +246,7 @@ pub(crate) struct ReduceRows {
     pub stored_columns: usize,
     pub filters: Filters,
     /// Which gradients.
-    pub part: Part,
+    pub slice: FilterSlice,
     pub to: *mut f32,
 }
 
@@ -257,11 +257,11 @@ impl Kernel for ReduceRows {
     unsafe fn run<S: Simd>(self) {
         let filters = &self.filters;
         let mut block = Block::EMPTY;
-        let (first, count) = filters.block(self.part.block);
+        let (first, count) = filters.block(self.slice.block);
         let slot_len = filters.taps * self.stored_channels * self.stored_columns;
         // SAFETY: the caller promises slots of these sizes and room for the gradients.
         unsafe {
-            for column in self.part.columns(filters).step_by(S::LANES) {
+            for column in self.slice.columns(filters).step_by(S::LANES) {
                 for tap in 0..filters.taps {
                     for row in 0..count {
                         let line = tap * self.stored_channels + first + row;
@@ -395,8 +395,8 @@ mod tests {
         let slots = 3;
         let from: Vec<f32> = (0..slots * slot).map(value).collect();
         let mut to = vec![1.0; filters.taps * filters.rows * filters.columns];
-        for part in 0..filters.parts() {
-            let part = filters.part(part);
+        for slice in 0..filters.slices() {
+            let slice = filters.slice(slice);
             // SAFETY: the instruction set is there; all slots and gradients are.
             unsafe {
                 isa.run(ReduceRows {
@@ -405,7 +405,7 @@ mod tests {
                     stored_channels,
                     stored_columns,
                     filters,
-                    part,
+                    slice,
                     to: to.as_mut_ptr(),
                 });
             }

@@ -123,8 +123,9 @@ pub(crate) struct Context<'a> {
     pub weights: &'a Weights,
     /// Laid out as the trained weights; null in the forward half.
     pub gradients: *mut f32,
+    /// Seed and counter of what dropout and drop-path drop.
     pub seed: u64,
-    pub step: u32,
+    pub draw: u32,
 }
 
 // SAFETY: a context is shared with the tasks of one step at a time. Its pointers are to memory that its maker borrows for

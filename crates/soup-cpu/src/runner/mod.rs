@@ -151,7 +151,7 @@ impl Runner {
         steps: std::ops::Range<usize>,
         weights: &Weights,
         gradients: Option<&mut [f32]>,
-        (seed, step): (u64, u32),
+        (seed, draw): (u64, u32),
     ) {
         self.check(weights);
         let gradients = gradients.map_or(std::ptr::null_mut(), |gradients| {
@@ -174,7 +174,7 @@ impl Runner {
             weights,
             gradients,
             seed,
-            step,
+            draw,
         };
         if self.poison {
             // What a run that did not go on to the end left.

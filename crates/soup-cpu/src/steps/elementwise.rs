@@ -115,7 +115,7 @@ impl Step for Sum {
                         channels: stride,
                         pixels,
                         mean: to,
-                        spread: to.add(stride),
+                        m2: to.add(stride),
                     });
                 }
             }
@@ -163,7 +163,7 @@ impl Step for MapStatistics {
                     channels: stride,
                     pixels: last - first,
                     mean: to,
-                    spread: to.add(stride),
+                    m2: to.add(stride),
                 });
             }
         });
@@ -354,7 +354,7 @@ impl Step for DropPath {
         for image in 0..context.batch {
             let index = (self.node as u64) << 32 | image as u64;
             let dropped =
-                Stream::new(context.seed, Purpose::Drop, context.step, index).uniform() < self.rate;
+                Stream::new(context.seed, Purpose::Drop, context.draw, index).uniform() < self.rate;
             let factor = if dropped {
                 0.0
             } else {
@@ -423,7 +423,7 @@ impl Step for DropValues {
                         }),
                     }
                     let index = (self.node as u64) << 32 | image as u64;
-                    let mut stream = Stream::new(context.seed, Purpose::Drop, context.step, index);
+                    let mut stream = Stream::new(context.seed, Purpose::Drop, context.draw, index);
                     let kept = 1.0 / (1.0 - self.rate);
                     let values = std::slice::from_raw_parts_mut(scratch, shape.len());
                     for pixel in values.chunks_exact_mut(shape.stride) {

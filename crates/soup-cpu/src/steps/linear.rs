@@ -174,7 +174,7 @@ impl Step for Elementwise {
                         Some(Stream::new(
                             context.seed,
                             Purpose::Drop,
-                            context.step,
+                            context.draw,
                             index,
                         ))
                     }

@@ -277,8 +277,8 @@ impl Step for ReduceWeights {
             row_step: self.taps,
             column_step: self.inputs * self.taps,
         };
-        context.pool.run(filters.parts(), &|part| {
-            let part = filters.part(part);
+        context.pool.run(filters.slices(), &|slice| {
+            let slice = filters.slice(slice);
             let from = context.at(self.from).cast_const();
             // SAFETY: tasks write the gradients of other kernels.
             unsafe {
@@ -291,7 +291,7 @@ impl Step for ReduceWeights {
                         stored_channels: self.stored_inputs,
                         stored_columns: self.stored_outputs,
                         filters,
-                        part,
+                        slice,
                         to,
                     });
                 } else {
@@ -301,7 +301,7 @@ impl Step for ReduceWeights {
                         stored_channels: self.stored_inputs,
                         stored_columns: self.stored_outputs,
                         filters,
-                        part,
+                        slice,
                         to,
                     });
                 }

@@ -9,7 +9,7 @@ mod tile;
 use soup_graph::Activation;
 
 use super::activation::{Function, with_function};
-use super::filters::{Block, Filters, Part};
+use super::filters::{Block, FilterSlice, Filters};
 use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values};
 use tile::{Algorithm, F2x2, F4x4, LONGEST, TileVectors, transform};
 pub(crate) use tile::{Stage, Tile};
@@ -278,7 +278,7 @@ pub(crate) struct ReduceFilters {
     pub stored_columns: usize,
     pub filters: Filters,
     /// Which gradients.
-    pub part: Part,
+    pub slice: FilterSlice,
     /// The gradients of all filters.
     pub to: *mut f32,
 }
@@ -291,8 +291,8 @@ impl Kernel for ReduceFilters {
         // SAFETY: the caller promises slots of these sizes and room for the gradients.
         unsafe {
             match self.tile {
-                Tile::F2x2 => self.part::<S, F2x2>(),
-                Tile::F4x4 => self.part::<S, F4x4>(),
+                Tile::F2x2 => self.slice::<S, F2x2>(),
+                Tile::F4x4 => self.slice::<S, F4x4>(),
             }
         }
     }
@@ -300,16 +300,16 @@ impl Kernel for ReduceFilters {
 
 impl ReduceFilters {
     #[inline(always)]
-    unsafe fn part<S: Simd, A: Algorithm>(&self) {
+    unsafe fn slice<S: Simd, A: Algorithm>(&self) {
         let filters = &self.filters;
-        let (first, count) = filters.block(self.part.block);
+        let (first, count) = filters.block(self.slice.block);
         let (side, positions) = (A::TILE.side(), A::TILE.positions());
         let mut block = Block::EMPTY;
-        // SAFETY: slots have `positions` planes of stored channels by stored columns, and the part is one of the
+        // SAFETY: slots have `positions` planes of stored channels by stored columns, and the slice is one of the
         // filters'.
         unsafe {
             let plane = self.stored_channels * self.stored_columns;
-            for column in self.part.columns(filters).step_by(S::LANES) {
+            for column in self.slice.columns(filters).step_by(S::LANES) {
                 for row in 0..count {
                     let from = self.from.add((first + row) * self.stored_columns + column);
                     let taps = transform!(A, S, Stage::TapGradients, y, x => {

@@ -30,7 +30,7 @@ pub(crate) struct ConvolutionForward {
     /// Parts that the output's channels are cut into, each a task; one where statistics are taken.
     pub parts: usize,
     pub output: Buffer,
-    /// Mean and spread of every chunk, each a row of stored channels.
+    /// Mean and M2 of every chunk, each a row of stored channels.
     pub statistics: Option<Buffer>,
 }
 
@@ -65,7 +65,7 @@ impl ConvolutionForward {
                 channels,
                 pixels,
                 mean: to,
-                spread: to.add(channels),
+                m2: to.add(channels),
             });
         }
     }
