@@ -1,11 +1,11 @@
 //! What an engine can do, and what it makes.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 
 use soup_graph::{Graph, Weights};
 use thiserror::Error;
 
-use crate::{Detail, Peak, Precision, StepTime, TrainingState, memory::Shortage};
+use crate::{Detail, Peak, Precision, StepTime, TrainingState, memory::BatchTooLarge};
 
 /// Something that runs networks.
 ///
@@ -16,9 +16,6 @@ pub trait Engine: Debug + Send + Sync {
 
     /// What it runs on, for people: threads, instruction set, the name of an accelerator.
     fn description(&self) -> String;
-
-    /// Whether it can compute so.
-    fn supports(&self, precision: Precision) -> bool;
 
     /// Whichever precision is faster here.
     fn fastest_precision(&self) -> Precision;
@@ -145,26 +142,9 @@ pub trait InferenceSession: Debug + Send {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EngineError {
     /// It takes more memory than there is.
-    #[error(
-        "a batch of {batch} {shortage}; take a smaller batch, smaller images or a smaller network",
-        batch = Images(*.batch)
-    )]
-    Memory {
-        /// Images in the batch.
-        batch: usize,
-        /// What it needs, at least, and what there is.
-        shortage: Shortage,
-    },
+    #[error(transparent)]
+    Memory(#[from] BatchTooLarge),
     /// Something that this engine cannot do.
     #[error("{0}")]
     Unsupported(String),
-}
-
-struct Images(usize);
-
-impl fmt::Display for Images {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(formatter, "{} image{plural}", self.0)
-    }
 }

@@ -32,6 +32,27 @@ impl fmt::Display for Shortage {
     }
 }
 
+/// A batch that needs more memory than there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub struct BatchTooLarge {
+    /// Images in the batch.
+    pub batch: usize,
+    /// What it needs, at least, and what there is.
+    pub shortage: Shortage,
+}
+
+impl fmt::Display for BatchTooLarge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { batch, shortage } = self;
+        let plural = if *batch == 1 { "" } else { "s" };
+        write!(
+            formatter,
+            "a batch of {batch} image{plural} {shortage}; \
+             take a smaller batch, smaller images or a smaller network"
+        )
+    }
+}
+
 /// Bytes, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount(pub u64);

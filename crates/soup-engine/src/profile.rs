@@ -1,4 +1,4 @@
-//! Where the time of a session goes.
+//! Where a session spends its time.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct StepTime {
     pub bytes: u64,
 }
 
-/// The ceilings of a device, of all of it together.
+/// The peak of a device, of all of it together: its roofline.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak {
     /// Products with a sum, two operations each, from registers: 10^9 operations a second.

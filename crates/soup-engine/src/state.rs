@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use soup_graph::{
-    Graph, Symmetry, Turning, Weights,
+    Graph, Symmetry, TiedParameter, Weights,
     finite::{all_finite, not_finite},
 };
 use soup_threads::Pool;
@@ -108,7 +108,7 @@ impl TrainingState {
     ) -> Result<(), String> {
         let symmetry = self.learning.symmetry.as_ref();
         if let Some(symmetry) = symmetry {
-            pool.each(symmetry.parts(gradients), Turning::average);
+            pool.each(symmetry.tied_parameters(gradients), TiedParameter::average);
         }
         let clip_norm = self.learning.clip_norm;
         if clip_norm > 0.0 {
@@ -127,8 +127,8 @@ impl TrainingState {
         });
         if let Some(symmetry) = symmetry {
             // An optimiser that multiplies matrices rounds the turns of a filter differently.
-            let parts = symmetry.parts(self.weights.trainable_mut());
-            pool.each(parts, Turning::tie);
+            let parameters = symmetry.tied_parameters(self.weights.trainable_mut());
+            pool.each(parameters, TiedParameter::tie);
             symmetry.tie_statistics(self.weights.buffers_mut());
         }
         if !(all_well.into_inner() && all_finite(self.weights.buffers()))

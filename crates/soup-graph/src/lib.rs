@@ -41,7 +41,7 @@ mod weights;
 pub use builder::{Builder, GraphError};
 pub use description::Description;
 pub use op::{Activation, Convolution, ImageShape, Op, Shape};
-pub use symmetry::{Symmetry, Turning};
+pub use symmetry::{Symmetry, TiedParameter};
 pub use weights::{Initial, Parameter, Role, Weights};
 
 /// Position of a node in [`Graph::nodes`].

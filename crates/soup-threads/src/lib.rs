@@ -5,8 +5,8 @@
 //! thread runs which task never changes a result: tasks are cut by the caller, not by the pool.
 //!
 //! A task may itself ask a pool for threads, its own or another one: it gets the thread that it has, and its tasks run
-//! there one after another. So no thread waits for a region inside of which it works, and none can wait for ever. Who
-//! waits looks for news a bounded number of times and then sleeps.
+//! there one after another. So no thread waits for a region inside of which it works, and none can wait for ever. A
+//! waiting thread spins a bounded number of times and then sleeps.
 
 #![expect(
     unsafe_code,

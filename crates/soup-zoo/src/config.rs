@@ -18,7 +18,7 @@ pub enum Head {
     LabelMap,
     /// One map a label; its mean, and what attention over its own places finds, weighted.
     ResidualAttention,
-    /// Two maps a label: where to look, and what is said there.
+    /// Two maps a label: attention scores and logits.
     LabelQuery,
 }
 

@@ -14,7 +14,10 @@ use std::{
 };
 
 pub use inference::Inference;
-use soup_engine::{Detail, StepTime, memory::room_for};
+use soup_engine::{
+    Detail, StepTime,
+    memory::{BatchTooLarge, room_for},
+};
 use soup_graph::{Graph, Weights};
 use soup_threads::Pool;
 pub use training::Training;
@@ -104,7 +107,7 @@ impl Runner {
             threads: pool.threads(),
         };
         let plan = lower(graph, batch, mode, options.precision, machine)?;
-        let short = |shortage| PlanError::Memory { batch, shortage };
+        let short = |shortage| BatchTooLarge { batch, shortage };
         let scratch = plan.scratch.next_multiple_of(16) * pool.threads();
         // All of it at once: a plan that does not fit takes nothing.
         let words = plan.memory.total.saturating_add(scratch);

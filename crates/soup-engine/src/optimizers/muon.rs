@@ -15,7 +15,7 @@ use crate::setting::{InvalidSetting, require};
 pub struct Muon {
     /// Memory of the mean of a matrix's gradient; in `[0, 1)`.
     pub momentum: f64,
-    /// Looks one step of momentum ahead.
+    /// Nesterov momentum.
     pub nesterov: bool,
     /// AdamW's memory, for what is no matrix; each in `[0, 1)`.
     pub betas: [f64; 2],

@@ -12,7 +12,7 @@ pub struct Sgd {
     pub momentum: f64,
     /// Share of the gradient that momentum leaves out; in `[0, 1]`.
     pub dampening: f64,
-    /// Looks one step of momentum ahead; needs momentum and no dampening.
+    /// Nesterov momentum; needs momentum and no dampening.
     pub nesterov: bool,
     /// Share of a parameter that is added to its gradient; at least 0.
     pub weight_decay: f64,

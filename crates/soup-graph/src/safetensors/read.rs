@@ -35,13 +35,13 @@ impl fmt::Display for Loaded {
             ("made to fit the channels", &self.adapted),
             ("not used", &self.unused),
         ];
-        let told = kinds.into_iter().filter(|(_, names)| !names.is_empty());
-        let told: Vec<_> = told
+        let listed = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+        let listed: Vec<_> = listed
             .map(|(kind, names)| format!("{kind}: {}", first_few(names)))
             .collect();
-        match told.is_empty() {
+        match listed.is_empty() {
             true => out.write_str("all of it"),
-            false => out.write_str(&told.join("; ")),
+            false => out.write_str(&listed.join("; ")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Label queries: every label looks at the places that it wants to, as in the decoders of Query2Label (Liu et
+//! Label queries: every label attends to the places that it wants to, as in the decoders of Query2Label (Liu et
 //! al., 2021) and ML-Decoder (Ridnik et al., WACV 2023), here one layer of cross-attention without
 //! feed-forward layers. Then a label's query times the keys is a 1x1 convolution of the map
 //! (`query.N`), and its classifier times the values another one (`value.N`): a label's logit is the mean of

@@ -5,10 +5,7 @@
 //! applies them on the way in. Where the pattern does not fit (a second activation, a factor read
 //! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use soup_graph::{Graph, Node, NodeId, Op, ParameterId, Shape};
 use thiserror::Error;
@@ -20,7 +17,7 @@ mod pending;
 mod values;
 mod vectors;
 
-use soup_engine::memory::{Shortage, room_for};
+use soup_engine::memory::{BatchTooLarge, room_for};
 pub(super) use values::{
     Gate, Key, Lazy, Map, MapId, NormId, NormInfo, Record, Value, VectorId, VectorInfo,
 };
@@ -53,28 +50,11 @@ pub enum PlanError {
     #[error("SOUP_CPU={0}: {1}")]
     InstructionSet(String, String),
     /// The memory of the plan is more than there is.
-    #[error(
-        "a batch of {batch} {shortage}; take a smaller batch, smaller images or a smaller network",
-        batch = Images(*.batch)
-    )]
-    Memory {
-        /// Images in the batch.
-        batch: usize,
-        /// What it needs, at least, and what there is.
-        shortage: Shortage,
-    },
+    #[error(transparent)]
+    Memory(#[from] BatchTooLarge),
     /// A pattern that this engine has no steps for.
     #[error("the CPU engine cannot run {0}")]
     Unsupported(String),
-}
-
-struct Images(usize);
-
-impl fmt::Display for Images {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(formatter, "{} image{plural}", self.0)
-    }
 }
 
 /// Refuses what needs more memory than there is before it is planned, and what could not be counted in words: no
@@ -95,7 +75,7 @@ fn check_size(graph: &Graph, batch: usize) -> Result<(), PlanError> {
         Some(all) if all < isize::MAX as u128 => least,
         _ => u64::MAX,
     };
-    room_for(needs).map_err(|shortage| PlanError::Memory { batch, shortage })
+    room_for(needs).map_err(|shortage| BatchTooLarge { batch, shortage }.into())
 }
 
 /// A graph on its way to a plan.
