@@ -5,7 +5,7 @@ use soup_random::{Purpose, Stream};
 
 use crate::{
     Graph, GraphError,
-    op::{too_many, values_within},
+    shape::{too_many, values_within},
 };
 
 /// What a parameter is to its operation.

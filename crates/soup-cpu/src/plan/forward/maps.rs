@@ -8,7 +8,8 @@ use crate::{
     simd::Precision,
     steps::{
         attention::{Attention, AttentionPool},
-        elementwise::{DropValues, Runs, Sum},
+        dropout::DropValues,
+        elementwise::{Runs, Sum},
         images::RoundImages,
         max_pool::{MaxPool, Window},
         pool::{AveragePool, LogSumExpPool, Sharpness},
