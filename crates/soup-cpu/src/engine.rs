@@ -131,9 +131,13 @@ impl TrainingSession for Session {
             .backward(self.state.weights(), output_gradients, &mut self.gradients);
     }
 
-    fn step(&mut self, rate: f32, average_weight: f32) -> Result<(), String> {
-        self.state
-            .step(&mut self.gradients, rate, average_weight, &self.pool)
+    fn step(&mut self, learning_rate: f32, average_weight: f32) -> Result<(), String> {
+        self.state.step(
+            &mut self.gradients,
+            learning_rate,
+            average_weight,
+            &self.pool,
+        )
     }
 
     fn state(&mut self) -> &TrainingState {

@@ -1,7 +1,7 @@
 //! How much memory the process took, and how much it can still take.
 //!
-//! A system that is out of memory ends a process without a word, so what is large is asked for by [`room_for`]
-//! first, and refused with what it needs and what there is.
+//! A system that is out of memory kills a process without a message. So large allocations ask [`room_for`] first, and are
+//! refused with what they need and what is free.
 
 use std::{
     fmt, fs,
@@ -87,7 +87,7 @@ pub fn free_bytes() -> u64 {
     free_under(Path::new("/")).saturating_sub(planned)
 }
 
-/// Whether so many bytes can be had.
+/// Whether so many bytes are free.
 ///
 /// # Errors
 /// [`Shortage`].
@@ -99,7 +99,7 @@ pub fn room_for(bytes: u64) -> Result<(), Shortage> {
     }
 }
 
-/// Whether so many copies of a network's parameters can be had.
+/// Whether there is memory for so many copies of a network's parameters.
 ///
 /// # Errors
 /// [`Shortage`].

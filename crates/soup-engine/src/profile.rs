@@ -20,7 +20,7 @@ pub struct StepTime {
     pub count: usize,
     /// Their time together.
     pub time: Duration,
-    /// Multiplications of values with an addition each, in all of them and one run.
+    /// Fused multiply-adds of values, in all of them and one run.
     pub multiply_adds: u64,
     /// Bytes of the tensors that each of them reads or writes, every tensor of a step counted once: what must
     /// pass through memory at least where the caches hold nothing between two steps.

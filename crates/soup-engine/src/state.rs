@@ -19,17 +19,17 @@ const PIECE: usize = 1 << 16;
 /// How gradients move the parameters of a network.
 #[derive(Clone, Debug, Default)]
 pub struct Learning {
-    /// The rule.
+    /// The optimiser.
     pub optimizer: Optimizer,
     /// Largest norm of the gradient; 0 does not clip.
     pub clip_norm: f64,
-    /// Filters that are turns of one another and stay so.
+    /// Filters that are rotations of one another and stay so.
     pub symmetry: Option<Symmetry>,
     /// Whether an average of the parameters is kept beside them.
     pub averages: bool,
 }
 
-/// All that training changes: parameters and running statistics, their average, what the optimiser remembers.
+/// All that training changes: parameters and running statistics, their average, the optimiser's state.
 ///
 /// Engines on the host train it where it is ([`TrainingState::step`]); others read it at their start and write it when
 /// they are asked.
@@ -102,7 +102,7 @@ impl TrainingState {
     pub fn step(
         &mut self,
         gradients: &mut [f32],
-        rate: f32,
+        learning_rate: f32,
         average_weight: f32,
         pool: &Pool,
     ) -> Result<(), String> {
@@ -118,7 +118,9 @@ impl TrainingState {
             }
         }
         let parameters = self.weights.trainable_mut();
-        let pieces = self.optimizer.pieces(rate, parameters, gradients, PIECE);
+        let pieces = self
+            .optimizer
+            .pieces(learning_rate, parameters, gradients, PIECE);
         let all_well = AtomicBool::new(true);
         pool.each(pieces, |piece: Piece<'_>| {
             if !piece.run() {
@@ -126,7 +128,7 @@ impl TrainingState {
             }
         });
         if let Some(symmetry) = symmetry {
-            // An optimiser that multiplies matrices rounds the turns of a filter differently.
+            // An optimiser that multiplies matrices rounds the rotations of a filter differently.
             let parameters = symmetry.tied_parameters(self.weights.trainable_mut());
             pool.each(parameters, TiedParameter::tie);
             symmetry.tie_statistics(self.weights.buffers_mut());
@@ -175,7 +177,7 @@ impl TrainingState {
         tensors
     }
 
-    /// Takes back what [`tensors`](Self::tensors) gave after so many steps; `take` gives the tensor of a name and length.
+    /// Restores what [`tensors`](Self::tensors) gave after so many steps; `take` gives the tensor of a name and length.
     ///
     /// # Errors
     /// The first one of `take`.

@@ -183,7 +183,7 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Refuses weights of another number than these: whoever reads them by a graph's places asks first.
+    /// Refuses weights of other lengths than these. Call it before reading them by a graph's offsets.
     ///
     /// # Errors
     /// [`GraphError::Length`].

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
 /// Offsets are multiples of this many words: a cache line.
 const ALIGNMENT: usize = 16;
 
-/// Words behind every buffer that nobody may touch, where a sanitizer sees who does.
+/// Words behind every buffer that no step may touch: a red zone for the sanitizer.
 pub(crate) const GAP: usize = if cfg!(soup_asan) { ALIGNMENT } else { 0 };
 
 impl Memory {

@@ -102,7 +102,7 @@ pub(crate) trait Step: Debug + Send + Sync {
     fn shapes(&self) -> String {
         String::new()
     }
-    /// Multiplications of values with an addition each, for one image.
+    /// Fused multiply-adds of values, for one image.
     fn multiply_adds(&self) -> usize {
         0
     }

@@ -65,8 +65,8 @@ impl Vector {
         unsafe { context.at(self.buffer).add(image * self.stride) }
     }
 
-    /// Zeros behind the first `length` values of each image: whoever reads whole vectors of channels multiplies them
-    /// by zeros, which makes nothing of what happens to be there only if that is a number.
+    /// Writes zeros behind the first `length` values of each image. Readers of whole vectors of channels multiply them by
+    /// zeros, which gives zero only for finite values.
     pub(crate) fn clear_rest(&self, context: &Context<'_>, length: usize) {
         for image in 0..context.batch {
             let rest = self.stride.saturating_sub(length);

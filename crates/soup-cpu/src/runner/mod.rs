@@ -180,7 +180,7 @@ impl Runner {
             draw,
         };
         if self.poison {
-            // What a run that did not go on to the end left.
+            // What a run that was not finished left.
             for range in self.plan.memory.empty(steps.start) {
                 self.memory.slice_mut(range.start, range.len()).fill(POISON);
             }

@@ -34,8 +34,8 @@ pub(crate) unsafe fn run_amx<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx512<true, true>>() }
 }
 
-// SAFETY of all bodies below: the processor has AVX-512, with `BF16` and `AMX_TILES` also these, which the entry points above ask of
-// their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
+// SAFETY of all bodies below: the processor has AVX-512, with `BF16` and `AMX_TILES` also these. The entry points above
+// ask that of their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
 // caller vouch for, without alignment; all others work on registers.
 #[expect(
     clippy::undocumented_unsafe_blocks,

@@ -165,10 +165,9 @@ pub fn backward_rounded(
                 padding,
             } => {
                 let shapes = (map(graph, node.inputs[0]), map(graph, NodeId(index)));
-                let winners =
-                    pooling::winners(input(0), shapes, batch, [*kernel, *stride, *padding]);
+                let argmax = pooling::argmax(input(0), shapes, batch, [*kernel, *stride, *padding]);
                 let mut to_input = vec![0.0; input(0).len()];
-                for (at, g) in winners.into_iter().zip(&given) {
+                for (at, g) in argmax.into_iter().zip(&given) {
                     to_input[at] += g;
                 }
                 to_inputs.push(to_input);

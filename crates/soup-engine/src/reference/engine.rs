@@ -112,7 +112,7 @@ impl Interpreted {
     }
 }
 
-/// What only lengths could go wrong with, which sessions keep right.
+/// A result that only a wrong length could make an error. Sessions keep all lengths right.
 fn known<T>(result: Result<T, ReferenceError>) -> T {
     match result {
         Ok(value) => value,
@@ -161,9 +161,13 @@ impl TrainingSession for Training {
         buffers.copy_from_slice(&pass.buffers);
     }
 
-    fn step(&mut self, rate: f32, average_weight: f32) -> Result<(), String> {
-        self.state
-            .step(&mut self.gradients, rate, average_weight, &self.pool)
+    fn step(&mut self, learning_rate: f32, average_weight: f32) -> Result<(), String> {
+        self.state.step(
+            &mut self.gradients,
+            learning_rate,
+            average_weight,
+            &self.pool,
+        )
     }
 
     fn state(&mut self) -> &TrainingState {

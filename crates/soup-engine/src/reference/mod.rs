@@ -1,4 +1,4 @@
-//! A plain interpreter of a graph, forward and backward, against which the engine is tested.
+//! A plain interpreter of a graph, forward and backward, against which engines are tested.
 //!
 //! It shares nothing with the engine but the graph: simple loops, one node at a time, every value
 //! kept, everything in `f64`. Slow next to the engine, but an EfficientNet-B0 image takes about a
@@ -224,9 +224,8 @@ pub fn forward_rounded(
                 padding,
             } => {
                 let shapes = (map(graph, node.inputs[0]), map(graph, NodeId(index)));
-                let winners =
-                    pooling::winners(input(0), shapes, batch, [*kernel, *stride, *padding]);
-                winners.into_iter().map(|at| input(0)[at]).collect()
+                let argmax = pooling::argmax(input(0), shapes, batch, [*kernel, *stride, *padding]);
+                argmax.into_iter().map(|at| input(0)[at]).collect()
             }
             Op::Scale => {
                 let plane = node.shape.len();

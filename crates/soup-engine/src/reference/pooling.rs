@@ -158,9 +158,9 @@ fn softmax(scores: &[f64], shape: ImageShape, batch: usize, temperature: f64) ->
         .collect()
 }
 
-/// Place in the input of the largest value of each window (kernel, stride, padding), the first of
+/// Position in the input of the largest value of each window (kernel, stride, padding), the first of
 /// equals and the last NaN; padding never wins.
-pub(super) fn winners(
+pub(super) fn argmax(
     input: &[f64],
     (from, to): (ImageShape, ImageShape),
     batch: usize,
@@ -170,7 +170,7 @@ pub(super) fn winners(
         let start = out * stride;
         start.saturating_sub(padding)..(start + kernel).saturating_sub(padding).min(side)
     };
-    let mut winners = Vec::with_capacity(batch * to.len());
+    let mut argmax = Vec::with_capacity(batch * to.len());
     for at in 0..batch * to.len() {
         let (pixel, channel) = (at / to.channels, at % to.channels);
         let image = pixel / (to.height * to.width);
@@ -188,9 +188,9 @@ pub(super) fn winners(
                 }
             }
         }
-        winners.push(best);
+        argmax.push(best);
     }
-    winners
+    argmax
 }
 
 /// Place in the pooled vector of the channel that holds value `at` of the maps.

@@ -27,7 +27,7 @@ pub(crate) struct DepthwiseForward {
     pub activation: Option<Activation>,
     pub out: Values,
     pub out_stride: usize,
-    /// Means and M2s, one a channel; null where nobody asks.
+    /// Means and M2s, one a channel; null where not wanted.
     pub mean: *mut f32,
     pub m2: *mut f32,
     pub scratch: *mut f32,

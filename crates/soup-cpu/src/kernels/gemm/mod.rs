@@ -5,7 +5,8 @@
 //! are input channels, the sum runs over pixels). The left operand is read in place, value by value;
 //! the right operand in vectors, from a packed panel or straight from channels-last rows.
 //!
-//! Both operands are of *words*: single values, or two bfloat16 values that are neighbours in the sum, which one instruction multiplies and adds.
+//! Both operands are of *words*: single values, or two bfloat16 values that are neighbours in the sum,
+//! which one instruction multiplies and adds.
 
 #[cfg(target_arch = "x86_64")]
 mod amx_tiles;
@@ -266,7 +267,7 @@ impl Gemm<'_> {
                 }
                 return;
             }
-            // By way of memory: so long a loop is not unrolled, and an array that is indexed at run time is not in registers.
+            // By way of memory: so long a loop is not unrolled, and an array indexed at run time is not in registers.
             let mut raw = [[S::splat(0.0); N]; M];
             for m in 0..M {
                 for n in 0..N {

@@ -1,7 +1,7 @@
 //! From forward records to backward steps, last record first.
 //!
-//! What is known of a value's gradient is kept as [`Pending`] until the step that made the value's
-//! map is undone; only then is it taken through activation and batch norm, while that step reads it.
+//! What is known of a value's gradient is kept as [`Pending`] until the backward step of the value's
+//! map. Only that step takes it through activation and batch norm, while it reads it.
 
 mod convolution;
 mod pending;
@@ -47,7 +47,7 @@ impl<'l, 'g> Backward<'l, 'g> {
                         let map = this.plan.maps[lazy.map.0];
                         let buffer = this.plan.map_buffer(&map.shape);
                         this.contribute(lazy, buffer);
-                        // What the caller gives is kept for him: nothing is added in place.
+                        // The caller's gradient is kept: nothing is added in place.
                         this.share(buffer);
                         buffer
                     }
@@ -98,7 +98,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             } => self.sum(terms, *relu, *output),
             Record::MaxPool {
                 input,
-                places,
+                argmax,
                 output,
             } => {
                 let Some(gradient) = self.plain(*output) else {
@@ -111,7 +111,7 @@ impl<'l, 'g> Backward<'l, 'g> {
                     input: source,
                     shape,
                     gradient,
-                    places: *places,
+                    argmax: *argmax,
                     to,
                 }));
                 self.release(gradient);

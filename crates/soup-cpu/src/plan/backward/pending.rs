@@ -1,4 +1,4 @@
-//! What is known of the gradients of values until the steps that read them are undone.
+//! What is known of the gradients of values before their backward steps.
 
 use super::Backward;
 use crate::kernels::gather::{SUM_ROWS, Sums};

@@ -1,8 +1,8 @@
 //! From a graph to forward steps: which maps are stored, and what stays pending on them.
 //!
 //! A map is stored when a convolution, a sum, a max pool or a dropout makes it. Batch norm, activation and a
-//! factor a channel after it are not computed but kept as a [`Lazy`] value: whoever reads the map
-//! applies them on the way in. Where the pattern does not fit (a second activation, a factor read
+//! factor a channel after it are not computed but kept as a [`Lazy`] value: the readers of the map
+//! apply them. Where the pattern does not fit (a second activation, a factor read
 //! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -35,7 +35,8 @@ const SCRATCH_TARGET: usize = 128 * 1024;
 const WINOGRAD_CHANNELS: usize = 32;
 /// Shortest side of an output from which on Winograd's tiles are large.
 const LARGE_TILES: usize = 8;
-/// Words of scratch that a backward chunk of Winograd's tiles aims at: more tiles share one pass over the partial gradients.
+/// Words of scratch that a backward chunk of Winograd's tiles aims at: more tiles share one pass over the partial
+/// gradients.
 const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
 
 /// Words of the sum that an AMX tile holds.
@@ -90,8 +91,8 @@ impl Geometry {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
-    /// The Winograd tiles to use, if any. They take less than half of the multiplications, but the transforms cost more than
-    /// that with few channels.
+    /// The Winograd tiles to use, if any. They take less than half of the multiplications, but with few channels the
+    /// transforms cost more than that saves.
     pub(crate) fn tile(&self) -> Option<Tile> {
         let serve = !self.amx_tiles
             && (self.kernel, self.stride, self.padding) == (3, 1, 1)
