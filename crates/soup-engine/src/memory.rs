@@ -1,4 +1,4 @@
-//! How much memory the process took, and how much it can still take.
+//! How much memory the process uses, and how much is free.
 //!
 //! A system that is out of memory kills a process without a message. So large allocations ask [`room_for`] first, and are
 //! refused with what they need and what is free.
@@ -77,9 +77,9 @@ pub fn peak_mib() -> f64 {
     peak.map_or(0.0, |kib| (kib as f64 / 1024.0).round())
 }
 
-/// Bytes that this process can still take: what the system has, what the limits of all control groups around it
-/// leave (files in the cache do not count, as the system drops them), and what `ulimit -v` leaves. Without bounds
-/// where the system does not tell.
+/// Bytes that this process can still allocate: the least of the system's free memory and what the limits of its control
+/// groups and `ulimit -v` leave. The page cache counts as free, as the system drops it. `u64::MAX` where the system does
+/// not tell.
 pub fn free_bytes() -> u64 {
     // Planned memory that was not written to yet is taken later.
     let taken = kib_in(Path::new("/proc/self/status"), "RssAnon:").unwrap_or(0);
@@ -112,7 +112,7 @@ pub fn room_for_weights(graph: &Graph, copies: usize) -> Result<(), Shortage> {
 /// Bytes of all plans' memory in this process, written to or not.
 pub static PLANNED: AtomicUsize = AtomicUsize::new(0);
 
-/// What the system below `root`, which is `/` but in tests, says.
+/// The same for the system below `root`, which is `/` but in tests.
 fn free_under(root: &Path) -> u64 {
     let information = root.join("proc/meminfo");
     let system = kib_in(&information, "MemAvailable:").map(|available| {

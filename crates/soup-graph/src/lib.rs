@@ -3,7 +3,7 @@
 //! A [`Graph`] is a list of [`Node`]s (convolution, batch norm, activation, pooling, scale, add,
 //! linear) with shapes and named [`Parameter`]s, built once by a [`Builder`] for one input size.
 //! It does no arithmetic: engines plan and run it, rewrites transform it, exporters walk it.
-//! The numbers live beside it in [`Weights`].
+//! Its values are in [`Weights`].
 //!
 //! Every graph passed one check, however it was made: nodes read nodes that stand before them, shapes follow from one
 //! another by each operation's rules, parameters have the shapes that their operations need and stand end to end, names

@@ -5,7 +5,7 @@
 //! filter by a quarter and moving its input and output channels on by one turn gives the filter that is there already.
 //! Nothing else in the network changes: symmetric weights are ordinary weights, and every optimiser here keeps weights
 //! symmetric whose gradients are. So a symmetric network is trained by [`Symmetry::tie`] before the first step and after
-//! each one, and [`TiedParameter::average`] on every gradient; engines, files and exports know nothing of it.
+//! each one, and [`TiedParameter::average`] on every gradient; engines, files and exports are not affected.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! How the owner of a region and the workers synchronise: one word of state, and two condition variables.
 //!
-//! The owner opens a region (a new generation, `OPEN`), workers count themselves in and out while they take tasks, the
-//! owner closes it when no task is left and waits until the count is 0. Both sides spin a bounded number of
+//! The owner opens a region (a new generation, `OPEN`). Workers count themselves in and out while they take tasks. The
+//! owner closes the region when no task is left and waits until the count is 0. Both sides spin a bounded number of
 //! times and then sleep. A waker changes the state first and then takes the sleepers' lock; a sleeper takes the lock
 //! first and then reads the state: no wake-up is lost. `.ci/loom` runs all orders of this.
 
@@ -22,7 +22,7 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard},
 };
 
-/// Loom's cell, which sees two threads meet in it, by the standard library's.
+/// The interface of loom's cell, which detects concurrent access, by the standard library's.
 #[cfg(not(all(loom, test)))]
 struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     /// Regions of so many tasks, one after the other, with so many workers: every task runs once and is done, and what
-    /// it wrote is seen, when its region ends; workers end when they are told to, asleep or awake. Orders in which a thread
+    /// it wrote is seen, when its region ends; workers end on `stop`, asleep or awake. Orders in which a thread
     /// is preempted more often than `stops` times are not explored.
     fn regions(workers: usize, tasks: &'static [usize], stops: usize) {
         let mut model = loom::model::Builder::new();

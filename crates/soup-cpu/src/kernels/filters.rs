@@ -1,6 +1,6 @@
-//! Between PyTorch's order of weights (out, in, rows, columns of the kernel) and the engine's, where a row of a
-//! product is a vector of channels: blocks of both are transposed in registers, because walking one order value by value
-//! touches a cache line for every value.
+//! Reorders weights between PyTorch's order (out, in, rows, columns of the kernel) and the engine's, where a row of a
+//! product is a vector of channels. Blocks are transposed in registers: value by value, one of the orders would touch a
+//! cache line for every value.
 
 use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values, WIDEST};
 
@@ -304,7 +304,7 @@ mod tests {
     }
 
     /// Every instruction set against the definition: sizes around those of a block and of a vector, both orders. The
-    /// weights end where their memory ends, so that a sanitizer sees what reaches beyond.
+    /// weights end where their memory ends, so that a sanitizer detects reads beyond it.
     #[test]
     fn panels_and_sums_agree_with_the_definition() {
         let sizes = [

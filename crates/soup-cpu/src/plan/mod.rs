@@ -85,9 +85,9 @@ pub(crate) trait Step: Debug + Send + Sync {
     ///
     /// # Safety
     /// The context must be that of the plan which the step is part of, and the steps before it must have run. Then every
-    /// buffer has its words, which no other live buffer shares ([`Memory::lay_out`]), every worker of the pool
-    /// has scratch of its own as large as [`Step::scratch`] says, and the processor has the instruction set. Nobody else
-    /// may use arena, scratch or gradients meanwhile. That no two tasks of a step write to one place is its own affair.
+    /// buffer has its words, which no other live buffer shares ([`Memory::lay_out`]). Every worker of the pool has scratch
+    /// of its own, as large as [`Step::scratch`] says. The processor has the instruction set. Nothing else may use arena,
+    /// scratch or gradients meanwhile. The step itself ensures that no two of its tasks write to one place.
     unsafe fn run(&self, context: &Context<'_>);
     /// Every buffer that it reads or writes; they stay in place from the first to the last step that
     /// names them.
@@ -98,7 +98,7 @@ pub(crate) trait Step: Debug + Send + Sync {
     }
     /// Name for a profile.
     fn name(&self) -> &'static str;
-    /// Shapes, for a profile of single steps; empty where the name says enough.
+    /// Shapes, for a profile of single steps; empty where the name is enough.
     fn shapes(&self) -> String {
         String::new()
     }
@@ -128,8 +128,8 @@ pub(crate) struct Context<'a> {
     pub draw: u32,
 }
 
-// SAFETY: a context is shared with the tasks of one step at a time. Its pointers are to memory that its maker borrows for
-// as long as it lives, and steps cut their work so that no two tasks write to one place, each with scratch of its worker.
+// SAFETY: a context is shared with the tasks of one step at a time. Its pointers are to memory that the runner borrows for
+// as long as the context lives. No two tasks of a step write to one place, and each has the scratch of its worker.
 unsafe impl Sync for Context<'_> {}
 
 impl Context<'_> {

@@ -2,8 +2,8 @@
 //!
 //! A product of bfloat16 pairs of up to two times 16 rows by up to three vectors of 16 columns: the sums are in `tmm0`
 //! to `tmm2` and `tmm3` to `tmm5`, a tile of the left operand is in `tmm6`, one of the right operand in `tmm7`. Loading
-//! the right operand twice for six sums is faster than once for three, as the second load hits the first-level cache
-//! (2,570 against 1,940 GFLOP/s of 2,930 on one core of a Xeon of family 6 model 207). Rows of the right operand are words
+//! the right operand twice for six sums is faster than once for three, as the second load hits the first-level cache.
+//! On one core of a Xeon of family 6 model 207: 2,570 against 1,940 GFLOP/s, of 2,930. Rows of the right operand are words
 //! of two values that are neighbours in the sum, as for `vdpbf16ps`.
 //!
 //! The compiler does not allocate these registers, so their content persists from one piece of assembly to the next on

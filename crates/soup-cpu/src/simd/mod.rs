@@ -1,8 +1,8 @@
 //! One kernel source, several instruction sets.
 //!
-//! A kernel is a struct of its arguments that implements [`Kernel`]: its body is written once over
-//! the vector type of a [`Simd`], inlined into an entry point compiled for the instruction set, and
-//! chosen at run time by [`Isa::run`].
+//! A kernel is a struct of its arguments that implements [`Kernel`]. Its body is written once over
+//! the vector type of a [`Simd`], and inlined into an entry point compiled for each instruction set.
+//! [`Isa::run`] dispatches at run time.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -32,7 +32,7 @@ pub(crate) fn padded(n: usize) -> usize {
     n.next_multiple_of(CHANNEL_BLOCK)
 }
 
-/// Whether Intel made this processor, as it says itself.
+/// Whether this is an Intel processor, by its vendor string.
 fn is_intel() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

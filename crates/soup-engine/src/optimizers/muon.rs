@@ -101,15 +101,15 @@ impl MuonStep {
     }
 }
 
-/// The coefficients of Newton and Schulz's iteration, and how often it is done (as PyTorch has them).
+/// Coefficients and number of the Newton-Schulz iterations, as in PyTorch.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
 const ITERATIONS: usize = 5;
 
 /// Brings all singular values of a matrix near to one (.7 to 1.2).
 ///
 /// The iteration is `X <- (a + b G + c G^2) X` with the Gram matrix `G = X X^T`. All of its steps are polynomials of the
-/// first Gram matrix, so they are worked out on the small square matrices, and the large one is multiplied twice instead
-/// of ten times.
+/// first Gram matrix. So they are computed on the small square matrices, and the large one is multiplied twice instead of
+/// ten times.
 ///
 /// Where rows are `turns` of one another, the square matrices are too: every product takes the first row of each feature
 /// alone, a quarter of the work, and so does what is given back.

@@ -114,10 +114,10 @@ impl Archive {
     }
 }
 
-/// The weights of a graph from a file of the same backbone, by timm's rules: filters that read the
-/// image are adapted to the graph's channels, a layer of the head whose shape differs or that the
-/// file does not have keeps its values in `initial`, and tensors of the file that the graph does not
-/// have are left out. [`Loaded`] tells of each. The head is what stands behind the last batch norm.
+/// The weights of a graph from a file of the same backbone, by timm's rules. Filters that read the
+/// image are adapted to the graph's channels. A layer of the head whose shape differs or that the
+/// file lacks keeps its values in `initial`. Tensors that the graph lacks are left out. [`Loaded`]
+/// lists them all. The head is what follows the last batch norm.
 ///
 /// # Errors
 /// [`SafetensorsError`] where the file cannot be read, is damaged or belongs to another backbone;

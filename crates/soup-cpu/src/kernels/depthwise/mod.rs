@@ -1,8 +1,8 @@
 //! Depthwise convolution of one image and one block of channels, rows streamed through a ring.
 //!
-//! Rows are read through the pending transform once, into a ring of padded rows that stays in
-//! cache; the raw output and its statistics (forward), or the gradients of data and weights with the
-//! sums that the next batch norm needs (backward), are made from the ring.
+//! Rows are read through the pending transform once, into a ring buffer of padded rows that stays in
+//! cache. Forward, the raw output and its statistics are computed from it. Backward, the gradients of
+//! data and weights, and the sums that the next batch norm needs.
 
 mod backward;
 mod forward;

@@ -1,8 +1,8 @@
 //! Matrix product of a strided, broadcast left operand and a right operand of rows of vectors.
 //!
-//! One kernel serves every convolution: forward (rows are pixels, the sum runs over taps and input
-//! channels), gradient of the data (over taps and output channels) and gradient of the weights (rows
-//! are input channels, the sum runs over pixels). The left operand is read in place, value by value;
+//! One kernel serves every convolution. Forward, rows are pixels and the sum runs over taps and input
+//! channels. For the gradient of the data it runs over taps and output channels. For the gradient of
+//! the weights rows are input channels and the sum runs over pixels. The left operand is read in place, value by value;
 //! the right operand in vectors, from a packed panel or straight from channels-last rows.
 //!
 //! Both operands are of *words*: single values, or two bfloat16 values that are neighbours in the sum,
@@ -153,8 +153,8 @@ impl Gemm<'_> {
         }
     }
 
-    /// All rows of a group, in register blocks of eight rows, which with three vectors take 24 of 32 registers, or of
-    /// four rows where there are 16 registers.
+    /// All rows of a group, in register blocks of eight rows: with three vectors 24 of 32 registers. Where there are 16
+    /// registers blocks have four rows.
     #[inline(always)]
     unsafe fn rows<S: Simd, E: Element, T: Element, F: Function, const N: usize>(
         &self,

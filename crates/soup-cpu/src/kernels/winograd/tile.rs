@@ -1,8 +1,8 @@
 //! The two sizes of tiles and their one-dimensional transforms, applied to the columns first, then to the rows.
 //!
-//! A line of `m + 2` values and three taps become `m` outputs by `m + 2` products instead of `3 m`: both are taken as
-//! polynomials, whose values at `m + 1` points (0, 1, -1, and 2, -2 in larger tiles) and at infinity are multiplied
-//! (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016; the points are theirs).
+//! A line of `m + 2` values and three taps become `m` outputs by `m + 2` products instead of `3 m`. Both are taken as
+//! polynomials. Their values at `m + 1` points (0, 1, -1, and 2, -2 in larger tiles) and at infinity are multiplied.
+//! Algorithm and points are those of Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
 
 use crate::simd::Simd;
 
@@ -19,8 +19,8 @@ pub(super) type TileVectors<S> = [Line<S>; LONGEST];
 pub(crate) enum Tile {
     /// 2x2 outputs of 16 products, where the definition has 36.
     F2x2,
-    /// 4x4 outputs of 36 products, where the definition has 144. Sums of these are about ten times less exact than
-    /// plain ones, which single precision bears and bf16 does not.
+    /// 4x4 outputs of 36 products, where the definition has 144. Its rounding error is about ten times that of the
+    /// definition, which is acceptable in single precision and not in bf16.
     F4x4,
 }
 

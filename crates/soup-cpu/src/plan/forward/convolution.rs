@@ -122,7 +122,7 @@ impl Lowering<'_> {
         entry.to
     }
 
-    /// Room for the chunk statistics of a map, where a batch norm of the graph may ask for them.
+    /// A buffer for the chunk statistics of a map, where a batch norm of the graph may need them.
     pub(super) fn statistics(&mut self, map: MapId, pixels: &[usize]) -> Option<Buffer> {
         if self.mode == Mode::Inference || !self.is_normalised() {
             return None;

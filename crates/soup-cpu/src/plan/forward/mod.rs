@@ -3,7 +3,7 @@
 //! A map is stored when a convolution, a sum, a max pool or a dropout makes it. Batch norm, activation and a
 //! factor a channel after it are not computed but kept as a [`Lazy`] value: the readers of the map
 //! apply them. Where the pattern does not fit (a second activation, a factor read
-//! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
+//! twice, ...) the value is stored by a sum of one term. The pattern starts again from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -200,8 +200,8 @@ impl ConvolutionBackward {
         );
     }
 
-    /// Runs the chunks in groups of so many: `make`s what a product needs of each (its task, its place in the group, the
-    /// worker), then `multiply`s the segments of the group, which are added to those of the groups before.
+    /// Runs the chunks in groups of so many. `make` prepares the operands of each chunk (by its task, its place in the group
+    /// and the worker). Then `multiply` adds the products of the group's segments to those of the groups before.
     pub(in crate::steps) fn by_groups(
         &self,
         context: &Context<'_>,
