@@ -5,7 +5,7 @@
 //! engine on another device need not copy them every step; an [`InferenceSession`] predicts. Callers
 //! hold a [`Device`] and do not name an engine.
 //!
-//! [`reference`] is the first engine: a plain interpreter, slow and simple, that others are tested against.
+//! [`mod@reference`] is the first engine: a plain interpreter, slow and simple, that others are tested against.
 
 mod device;
 mod engine;

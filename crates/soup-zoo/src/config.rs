@@ -40,7 +40,7 @@ pub enum MapPool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
-    /// One of the names in [`crate::models`].
+    /// One of the names in [`crate::models()`].
     pub name: String,
     /// Channels of the images: 1 for grey, 3 for colour, or any number.
     pub channels: usize,

@@ -25,7 +25,7 @@ pub enum PlanError {
 }
 
 /// Refuses what needs more memory than there is before it is planned, and what could not be counted in words: no
-/// product of sizes in a plan is more than [`FACTOR`] times the values of the batch and of the parameters.
+/// product of sizes in a plan is more than `FACTOR` times the values of the batch and of the parameters.
 pub(super) fn check_size(graph: &Graph, batch: usize) -> Result<(), PlanError> {
     /// Winograd's tiles and padded channels make the most of a value.
     const FACTOR: u128 = 1 << 12;
