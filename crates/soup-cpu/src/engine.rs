@@ -1,4 +1,4 @@
-//! The CPU engine behind the seam.
+//! The CPU engine as an [`Engine`].
 
 use std::sync::Arc;
 
@@ -48,10 +48,6 @@ impl Engine for Cpu {
         }
     }
 
-    fn supports(&self, _: Precision) -> bool {
-        true
-    }
-
     fn fastest_precision(&self) -> Precision {
         match Isa::detect().is_faster_in_bf16() {
             true => Precision::Bf16,
@@ -97,7 +93,7 @@ impl Engine for Cpu {
 impl From<PlanError> for EngineError {
     fn from(error: PlanError) -> Self {
         match error {
-            PlanError::Memory { batch, shortage } => Self::Memory { batch, shortage },
+            PlanError::Memory(problem) => Self::Memory(problem),
             other => Self::Unsupported(other.to_string()),
         }
     }
@@ -135,9 +131,13 @@ impl TrainingSession for Session {
             .backward(self.state.weights(), output_gradients, &mut self.gradients);
     }
 
-    fn step(&mut self, rate: f32, average_weight: f32) -> Result<(), String> {
-        self.state
-            .step(&mut self.gradients, rate, average_weight, &self.pool)
+    fn step(&mut self, learning_rate: f32, average_weight: f32) -> Result<(), String> {
+        self.state.step(
+            &mut self.gradients,
+            learning_rate,
+            average_weight,
+            &self.pool,
+        )
     }
 
     fn state(&mut self) -> &TrainingState {

@@ -2,11 +2,11 @@
 //! backward.
 //!
 //! The idea is *lazy normalisation*: a convolution writes its raw output once and takes the sums that
-//! batch norm needs while the output is still in cache; nobody stores a normalised or activated tensor.
-//! Normalisation, activation and squeeze-excite are applied by whoever reads the raw output next, and
-//! computed again on the way back. All memory of a step is laid out before the first one.
+//! batch norm needs while the output is still in cache. Normalised and activated tensors are never stored.
+//! Normalisation, activation and squeeze-excite are fused into the next reader of the raw output, and
+//! recomputed in the backward pass. All memory of a step is laid out before the first one.
 //!
-//! [`Training`] and [`Inference`] run a plan; [`Cpu`] is the engine that others know. Both are tested against
+//! [`Training`] and [`Inference`] run a plan; [`Cpu`] is the [`soup_engine::Engine`]. Both are tested against
 //! [`soup_engine::reference`]. Results do not depend on the number of threads.
 
 #![expect(

@@ -1,4 +1,4 @@
-//! What this machine can do at most, measured: the ceilings that a profile is read against.
+//! Measures the peak of this machine: the roofline that a profile is read against.
 
 use std::{hint::black_box, marker::PhantomData, time::Instant};
 
@@ -6,17 +6,17 @@ use soup_engine::Peak;
 use soup_threads::Pool;
 
 #[cfg(target_arch = "x86_64")]
-use crate::simd::tiles::Tiles;
+use crate::simd::amx_tiles::AmxTiles;
 use crate::{
     plan::PlanError,
     runner::Options,
-    simd::{Bf16, Element, Kernel, Precision, Simd, tiles::ROWS},
+    simd::{Bf16, Element, Kernel, Precision, Simd, amx_tiles::ROWS},
 };
 
 /// Independent sums: enough that no multiplication waits for the one before it.
 const SUMS: usize = 24;
-/// The same of squares, each of `ROWS` rows of a vector, which a step adds `ROWS` words to.
-const SQUARES: usize = 6;
+/// AMX tiles of sums, each of `ROWS` rows of a vector, which one instruction adds `ROWS` words to.
+const AMX_SUMS: usize = 6;
 /// Rounds of all sums in one measurement.
 const ROUNDS: usize = 200_000;
 /// Values that each thread copies: far more than a cache holds.
@@ -31,8 +31,8 @@ const REPEATS: usize = 5;
 pub(crate) fn measure(options: &Options, pool: &Pool) -> Result<Peak, PlanError> {
     let (isa, precision) = (options.instruction_set()?, options.precision);
     let threads = pool.threads();
-    let sums = match isa.multiplies_squares(precision) {
-        true => SQUARES * ROWS * ROWS,
+    let sums = match isa.uses_amx_tiles(precision) {
+        true => AMX_SUMS * ROWS * ROWS,
         false => SUMS,
     };
     let operations = 2 * precision.per_word() * isa.lanes() * sums * ROUNDS;
@@ -84,7 +84,7 @@ impl<E: Element> Kernel for Products<E> {
         // SAFETY: the caller promises the instruction set; no memory is touched.
         unsafe {
             #[cfg(target_arch = "x86_64")]
-            if S::TILES {
+            if S::AMX_TILES {
                 let mut tiles = crate::simd::Amx;
                 tiles.begin(ROWS, ROWS);
                 tiles.repeat(ROUNDS);
@@ -115,7 +115,7 @@ mod tests {
     use crate::simd::Isa;
 
     #[test]
-    fn every_instruction_set_has_ceilings() {
+    fn every_instruction_set_has_a_peak() {
         let pool = Pool::new(1);
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
             for precision in [Precision::F32, Precision::Bf16] {

@@ -97,7 +97,7 @@ fn check(precision: Precision, off: f64) {
     let given: Vec<Vec<f32>> = lengths
         .map(|length| (0..length).map(|_| stream.normal()).collect())
         .collect();
-    // Miri looks at the engine alone: the interpreter under an interpreter takes minutes.
+    // Miri checks only the engine: the interpreter under an interpreter takes minutes.
     let expected = (!cfg!(miri)).then(|| {
         let eval = reference::forward(&graph, &weights, &images, BATCH, Mode::Eval).unwrap();
         let train = Mode::Train { seed, step };
@@ -128,9 +128,9 @@ fn check(precision: Precision, off: f64) {
                 .iter()
                 .all(|values| values.iter().all(|x| x.is_finite()))
         );
-        let slopes: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
+        let output_gradients: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
         let mut gradients = vec![0.0; graph.trainable_len()];
-        training.backward(&weights, &slopes, &mut gradients);
+        training.backward(&weights, &output_gradients, &mut gradients);
         assert!(gradients.iter().all(|x| x.is_finite()));
         let Some((eval, pass, expected)) = &expected else {
             continue;

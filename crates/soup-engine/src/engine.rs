@@ -1,29 +1,26 @@
 //! What an engine can do, and what it makes.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 
 use soup_graph::{Graph, Weights};
 use thiserror::Error;
 
-use crate::{Detail, Peak, Precision, StepTime, TrainingState, memory::Shortage};
+use crate::{Detail, Peak, Precision, StepTime, TrainingState, memory::BatchTooLarge};
 
 /// Something that runs networks.
 ///
-/// What a session computes hangs on its inputs alone: not on the number of threads, nor on what ran before.
+/// A session's results depend on its inputs alone, not on the number of threads or on earlier runs.
 pub trait Engine: Debug + Send + Sync {
-    /// What it is called: the value of `train.device` and of `--device`.
+    /// Its name: the value of `train.device` and of `--device`.
     fn name(&self) -> &'static str;
 
     /// What it runs on, for people: threads, instruction set, the name of an accelerator.
     fn description(&self) -> String;
 
-    /// Whether it can compute so.
-    fn supports(&self, precision: Precision) -> bool;
-
-    /// Whichever precision is faster here.
+    /// The faster precision.
     fn fastest_precision(&self) -> Precision;
 
-    /// Bytes of its memory that can still be had.
+    /// Bytes of its memory that are free.
     fn free_memory(&self) -> u64;
 
     /// Plans a network for batches of `batch` images, to be trained from `state` on. The state's network may have
@@ -39,7 +36,7 @@ pub trait Engine: Debug + Send + Sync {
         state: TrainingState,
     ) -> Result<Box<dyn TrainingSession>, EngineError>;
 
-    /// Plans a network for batches of `batch` images, to answer.
+    /// Plans a network for batches of `batch` images, for inference.
     ///
     /// # Errors
     /// [`EngineError`] where it cannot run that.
@@ -50,7 +47,7 @@ pub trait Engine: Debug + Send + Sync {
         precision: Precision,
     ) -> Result<Box<dyn InferenceSession>, EngineError>;
 
-    /// What the device can do at most, measured for some tenths of a second; `None` where nobody knows.
+    /// What the device can do at most, measured for some tenths of a second; `None` where it is unknown.
     ///
     /// # Errors
     /// As [`training`](Self::training).
@@ -67,7 +64,7 @@ pub trait TrainingSession: Debug + Send {
     /// The batch to be filled: images x rows x columns x channels.
     fn input_mut(&mut self) -> &mut [f32];
 
-    /// Forgets the gradients.
+    /// Sets the gradients to zero.
     fn zero_gradients(&mut self);
 
     /// Runs the batch forward; `seed` and `draw` decide what dropout and drop-path drop.
@@ -76,28 +73,28 @@ pub trait TrainingSession: Debug + Send {
     /// Output `index` of the last forward run: images x values, or images x rows x columns x channels for a map.
     fn output(&self, index: usize) -> &[f32];
 
-    /// Takes the statistics of the last forward run into the running ones, and runs it backward: takes the gradient of
-    /// the loss by every output, in the output's layout, and adds those by the parameters to what was gathered.
+    /// Updates the running statistics with those of the last forward run, and runs it backward. `output_gradients` are the
+    /// gradients of the loss by every output, in the output's layout. Those by the parameters are accumulated.
     fn backward(&mut self, output_gradients: &[&[f32]]);
 
-    /// Moves the parameters against the gathered gradients, and takes them into their average with this weight (0 to
-    /// 1; 1 makes it a copy).
+    /// Takes an optimiser step with the accumulated gradients, and updates the average of the parameters with this weight
+    /// (0 to 1; 1 makes it a copy).
     ///
     /// # Errors
-    /// What is no number any more: the gradients, and then the parameters are as they were, or the parameters or
-    /// running statistics.
-    fn step(&mut self, rate: f32, average_weight: f32) -> Result<(), String>;
+    /// What is NaN or infinite: the gradients (then the parameters are unchanged), or the parameters or running
+    /// statistics.
+    fn step(&mut self, learning_rate: f32, average_weight: f32) -> Result<(), String>;
 
     /// All that training changes, as it is now.
     fn state(&mut self) -> &TrainingState;
 
-    /// Goes on from another state of the same network.
+    /// Continues from another state of the same network.
     fn set_state(&mut self, state: TrainingState);
 
     /// Bytes of memory that the plan takes, without the state.
     fn memory_bytes(&self) -> usize;
 
-    /// Starts to take the time of every step, where the engine can.
+    /// Starts to measure the time of every step, where the engine can.
     fn start_profile(&mut self) {}
 
     /// Times by step since [`start_profile`](Self::start_profile), longest first.
@@ -106,12 +103,12 @@ pub trait TrainingSession: Debug + Send {
     }
 }
 
-/// A trained network at work: forward with running statistics.
+/// A trained network: forward with running statistics.
 pub trait InferenceSession: Debug + Send {
     /// Images in a batch.
     fn batch(&self) -> usize;
 
-    /// Takes the weights that the next runs compute with.
+    /// Sets the weights of the next runs.
     ///
     /// # Panics
     /// Where they have not the graph's length.
@@ -132,7 +129,7 @@ pub trait InferenceSession: Debug + Send {
     /// Bytes of memory that the plan takes.
     fn memory_bytes(&self) -> usize;
 
-    /// Starts to take the time of every step, where the engine can.
+    /// Starts to measure the time of every step, where the engine can.
     fn start_profile(&mut self) {}
 
     /// Times by step since [`start_profile`](Self::start_profile), longest first.
@@ -145,26 +142,9 @@ pub trait InferenceSession: Debug + Send {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EngineError {
     /// It takes more memory than there is.
-    #[error(
-        "a batch of {batch} {shortage}; take a smaller batch, smaller images or a smaller network",
-        batch = Images(*.batch)
-    )]
-    Memory {
-        /// Images in the batch.
-        batch: usize,
-        /// What it needs, at least, and what there is.
-        shortage: Shortage,
-    },
+    #[error(transparent)]
+    Memory(#[from] BatchTooLarge),
     /// Something that this engine cannot do.
     #[error("{0}")]
     Unsupported(String),
-}
-
-struct Images(usize);
-
-impl fmt::Display for Images {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(formatter, "{} image{plural}", self.0)
-    }
 }

@@ -1,11 +1,11 @@
-//! The seam between a network and what runs it.
+//! The interface between a network and what runs it.
 //!
 //! An [`Engine`] is given a [`Graph`](soup_graph::Graph), a batch size and a [`Precision`], and makes sessions: a
-//! [`TrainingSession`] owns the weights, their gradients, their average and what the optimiser remembers, so that an
-//! engine on another device need not copy them every step; an [`InferenceSession`] answers. Whoever trains or answers
-//! holds a [`Device`] and knows no engine by its name.
+//! [`TrainingSession`] owns the weights, their gradients, their average and the optimiser's state, so that an
+//! engine on another device need not copy them every step; an [`InferenceSession`] predicts. Callers
+//! hold a [`Device`] and do not name an engine.
 //!
-//! [`reference`] is the first engine: a plain interpreter, slow and simple, that others are judged by.
+//! [`mod@reference`] is the first engine: a plain interpreter, slow and simple, that others are tested against.
 
 mod device;
 mod engine;

@@ -1,7 +1,7 @@
-//! How much memory the process took, and how much it can still take.
+//! How much memory the process uses, and how much is free.
 //!
-//! A system that is out of memory ends a process without a word, so what is large is asked for by [`room_for`]
-//! first, and refused with what it needs and what there is.
+//! A system that is out of memory kills a process without a message. So large allocations ask [`room_for`] first, and are
+//! refused with what they need and what is free.
 
 use std::{
     fmt, fs,
@@ -32,6 +32,27 @@ impl fmt::Display for Shortage {
     }
 }
 
+/// A batch that needs more memory than there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub struct BatchTooLarge {
+    /// Images in the batch.
+    pub batch: usize,
+    /// What it needs, at least, and what there is.
+    pub shortage: Shortage,
+}
+
+impl fmt::Display for BatchTooLarge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { batch, shortage } = self;
+        let plural = if *batch == 1 { "" } else { "s" };
+        write!(
+            formatter,
+            "a batch of {batch} image{plural} {shortage}; \
+             take a smaller batch, smaller images or a smaller network"
+        )
+    }
+}
+
 /// Bytes, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount(pub u64);
@@ -56,9 +77,9 @@ pub fn peak_mib() -> f64 {
     peak.map_or(0.0, |kib| (kib as f64 / 1024.0).round())
 }
 
-/// Bytes that this process can still take: what the system has, what the limits of all control groups around it
-/// leave (files in the cache do not count, as the system drops them), and what `ulimit -v` leaves. Without bounds
-/// where the system does not tell.
+/// Bytes that this process can still allocate: the least of the system's free memory and what the limits of its control
+/// groups and `ulimit -v` leave. The page cache counts as free, as the system drops it. `u64::MAX` where the system does
+/// not tell.
 pub fn free_bytes() -> u64 {
     // Planned memory that was not written to yet is taken later.
     let taken = kib_in(Path::new("/proc/self/status"), "RssAnon:").unwrap_or(0);
@@ -66,7 +87,7 @@ pub fn free_bytes() -> u64 {
     free_under(Path::new("/")).saturating_sub(planned)
 }
 
-/// Whether so many bytes can be had.
+/// Whether so many bytes are free.
 ///
 /// # Errors
 /// [`Shortage`].
@@ -78,7 +99,7 @@ pub fn room_for(bytes: u64) -> Result<(), Shortage> {
     }
 }
 
-/// Whether so many copies of a network's parameters can be had.
+/// Whether there is memory for so many copies of a network's parameters.
 ///
 /// # Errors
 /// [`Shortage`].
@@ -91,7 +112,7 @@ pub fn room_for_weights(graph: &Graph, copies: usize) -> Result<(), Shortage> {
 /// Bytes of all plans' memory in this process, written to or not.
 pub static PLANNED: AtomicUsize = AtomicUsize::new(0);
 
-/// What the system below `root`, which is `/` but in tests, says.
+/// The same for the system below `root`, which is `/` but in tests.
 fn free_under(root: &Path) -> u64 {
     let information = root.join("proc/meminfo");
     let system = kib_in(&information, "MemAvailable:").map(|available| {

@@ -1,4 +1,4 @@
-//! Where the time of a session goes.
+//! Where a session spends its time.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub struct StepTime {
     pub count: usize,
     /// Their time together.
     pub time: Duration,
-    /// Multiplications of values with an addition each, in all of them and one run.
+    /// Fused multiply-adds of values, in all of them and one run.
     pub multiply_adds: u64,
     /// Bytes of the tensors that each of them reads or writes, every tensor of a step counted once: what must
     /// pass through memory at least where the caches hold nothing between two steps.
     pub bytes: u64,
 }
 
-/// The ceilings of a device, of all of it together.
+/// The peak of a device, of all of it together: its roofline.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak {
     /// Products with a sum, two operations each, from registers: 10^9 operations a second.

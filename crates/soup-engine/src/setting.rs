@@ -1,4 +1,4 @@
-//! What a setting with a bad value is told.
+//! The error for a setting with a bad value.
 
 use std::fmt::Display;
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use soup_graph::{
-    Graph, Symmetry, Turning, Weights,
+    Graph, Symmetry, TiedParameter, Weights,
     finite::{all_finite, not_finite},
 };
 use soup_threads::Pool;
@@ -19,17 +19,17 @@ const PIECE: usize = 1 << 16;
 /// How gradients move the parameters of a network.
 #[derive(Clone, Debug, Default)]
 pub struct Learning {
-    /// The rule.
+    /// The optimiser.
     pub optimizer: Optimizer,
     /// Largest norm of the gradient; 0 does not clip.
     pub clip_norm: f64,
-    /// Filters that are turns of one another and stay so.
+    /// Filters that are rotations of one another and stay so.
     pub symmetry: Option<Symmetry>,
     /// Whether an average of the parameters is kept beside them.
     pub averages: bool,
 }
 
-/// All that training changes: parameters and running statistics, their average, what the optimiser remembers.
+/// All that training changes: parameters and running statistics, their average, the optimiser's state.
 ///
 /// Engines on the host train it where it is ([`TrainingState::step`]); others read it at their start and write it when
 /// they are asked.
@@ -97,18 +97,18 @@ impl TrainingState {
     /// `average_weight`, from 0 to 1.
     ///
     /// # Errors
-    /// What is no number any more: the gradients, and then the parameters are as they were, or the parameters or
-    /// running statistics.
+    /// What is NaN or infinite: the gradients (then the parameters are unchanged), or the parameters or running
+    /// statistics.
     pub fn step(
         &mut self,
         gradients: &mut [f32],
-        rate: f32,
+        learning_rate: f32,
         average_weight: f32,
         pool: &Pool,
     ) -> Result<(), String> {
         let symmetry = self.learning.symmetry.as_ref();
         if let Some(symmetry) = symmetry {
-            pool.each(symmetry.parts(gradients), Turning::average);
+            pool.each(symmetry.tied_parameters(gradients), TiedParameter::average);
         }
         let clip_norm = self.learning.clip_norm;
         if clip_norm > 0.0 {
@@ -118,7 +118,9 @@ impl TrainingState {
             }
         }
         let parameters = self.weights.trainable_mut();
-        let pieces = self.optimizer.pieces(rate, parameters, gradients, PIECE);
+        let pieces = self
+            .optimizer
+            .pieces(learning_rate, parameters, gradients, PIECE);
         let all_well = AtomicBool::new(true);
         pool.each(pieces, |piece: Piece<'_>| {
             if !piece.run() {
@@ -126,9 +128,9 @@ impl TrainingState {
             }
         });
         if let Some(symmetry) = symmetry {
-            // An optimiser that multiplies matrices rounds the turns of a filter differently.
-            let parts = symmetry.parts(self.weights.trainable_mut());
-            pool.each(parts, Turning::tie);
+            // An optimiser that multiplies matrices rounds the rotations of a filter differently.
+            let parameters = symmetry.tied_parameters(self.weights.trainable_mut());
+            pool.each(parameters, TiedParameter::tie);
             symmetry.tie_statistics(self.weights.buffers_mut());
         }
         if !(all_well.into_inner() && all_finite(self.weights.buffers()))
@@ -142,7 +144,7 @@ impl TrainingState {
         Ok(())
     }
 
-    /// What of it is no number or infinite.
+    /// What of it is NaN or infinite.
     pub fn not_finite(&self) -> Option<String> {
         let of_average = || {
             let found = not_finite(&self.graph, self.average.as_ref()?)?;
@@ -175,7 +177,7 @@ impl TrainingState {
         tensors
     }
 
-    /// Takes back what [`tensors`](Self::tensors) gave after so many steps; `take` gives the tensor of a name and length.
+    /// Restores what [`tensors`](Self::tensors) gave after so many steps; `take` gives the tensor of a name and length.
     ///
     /// # Errors
     /// The first one of `take`.

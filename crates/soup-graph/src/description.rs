@@ -154,7 +154,7 @@ impl Description {
                     return Err(wrong(problem));
                 }
             };
-            // Whatever is wrong, say which layer of the file it is.
+            // Every error names the layer of the file.
             let node = node.map_err(|error| match error {
                 GraphError::Shape { name, problem } => wrong(format!("{name}: {problem}")),
                 other => other,

@@ -12,7 +12,7 @@ pub fn all_finite(values: &[f32]) -> bool {
         == 0
 }
 
-/// The first parameter or running statistic that holds what is no number or infinite, by its name and value.
+/// The first parameter or running statistic that holds NaN or an infinity, by its name and value.
 pub fn not_finite(graph: &Graph, weights: &Weights) -> Option<String> {
     if all_finite(weights.trainable()) && all_finite(weights.buffers()) {
         return None;

@@ -3,7 +3,7 @@
 //! A [`Graph`] is a list of [`Node`]s (convolution, batch norm, activation, pooling, scale, add,
 //! linear) with shapes and named [`Parameter`]s, built once by a [`Builder`] for one input size.
 //! It does no arithmetic: engines plan and run it, rewrites transform it, exporters walk it.
-//! The numbers live beside it in [`Weights`].
+//! Its values are in [`Weights`].
 //!
 //! Every graph passed one check, however it was made: nodes read nodes that stand before them, shapes follow from one
 //! another by each operation's rules, parameters have the shapes that their operations need and stand end to end, names
@@ -33,6 +33,7 @@ pub mod onnx;
 mod op;
 pub mod rewrite;
 pub mod safetensors;
+mod shape;
 mod symmetry;
 #[cfg(test)]
 mod tests;
@@ -40,8 +41,9 @@ mod weights;
 
 pub use builder::{Builder, GraphError};
 pub use description::Description;
-pub use op::{Activation, Convolution, ImageShape, Op, Shape};
-pub use symmetry::{Symmetry, Turning};
+pub use op::{Activation, Convolution, Op};
+pub use shape::{ImageShape, Shape};
+pub use symmetry::{Symmetry, TiedParameter};
 pub use weights::{Initial, Parameter, Role, Weights};
 
 /// Position of a node in [`Graph::nodes`].
@@ -128,14 +130,14 @@ impl Graph {
             parameter.offset = *arena;
             // Each is below MOST_VALUES, but there may be any number of them.
             *arena = match arena.checked_add(parameter.len()) {
-                Some(length) if length <= op::MOST_VALUES => length,
-                _ => return Err(wrong(parameter.name.clone(), op::too_many())),
+                Some(length) if length <= shape::MOST_VALUES => length,
+                _ => return Err(wrong(parameter.name.clone(), shape::too_many())),
             };
         }
         let mut nodes = vec![Node {
             op: Op::Input,
             inputs: Vec::new(),
-            shape: op::bounded(Shape::Map(input))
+            shape: shape::bounded(Shape::Map(input))
                 .map_err(|problem| wrong("input".to_owned(), problem))?,
         }];
         for (op, inputs) in layers {

@@ -5,7 +5,7 @@
 //! filter by a quarter and moving its input and output channels on by one turn gives the filter that is there already.
 //! Nothing else in the network changes: symmetric weights are ordinary weights, and every optimiser here keeps weights
 //! symmetric whose gradients are. So a symmetric network is trained by [`Symmetry::tie`] before the first step and after
-//! each one, and [`Turning::average`] on every gradient; engines, files and exports know nothing of it.
+//! each one, and [`TiedParameter::average`] on every gradient; engines, files and exports are not affected.
 
 use std::ops::Range;
 
@@ -35,12 +35,12 @@ struct Tied {
 /// The values of one parameter, some of which are turns of one another. Parameters share no values: threads may work on
 /// several of them at once.
 #[derive(Debug)]
-pub struct Turning<'a> {
+pub struct TiedParameter<'a> {
     orbits: &'a [Orbit],
     values: &'a mut [f32],
 }
 
-impl Turning<'_> {
+impl TiedParameter<'_> {
     /// Gives every turn of a filter the values of its first one.
     pub fn tie(self) {
         for orbit in self.orbits {
@@ -188,7 +188,8 @@ impl Symmetry {
 
     /// Gives every turn of a filter the values of its first one, and every turn of a feature its mean statistics.
     pub fn tie(&self, weights: &mut Weights) {
-        self.parts(weights.trainable_mut()).for_each(Turning::tie);
+        self.tied_parameters(weights.trainable_mut())
+            .for_each(TiedParameter::tie);
         self.tie_statistics(weights.buffers_mut());
     }
 
@@ -201,13 +202,16 @@ impl Symmetry {
     ///
     /// # Panics
     /// Where these are fewer values than those of the graph.
-    pub fn parts<'a>(&'a self, values: &'a mut [f32]) -> impl Iterator<Item = Turning<'a>> {
+    pub fn tied_parameters<'a>(
+        &'a self,
+        values: &'a mut [f32],
+    ) -> impl Iterator<Item = TiedParameter<'a>> {
         let (mut rest, mut start) = (values, 0);
         self.trained.iter().map(move |Tied { range, orbits }| {
             let values = std::mem::take(&mut rest);
             let (values, behind) = values[range.start - start..].split_at_mut(range.len());
             (rest, start) = (behind, range.end);
-            Turning { orbits, values }
+            TiedParameter { orbits, values }
         })
     }
 }

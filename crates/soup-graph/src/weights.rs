@@ -5,7 +5,7 @@ use soup_random::{Purpose, Stream};
 
 use crate::{
     Graph, GraphError,
-    op::{too_many, values_within},
+    shape::{too_many, values_within},
 };
 
 /// What a parameter is to its operation.
@@ -183,7 +183,7 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Refuses weights of another number than these: whoever reads them by a graph's places asks first.
+    /// Refuses weights of other lengths than these. Call it before reading them by a graph's offsets.
     ///
     /// # Errors
     /// [`GraphError::Length`].

@@ -1,9 +1,9 @@
-//! How the owner of a region and the workers meet: one word of state, and two ways to sleep.
+//! How the owner of a region and the workers synchronise: one word of state, and two condition variables.
 //!
-//! The owner opens a region (a new generation, `OPEN`), workers count themselves in and out while they take tasks, the
-//! owner closes it when no task is left and waits until the count is 0. Both sides look for news a bounded number of
-//! times and then sleep. Whoever has news changes the state first and then takes the sleepers' lock; whoever goes to
-//! sleep takes the lock first and then looks at the state: no wake-up is lost. `.ci/loom` runs all orders of this.
+//! The owner opens a region (a new generation, `OPEN`). Workers count themselves in and out while they take tasks. The
+//! owner closes the region when no task is left and waits until the count is 0. Both sides spin a bounded number of
+//! times and then sleep. A waker changes the state first and then takes the sleepers' lock; a sleeper takes the lock
+//! first and then reads the state: no wake-up is lost. `.ci/loom` runs all orders of this.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
@@ -22,7 +22,7 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard},
 };
 
-/// Loom's cell, which sees two threads meet in it, by the standard library's.
+/// The interface of loom's cell, which detects concurrent access, by the standard library's.
 #[cfg(not(all(loom, test)))]
 struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -47,7 +47,7 @@ const AWAITED: u64 = 1 << 30;
 const WORKERS: u64 = AWAITED - 1;
 /// One step of the region number, in the high bits.
 const GENERATION: u64 = 1 << 32;
-/// How often a thread looks for news before it sleeps (some tens of microseconds).
+/// How often a thread spins before it sleeps (some tens of microseconds).
 #[cfg(not(all(loom, test)))]
 const SPINS: u32 = 4000;
 #[cfg(all(loom, test))]
@@ -203,7 +203,7 @@ impl Handshake {
     }
 
     fn leave(&self) {
-        // What the tasks wrote is seen by the owner, who looks at the count with Acquire.
+        // What the tasks wrote is seen by the owner, who reads the count with Acquire.
         let before = self.state.fetch_sub(1, Ordering::AcqRel);
         if before & AWAITED != 0 && before & WORKERS == 1 {
             drop(self.lock());
@@ -242,8 +242,8 @@ mod tests {
     use super::*;
 
     /// Regions of so many tasks, one after the other, with so many workers: every task runs once and is done, and what
-    /// it wrote is seen, when its region ends; workers end when they are told to, asleep or awake. Orders in which a thread
-    /// is stopped in mid-course more often than `stops` times are not looked at.
+    /// it wrote is seen, when its region ends; workers end on `stop`, asleep or awake. Orders in which a thread
+    /// is preempted more often than `stops` times are not explored.
     fn regions(workers: usize, tasks: &'static [usize], stops: usize) {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(stops);

@@ -1,12 +1,12 @@
 //! A small thread pool for many short parallel regions.
 //!
-//! A training step runs hundreds of regions of a fraction of a millisecond, so workers spin for a
-//! moment before they sleep and a region never waits for a worker that is still asleep. Which
+//! A training step runs hundreds of regions of a fraction of a millisecond. So workers spin before they
+//! sleep, and a region never waits for a worker that is still asleep. Which
 //! thread runs which task never changes a result: tasks are cut by the caller, not by the pool.
 //!
-//! A task may itself ask a pool for threads, its own or another one: it gets the thread that it has, and its tasks run
-//! there one after another. So no thread waits for a region inside of which it works, and none can wait for ever. Who
-//! waits looks for news a bounded number of times and then sleeps.
+//! A task may itself ask a pool for threads, its own or another one: its tasks then run on its own thread, one after
+//! another. So no thread waits for a region that it works in, and there is no deadlock. A
+//! waiting thread spins a bounded number of times and then sleeps.
 
 #![expect(
     unsafe_code,

@@ -18,7 +18,7 @@ pub enum Head {
     LabelMap,
     /// One map a label; its mean, and what attention over its own places finds, weighted.
     ResidualAttention,
-    /// Two maps a label: where to look, and what is said there.
+    /// Two maps a label: attention scores and logits.
     LabelQuery,
 }
 
@@ -40,7 +40,7 @@ pub enum MapPool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
-    /// One of the names in [`crate::models`].
+    /// One of the names in [`crate::models()`].
     pub name: String,
     /// Channels of the images: 1 for grey, 3 for colour, or any number.
     pub channels: usize,

@@ -1,6 +1,6 @@
 //! Backbones and heads, each one file that builds a graph.
 //!
-//! [`models`] lists what there is, [`build`] makes a [`Graph`] from a [`ModelConfig`]. A backbone's
+//! [`models()`] lists what there is, [`build`] makes a [`Graph`] from a [`ModelConfig`]. A backbone's
 //! parameters carry timm's names and start as timm starts them, so that weights move both ways.
 //!
 //! ```

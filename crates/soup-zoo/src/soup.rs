@@ -1,13 +1,14 @@
-//! Our own residual networks for small things in large images, made to be trained on a CPU: the stem takes two
-//! cheap steps down, the stages stop at a sixteenth of the image (nano, micro) or at an eighth (tiny, small, base, large), so that
-//! a thing of 20 pixels is still there in the last map. Blocks are those of ResNet (He et al., CVPR 2016) with two 3x3 convolutions.
+//! Our own residual networks for small objects in large images, made to be trained on a CPU. The stem downsamples twice,
+//! cheaply. The stages stop at a sixteenth of the image (nano, micro) or at an eighth (tiny, small, base, large), so that
+//! an object of 20 pixels still has a cell in the last map. Blocks are those of ResNet (He et al., CVPR 2016) with two 3x3
+//! convolutions.
 
 use soup_graph::{Activation, Builder, Convolution, Graph, GraphError, Initial, NodeId};
 
 use crate::backbone::{Backbone, Classifier, EPSILON, Options};
 
-/// What a batch moves the running statistics of batch norm by. Batches are small here (8 images): by the usual tenth the
-/// statistics would be those of the last 80 images, and every judgement as noisy as these.
+/// Momentum of the running statistics of batch norm. Batches are small here (8 images): with the usual 0.1 the statistics
+/// would be those of the last 80 images, and every validation as noisy.
 const MOMENTUM: f32 = 0.01;
 
 /// Channels of the two layers of the stem, and (blocks, channels, stride) of each stage.

@@ -104,8 +104,8 @@ impl Function for Identity {
 
 function!(Relu, x, {
     let zero = S::splat(0.0);
-    let slope = S::where_positive(x, S::splat(1.0), zero);
-    (S::at_least(x, 0.0), slope)
+    let derivative = S::where_positive(x, S::splat(1.0), zero);
+    (S::at_least(x, 0.0), derivative)
 });
 function!(Sigmoid, x, {
     let s = sigmoid::<S, E>(x);
@@ -126,8 +126,8 @@ function!(Hardswish, x, {
     // Between -3 and 3 the derivative is (2 x + 3) / 6, outside 0 or 1.
     let inside = S::mul(S::add(S::add(x, x), three), sixth);
     let below = S::where_positive(S::add(x, three), inside, zero);
-    let slope = S::where_positive(S::sub(three, x), below, S::splat(1.0));
-    (S::mul(x, gate), slope)
+    let derivative = S::where_positive(S::sub(three, x), below, S::splat(1.0));
+    (S::mul(x, gate), derivative)
 });
 function!(Mish, x, {
     // With e = e^x: tanh(ln(1 + e)) = (e^2 + 2 e) / (e^2 + 2 e + 2); beyond 20 it is 1.
@@ -138,8 +138,8 @@ function!(Mish, x, {
     let t = S::div(n, S::add(n, two));
     let s = S::div(e, S::add(one, e));
     // t + x s (1 - t^2)
-    let slope = S::mul(S::mul(x, s), S::sub(one, S::mul(t, t)));
-    (S::mul(x, t), S::add(t, slope))
+    let rest = S::mul(S::mul(x, s), S::sub(one, S::mul(t, t)));
+    (S::mul(x, t), S::add(t, rest))
 });
 function!(Gelu, x, {
     // Phi(x) = (1 + erf(x / sqrt 2)) / 2; erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7).
@@ -201,8 +201,8 @@ pub(crate) fn both_of(activation: Activation, x: f32) -> (f32, f32) {
     use crate::simd::Portable;
     with_function!(Some(activation), F => {
         // SAFETY: the portable instruction set is on every processor and no pointer is used.
-        let (value, slope) = unsafe { F::both::<Portable, f32>(Portable::splat(x)) };
-        (value[0], slope[0])
+        let (value, derivative) = unsafe { F::both::<Portable, f32>(Portable::splat(x)) };
+        (value[0], derivative[0])
     })
 }
 
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
     use crate::simd::{Isa, MapKernel};
 
-    /// Value and slope of a function, and what else is made of exponentials.
+    /// Value and derivative of a function, and what else is made of exponentials.
     struct Both<'a> {
         activation: Option<Activation>,
         x: &'a [f32],
@@ -225,8 +225,9 @@ mod tests {
             unsafe {
                 for i in (0..self.x.len()).step_by(S::LANES) {
                     let x = S::load(self.x[i..].as_ptr());
-                    let (value, slope) = with_function!(self.activation, F => F::both::<S, E>(x));
-                    let found = [value, slope, exp::<S, E>(x), sigmoid::<S, E>(x)];
+                    let (value, derivative) =
+                        with_function!(self.activation, F => F::both::<S, E>(x));
+                    let found = [value, derivative, exp::<S, E>(x), sigmoid::<S, E>(x)];
                     for (to, found) in self.to.iter_mut().zip(found) {
                         S::store(to[i..].as_mut_ptr(), found);
                     }
@@ -235,10 +236,10 @@ mod tests {
         }
     }
 
-    /// No function makes a number of what is none, nor does its derivative; but a rectifier lets the gradient pass
-    /// there, as in PyTorch. What stands beside it in the vector is as without it.
+    /// Every function maps NaN to NaN, and so does its derivative. But a rectifier lets the gradient pass there, as in
+    /// PyTorch. The other values of the vector are not affected.
     #[test]
-    fn what_is_no_number_stays_none() {
+    fn nan_propagates() {
         let x: Vec<f32> = (0..32)
             .map(|i| match i % 3 {
                 0 => [f32::NAN, -f32::NAN][i / 3 % 2],

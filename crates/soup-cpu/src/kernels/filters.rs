@@ -1,6 +1,6 @@
-//! Between PyTorch's order of weights (out, in, rows, columns of the kernel) and the engine's, where a row of a
-//! product is a vector of channels: blocks of both are turned in registers, because walking one order value by value
-//! touches a cache line for every value.
+//! Reorders weights between PyTorch's order (out, in, rows, columns of the kernel) and the engine's, where a row of a
+//! product is a vector of channels. Blocks are transposed in registers: value by value, one of the orders would touch a
+//! cache line for every value.
 
 use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values, WIDEST};
 
@@ -21,16 +21,16 @@ pub(crate) struct Filters {
     pub column_step: usize,
 }
 
-/// Some blocks of one row of blocks, for one task.
+/// The part of the filters that one task works on: some blocks of one row of blocks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Part {
+pub(crate) struct FilterSlice {
     /// Of channels.
     pub block: usize,
     pub first_column: usize,
 }
 
-impl Part {
-    /// Columns of a part.
+impl FilterSlice {
+    /// Columns of a slice.
     const COLUMNS: usize = 64;
 
     pub(crate) fn columns(self, filters: &Filters) -> std::ops::Range<usize> {
@@ -63,19 +63,19 @@ impl Filters {
         self.rows.div_ceil(self.channels())
     }
 
-    fn parts_of_a_row(&self) -> usize {
-        self.columns.div_ceil(Part::COLUMNS)
+    fn slices_of_a_row(&self) -> usize {
+        self.columns.div_ceil(FilterSlice::COLUMNS)
     }
 
-    /// Parts that can be worked on apart.
-    pub(crate) fn parts(&self) -> usize {
-        self.block_count() * self.parts_of_a_row()
+    /// Slices, each for a task.
+    pub(crate) fn slices(&self) -> usize {
+        self.block_count() * self.slices_of_a_row()
     }
 
-    pub(crate) fn part(&self, index: usize) -> Part {
-        Part {
-            block: index / self.parts_of_a_row(),
-            first_column: index % self.parts_of_a_row() * Part::COLUMNS,
+    pub(crate) fn slice(&self, index: usize) -> FilterSlice {
+        FilterSlice {
+            block: index / self.slices_of_a_row(),
+            first_column: index % self.slices_of_a_row() * FilterSlice::COLUMNS,
         }
     }
 
@@ -100,7 +100,7 @@ impl Filters {
         let lanes = S::LANES.min(self.columns - column);
         let taps = self.taps;
         // SAFETY: kernels of these channels and columns are there, and the block has room for them and for what a
-        // turned square holds beyond.
+        // transposed block holds beyond.
         unsafe {
             let from = from.add(first * self.row_step + column * self.column_step);
             let mut whole = 0;
@@ -108,7 +108,7 @@ impl Filters {
                 // The kernels of a column stand side by side.
                 whole = count * taps / S::LANES * S::LANES;
                 for row in (0..whole).step_by(S::LANES) {
-                    S::turn(from.add(row), self.column_step, to.at::<S>(row), S::LANES);
+                    S::transpose(from.add(row), self.column_step, to.at::<S>(row), S::LANES);
                 }
             } else if lanes == S::LANES && taps == 1 {
                 for row in 0..count {
@@ -116,13 +116,13 @@ impl Filters {
                 }
                 whole = count;
             } else if lanes == S::LANES {
-                // A square may reach into the kernels behind, as long as there are any.
+                // A block may reach into the kernels behind, as long as there are any.
                 let end = (self.rows - first) * self.row_step - column * taps;
                 let last = (lanes - 1) * taps + taps.next_multiple_of(S::LANES);
                 while whole < count * taps && whole / taps * self.row_step + last <= end {
                     let from = from.add(whole / taps * self.row_step);
                     for tap in (0..taps).step_by(S::LANES) {
-                        S::turn(from.add(tap), taps, to.at::<S>(whole + tap), S::LANES);
+                        S::transpose(from.add(tap), taps, to.at::<S>(whole + tap), S::LANES);
                     }
                     whole += taps;
                 }
@@ -150,18 +150,18 @@ impl Filters {
         from: &mut Block,
     ) {
         let lanes = S::LANES.min(self.columns - column);
-        let mut square = [0.0f32; WIDEST * WIDEST];
+        let mut transposed = [0.0f32; WIDEST * WIDEST];
         // SAFETY: the gradients are laid out as the weights that `read` takes: only kernels of the `count` channels
         // and `lanes` columns are touched, and the block holds all that `whole` and `count` name.
         unsafe {
             let to = to.add(first * self.row_step + column * self.column_step);
             let whole = count * self.taps / S::LANES * S::LANES;
             for row in (0..whole).step_by(S::LANES) {
-                let turned = square.as_mut_ptr();
-                S::turn(from.at::<S>(row), S::LANES, turned, S::LANES);
+                let transposed = transposed.as_mut_ptr();
+                S::transpose(from.at::<S>(row), S::LANES, transposed, S::LANES);
                 for lane in 0..lanes {
                     let place = to.add(lane * self.column_step + row);
-                    let value = S::load(turned.add(lane * S::LANES));
+                    let value = S::load(transposed.add(lane * S::LANES));
                     S::store(place, S::add(S::load(place), value));
                 }
             }
@@ -246,7 +246,7 @@ pub(crate) struct ReduceRows {
     pub stored_columns: usize,
     pub filters: Filters,
     /// Which gradients.
-    pub part: Part,
+    pub slice: FilterSlice,
     pub to: *mut f32,
 }
 
@@ -257,11 +257,11 @@ impl Kernel for ReduceRows {
     unsafe fn run<S: Simd>(self) {
         let filters = &self.filters;
         let mut block = Block::EMPTY;
-        let (first, count) = filters.block(self.part.block);
+        let (first, count) = filters.block(self.slice.block);
         let slot_len = filters.taps * self.stored_channels * self.stored_columns;
         // SAFETY: the caller promises slots of these sizes and room for the gradients.
         unsafe {
-            for column in self.part.columns(filters).step_by(S::LANES) {
+            for column in self.slice.columns(filters).step_by(S::LANES) {
                 for tap in 0..filters.taps {
                     for row in 0..count {
                         let line = tap * self.stored_channels + first + row;
@@ -304,7 +304,7 @@ mod tests {
     }
 
     /// Every instruction set against the definition: sizes around those of a block and of a vector, both orders. The
-    /// weights end where their memory ends, so that a sanitizer sees what reaches beyond.
+    /// weights end where their memory ends, so that a sanitizer detects reads beyond it.
     #[test]
     fn panels_and_sums_agree_with_the_definition() {
         let sizes = [
@@ -395,8 +395,8 @@ mod tests {
         let slots = 3;
         let from: Vec<f32> = (0..slots * slot).map(value).collect();
         let mut to = vec![1.0; filters.taps * filters.rows * filters.columns];
-        for part in 0..filters.parts() {
-            let part = filters.part(part);
+        for slice in 0..filters.slices() {
+            let slice = filters.slice(slice);
             // SAFETY: the instruction set is there; all slots and gradients are.
             unsafe {
                 isa.run(ReduceRows {
@@ -405,7 +405,7 @@ mod tests {
                     stored_channels,
                     stored_columns,
                     filters,
-                    part,
+                    slice,
                     to: to.as_mut_ptr(),
                 });
             }

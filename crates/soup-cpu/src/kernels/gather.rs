@@ -101,9 +101,9 @@ impl Gather {
             for t in 0..T {
                 let at = t * self.view.stride;
                 let raw = E::load::<S>(raw.add(at));
-                let slope = F::both::<S, E>(S::mul_add(raw, scale, shift)).1;
+                let derivative = F::both::<S, E>(S::mul_add(raw, scale, shift)).1;
                 let da = S::mul_add(E::load::<S>(dense.add(at)), gate, pooled);
-                let dy = S::mul(da, slope);
+                let dy = S::mul(da, derivative);
                 if self.premultiply {
                     E::store::<S>(dense.add(at), dy);
                 }
@@ -130,15 +130,15 @@ impl Gather {
             for t in 0..T {
                 let at = t * self.view.stride;
                 let raw = E::load::<S>(raw.add(at));
-                let (value, slope) = F::both::<S, E>(S::mul_add(raw, scale, shift));
+                let (value, derivative) = F::both::<S, E>(S::mul_add(raw, scale, shift));
                 let dense = E::load::<S>(dense.add(at));
                 let hat = S::mul(S::sub(raw, mean), inverse);
-                let d = S::mul(dense, slope);
+                let d = S::mul(dense, derivative);
                 sums[0] = S::add(sums[0], d);
                 sums[1] = S::mul_add(d, hat, sums[1]);
                 sums[2] = S::mul_add(dense, value, sums[2]);
-                sums[3] = S::add(sums[3], slope);
-                sums[4] = S::mul_add(slope, hat, sums[4]);
+                sums[3] = S::add(sums[3], derivative);
+                sums[4] = S::mul_add(derivative, hat, sums[4]);
             }
             self.store::<S, SUM_ROWS>(c, sums);
         }

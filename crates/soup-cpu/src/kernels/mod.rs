@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::needless_range_loop,
-    reason = "loops over registers of a tile read as the indices of the formula"
+    reason = "loops over the registers of a block read as the indices of the formula"
 )]
 
 pub(crate) mod activation;

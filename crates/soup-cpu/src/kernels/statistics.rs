@@ -1,8 +1,9 @@
-//! Mean and spread of the channels of a chunk of pixels, for batch norm.
+//! Mean and M2 (the sum of squared deviations from the mean) of the channels of a chunk of pixels, for batch norm.
+//! Chunks are combined as in Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (1983).
 
 use crate::simd::{Element, MapKernel, Simd, Values};
 
-/// Writes mean and sum of squared deviations of each channel over `pixels` pixels.
+/// Writes mean and M2 of each channel over `pixels` pixels.
 ///
 /// Sums run over the difference from the first pixel, so that a large mean costs no precision.
 pub(crate) struct ChunkStatistics {
@@ -13,7 +14,7 @@ pub(crate) struct ChunkStatistics {
     /// Means, one a channel.
     pub mean: *mut f32,
     /// Sums of squared deviations from the mean, one a channel.
-    pub spread: *mut f32,
+    pub m2: *mut f32,
 }
 
 impl MapKernel for ChunkStatistics {
@@ -37,8 +38,8 @@ impl MapKernel for ChunkStatistics {
 impl ChunkStatistics {
     #[inline(always)]
     unsafe fn block<S: Simd, E: Element, const N: usize>(&self, c: usize) {
-        // SAFETY: `N` vectors from channel `c` on are below `channels`, in every pixel and in the rows of means and
-        // spreads.
+        // SAFETY: `N` vectors from channel `c` on are below `channels`, in every pixel and in both rows of
+        // statistics.
         unsafe {
             let first = self.raw.of::<E>().add(c);
             let mut origin = [S::splat(0.0); N];
@@ -46,13 +47,13 @@ impl ChunkStatistics {
                 origin[n] = E::load::<S>(first.add(n * S::LANES));
             }
             let mut sum = [S::splat(0.0); N];
-            let mut square = [S::splat(0.0); N];
+            let mut squares = [S::splat(0.0); N];
             for pixel in 0..self.pixels {
                 let raw = first.add(pixel * self.stride);
                 for n in 0..N {
                     let d = S::sub(E::load::<S>(raw.add(n * S::LANES)), origin[n]);
                     sum[n] = S::add(sum[n], d);
-                    square[n] = S::mul_add(d, d, square[n]);
+                    squares[n] = S::mul_add(d, d, squares[n]);
                 }
             }
             let share = S::splat(1.0 / self.pixels as f32);
@@ -60,8 +61,8 @@ impl ChunkStatistics {
                 let offset = S::mul(sum[n], share);
                 let at = c + n * S::LANES;
                 S::store(self.mean.add(at), S::add(origin[n], offset));
-                let spread = S::sub(square[n], S::mul(sum[n], offset));
-                S::store(self.spread.add(at), S::at_least(spread, 0.0));
+                let m2 = S::sub(squares[n], S::mul(sum[n], offset));
+                S::store(self.m2.add(at), S::at_least(m2, 0.0));
             }
         }
     }

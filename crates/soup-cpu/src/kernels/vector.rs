@@ -227,7 +227,7 @@ impl MapKernel for Convert {
 impl Convert {
     #[inline(always)]
     unsafe fn convert<S: Simd, F: Element, T: Element>(&self) {
-        // SAFETY: `run` chose `F` and `T` by what both sides are; `values` is a multiple of the widest vector.
+        // SAFETY: `run` chose `F` and `T` by what `from` and `to` are; `values` is a multiple of the widest vector.
         unsafe {
             let (from, to) = (self.from.of::<F>(), self.to.of::<T>());
             let mut i = 0;
@@ -309,8 +309,8 @@ impl Kernel for PairPixels {
     }
 }
 
-/// What a kernel meets at each output pixel, side by side: `kernel` runs of the padded input's rows, then zeros. For the
-/// few channels of an image, which alone are no vector.
+/// im2col: for each output pixel the input values that its taps read, `kernel` runs of the padded input's rows, then
+/// zeros. For the few channels of an image, which alone do not fill a vector.
 pub(crate) struct Unfold {
     /// First value of the first padded row, words of each row, and words from one output's to the next one's.
     pub from: *const f32,
@@ -360,8 +360,8 @@ impl Kernel for Unfold {
     }
 }
 
-/// bfloat16 pixels turned: a row a channel, in which the pixels stand next to each other and then zeros.
-pub(crate) struct TurnPixels {
+/// Transposes bfloat16 pixels: a row for each channel holds all pixels, then zeros.
+pub(crate) struct TransposePixels {
     /// First pixel.
     pub from: Values,
     /// Values from one row of pixels to the next, and from one pixel to the next.
@@ -379,7 +379,7 @@ pub(crate) struct TurnPixels {
     pub words: usize,
 }
 
-impl Kernel for TurnPixels {
+impl Kernel for TransposePixels {
     type Output = ();
 
     #[inline(always)]
@@ -391,7 +391,7 @@ impl Kernel for TurnPixels {
             let (mut pixel, mut y, mut x) = (0, 0, 0);
             for first in (0..self.words).step_by(S::LANES) {
                 let lanes = S::LANES.min(self.words - first);
-                // Where the pixels of a square of words are.
+                // Where the pixels of a block of words are.
                 let mut places = [std::ptr::null(); 2 * WIDEST];
                 for place in &mut places[..2 * S::LANES] {
                     if pixel < self.pixels {
@@ -409,15 +409,15 @@ impl Kernel for TurnPixels {
                 let mut c = 0;
                 // The image has less channels than a vector, and the last words may be less.
                 while lanes == S::LANES && c + S::LANES <= self.channels {
-                    let mut square = [[S::splat(0.0); WIDEST]; WIDEST];
-                    let square = square.as_mut_ptr().cast::<f32>();
+                    let mut block = [[S::splat(0.0); WIDEST]; WIDEST];
+                    let block = block.as_mut_ptr().cast::<f32>();
                     for pair in 0..S::LANES {
                         let (low, high) = (places[2 * pair], places[2 * pair + 1]);
                         let words = S::pair_bf16(at(low, c), at(high, c));
-                        S::store(square.add(pair * S::LANES), words);
+                        S::store(block.add(pair * S::LANES), words);
                     }
-                    S::turn(
-                        square,
+                    S::transpose(
+                        block,
                         S::LANES,
                         self.to.add(c * self.to_row + first),
                         self.to_row,

@@ -54,7 +54,7 @@ pub(crate) struct Fill {
     /// From one written vector of channels to the next; `None` where they stand end to end.
     pub to_plane: Option<usize>,
     /// Where not null, the derivative of the activation is written here with the same strides.
-    pub slope: *mut f32,
+    pub derivative: *mut f32,
 }
 
 impl MapKernel for Fill {
@@ -77,7 +77,7 @@ impl Fill {
     #[inline(always)]
     unsafe fn fill<S: Simd, E: Element, T: Element, F: Function>(&self) {
         // SAFETY: `run` chose `T` by what `to` is; `pixel` is below `pixels`, `c` below `channels`: the map, the
-        // norm's rows, the gate, `to` and, where not null, `slope` have these places.
+        // norm's rows, the gate, `to` and, where not null, `derivative` have these places.
         unsafe {
             let scale = self.view.norm.row(0).add(self.first);
             let shift = self.view.norm.row(1).add(self.first);
@@ -88,7 +88,7 @@ impl Fill {
                 let raw = raw.add(pixel * self.view.stride + self.first);
                 let mut to = self.to.of::<T>().add(pixel * self.to_stride);
                 let mut c = 0;
-                if self.slope.is_null() {
+                if self.derivative.is_null() {
                     while c < self.channels {
                         let y = S::mul_add(
                             E::load::<S>(raw.add(c)),
@@ -101,7 +101,7 @@ impl Fill {
                         c += S::LANES;
                     }
                 } else {
-                    let mut slope = self.slope.add(pixel * self.to_stride);
+                    let mut derivative_to = self.derivative.add(pixel * self.to_stride);
                     while c < self.channels {
                         let y = S::mul_add(
                             E::load::<S>(raw.add(c)),
@@ -110,9 +110,9 @@ impl Fill {
                         );
                         let (value, derivative) = F::both::<S, E>(y);
                         T::store::<S>(to, S::mul(value, S::load(gate.add(c))));
-                        S::store(slope, derivative);
+                        S::store(derivative_to, derivative);
                         to = to.add(plane);
-                        slope = slope.add(plane);
+                        derivative_to = derivative_to.add(plane);
                         c += S::LANES;
                     }
                 }
@@ -282,14 +282,14 @@ impl FillGradient {
                 while c < self.channels {
                     let r = E::load::<S>(raw.add(c));
                     let y = S::mul_add(r, S::load(rows[0].add(c)), S::load(rows[1].add(c)));
-                    let slope = F::both::<S, E>(y).1;
+                    let derivative = F::both::<S, E>(y).1;
                     let da = S::mul_add(
                         E::load::<S>(dense.add(c)),
                         S::load(gate.add(c)),
                         S::load(pooled.add(c)),
                     );
                     let rest = S::mul_add(r, S::load(rows[3].add(c)), S::load(rows[4].add(c)));
-                    let d = S::mul_add(S::mul(da, slope), S::load(rows[2].add(c)), rest);
+                    let d = S::mul_add(S::mul(da, derivative), S::load(rows[2].add(c)), rest);
                     self.put::<S, T>(to, d);
                     to = to.add(plane);
                     c += S::LANES;

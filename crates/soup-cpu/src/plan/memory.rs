@@ -1,4 +1,4 @@
-//! Where each tensor stands: one arena, places shared by tensors that never live at once.
+//! Memory planning: the offset of each tensor in one arena, shared by tensors whose live ranges do not overlap.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ pub(crate) struct Memory {
     sizes: Vec<usize>,
     pinned: Vec<bool>,
     /// First and last step of each buffer, where a step names it.
-    lives: Vec<Option<(usize, usize)>>,
+    live_ranges: Vec<Option<(usize, usize)>>,
     pub offsets: Vec<usize>,
     /// Words of four bytes in the arena.
     pub total: usize,
@@ -23,11 +23,11 @@ pub(crate) struct Memory {
 /// Offsets are multiples of this many words: a cache line.
 const ALIGNMENT: usize = 16;
 
-/// Words behind every buffer that nobody may touch, where a sanitizer sees who does.
+/// Words behind every buffer that no step may touch: a red zone for the sanitizer.
 pub(crate) const GAP: usize = if cfg!(soup_asan) { ALIGNMENT } else { 0 };
 
 impl Memory {
-    /// A buffer of this many words that lives from the first to the last step that names it.
+    /// A buffer of this many words, live from the first to the last step that names it.
     pub(crate) fn buffer(&mut self, words: usize) -> Buffer {
         self.sizes.push(words.next_multiple_of(ALIGNMENT) + GAP);
         self.pinned.push(false);
@@ -51,37 +51,36 @@ impl Memory {
         self.sizes[buffer.0] - GAP
     }
 
-    /// Gives every buffer its place: largest first, each at the lowest offset that is free while it
-    /// lives.
+    /// Gives every buffer its offset: largest first, each at the lowest that is free over its live range.
     pub(crate) fn lay_out(&mut self, steps: &[Box<dyn Step>]) {
-        let mut lives: Vec<Option<(usize, usize)>> = vec![None; self.sizes.len()];
+        let mut live_ranges: Vec<Option<(usize, usize)>> = vec![None; self.sizes.len()];
         for (time, step) in steps.iter().enumerate() {
             step.buffers(&mut |Buffer(index)| {
-                let life = lives[index].get_or_insert((time, time));
-                life.1 = time;
+                let live_range = live_ranges[index].get_or_insert((time, time));
+                live_range.1 = time;
             });
         }
-        for (life, _) in lives
+        for (live_range, _) in live_ranges
             .iter_mut()
             .zip(&self.pinned)
             .filter(|(_, pinned)| **pinned)
         {
-            *life = Some((0, usize::MAX));
+            *live_range = Some((0, usize::MAX));
         }
-        self.lives = lives;
-        let lives = &self.lives;
+        self.live_ranges = live_ranges;
+        let live_ranges = &self.live_ranges;
         let mut order: Vec<usize> = (0..self.sizes.len()).collect();
         order.sort_by_key(|&index| (std::cmp::Reverse(self.sizes[index]), index));
         self.offsets = vec![0; self.sizes.len()];
         let mut placed: Vec<usize> = Vec::new();
         for index in order {
-            let Some((first, last)) = lives[index] else {
+            let Some((first, last)) = live_ranges[index] else {
                 continue;
             };
             let mut taken: Vec<(usize, usize)> = placed
                 .iter()
                 .filter(|&&other| {
-                    lives[other].is_some_and(|(from, to)| from <= last && first <= to)
+                    live_ranges[other].is_some_and(|(from, to)| from <= last && first <= to)
                 })
                 .map(|&other| (self.offsets[other], self.offsets[other] + self.sizes[other]))
                 .collect();
@@ -99,28 +98,30 @@ impl Memory {
         }
     }
 
-    /// The places of the buffers of which `picked` says yes, told that nothing else may use one, and its first and last
-    /// step.
-    fn places(&self, picked: impl Fn(bool, (usize, usize)) -> bool) -> Vec<Range<usize>> {
+    /// The words of the buffers that `picked` accepts, by whether they are pinned and their live range.
+    fn ranges(&self, picked: impl Fn(bool, (usize, usize)) -> bool) -> Vec<Range<usize>> {
         (0..self.sizes.len())
-            .filter(|&index| self.lives[index].is_some_and(|life| picked(self.pinned[index], life)))
+            .filter(|&index| {
+                self.live_ranges[index]
+                    .is_some_and(|live_range| picked(self.pinned[index], live_range))
+            })
             .map(|index| self.offsets[index]..self.offsets[index] + self.sizes[index])
             .collect()
     }
 
     /// Where buffers begin with this step.
     pub(crate) fn beginning(&self, step: usize) -> Vec<Range<usize>> {
-        self.places(|pinned, (first, _)| !pinned && first == step)
+        self.ranges(|pinned, (first, _)| !pinned && first == step)
     }
 
     /// Where buffers end with this step.
     pub(crate) fn ending(&self, step: usize) -> Vec<Range<usize>> {
-        self.places(|pinned, (_, last)| !pinned && last == step)
+        self.ranges(|pinned, (_, last)| !pinned && last == step)
     }
 
     /// Words that hold nothing from before this step.
     pub(crate) fn empty(&self, step: usize) -> Vec<Range<usize>> {
-        let mut taken = self.places(|pinned, (first, last)| pinned || first < step && step <= last);
+        let mut taken = self.ranges(|pinned, (first, last)| pinned || first < step && step <= last);
         taken.sort_unstable_by_key(|range| range.start);
         taken.push(self.total..self.total);
         let mut end = 0;
@@ -135,13 +136,13 @@ impl Memory {
     }
 
     /// Whether a buffer that was written before this step is in place when it begins.
-    pub(crate) fn lasts(&self, buffer: Buffer, step: usize) -> bool {
-        self.lives[buffer.0].is_some_and(|(first, last)| first < step && step <= last)
+    pub(crate) fn is_live_across(&self, buffer: Buffer, step: usize) -> bool {
+        self.live_ranges[buffer.0].is_some_and(|(first, last)| first < step && step <= last)
     }
 
     /// First and last step of a buffer that no more than these name.
     #[cfg(test)]
-    pub(crate) fn life(&self, buffer: Buffer) -> Option<(usize, usize)> {
-        self.lives[buffer.0].filter(|_| !self.pinned[buffer.0])
+    pub(crate) fn live_range(&self, buffer: Buffer) -> Option<(usize, usize)> {
+        self.live_ranges[buffer.0].filter(|_| !self.pinned[buffer.0])
     }
 }

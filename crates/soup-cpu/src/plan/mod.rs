@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     pub kept: Vec<Option<Output>>,
     /// For some nodes the copy of their input that was stored for them.
     pub copies: BTreeMap<usize, Output>,
-    /// Where every map is stored, with how wide a frame of zeros.
+    /// Where every map is stored, and the width of its halo.
     #[cfg(test)]
     pub maps: Vec<(Buffer, MapShape, usize)>,
 }
@@ -85,9 +85,9 @@ pub(crate) trait Step: Debug + Send + Sync {
     ///
     /// # Safety
     /// The context must be that of the plan which the step is part of, and the steps before it must have run. Then every
-    /// buffer has the words that were asked for where nothing else lives ([`Memory::lay_out`]), every worker of the pool
-    /// has scratch of its own as large as [`Step::scratch`] says, and the processor has the instruction set. Nobody else
-    /// may use arena, scratch or gradients meanwhile. That no two tasks of a step write to one place is its own affair.
+    /// buffer has its words, which no other live buffer shares ([`Memory::lay_out`]). Every worker of the pool has scratch
+    /// of its own, as large as [`Step::scratch`] says. The processor has the instruction set. Nothing else may use arena,
+    /// scratch or gradients meanwhile. The step itself ensures that no two of its tasks write to one place.
     unsafe fn run(&self, context: &Context<'_>);
     /// Every buffer that it reads or writes; they stay in place from the first to the last step that
     /// names them.
@@ -98,11 +98,11 @@ pub(crate) trait Step: Debug + Send + Sync {
     }
     /// Name for a profile.
     fn name(&self) -> &'static str;
-    /// Shapes, for a profile of single steps; empty where the name says enough.
+    /// Shapes, for a profile of single steps; empty where the name is enough.
     fn shapes(&self) -> String {
         String::new()
     }
-    /// Multiplications of values with an addition each, for one image.
+    /// Fused multiply-adds of values, for one image.
     fn multiply_adds(&self) -> usize {
         0
     }
@@ -123,12 +123,13 @@ pub(crate) struct Context<'a> {
     pub weights: &'a Weights,
     /// Laid out as the trained weights; null in the forward half.
     pub gradients: *mut f32,
+    /// Seed and counter of what dropout and drop-path drop.
     pub seed: u64,
-    pub step: u32,
+    pub draw: u32,
 }
 
-// SAFETY: a context is shared with the tasks of one step at a time. Its pointers are to memory that its maker borrows for
-// as long as it lives, and steps cut their work so that no two tasks write to one place, each with scratch of its worker.
+// SAFETY: a context is shared with the tasks of one step at a time. Its pointers are to memory that the runner borrows for
+// as long as the context lives. No two tasks of a step write to one place, and each has the scratch of its worker.
 unsafe impl Sync for Context<'_> {}
 
 impl Context<'_> {

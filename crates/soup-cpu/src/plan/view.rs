@@ -25,14 +25,14 @@ impl MapShape {
         self.pixels() * self.stride
     }
 
-    /// Values of a row with so many pixels of zeros on both sides.
-    pub(crate) fn framed_row(&self, frame: usize) -> usize {
-        (self.width + 2 * frame) * self.stride
+    /// Values of a row with a halo of so many pixels at both ends.
+    pub(crate) fn row_with_halo(&self, halo: usize) -> usize {
+        (self.width + 2 * halo) * self.stride
     }
 
-    /// Values of one image with so many pixels of zeros on every side.
-    pub(crate) fn framed(&self, frame: usize) -> usize {
-        (self.height + 2 * frame) * self.framed_row(frame)
+    /// Values of one image with a halo of so many pixels.
+    pub(crate) fn len_with_halo(&self, halo: usize) -> usize {
+        (self.height + 2 * halo) * self.row_with_halo(halo)
     }
 }
 
@@ -65,8 +65,8 @@ impl Vector {
         unsafe { context.at(self.buffer).add(image * self.stride) }
     }
 
-    /// Zeros behind the first `length` values of each image: whoever reads whole vectors of channels multiplies them
-    /// by zeros, which makes nothing of what happens to be there only if that is a number.
+    /// Writes zeros behind the first `length` values of each image. Readers of whole vectors of channels multiply them by
+    /// zeros, which gives zero only for finite values.
     pub(crate) fn clear_rest(&self, context: &Context<'_>, length: usize) {
         for image in 0..context.batch {
             let rest = self.stride.saturating_sub(length);

@@ -1,7 +1,7 @@
-//! For `.ci/asan`: while a step runs AddressSanitizer knows which of the engine's memory is the step's.
+//! For `.ci/asan`: while a step runs, memory that is not the step's is poisoned.
 //!
-//! Arena and scratch are one mapping each, inside of which a sanitizer sees no borders. So before each step all of the
-//! arena is forbidden but the buffers that the step names, and of each worker's scratch all that it did not ask for.
+//! Arena and scratch are one mapping each, inside of which a sanitizer sees no bounds. So before each step all of the
+//! arena is poisoned but the step's buffers, and of each worker's scratch all beyond its size.
 
 use std::ffi::c_void;
 
@@ -33,7 +33,7 @@ impl Runner {
             allow(self.memory.slice(offset, plan.memory.len(buffer)));
         };
         plan.steps[step].buffers(&mut allow_buffer);
-        // Constants are everybody's.
+        // Every step may read the constants.
         for buffer in [plan.ones.buffer, plan.zeros.buffer, plan.identity.buffer] {
             allow_buffer(buffer);
         }

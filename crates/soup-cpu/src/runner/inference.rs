@@ -1,4 +1,4 @@
-//! A trained network at work.
+//! A trained network.
 
 use std::time::Duration;
 

@@ -14,7 +14,10 @@ use std::{
 };
 
 pub use inference::Inference;
-use soup_engine::{Detail, StepTime, memory::room_for};
+use soup_engine::{
+    Detail, StepTime,
+    memory::{BatchTooLarge, room_for},
+};
 use soup_graph::{Graph, Weights};
 use soup_threads::Pool;
 pub use training::Training;
@@ -37,8 +40,8 @@ pub struct Options {
     pub precision: Precision,
     /// Threads shared with others; takes precedence over `threads`.
     pub pool: Option<Arc<Pool>>,
-    /// For tests: memory that holds nothing is no number before each step, so that what was forgotten there shows, and a
-    /// step that writes where no tensor of its is panics. Slow.
+    /// For tests: unused memory is NaN before each step, so that a stale read shows, and a step that writes where it has
+    /// no tensor panics. Slow.
     pub poison: bool,
 }
 
@@ -92,7 +95,7 @@ struct Runner {
     poison: bool,
 }
 
-/// No number, as one value and as two of bfloat16.
+/// NaN, as one value and as two of bfloat16.
 const POISON: f32 = f32::from_bits(0x7fc1_7fc1);
 
 impl Runner {
@@ -104,7 +107,7 @@ impl Runner {
             threads: pool.threads(),
         };
         let plan = lower(graph, batch, mode, options.precision, machine)?;
-        let short = |shortage| PlanError::Memory { batch, shortage };
+        let short = |shortage| BatchTooLarge { batch, shortage };
         let scratch = plan.scratch.next_multiple_of(16) * pool.threads();
         // All of it at once: a plan that does not fit takes nothing.
         let words = plan.memory.total.saturating_add(scratch);
@@ -151,7 +154,7 @@ impl Runner {
         steps: std::ops::Range<usize>,
         weights: &Weights,
         gradients: Option<&mut [f32]>,
-        (seed, step): (u64, u32),
+        (seed, draw): (u64, u32),
     ) {
         self.check(weights);
         let gradients = gradients.map_or(std::ptr::null_mut(), |gradients| {
@@ -174,10 +177,10 @@ impl Runner {
             weights,
             gradients,
             seed,
-            step,
+            draw,
         };
         if self.poison {
-            // What a run that did not go on to the end left.
+            // What a run that was not finished left.
             for range in self.plan.memory.empty(steps.start) {
                 self.memory.slice_mut(range.start, range.len()).fill(POISON);
             }

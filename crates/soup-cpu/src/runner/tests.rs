@@ -1,5 +1,4 @@
-//! Whole networks of every family under every head: none may hide what is no number, and none may read memory that
-//! nobody wrote.
+//! Whole networks of every family under every head: none may hide a NaN, and none may read memory that nobody wrote.
 
 #![allow(clippy::unwrap_used)]
 
@@ -84,9 +83,9 @@ impl Passes<'_> {
         // The second step meets what the first one left.
         for _ in 0..2 {
             training.forward(weights, 3, 5);
-            let slope = vec![1.0; training.output(0).len()];
+            let output_gradient = vec![1.0; training.output(0).len()];
             gradients.fill(0.0);
-            training.backward(weights, &[&slope], &mut gradients);
+            training.backward(weights, &[&output_gradient], &mut gradients);
         }
         (training.output(0).to_vec(), gradients)
     }
@@ -103,56 +102,56 @@ impl Passes<'_> {
     }
 }
 
-fn has_none(values: &[f32]) -> bool {
+fn has_nan(values: &[f32]) -> bool {
     values.iter().any(|value| value.is_nan())
 }
 
 /// A weight, a running statistic and a value of an image, each at a place that is drawn.
 #[test]
-fn weights_statistics_and_images_that_are_no_numbers_reach_the_answer() {
+fn nan_in_weights_statistics_and_images_reach_the_answer() {
     let mut stream = Stream::new(7, Purpose::Noise, 1, 0);
     for (name, graph) in networks() {
         let (whole, images) = (Weights::initial(&graph, 1), images(&graph));
         for options in options() {
-            let told = format!("{name} {:?} {:?}", options.isa, options.precision);
+            let case = format!("{name} {:?} {:?}", options.isa, options.precision);
             let passes = |images| Passes {
                 graph: &graph,
                 images,
                 options: &options,
             };
             let (outputs, gradients) = passes(&images).training(&whole);
-            assert!(!has_none(&outputs) && !has_none(&gradients), "{told}");
+            assert!(!has_nan(&outputs) && !has_nan(&gradients), "{case}");
             for _ in 0..2 {
                 let parameter = &graph.parameters()[drawn(&mut stream, graph.parameters().len())];
                 let mut weights = whole.clone();
                 let values = weights.of_mut(parameter);
                 let place = drawn(&mut stream, values.len());
                 values[place] = f32::NAN;
-                let told = format!("{told}: {} at {place}", parameter.name());
-                assert!(has_none(&passes(&images).inference(&weights)), "{told}");
+                let case = format!("{case}: {} at {place}", parameter.name());
+                assert!(has_nan(&passes(&images).inference(&weights)), "{case}");
                 if matches!(parameter.role(), Role::RunningMean | Role::RunningVariance) {
                     continue;
                 }
                 let (outputs, gradients) = passes(&images).training(&weights);
-                assert!(has_none(&outputs) && has_none(&gradients), "{told}");
+                assert!(has_nan(&outputs) && has_nan(&gradients), "{case}");
             }
             let mut images = images.clone();
             let place = drawn(&mut stream, images.len());
             images[place] = f32::NAN;
             let (outputs, gradients) = passes(&images).training(&whole);
             assert!(
-                has_none(&outputs) && has_none(&gradients),
-                "{told}: value {place}"
+                has_nan(&outputs) && has_nan(&gradients),
+                "{case}: value {place}"
             );
             let outputs = passes(&images).inference(&whole);
-            assert!(has_none(&outputs), "{told}: value {place}");
+            assert!(has_nan(&outputs), "{case}: value {place}");
         }
     }
 }
 
 /// A value of any stored map, after the step that wrote it.
 #[test]
-fn activations_that_are_no_numbers_reach_the_answer() {
+fn nan_in_activations_reach_the_answer() {
     let mut stream = Stream::new(9, Purpose::Noise, 1, 0);
     for (name, graph) in networks() {
         let (weights, images) = (Weights::initial(&graph, 1), images(&graph));
@@ -167,16 +166,16 @@ fn activations_that_are_no_numbers_reach_the_answer() {
                 let forward = runner.plan.forward;
                 // What is read after it was written, before the backward half.
                 let maps: Vec<_> = (runner.plan.maps.iter())
-                    .filter_map(|map| Some((*map, runner.plan.memory.life(map.0)?)))
+                    .filter_map(|map| Some((*map, runner.plan.memory.live_range(map.0)?)))
                     .filter(|(_, (first, last))| first < last && *first + 1 < forward)
                     .collect();
                 for _ in 0..3 {
-                    let ((buffer, shape, frame), (first, _)) = maps[drawn(&mut stream, maps.len())];
+                    let ((buffer, shape, halo), (first, _)) = maps[drawn(&mut stream, maps.len())];
                     let [y, x, c] = [shape.height, shape.width, shape.channels]
                         .map(|count| drawn(&mut stream, count));
                     runner.input().copy_from_slice(&images);
                     runner.run(0..first + 1, weights, None, (3, 5));
-                    let pixel = (y + frame) * (shape.width + 2 * frame) + x + frame;
+                    let pixel = (y + halo) * (shape.width + 2 * halo) + x + halo;
                     let value = pixel * shape.stride + c;
                     let start = runner.plan.memory.offsets[buffer.0];
                     match options.precision {
@@ -194,7 +193,7 @@ fn activations_that_are_no_numbers_reach_the_answer() {
                     runner.output(0, &mut outputs);
                     let step = runner.plan.steps[first].name();
                     assert!(
-                        has_none(&outputs),
+                        has_nan(&outputs),
                         "{name} {mode:?} {:?} {:?}: map of step {first} ({step}) at {y}, {x}, {c} of {shape:?}",
                         options.isa,
                         options.precision
@@ -205,8 +204,7 @@ fn activations_that_are_no_numbers_reach_the_answer() {
     }
 }
 
-/// Memory that holds nothing is filled with what is no number before each step: nothing of it is read, or the answer would
-/// differ.
+/// Unused memory is filled with NaN before each step: the answer would differ if any of it were read.
 #[test]
 fn no_step_reads_what_nobody_wrote() {
     for (name, graph) in networks() {
@@ -262,7 +260,7 @@ impl Step for Spill {
     }
 }
 
-/// What a tensor leaves is no number, and whoever writes where nothing is is found.
+/// The memory of a dead tensor is NaN, and a step that writes to unused memory is found.
 #[test]
 fn what_is_forgotten_is_found() {
     let (_, graph) = networks().next().unwrap();

@@ -16,7 +16,7 @@ use crate::plan::{Mode, Output, PlanError};
 pub struct Training {
     runner: Runner,
     outputs: Vec<Vec<f32>>,
-    /// Seed and step of the last forward run.
+    /// Seed and draw of the last forward run.
     draws: (u64, u32),
 }
 
@@ -44,10 +44,10 @@ impl Training {
         self.runner.input()
     }
 
-    /// Runs the batch forward; `seed` and `step` decide what dropout and drop-path drop.
-    pub fn forward(&mut self, weights: &Weights, seed: u64, step: u32) {
+    /// Runs the batch forward; `seed` and `draw` decide what dropout and drop-path drop.
+    pub fn forward(&mut self, weights: &Weights, seed: u64, draw: u32) {
         let forward = self.runner.plan.forward;
-        self.draws = (seed, step);
+        self.draws = (seed, draw);
         self.runner.run(0..forward, weights, None, self.draws);
         for (index, output) in self.outputs.iter_mut().enumerate() {
             self.runner.output(index, output);
@@ -76,10 +76,12 @@ impl Training {
     fn between(&self, map: &Output) -> Option<Vec<f32>> {
         let plan = &self.runner.plan;
         let mut values = Vec::new();
-        plan.memory.lasts(map.value, plan.forward).then(|| {
-            self.runner.read(map, &mut values);
-            values
-        })
+        plan.memory
+            .is_live_across(map.value, plan.forward)
+            .then(|| {
+                self.runner.read(map, &mut values);
+                values
+            })
     }
 
     /// Runs the last batch backward: takes the gradient of every output (in the output's layout) and adds to

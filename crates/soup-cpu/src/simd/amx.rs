@@ -1,25 +1,25 @@
-//! Tiles of AMX: squares in registers of their own, multiplied in one instruction.
+//! AMX tiles: two-dimensional registers, multiplied in one instruction.
 //!
-//! A product of bfloat16 pairs of up to two times 16 rows by up to three vectors of 16 columns: the sums stand in `tmm0`
-//! to `tmm2` and `tmm3` to `tmm5`, a tile of the left side in `tmm6`, one of the right side in `tmm7`. Loading the right
-//! side twice for six sums is faster than loading it once for three, as the second time it is near (2,570 against 1,940
-//! GFLOP/s of 2,930 on one core of a Xeon of family 6 model 207). Rows of the right side are words of two values that
-//! stand next to each other in the sum, which is how kernels keep them for `vdpbf16ps` too.
+//! A product of bfloat16 pairs of up to two times 16 rows by up to three vectors of 16 columns: the sums are in `tmm0`
+//! to `tmm2` and `tmm3` to `tmm5`, a tile of the left operand is in `tmm6`, one of the right operand in `tmm7`. Loading
+//! the right operand twice for six sums is faster than once for three, as the second load hits the first-level cache.
+//! On one core of a Xeon of family 6 model 207: 2,570 against 1,940 GFLOP/s, of 2,930. Rows of the right operand are words
+//! of two values that are neighbours in the sum, as for `vdpbf16ps`.
 //!
-//! The tiles are no registers that a compiler hands out, so what one piece of assembly leaves in them the next one
-//! finds, on the same thread.
+//! The compiler does not allocate these registers, so their content persists from one piece of assembly to the next on
+//! the same thread.
 
 use std::arch::asm;
 
-use super::tiles::{ROWS, Tiles};
+use super::amx_tiles::{AmxTiles, ROWS};
 
-/// The processor's own tiles.
+/// The processor's AMX tiles.
 #[derive(Debug)]
 pub(crate) struct Amx;
 
-/// What `ldtilecfg` reads.
+/// The operand of `ldtilecfg`.
 #[repr(C, align(64))]
-struct Layout {
+struct TileConfig {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
@@ -28,8 +28,8 @@ struct Layout {
     rows: [u8; 16],
 }
 
-/// Whether the processor has tiles with products of bfloat16 and the system lets this process use them. The system is
-/// asked once.
+/// Whether the processor has AMX with products of bfloat16 and the system lets this process use it. Asks the system
+/// once.
 #[cfg(target_os = "linux")]
 pub(super) fn is_available() -> bool {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -84,9 +84,9 @@ macro_rules! steps {
     };
 }
 
-impl Tiles for Amx {
+impl AmxTiles for Amx {
     unsafe fn begin(&mut self, rows: usize, k: usize) {
-        let mut layout = Layout {
+        let mut config = TileConfig {
             palette: 1,
             start_row: 0,
             reserved: [0; 14],
@@ -94,16 +94,16 @@ impl Tiles for Amx {
             rows: [0; 16],
         };
         for sums in 0..6 {
-            (layout.rows[sums], layout.row_bytes[sums]) = (rows as u8, 64);
+            (config.rows[sums], config.row_bytes[sums]) = (rows as u8, 64);
         }
-        (layout.rows[6], layout.row_bytes[6]) = (rows as u8, 4 * k as u16);
-        (layout.rows[7], layout.row_bytes[7]) = (k as u8, 64);
-        // SAFETY: the caller promises the instruction set; the layout is one that palette 1 allows.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const layout, options(nostack, readonly)) }
+        (config.rows[6], config.row_bytes[6]) = (rows as u8, 4 * k as u16);
+        (config.rows[7], config.row_bytes[7]) = (k as u8, 64);
+        // SAFETY: the caller promises the instruction set; the configuration is one that palette 1 allows.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly)) }
     }
 
     unsafe fn zero(&mut self) {
-        // SAFETY: the caller promises the instruction set and that tiles are laid out.
+        // SAFETY: the caller promises the instruction set and that tiles are configured.
         unsafe {
             asm!(
                 "tilezero tmm0", "tilezero tmm1", "tilezero tmm2",
@@ -124,7 +124,7 @@ impl Tiles for Amx {
         let rows = [4 * left_row, 4 * right_row];
         let ends = [4 * k, 4 * k * right_row];
         let left = [left[0], left[M - 1]];
-        // SAFETY: the caller laid tiles out for these rows and this `k`, gives rows that reach as far as `steps`
+        // SAFETY: the caller configured tiles for these rows and this `k`, gives rows that reach as far as `steps`
         // times `k` words, and at least one step.
         unsafe {
             match (M, N) {
@@ -193,7 +193,7 @@ impl Tiles for Amx {
     }
 
     unsafe fn repeat(&mut self, times: usize) {
-        // SAFETY: the caller promises the instruction set and that tiles are laid out.
+        // SAFETY: the caller promises the instruction set and that tiles are configured.
         unsafe {
             asm!(
                 "2:",
@@ -225,7 +225,7 @@ impl Tiles for Amx {
                 }
             };
         }
-        // SAFETY: the caller laid tiles out and gives room for `M` tiles of rows by `N` times 16 values, rows `row`
+        // SAFETY: the caller configured tiles and gives room for `M` tiles of rows by `N` times 16 values, rows `row`
         // values apart.
         unsafe {
             store!("tmm0", 0, 0);

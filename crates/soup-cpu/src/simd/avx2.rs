@@ -17,7 +17,7 @@ pub(crate) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx2>() }
 }
 
-/// [`Simd::four_by_three`]: twelve sums, three vectors of the right side and one value of the left are all 16 registers.
+/// [`Simd::four_by_three`]: twelve sums, three vectors of the right operand and one value of the left are all 16 registers.
 ///
 /// # Safety
 /// As there.
@@ -195,7 +195,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn max(a: __m256, b: __m256) -> __m256 {
-        // The instruction gives `b` where either is no number.
+        // The instruction gives `b` where either is NaN.
         unsafe {
             let none = _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a);
             _mm256_blendv_ps(_mm256_max_ps(a, b), a, none)
@@ -210,7 +210,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn at_least(x: __m256, bound: f32) -> __m256 {
-        // The second operand is what stays where it is no number.
+        // Where the second operand is NaN it stays.
         unsafe { _mm256_max_ps(_mm256_set1_ps(bound), x) }
     }
     #[inline(always)]
@@ -265,9 +265,9 @@ impl Simd for Avx2 {
         unsafe { four_by_three(sums, left, right, k) }
     }
     #[inline(always)]
-    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            // Squares of four within the halves of the vectors, then squares of halves.
+            // Blocks of four by four within the halves of the vectors, then blocks of halves.
             let mut row: [__m256; 8] = std::array::from_fn(|y| Self::load(from.add(y * from_step)));
             for y in [0, 4] {
                 let [a, b, c, d] = [row[y], row[y + 1], row[y + 2], row[y + 3]];

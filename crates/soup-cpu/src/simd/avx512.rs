@@ -5,9 +5,9 @@ use std::arch::x86_64::*;
 use super::avx2::Avx2;
 use super::{Kernel, Simd};
 
-/// AVX-512; with `BF16` also its instructions for bfloat16, with `TILES` beside AMX.
+/// AVX-512; with `BF16` also its instructions for bfloat16, with `AMX_TILES` also AMX.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512<const BF16: bool, const TILES: bool = false>;
+pub(crate) struct Avx512<const BF16: bool, const AMX_TILES: bool = false>;
 
 /// # Safety
 /// As [`Kernel::run`], on a processor with AVX-512 F, BW, DQ and VL.
@@ -34,17 +34,17 @@ pub(crate) unsafe fn run_amx<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx512<true, true>>() }
 }
 
-// SAFETY of all bodies below: the processor has AVX-512, with `BF16` and `TILES` also these, which the entry points above ask of
-// their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
+// SAFETY of all bodies below: the processor has AVX-512, with `BF16` and `AMX_TILES` also these. The entry points above
+// ask that of their callers. `load*` and `pair*` read and `store*` write LANES values, halves or words at pointers that `Simd` has the
 // caller vouch for, without alignment; all others work on registers.
 #[expect(
     clippy::undocumented_unsafe_blocks,
     reason = "the comment above stands for all of them"
 )]
-impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
+impl<const BF16: bool, const AMX_TILES: bool> Simd for Avx512<BF16, AMX_TILES> {
     type V = __m512;
     const LANES: usize = 16;
-    const TILES: bool = TILES;
+    const AMX_TILES: bool = AMX_TILES;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m512 {
@@ -151,7 +151,7 @@ impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
     }
     #[inline(always)]
     unsafe fn max(a: __m512, b: __m512) -> __m512 {
-        // The instruction gives `b` where either is no number; where `a` is none it is left out.
+        // The instruction gives `b` where either is NaN; where `a` is NaN it is masked out.
         unsafe { _mm512_mask_max_ps(a, _mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a), a, b) }
     }
     #[inline(always)]
@@ -160,7 +160,7 @@ impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
     }
     #[inline(always)]
     unsafe fn at_least(x: __m512, bound: f32) -> __m512 {
-        // The second operand is what stays where it is no number.
+        // Where the second operand is NaN it stays.
         unsafe { _mm512_max_ps(_mm512_set1_ps(bound), x) }
     }
     #[inline(always)]
@@ -169,7 +169,7 @@ impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
     }
     #[inline(always)]
     unsafe fn split(x: __m512) -> (__m512, __m512) {
-        // One instruction each: this one takes the whole part away, `scale` looks at nothing else.
+        // One instruction each: this one takes the integer part away, `scale` reads nothing else.
         unsafe {
             (
                 x,
@@ -213,9 +213,9 @@ impl<const BF16: bool, const TILES: bool> Simd for Avx512<BF16, TILES> {
         }
     }
     #[inline(always)]
-    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            // Squares of four within the quarters of the vectors, then squares of quarters.
+            // Blocks of four by four within the quarters of the vectors, then blocks of quarters.
             let mut row: [__m512; 16] =
                 std::array::from_fn(|y| Self::load(from.add(y * from_step)));
             for y in (0..16).step_by(4) {

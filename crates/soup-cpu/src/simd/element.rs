@@ -78,7 +78,7 @@ impl Element for Bf16 {
         // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe { S::dot_bf16(a, b, sum) }
     }
-    /// To the nearest, ties to even; a number that is none stays none.
+    /// To the nearest, ties to even; NaN stays NaN.
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
         let bits = value.to_bits();
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// Ties go to even, infinities stay, what is no number stays none: on every instruction set.
+    /// Ties go to even, infinities and NaN stay: on every instruction set.
     #[test]
     fn every_instruction_set_rounds_alike() {
         let mut values: Vec<f32> = [
@@ -264,7 +264,7 @@ mod tests {
                 assert_eq!(pairs[2 * i + 1], negative, "{isa:?} {value}");
             }
         }
-        // All bits that are no number: rounding must not carry into an infinity or a zero.
+        // All NaN: rounding must not carry into an infinity or a zero.
         let none: Vec<f32> = [
             0x7f80_0001,
             0x7f80_ffff,

@@ -1,11 +1,12 @@
 //! One kernel source, several instruction sets.
 //!
-//! A kernel is a struct of its arguments that implements [`Kernel`]: its body is written once over
-//! the vector type of a [`Simd`], inlined into an entry point compiled for the instruction set, and
-//! chosen at run time by [`Isa::run`].
+//! A kernel is a struct of its arguments that implements [`Kernel`]. Its body is written once over
+//! the vector type of a [`Simd`], and inlined into an entry point compiled for each instruction set.
+//! [`Isa::run`] dispatches at run time.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+pub(crate) mod amx_tiles;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -14,7 +15,6 @@ mod element;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
-pub(crate) mod tiles;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use amx::Amx;
@@ -32,7 +32,7 @@ pub(crate) fn padded(n: usize) -> usize {
     n.next_multiple_of(CHANNEL_BLOCK)
 }
 
-/// Whether Intel made this processor, as it says itself.
+/// Whether this is an Intel processor, by its vendor string.
 fn is_intel() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -55,7 +55,7 @@ pub enum Isa {
     Avx512,
     /// The same with products of bfloat16.
     Avx512Bf16,
-    /// AVX-512 with bfloat16, and AMX's tiles for products of bfloat16.
+    /// AVX-512 with bfloat16, and AMX tiles for products of bfloat16.
     Amx,
     /// NEON of 64-bit ARM.
     Neon,
@@ -77,8 +77,8 @@ impl Isa {
 
     /// Whether this processor has it.
     pub fn is_available(self) -> bool {
-        // Miri interprets Rust alone. Of what a sanitizer watches portable kernels are enough: the same source, compiled in
-        // a quarter of the time.
+        // Miri interprets only Rust. For a sanitizer portable kernels are enough: the same source, compiled in a quarter of
+        // the time.
         if cfg!(any(miri, soup_asan, fuzzing)) {
             return self == Self::Portable;
         }
@@ -114,7 +114,7 @@ impl Isa {
 
     /// Whether bfloat16 is faster than single precision. Elsewhere no instruction multiplies it and values are converted
     /// first, or that instruction is slow: an Intel core begins one `vdpbf16ps` every other cycle (as measured on family 6
-    /// model 207), but two multiply-adds of single precision each cycle; only its tiles make up for that.
+    /// model 207), but two multiply-adds of single precision each cycle; only AMX makes up for that.
     pub fn is_faster_in_bf16(self) -> bool {
         match self {
             Self::Amx | Self::NeonBf16 => true,
@@ -123,8 +123,8 @@ impl Isa {
         }
     }
 
-    /// Whether products of this precision are of whole squares of values.
-    pub(crate) fn multiplies_squares(self, precision: Precision) -> bool {
+    /// Whether products of this precision use AMX tiles.
+    pub(crate) fn uses_amx_tiles(self, precision: Precision) -> bool {
         self == Self::Amx && precision == Precision::Bf16
     }
 
@@ -212,9 +212,9 @@ pub(crate) trait Kernel {
 
 /// A vector of `LANES` single-precision values and what kernels do with it.
 ///
-/// What is no number stays none through all of them, as in PyTorch: a network that diverged has to show it. Processors
-/// differ in what their largest and smallest values do (x86 gives the second operand, ARM what is no number, Rust's
-/// `f32::max` the number), so each implementation sees to it, and kernels compare in no other way.
+/// NaN propagates through all of them, as in PyTorch: a network that diverged has to show it. Processors differ in
+/// maximum and minimum with NaN (x86 gives the second operand, ARM the NaN, Rust's `f32::max` the number). Each
+/// implementation takes care of that, and kernels compare in no other way.
 ///
 /// # Safety
 /// All functions need a processor that has the instruction set; `load` and `store` need `LANES`
@@ -224,9 +224,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Values in it.
     const LANES: usize;
-    /// Whether the processor multiplies tiles beside vectors: [`tiles`].
+    /// Whether products use [`amx_tiles`] beside vectors.
     #[cfg(target_arch = "x86_64")]
-    const TILES: bool = false;
+    const AMX_TILES: bool = false;
     /// Whether [`Simd::four_by_three`] is there.
     const FOUR_BY_THREE: bool = false;
     unsafe fn splat(value: f32) -> Self::V;
@@ -249,9 +249,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The larger ones; no number where either is none.
+    /// The larger ones; NaN where either is.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The smaller ones; no number where either is none.
+    /// The smaller ones; NaN where either is.
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     /// `x`, but no less than a bound that is a number: one instruction where [`Simd::max`] may be three.
     unsafe fn at_least(x: Self::V, bound: f32) -> Self::V;
@@ -266,7 +266,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn reciprocal(a: Self::V) -> Self::V;
     /// The same to 11 bits or more.
     unsafe fn reciprocal_bf16(a: Self::V) -> Self::V;
-    /// `b` where `x <= 0`, else `a`: also where `x` is no number, as PyTorch's gradient of a rectifier has it.
+    /// `b` where `x <= 0`, else `a`: also where `x` is NaN, as in PyTorch's gradient of a rectifier.
     unsafe fn where_positive(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Sum of the values, in a fixed order.
     unsafe fn sum(a: Self::V) -> f32;
@@ -281,10 +281,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     ) {
         unreachable!("asked for where FOUR_BY_THREE says so")
     }
-    /// Turns a square of `LANES` by `LANES` values: columns become rows. From one row to the next are `from_step`
-    /// and `to_step` values.
-    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
-        // SAFETY: the caller promises both squares.
+    /// Transposes a block of `LANES` by `LANES` values, with rows `from_step` and `to_step` values apart.
+    unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+        // SAFETY: the caller promises both blocks.
         unsafe {
             for y in 0..Self::LANES {
                 for x in 0..Self::LANES {

@@ -172,7 +172,7 @@ impl<const BF16: bool> Simd for Neon<BF16> {
     }
     #[inline(always)]
     unsafe fn max(a: Pair, b: Pair) -> Pair {
-        // The instruction gives what is no number, whichever it is.
+        // The instruction gives NaN where either is.
         map2(a, b, |a, b| unsafe { vmaxq_f32(a, b) })
     }
     #[inline(always)]
@@ -229,9 +229,9 @@ impl<const BF16: bool> Simd for Neon<BF16> {
         }
     }
     #[inline(always)]
-    unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            // Square by square of four: pairs of values, then pairs of pairs.
+            // Four blocks of four by four: pairs of values, then pairs of pairs.
             for (y, x) in [(0, 0), (0, 4), (4, 0), (4, 4)] {
                 let from = from.add(y * from_step + x);
                 let to = to.add(x * to_step + y);

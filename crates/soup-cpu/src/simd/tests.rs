@@ -46,10 +46,10 @@ impl Kernel for Compare<'_> {
     }
 }
 
-/// Where any of two values is no number, neither is the larger or the smaller one, whichever stands first; a bound takes
+/// Where any of two values is NaN, so are the larger and the smaller one, whatever the order; a bound takes
 /// nothing away; and a rectifier lets a gradient pass. On every instruction set.
 #[test]
-fn what_is_no_number_stays_none() {
+fn nan_propagates() {
     let special = [
         f32::NAN,
         -f32::NAN,

@@ -2,7 +2,7 @@
 //!
 //! Maps of heads are small, so this is plain code.
 
-use super::pool::{Shares, channel_of, read};
+use super::pool::{ChannelSoftmax, channel_of, read};
 use crate::{
     kernels::vector::Convert,
     plan::{Buffer, Context, MapShape, Step, Vector, View},
@@ -30,8 +30,8 @@ fn softmax(
     scores: impl Iterator<Item = f32> + Clone,
     temperature: f64,
 ) -> impl Iterator<Item = f64> + Clone {
-    let shares = Shares::of(scores.clone(), temperature as f32);
-    scores.map(move |score| shares.weight(f64::from(score)) / shares.total)
+    let softmax = ChannelSoftmax::of(scores.clone(), temperature as f32);
+    scores.map(move |score| softmax.weight(f64::from(score)) / softmax.total)
 }
 
 /// Forward.

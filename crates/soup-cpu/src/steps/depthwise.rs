@@ -47,7 +47,7 @@ pub(crate) struct Forward {
     /// One value a stored channel.
     pub bias: Buffer,
     pub output: Buffer,
-    /// Mean and spread of every image, each a row of stored channels.
+    /// Mean and M2 of every image, each a row of stored channels.
     pub statistics: Option<Buffer>,
 }
 
@@ -65,7 +65,7 @@ impl Step for Forward {
                     let mean = self.statistics.map_or(std::ptr::null_mut(), |buffer| {
                         context.at(buffer).add(image * 2 * self.channels)
                     });
-                    let spread = if mean.is_null() {
+                    let m2 = if mean.is_null() {
                         mean
                     } else {
                         mean.add(self.channels)
@@ -82,7 +82,7 @@ impl Step for Forward {
                         out: context.map(self.output).add(image * pixels * self.channels),
                         out_stride: self.channels,
                         mean,
-                        spread,
+                        m2,
                         scratch: context.scratch(worker),
                     });
                 }

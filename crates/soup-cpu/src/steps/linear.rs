@@ -174,7 +174,7 @@ impl Step for Elementwise {
                         Some(Stream::new(
                             context.seed,
                             Purpose::Drop,
-                            context.step,
+                            context.draw,
                             index,
                         ))
                     }
@@ -193,7 +193,7 @@ impl Step for Elementwise {
                                 dropped = stream.as_mut().is_some_and(|s| s.uniform() < rate);
                             }
                             if dropped {
-                                // Not a plain 0: what is no number stays none.
+                                // Not a plain 0: NaN stays NaN.
                                 0.0 * x
                             } else {
                                 x / (1.0 - rate)

@@ -1,4 +1,4 @@
-//! Largest value in a window, and the gradient back to where it was.
+//! Max pooling, and its gradient.
 
 use crate::{
     kernels::{vector::Convert, view::Fill},
@@ -15,7 +15,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Places of the input that output place `at` sees, along one side.
+    /// Positions of the input that output position `at` reads, along one axis.
     fn range(&self, at: usize, side: usize) -> std::ops::Range<usize> {
         let first = (at * self.stride).saturating_sub(self.padding);
         let last = (at * self.stride + self.kernel).saturating_sub(self.padding);
@@ -23,7 +23,7 @@ impl Window {
     }
 }
 
-/// Forward: largest values, and where they were.
+/// Forward: largest values and their positions.
 #[derive(Debug)]
 pub(crate) struct MaxPool {
     pub view: View,
@@ -31,7 +31,7 @@ pub(crate) struct MaxPool {
     pub shape: MapShape,
     pub output: Buffer,
     /// For every output value the input pixel, as the bits of a `u32`.
-    pub places: Buffer,
+    pub argmax: Buffer,
 }
 
 impl Step for MaxPool {
@@ -52,37 +52,37 @@ impl Step for MaxPool {
                         to: Values::floats(scratch),
                         to_stride: stride,
                         to_plane: None,
-                        slope: std::ptr::null_mut(),
+                        derivative: std::ptr::null_mut(),
                     });
                     let values = std::slice::from_raw_parts(scratch, input.len());
                     let start = image * self.shape.len();
                     let output =
                         std::slice::from_raw_parts_mut(scratch.add(input.len()), self.shape.len());
-                    let places = std::slice::from_raw_parts_mut(
-                        context.at(self.places).add(start).cast::<u32>(),
+                    let argmax = std::slice::from_raw_parts_mut(
+                        context.at(self.argmax).add(start).cast::<u32>(),
                         self.shape.len(),
                     );
                     let pixels = output
                         .chunks_exact_mut(stride)
-                        .zip(places.chunks_exact_mut(stride));
-                    for (index, (output, places)) in pixels.enumerate() {
+                        .zip(argmax.chunks_exact_mut(stride));
+                    for (index, (output, argmax)) in pixels.enumerate() {
                         let (oy, ox) = (index / self.shape.width, index % self.shape.width);
                         let (top, left) = (
                             self.window.range(oy, input.height).start,
                             self.window.range(ox, input.width).start,
                         );
                         output.fill(f32::NEG_INFINITY);
-                        places.fill((top * input.width + left) as u32);
+                        argmax.fill((top * input.width + left) as u32);
                         for y in self.window.range(oy, input.height) {
                             for x in self.window.range(ox, input.width) {
                                 let pixel = y * input.width + x;
                                 for (c, &value) in
                                     values[pixel * stride..][..stride].iter().enumerate()
                                 {
-                                    // What is no number is the largest: the last one of a window, as in PyTorch.
+                                    // NaN is the largest: the last one of a window, as in PyTorch.
                                     if value > output[c] || value.is_nan() {
                                         output[c] = value;
-                                        places[c] = pixel as u32;
+                                        argmax[c] = pixel as u32;
                                     }
                                 }
                             }
@@ -101,7 +101,7 @@ impl Step for MaxPool {
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
         self.view.buffers(visit);
         visit(self.output);
-        visit(self.places);
+        visit(self.argmax);
     }
 
     fn scratch(&self) -> usize {
@@ -113,14 +113,14 @@ impl Step for MaxPool {
     }
 }
 
-/// Backward: each gradient goes to the place that won.
+/// Backward: each gradient goes to the position of the maximum.
 #[derive(Debug)]
 pub(crate) struct MaxPoolBackward {
     pub input: MapShape,
     pub shape: MapShape,
     /// Plain gradient of the output.
     pub gradient: Buffer,
-    pub places: Buffer,
+    pub argmax: Buffer,
     pub to: Buffer,
 }
 
@@ -141,8 +141,8 @@ impl Step for MaxPoolBackward {
                         values: self.shape.len(),
                         add: false,
                     });
-                    let places = std::slice::from_raw_parts(
-                        context.at(self.places).add(start).cast::<u32>(),
+                    let argmax = std::slice::from_raw_parts(
+                        context.at(self.argmax).add(start).cast::<u32>(),
                         self.shape.len(),
                     );
                     let to = std::slice::from_raw_parts_mut(
@@ -150,7 +150,7 @@ impl Step for MaxPoolBackward {
                         self.input.len(),
                     );
                     to.fill(0.0);
-                    for (index, (&value, &place)) in gradient.iter().zip(places).enumerate() {
+                    for (index, (&value, &place)) in gradient.iter().zip(argmax).enumerate() {
                         let c = index % stride;
                         if c < self.shape.channels {
                             to[place as usize * stride + c] += value;
@@ -168,7 +168,7 @@ impl Step for MaxPoolBackward {
 
     fn buffers(&self, visit: &mut dyn FnMut(Buffer)) {
         visit(self.gradient);
-        visit(self.places);
+        visit(self.argmax);
         visit(self.to);
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod attention;
 pub(crate) mod convolution;
 pub(crate) mod depthwise;
+pub(crate) mod dropout;
 pub(crate) mod elementwise;
 pub(crate) mod images;
 pub(crate) mod linear;

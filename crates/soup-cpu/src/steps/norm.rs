@@ -34,7 +34,7 @@ unsafe fn row<'a>(context: &Context<'a>, norm: Norm, row: usize, channels: usize
 pub(crate) struct BatchCoefficients {
     pub norm: Norm,
     pub parameters: Parameters,
-    /// Mean and spread rows, `norm.stride` long, of every chunk.
+    /// Mean and M2 rows, `norm.stride` long, of every chunk.
     pub statistics: Buffer,
     /// Pixels in each chunk of an image.
     pub pixels: Vec<usize>,
@@ -62,11 +62,11 @@ impl Step for BatchCoefficients {
             }
         }
         mean.iter_mut().for_each(|sum| *sum /= total as f64);
-        let mut spread = vec![0.0f64; stride];
-        for (means, spreads, count) in lines() {
+        let mut m2 = vec![0.0f64; stride];
+        for (means, m2s, count) in lines() {
             for c in 0..stride {
                 let d = f64::from(means[c]) - mean[c];
-                spread[c] += f64::from(spreads[c]) + count * d * d;
+                m2[c] += f64::from(m2s[c]) + count * d * d;
             }
         }
         // SAFETY: five different rows.
@@ -86,13 +86,13 @@ impl Step for BatchCoefficients {
             } else {
                 (0.0, 0.0)
             };
-            let variance = spread[c] / total as f64;
+            let variance = m2[c] / total as f64;
             let inverse = (1.0 / (variance + f64::from(p.epsilon)).sqrt()) as f32;
             means[c] = mean[c] as f32;
             inverses[c] = inverse;
             scale[c] = weight * inverse;
             shift[c] = bias - means[c] * scale[c];
-            unbiased[c] = (spread[c] / (total.max(2) - 1) as f64) as f32;
+            unbiased[c] = (m2[c] / (total.max(2) - 1) as f64) as f32;
         }
     }
 
@@ -235,10 +235,11 @@ impl Step for NormGradient {
                 *context.gradients.add(p.bias + c) += plain[c] as f32;
                 let inverse = f64::from(inverses[c]);
                 let factor = f64::from(context.weights.trainable()[p.weight + c]) * inverse;
-                let slope = factor * inverse * product[c] / count;
+                let coefficient = factor * inverse * product[c] / count;
                 dense[c] = factor as f32;
-                raw[c] = -slope as f32;
-                constant[c] = (slope * f64::from(means[c]) - factor * plain[c] / count) as f32;
+                raw[c] = -coefficient as f32;
+                constant[c] =
+                    (coefficient * f64::from(means[c]) - factor * plain[c] / count) as f32;
             }
         }
     }

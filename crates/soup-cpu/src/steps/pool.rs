@@ -47,7 +47,7 @@ impl Step for AveragePool {
                             to: Values::floats(scratch),
                             to_stride: channels,
                             to_plane: None,
-                            slope: std::ptr::null_mut(),
+                            derivative: std::ptr::null_mut(),
                         });
                         context.run(ColumnSums {
                             rows: Values::floats(scratch),
@@ -130,17 +130,17 @@ pub(super) unsafe fn read<'a>(
             to: Values::floats(scratch),
             to_stride: shape.stride,
             to_plane: None,
-            slope: std::ptr::null_mut(),
+            derivative: std::ptr::null_mut(),
         });
         std::slice::from_raw_parts_mut(scratch, shape.len())
     }
 }
 
-/// Sharpness from which on single precision will do: what is pooled is a sum's distance from 1 over the sharpness. Below,
-/// and where only the maximum counts, sums are plain code in `f64`.
+/// Least sharpness for single precision: the pooled value is a sum's distance from 1 over the sharpness. Below, and for
+/// an infinite sharpness, sums are plain code in `f64`.
 const LEAST_SHARPNESS: f32 = 0.0625;
 
-/// An image as kernels take it, where they serve.
+/// An image for the vectorised kernels, where they can be used.
 fn places(shape: &MapShape, values: &[f32], sharpness: f32) -> Option<Places> {
     let serve = sharpness.is_finite() && sharpness.abs() >= LEAST_SHARPNESS;
     serve.then_some(Places {
@@ -151,21 +151,21 @@ fn places(shape: &MapShape, values: &[f32], sharpness: f32) -> Option<Places> {
     })
 }
 
-/// Rows of a map's channels that [`Shares::each`] needs.
+/// Rows of a map's channels that [`ChannelSoftmax::each`] needs.
 const SHARE_ROWS: usize = 3;
 
-/// How the pixels of one channel share in what is pooled: each by its weight over the total.
+/// The softmax over the pixels of one channel: exponentials and their total.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shares {
+pub(super) struct ChannelSoftmax {
     sharpness: f64,
-    /// The value with the largest exponent, taken out of all so that none overflows.
+    /// The value with the largest exponent, subtracted from all so that none overflows.
     peak: f64,
     pub(super) total: f64,
     /// The sum of the values, each times its weight.
     weighted: f64,
 }
 
-impl Shares {
+impl ChannelSoftmax {
     /// Of every channel of an image; `rows` are [`SHARE_ROWS`] rows.
     ///
     /// # Safety
@@ -207,18 +207,18 @@ impl Shares {
         } else {
             values.clone().fold(f64::NEG_INFINITY, larger)
         };
-        let mut shares = Self {
+        let mut softmax = Self {
             sharpness,
             peak,
             total: 0.0,
             weighted: 0.0,
         };
         for value in values {
-            let weight = shares.weight(value);
-            shares.total += weight;
-            shares.weighted += weight * value;
+            let weight = softmax.weight(value);
+            softmax.total += weight;
+            softmax.weighted += weight * value;
         }
-        shares
+        softmax
     }
 
     pub(super) fn weight(&self, value: f64) -> f64 {
@@ -229,8 +229,8 @@ impl Shares {
         }
     }
 
-    /// How fast what is pooled grows with the sharpness.
-    fn slope(&self, channel: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
+    /// Derivative of the pooled value by the sharpness.
+    fn sharpness_derivative(&self, channel: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
         let values = channel.clone().map(f64::from);
         let mean = self.weighted / self.total;
         if self.sharpness == 0.0 {
@@ -252,7 +252,7 @@ impl Shares {
     }
 }
 
-/// No number where either is none, unlike [`f64::max`].
+/// NaN where either is, unlike [`f64::max`].
 fn larger(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
 }
@@ -284,9 +284,9 @@ impl Step for LogSumExpPool {
                     let to =
                         std::slice::from_raw_parts_mut(self.to.at(context, image), shape.stride);
                     to[shape.channels..].fill(0.0);
-                    let shares = Shares::each(context, shape, values, sharpness, rows);
-                    for (c, (place, shares)) in to.iter_mut().zip(shares).enumerate() {
-                        *place = shares.pooled(channel_of(values, c, shape.stride)) as f32;
+                    let softmax = ChannelSoftmax::each(context, shape, values, sharpness, rows);
+                    for (c, (place, softmax)) in to.iter_mut().zip(softmax).enumerate() {
+                        *place = softmax.pooled(channel_of(values, c, shape.stride)) as f32;
                     }
                 }
             });
@@ -306,15 +306,15 @@ impl Step for LogSumExpPool {
     }
 }
 
-/// Gradient of the view that a log-sum-exp pool read: each pixel's share in the smooth maximum.
+/// Gradient of the view that a log-sum-exp pool read: each pixel's softmax in the smooth maximum.
 #[derive(Debug)]
 pub(crate) struct LogSumExpPoolBackward {
     pub view: View,
     pub sharpness: Sharpness,
     pub gradient: Vector,
     pub to: Buffer,
-    /// Room for what each image says of a learned sharpness: one value.
-    pub slopes: Vector,
+    /// Gradient of a learned sharpness, one value an image.
+    pub sharpness_gradients: Vector,
 }
 
 impl Step for LogSumExpPoolBackward {
@@ -325,10 +325,10 @@ impl Step for LogSumExpPoolBackward {
         context
             .pool
             .run_with_worker(context.batch, &|image, worker| {
-                // SAFETY: a task writes its own image's gradient and slope.
+                // SAFETY: a task writes its own image's gradients.
                 unsafe {
                     let values = read(context, &self.view, image, worker, 0);
-                    let mut slope = 0.0;
+                    let mut sharpness_gradient = 0.0;
                     let gradient =
                         std::slice::from_raw_parts(self.gradient.at(context, image), shape.stride);
                     // The scratch behind the image's values, and behind that.
@@ -340,18 +340,19 @@ impl Step for LogSumExpPoolBackward {
                     if places.is_none() {
                         std::ptr::write_bytes(to, 0, shape.len());
                     }
-                    let shares = Shares::each(context, shape, values, sharpness, rows);
-                    for (c, shares) in shares.enumerate() {
+                    let softmax = ChannelSoftmax::each(context, shape, values, sharpness, rows);
+                    for (c, softmax) in softmax.enumerate() {
                         let channel = channel_of(values, c, shape.stride);
                         if learned {
-                            slope += f64::from(gradient[c]) * shares.slope(channel.clone());
+                            sharpness_gradient += f64::from(gradient[c])
+                                * softmax.sharpness_derivative(channel.clone());
                         }
-                        let factor = f64::from(gradient[c]) / shares.total;
+                        let factor = f64::from(gradient[c]) / softmax.total;
                         *factors.add(c) = factor as f32;
                         if places.is_none() {
                             for (pixel, value) in channel.enumerate() {
                                 *to.add(pixel * shape.stride + c) =
-                                    (factor * shares.weight(f64::from(value))) as f32;
+                                    (factor * softmax.weight(f64::from(value))) as f32;
                             }
                         }
                     }
@@ -369,14 +370,14 @@ impl Step for LogSumExpPoolBackward {
                         values: shape.len(),
                         add: false,
                     });
-                    *self.slopes.at(context, image) = slope as f32;
+                    *self.sharpness_gradients.at(context, image) = sharpness_gradient as f32;
                 }
             });
         if let Sharpness::Learned(offset) = self.sharpness {
             for image in 0..context.batch {
                 // SAFETY: all tasks are done; the parameter has one value.
                 unsafe {
-                    *context.gradients.add(offset) += *self.slopes.at(context, image);
+                    *context.gradients.add(offset) += *self.sharpness_gradients.at(context, image);
                 }
             }
         }
@@ -386,7 +387,7 @@ impl Step for LogSumExpPoolBackward {
         self.view.buffers(visit);
         visit(self.gradient.buffer);
         visit(self.to);
-        visit(self.slopes.buffer);
+        visit(self.sharpness_gradients.buffer);
     }
 
     fn scratch(&self) -> usize {

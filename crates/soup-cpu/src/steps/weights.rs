@@ -38,7 +38,7 @@ pub(crate) enum Layout {
     Forward,
     /// Rows: tap (columns of the kernel from right to left), output; columns: inputs, in panels.
     Backward,
-    /// As forward and backward, with the combinations of 3x3 filters that Winograd's products read for taps.
+    /// As forward and backward, with Winograd's transformed filters instead of taps.
     ForwardFilters(Tile),
     BackwardFilters(Tile),
     /// One row of channels a tap.
@@ -47,7 +47,7 @@ pub(crate) enum Layout {
     Bias,
 }
 
-/// Words of a panel's column: at least these, in whole steps of a product in squares. What is added is zeros.
+/// Words of a panel's column: at least these, in whole AMX tiles. What is added is zeros.
 pub(crate) fn panel_rows(words: usize) -> usize {
     words.next_multiple_of(8)
 }
@@ -152,7 +152,7 @@ impl Packed {
                                 first,
                                 width,
                                 stored_channels,
-                                turned: !self.is_forward(),
+                                rotated: !self.is_forward(),
                                 to,
                             },
                         );
@@ -260,9 +260,9 @@ pub(crate) struct ReduceWeights {
     pub stored_outputs: usize,
     /// Taps of the kernel.
     pub taps: usize,
-    /// Where the partial gradients are those of the combinations of 3x3 filters that Winograd's products read.
-    pub combined: Option<Tile>,
-    /// `slots` times: row of tap (or combination) and stored input, stored outputs. For a depthwise convolution and a
+    /// Where the partial gradients are those of Winograd's transformed filters.
+    pub winograd: Option<Tile>,
+    /// `slots` times: row of tap (or position) and stored input, stored outputs. For a depthwise convolution and a
     /// bias `inputs` is 1.
     pub from: Buffer,
     pub slots: usize,
@@ -277,13 +277,13 @@ impl Step for ReduceWeights {
             row_step: self.taps,
             column_step: self.inputs * self.taps,
         };
-        context.pool.run(filters.parts(), &|part| {
-            let part = filters.part(part);
+        context.pool.run(filters.slices(), &|slice| {
+            let slice = filters.slice(slice);
             let from = context.at(self.from).cast_const();
             // SAFETY: tasks write the gradients of other kernels.
             unsafe {
                 let to = context.gradients.add(self.offset);
-                if let Some(tile) = self.combined {
+                if let Some(tile) = self.winograd {
                     context.isa.run(ReduceFilters {
                         tile,
                         from,
@@ -291,7 +291,7 @@ impl Step for ReduceWeights {
                         stored_channels: self.stored_inputs,
                         stored_columns: self.stored_outputs,
                         filters,
-                        part,
+                        slice,
                         to,
                     });
                 } else {
@@ -301,7 +301,7 @@ impl Step for ReduceWeights {
                         stored_channels: self.stored_inputs,
                         stored_columns: self.stored_outputs,
                         filters,
-                        part,
+                        slice,
                         to,
                     });
                 }

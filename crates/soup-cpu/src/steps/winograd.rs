@@ -15,10 +15,9 @@ use crate::{
 /// Widest column block, in values: three of the widest vectors.
 const BLOCK: usize = 48;
 
-/// Words, a cache line, between one position's matrix and the next: a tile is read and written at all positions at
-/// once, and matrices whose sizes are multiples of a page would put all of them into the same few places of the
-/// first-level cache.
-const APART: usize = 16;
+/// Words of padding between one position's matrix and the next. A tile is read and written at all positions at once;
+/// matrices whose sizes are multiples of a page would share few sets of the first-level cache.
+const CACHE_LINE: usize = 16;
 
 /// The tiles of a chunk of output rows.
 #[derive(Clone, Copy, Debug)]
@@ -54,12 +53,12 @@ impl Grid {
 
     /// Values from one position of transformed tiles to the next.
     fn plane(self, channels: usize, precision: Precision) -> usize {
-        self.tiles() * channels + precision.per_word() * APART
+        self.tiles() * channels + precision.per_word() * CACHE_LINE
     }
 
     /// Words from one position of products to the next.
     fn product_plane(self, columns: usize) -> usize {
-        self.tiles() * columns + APART
+        self.tiles() * columns + CACHE_LINE
     }
 
     fn products(self) -> usize {
@@ -69,7 +68,7 @@ impl Grid {
 
 /// Size of the tiles of a convolution that has them.
 fn tile(geometry: &Geometry) -> Tile {
-    geometry.tile().unwrap_or(Tile::Two)
+    geometry.tile().unwrap_or(Tile::F2x2)
 }
 
 /// Words of scratch that a tile takes, about.
@@ -133,9 +132,9 @@ impl Group {
         let pairs = geometry.precision.words(Grid::new(geometry, rows).tiles());
         let (inputs, outputs) = (geometry.input.stride, geometry.output.stride);
         let positions = tile(geometry).positions();
-        let words = positions * (pairs * (inputs + outputs) + 2 * APART);
+        let words = positions * (pairs * (inputs + outputs) + 2 * CACHE_LINE);
         let size = (GROUP / words).max(4).min(chunks);
-        let planes = [inputs, outputs].map(|channels| size * pairs * channels + APART);
+        let planes = [inputs, outputs].map(|channels| size * pairs * channels + CACHE_LINE);
         Self {
             size,
             tiles: allocate(positions * (planes[0] + planes[1])),

@@ -66,7 +66,7 @@ pub fn bounds(isa: Isa) -> &'static Bounds {
 pub struct Engine<'a> {
     graph: &'a Graph,
     isa: Isa,
-    /// After its forward half; none for a prediction, of which nothing can be looked at.
+    /// After its forward half; none in inference, where no map can be read.
     training: Option<&'a Training>,
     context: &'a str,
     /// How many maps were seen.
@@ -102,7 +102,7 @@ impl<'a> Engine<'a> {
                 .any(|&input| !is_kept(input) && self.is_approximate(input))
     }
 
-    /// How far gradients may be off, once the stored maps were looked at.
+    /// How far gradients may be off, once the stored maps were compared.
     pub fn gradient_bound(&self) -> f64 {
         assert!(self.maps.get() > 1, "{}: no map was seen", self.context);
         bounds(self.isa).gradients[usize::from(self.maps.get() > 5)]
@@ -288,7 +288,7 @@ impl Rounding for Engine<'_> {
     fn added(&self, node: NodeId, input: usize, gradient: &mut [f64]) {
         let to = self.graph.node(node).inputs[input];
         let is_stored = match self.op(node) {
-            // Multiplied by the activation's slope before it is stored.
+            // Multiplied by the activation's derivative before it is stored.
             Op::Convolution { .. } if self.is_depthwise(node) => !self.is_premultiplied(to),
             Op::AttentionPool { .. } => input == 1 || !self.attends_to_itself(node),
             _ => !self.stays_apart(node),

@@ -9,11 +9,11 @@ use crate::setting::InvalidSetting;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adam {
-    /// Memory of the mean of the gradient and of its square; each in `[0, 1)`.
+    /// Decay rates of the running means of the gradient and of its square; each in `[0, 1)`.
     pub betas: [f64; 2],
     /// Added to the root of the mean square; above 0.
     pub eps: f64,
-    /// Share of a parameter that is added to its gradient; at least 0.
+    /// Factor of the parameter that is added to its gradient; at least 0.
     pub weight_decay: f64,
     /// Whether biases and batch norms decay too (PyTorch's plain behaviour).
     pub weight_decay_all: bool,
@@ -36,7 +36,7 @@ impl Adam {
     }
 }
 
-/// One step of Adam or AdamW with everything that is the same for all values worked out.
+/// One step of Adam or AdamW with everything precomputed that is the same for all values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdamStep {
     /// The weight of the new gradient in its mean, `1 - betas[0]`.
@@ -51,7 +51,7 @@ pub(super) struct AdamStep {
 
 impl AdamStep {
     /// The `count`-th step, from 1.
-    pub(super) fn new(betas: [f64; 2], eps: f64, rate: f32, count: u64) -> Self {
+    pub(super) fn new(betas: [f64; 2], eps: f64, learning_rate: f32, count: u64) -> Self {
         let correction = |beta: f64| 1.0 - beta.powf(count as f64);
         Self {
             mean_weight: (1.0 - betas[0]) as f32,
@@ -59,7 +59,7 @@ impl AdamStep {
             square_weight: (1.0 - betas[1]) as f32,
             correction: correction(betas[1]).sqrt() as f32,
             eps: eps as f32,
-            negative_rate: (-f64::from(rate) / correction(betas[0])) as f32,
+            negative_rate: (-f64::from(learning_rate) / correction(betas[0])) as f32,
         }
     }
 

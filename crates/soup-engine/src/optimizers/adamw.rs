@@ -9,11 +9,11 @@ use crate::setting::InvalidSetting;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamW {
-    /// Memory of the mean of the gradient and of its square; each in `[0, 1)`.
+    /// Decay rates of the running means of the gradient and of its square; each in `[0, 1)`.
     pub betas: [f64; 2],
     /// Added to the root of the mean square; above 0.
     pub eps: f64,
-    /// Share of a parameter that a step takes off, times the rate; at least 0.
+    /// Fraction of a parameter that a step subtracts, times the learning rate; at least 0.
     pub weight_decay: f64,
     /// Whether biases and batch norms decay too (PyTorch's plain behaviour).
     pub weight_decay_all: bool,

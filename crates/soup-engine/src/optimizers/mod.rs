@@ -1,7 +1,7 @@
-//! From gradients to better parameters.
+//! Optimisers.
 //!
 //! An [`Optimizer`] is data: the section `[optimizer]` of a configuration, with `kind` as its tag.
-//! An [`OptimizerState`] carries what it remembers for one flat arena of parameters
+//! An [`OptimizerState`] holds its state for one flat arena of parameters
 //! ([`soup_graph::Weights::trainable`]). The arithmetic is PyTorch's, operation by operation in
 //! `f32`, value by value: how an arena is cut into [`Piece`]s cannot change a bit.
 //!

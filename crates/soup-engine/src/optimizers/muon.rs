@@ -8,20 +8,20 @@ use crate::setting::{InvalidSetting, require};
 /// Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024), as `torch.optim.Muon` with
 /// `adjust_lr_fn="match_rms_adamw"`: the momentum of a matrix is brought near to the closest orthogonal one, so that all of
 /// its directions are learned from alike, the rare ones too. Matrices are the filters of convolutions, one row an
-/// output channel; everything else moves as by [`AdamW`](super::AdamW) at the same rate, which
+/// output channel; everything else moves as by [`AdamW`](super::AdamW) at the same learning rate, which
 /// the scaling of Liu et al. ("Muon is scalable for LLM training", 2025) makes fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Muon {
-    /// Memory of the mean of a matrix's gradient; in `[0, 1)`.
+    /// Momentum: decay rate of the running mean of a matrix's gradient; in `[0, 1)`.
     pub momentum: f64,
-    /// Looks one step of momentum ahead.
+    /// Nesterov momentum.
     pub nesterov: bool,
-    /// AdamW's memory, for what is no matrix; each in `[0, 1)`.
+    /// AdamW's decay rates, for what is no matrix; each in `[0, 1)`.
     pub betas: [f64; 2],
     /// AdamW's, for what is no matrix; above 0.
     pub eps: f64,
-    /// Share of a parameter that a step takes off, times the rate; at least 0.
+    /// Fraction of a parameter that a step subtracts, times the learning rate; at least 0.
     pub weight_decay: f64,
     /// Whether biases and batch norms decay too.
     pub weight_decay_all: bool,
@@ -57,23 +57,24 @@ impl Muon {
 pub(super) struct MuonStep {
     momentum: f32,
     nesterov: bool,
-    rate: f32,
+    learning_rate: f32,
     shrink: f32,
 }
 
 impl MuonStep {
-    pub(super) fn new(muon: &Muon, rate: f32) -> Self {
+    pub(super) fn new(muon: &Muon, learning_rate: f32) -> Self {
         Self {
             momentum: muon.momentum as f32,
             nesterov: muon.nesterov,
-            rate,
-            shrink: (1.0 - f64::from(rate) * muon.weight_decay) as f32,
+            learning_rate,
+            shrink: (1.0 - f64::from(learning_rate) * muon.weight_decay) as f32,
         }
     }
 
     /// Moves a matrix.
     ///
-    /// Where rows are turns of one another, only the first one of each feature is sure to be right: the caller ties the others to it.
+    /// Where rows are turns of one another, only the first one of each feature is sure to be right: the caller ties the
+    /// others to it.
     pub(super) fn run(
         self,
         &Matrix { rows, turns, .. }: &Matrix,
@@ -92,23 +93,23 @@ impl MuonStep {
             };
         }
         orthogonalise(&mut direction, rows, columns, turns);
-        let rate = self.rate * 0.2 * (rows.max(columns) as f32).sqrt();
+        let learning_rate = self.learning_rate * 0.2 * (rows.max(columns) as f32).sqrt();
         let shrink = if decays { self.shrink } else { 1.0 };
         for (parameter, direction) in parameters.iter_mut().zip(direction) {
-            *parameter = *parameter * shrink - rate * direction;
+            *parameter = *parameter * shrink - learning_rate * direction;
         }
     }
 }
 
-/// The coefficients of Newton and Schulz's iteration, and how often it is done (as PyTorch has them).
+/// Coefficients and number of the Newton-Schulz iterations, as in PyTorch.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
 const ITERATIONS: usize = 5;
 
 /// Brings all singular values of a matrix near to one (.7 to 1.2).
 ///
 /// The iteration is `X <- (a + b G + c G^2) X` with the Gram matrix `G = X X^T`. All of its steps are polynomials of the
-/// first Gram matrix, so they are worked out on the small square matrices, and the large one is multiplied twice instead
-/// of ten times.
+/// first Gram matrix. So they are computed on the small square matrices, and the large one is multiplied twice instead of
+/// ten times.
 ///
 /// Where rows are `turns` of one another, the square matrices are too: every product takes the first row of each feature
 /// alone, a quarter of the work, and so does what is given back.

@@ -8,13 +8,13 @@ use crate::setting::{InvalidSetting, require};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sgd {
-    /// Share of the last step's direction that is kept; in `[0, 1)`.
+    /// Momentum: factor of the last step's direction; in `[0, 1)`.
     pub momentum: f64,
-    /// Share of the gradient that momentum leaves out; in `[0, 1]`.
+    /// Dampening of the gradient in the momentum buffer; in `[0, 1]`.
     pub dampening: f64,
-    /// Looks one step of momentum ahead; needs momentum and no dampening.
+    /// Nesterov momentum; needs momentum and no dampening.
     pub nesterov: bool,
-    /// Share of a parameter that is added to its gradient; at least 0.
+    /// Factor of the parameter that is added to its gradient; at least 0.
     pub weight_decay: f64,
     /// Whether biases and batch norms decay too (PyTorch's plain behaviour).
     pub weight_decay_all: bool,
@@ -56,7 +56,7 @@ impl Sgd {
     }
 }
 
-/// One step with everything that is the same for all values worked out.
+/// One step with everything precomputed that is the same for all values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SgdStep {
     momentum: f32,
@@ -67,7 +67,7 @@ pub(super) struct SgdStep {
 
 impl SgdStep {
     /// The `count`-th step, from 1.
-    pub(super) fn new(sgd: &Sgd, rate: f32, count: u64) -> Self {
+    pub(super) fn new(sgd: &Sgd, learning_rate: f32, count: u64) -> Self {
         Self {
             momentum: sgd.momentum as f32,
             // PyTorch starts the buffer with the whole first gradient, dampening or not.
@@ -77,7 +77,7 @@ impl SgdStep {
                 (1.0 - sgd.dampening) as f32
             },
             nesterov: sgd.nesterov,
-            negative_rate: -rate,
+            negative_rate: -learning_rate,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What an optimiser remembers, and its step.
+//! The state of an optimiser, and its step.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use soup_graph::finite::all_finite;
 use super::{Matrix, Optimizer, Sgd, adam::AdamStep, muon::MuonStep, sgd::SgdStep};
 use crate::setting::InvalidSetting;
 
-/// An optimiser at work on one arena of parameters.
+/// The state of an optimiser for one arena of parameters.
 ///
 /// A checkpoint holds [`OptimizerState::steps`] and [`OptimizerState::tensors`];
 /// [`OptimizerState::restore`] takes them back.
@@ -138,12 +138,12 @@ impl OptimizerState {
         self.steps
     }
 
-    /// One step: moves `parameters` against `gradients` at the given rate.
+    /// One step: moves `parameters` against `gradients` at the given learning rate.
     ///
     /// # Panics
     /// If a slice has another length than the arena.
-    pub fn step(&mut self, rate: f32, parameters: &mut [f32], gradients: &[f32]) {
-        for piece in self.pieces(rate, parameters, gradients, self.len.max(1)) {
+    pub fn step(&mut self, learning_rate: f32, parameters: &mut [f32], gradients: &[f32]) {
+        for piece in self.pieces(learning_rate, parameters, gradients, self.len.max(1)) {
             piece.run();
         }
     }
@@ -156,7 +156,7 @@ impl OptimizerState {
     /// If a slice has another length than the arena, or if `piece_len` is 0.
     pub fn pieces<'a>(
         &'a mut self,
-        rate: f32,
+        learning_rate: f32,
         parameters: &'a mut [f32],
         gradients: &'a [f32],
         piece_len: usize,
@@ -164,7 +164,7 @@ impl OptimizerState {
         assert_eq!(parameters.len(), self.len, "parameters of the arena");
         assert_eq!(gradients.len(), self.len, "gradients of the arena");
         self.steps += 1;
-        let rule = Rule::new(&self.optimizer, rate, self.steps);
+        let rule = Rule::new(&self.optimizer, learning_rate, self.steps);
         let decays = self.decays.as_slice();
         // An arena that is not kept is empty: its pieces are empty, too.
         let mut rest = (
@@ -274,7 +274,7 @@ pub struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Moves the parameters of this piece; says whether all of them are numbers still, while they are near.
+    /// Moves the parameters of this piece; says whether all of them are still finite, while they are in cache.
     pub fn run(self) -> bool {
         let end = self.start + self.parameters.len();
         let mut at = self.start;
@@ -336,23 +336,23 @@ enum Rule {
 }
 
 impl Rule {
-    fn new(optimizer: &Optimizer, rate: f32, count: u64) -> Self {
+    fn new(optimizer: &Optimizer, learning_rate: f32, count: u64) -> Self {
         match optimizer {
             Optimizer::Adam(adam) => Self::Adam {
-                step: AdamStep::new(adam.betas, adam.eps, rate, count),
+                step: AdamStep::new(adam.betas, adam.eps, learning_rate, count),
                 penalty: adam.weight_decay as f32,
             },
             Optimizer::AdamW(adamw) => Self::AdamW {
-                step: AdamStep::new(adamw.betas, adamw.eps, rate, count),
-                shrink: (1.0 - f64::from(rate) * adamw.weight_decay) as f32,
+                step: AdamStep::new(adamw.betas, adamw.eps, learning_rate, count),
+                shrink: (1.0 - f64::from(learning_rate) * adamw.weight_decay) as f32,
             },
             Optimizer::Muon(muon) => Self::Muon {
-                matrix: MuonStep::new(muon, rate),
-                step: AdamStep::new(muon.betas, muon.eps, rate, count),
-                shrink: (1.0 - f64::from(rate) * muon.weight_decay) as f32,
+                matrix: MuonStep::new(muon, learning_rate),
+                step: AdamStep::new(muon.betas, muon.eps, learning_rate, count),
+                shrink: (1.0 - f64::from(learning_rate) * muon.weight_decay) as f32,
             },
             Optimizer::Sgd(sgd) => Self::Sgd {
-                step: SgdStep::new(sgd, rate, count),
+                step: SgdStep::new(sgd, learning_rate, count),
                 penalty: sgd.weight_decay as f32,
             },
         }

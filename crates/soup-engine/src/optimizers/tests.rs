@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 #![expect(clippy::single_range_in_vec_init, reason = "one range that decays")]
 
-use soup_graph::{Builder, Convolution, Graph, ImageShape, Symmetry, Turning, Weights};
+use soup_graph::{Builder, Convolution, Graph, ImageShape, Symmetry, TiedParameter, Weights};
 use soup_random::{Purpose, Stream};
 
 use super::clip::{clip_gradient_norm, gradient_norm};
@@ -141,7 +141,9 @@ fn muon_takes_a_quarter_of_the_rows_where_they_turn() {
     assert_eq!(turning.iter().map(|m| m.turns).collect::<Vec<_>>(), [4, 4]);
     let plain = muon.matrices(&graph, None);
     let mut gradients = draws(5, graph.trainable_len());
-    symmetry.parts(&mut gradients).for_each(Turning::average);
+    symmetry
+        .tied_parameters(&mut gradients)
+        .for_each(TiedParameter::average);
     let moved = [turning, plain].map(|matrices| {
         let mut weights = Weights::initial(&graph, 3);
         symmetry.tie(&mut weights);

@@ -1,4 +1,4 @@
-//! Element-wise functions and their slopes.
+//! Element-wise functions and their derivatives.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -7,7 +7,7 @@ use soup_graph::Activation;
 /// The function's value at `x`.
 pub(super) fn value(activation: Activation, x: f64) -> f64 {
     match activation {
-        // Not `max`, which makes a number of what is none.
+        // Not `max`, which ignores NaN.
         Activation::Relu if x < 0.0 => 0.0,
         Activation::Relu => x,
         Activation::Silu => x * sigmoid(x),
@@ -18,8 +18,8 @@ pub(super) fn value(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// The function's derivative at `x`; as PyTorch has it, 0 at the corner of ReLU and 1 where `x` is no number.
-pub(super) fn slope(activation: Activation, x: f64) -> f64 {
+/// The function's derivative at `x`; as PyTorch has it, 0 at the corner of ReLU and 1 where `x` is NaN.
+pub(super) fn derivative(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Relu if x <= 0.0 => 0.0,
         Activation::Relu => 1.0,

@@ -1,4 +1,4 @@
-//! The interpreter behind the traits of an engine.
+//! The interpreter as an engine.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use soup_threads::Pool;
 
 use super::{Mode, Pass, ReferenceError, backward, forward};
 use crate::{
-    Engine, EngineError, InferenceSession, Precision, TrainingSession, TrainingState, memory,
+    Engine, EngineError, InferenceSession, Precision, TrainingSession, TrainingState,
+    memory::{self, BatchTooLarge},
 };
 
-/// The engine that others are judged by.
+/// The engine that others are tested against.
 #[derive(Debug)]
 pub struct Reference {
     pool: Arc<Pool>,
@@ -30,10 +31,6 @@ impl Engine for Reference {
 
     fn description(&self) -> String {
         "plain loops in double precision, one thread".to_owned()
-    }
-
-    fn supports(&self, precision: Precision) -> bool {
-        precision == Precision::F32
     }
 
     fn fastest_precision(&self) -> Precision {
@@ -91,7 +88,7 @@ impl Interpreted {
         // Every value of the forward pass is kept, and as many gradients, in double precision.
         let values: usize = graph.nodes().iter().map(|node| node.shape.len()).sum();
         let bytes = values.saturating_mul(batch).saturating_mul(2 * 8) as u64;
-        memory::room_for(bytes).map_err(|shortage| EngineError::Memory { batch, shortage })?;
+        memory::room_for(bytes).map_err(|shortage| BatchTooLarge { batch, shortage })?;
         Ok(Self {
             input: vec![0.0; batch * graph.input().len()],
             graph: graph.clone(),
@@ -115,7 +112,7 @@ impl Interpreted {
     }
 }
 
-/// What only lengths could go wrong with, which sessions keep right.
+/// A result that only a wrong length could make an error. Sessions keep all lengths right.
 fn known<T>(result: Result<T, ReferenceError>) -> T {
     match result {
         Ok(value) => value,
@@ -164,9 +161,13 @@ impl TrainingSession for Training {
         buffers.copy_from_slice(&pass.buffers);
     }
 
-    fn step(&mut self, rate: f32, average_weight: f32) -> Result<(), String> {
-        self.state
-            .step(&mut self.gradients, rate, average_weight, &self.pool)
+    fn step(&mut self, learning_rate: f32, average_weight: f32) -> Result<(), String> {
+        self.state.step(
+            &mut self.gradients,
+            learning_rate,
+            average_weight,
+            &self.pool,
+        )
     }
 
     fn state(&mut self) -> &TrainingState {

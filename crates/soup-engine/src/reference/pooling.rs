@@ -68,7 +68,7 @@ pub(super) fn log_sum_exp_backward(
 
 /// Gradient of the sharpness of [`log_sum_exp`], which all channels share: (mean by softmax - value) /
 /// sharpness, or half the variance where the sharpness is 0.
-pub(super) fn log_sum_exp_slope(
+pub(super) fn log_sum_exp_sharpness_backward(
     input: &[f64],
     shape: ImageShape,
     batch: usize,
@@ -77,7 +77,7 @@ pub(super) fn log_sum_exp_slope(
 ) -> f64 {
     let value = log_sum_exp(input, shape, batch, sharpness);
     let shares = log_sum_exp_backward(input, shape, batch, sharpness, &vec![1.0; value.len()]);
-    let slopes = pool(shape, batch, |at| {
+    let derivatives = pool(shape, batch, |at| {
         let mean: f64 = at.clone().map(|at| shares[at] * input[at]).sum();
         if sharpness == 0.0 {
             at.map(|at| shares[at] * (input[at] - mean).powi(2))
@@ -88,7 +88,11 @@ pub(super) fn log_sum_exp_slope(
             (mean - value[pooled(first, shape)]) / sharpness
         }
     });
-    slopes.iter().zip(given).map(|(slope, g)| slope * g).sum()
+    let products = derivatives
+        .iter()
+        .zip(given)
+        .map(|(derivative, g)| derivative * g);
+    products.sum()
 }
 
 /// `mean * mean(values) + share * sum(softmax(temperature * scores) values)` of each image and
@@ -154,9 +158,9 @@ fn softmax(scores: &[f64], shape: ImageShape, batch: usize, temperature: f64) ->
         .collect()
 }
 
-/// Place in the input of the largest value of each window (kernel, stride, padding), the first of
-/// equals and the last of those that are no number; padding never wins.
-pub(super) fn winners(
+/// Position in the input of the largest value of each window (kernel, stride, padding), the first of
+/// equals and the last NaN; padding never wins.
+pub(super) fn argmax(
     input: &[f64],
     (from, to): (ImageShape, ImageShape),
     batch: usize,
@@ -166,7 +170,7 @@ pub(super) fn winners(
         let start = out * stride;
         start.saturating_sub(padding)..(start + kernel).saturating_sub(padding).min(side)
     };
-    let mut winners = Vec::with_capacity(batch * to.len());
+    let mut argmax = Vec::with_capacity(batch * to.len());
     for at in 0..batch * to.len() {
         let (pixel, channel) = (at / to.channels, at % to.channels);
         let image = pixel / (to.height * to.width);
@@ -184,9 +188,9 @@ pub(super) fn winners(
                 }
             }
         }
-        winners.push(best);
+        argmax.push(best);
     }
-    winners
+    argmax
 }
 
 /// Place in the pooled vector of the channel that holds value `at` of the maps.
@@ -194,7 +198,7 @@ fn pooled(at: usize, shape: ImageShape) -> usize {
     at / shape.len() * shape.channels + at % shape.channels
 }
 
-/// No number where either is none, unlike [`f64::max`].
+/// NaN where either is, unlike [`f64::max`].
 fn larger(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
 }

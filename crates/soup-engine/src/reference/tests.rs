@@ -145,7 +145,7 @@ fn gradients_agree_with_finite_differences() {
 }
 
 #[test]
-fn activations_have_pytorchs_values_and_slopes() {
+fn activations_have_pytorchs_values_and_derivatives() {
     // torch.nn.functional.{relu,silu,gelu,mish,hardswish,sigmoid} and their gradients in float64 at
     // -1.5 and 0.75.
     let expected = [
@@ -179,9 +179,9 @@ fn activations_have_pytorchs_values_and_slopes() {
     for (function, numbers) in ALL.into_iter().zip(expected) {
         let got = [
             activation::value(function, -1.5),
-            activation::slope(function, -1.5),
+            activation::derivative(function, -1.5),
             activation::value(function, 0.75),
-            activation::slope(function, 0.75),
+            activation::derivative(function, 0.75),
         ];
         for (got, expected) in got.into_iter().zip(numbers) {
             assert!(
@@ -201,7 +201,7 @@ fn activations_stay_finite_far_out() {
                 "{function:?} {x}"
             );
             assert!(
-                activation::slope(function, x).is_finite(),
+                activation::derivative(function, x).is_finite(),
                 "{function:?} {x}"
             );
         }

@@ -1,8 +1,8 @@
-//! A 3x3 convolution at stride 1 in Winograd's tiles of 2x2 outputs, for engines that round what stands in the tiles.
+//! A 3x3 convolution at stride 1 in Winograd's tiles of 2x2 outputs, for engines that round transformed tiles.
 
 use soup_graph::{Convolution, ImageShape};
 
-/// Rows of a matrix that is applied to the columns and then to the rows of a square.
+/// Rows of a matrix that transforms the columns and then the rows of a tile.
 type Matrix = &'static [&'static [f64]];
 
 const INPUT: Matrix = &[
@@ -19,14 +19,14 @@ const TAPS: Matrix = &[
 ];
 const OUTPUTS: Matrix = &[&[1.0, 1.0, 1.0, 0.0], &[0.0, 1.0, -1.0, -1.0]];
 const GRADIENT: Matrix = &[&[1.0, 0.0], &[1.0, 1.0], &[1.0, -1.0], &[0.0, -1.0]];
-const SEPARATE: Matrix = &[
+const TAP_GRADIENTS: Matrix = &[
     &[1.0, 0.5, 0.5, 0.0],
     &[0.0, 0.5, -0.5, 0.0],
     &[0.0, 0.5, 0.5, 1.0],
 ];
 const POSITIONS: usize = 16;
 
-/// `matrix square matrix^T`, row by row.
+/// `matrix tile matrix^T`, row by row.
 fn transform(matrix: Matrix, at: impl Fn(usize, usize) -> f64) -> Vec<f64> {
     let side = matrix[0].len();
     let sum = |row: &[f64], of: &dyn Fn(usize) -> f64| -> f64 {
@@ -35,12 +35,12 @@ fn transform(matrix: Matrix, at: impl Fn(usize, usize) -> f64) -> Vec<f64> {
             .map(|(k, factor)| factor * of(k))
             .sum()
     };
-    let mut square = Vec::with_capacity(matrix.len() * matrix.len());
+    let mut tile = Vec::with_capacity(matrix.len() * matrix.len());
     for row in matrix {
         let line: Vec<f64> = (0..side).map(|x| sum(row, &|y| at(y, x))).collect();
-        square.extend(matrix.iter().map(|row| sum(row, &|x| line[x])));
+        tile.extend(matrix.iter().map(|row| sum(row, &|x| line[x])));
     }
-    square
+    tile
 }
 
 /// Maps of one size, cut into tiles of 2x2 pixels.
@@ -178,9 +178,9 @@ pub(super) fn backward(
 ) -> (Vec<f64>, Vec<f64>) {
     let (inputs, outputs) = (shape.channels, spec.channels);
     let (from, to) = (grid(shape, inputs, batch), grid(shape, outputs, batch));
-    let turned =
+    let rotated =
         |output: usize, input: usize, tap: usize| weight[(output * inputs + input) * 9 + 8 - tap];
-    let to_input = correlate(to, given, inputs, turned, round);
+    let to_input = correlate(to, given, inputs, rotated, round);
     let left = from.transformed(INPUT, input, round);
     let right = to.transformed(GRADIENT, given, round);
     let mut sums = vec![0.0; POSITIONS * inputs * outputs];
@@ -201,7 +201,7 @@ pub(super) fn backward(
     for channel in 0..inputs {
         for output in 0..outputs {
             let at = |y: usize, x: usize| sums[((4 * y + x) * inputs + channel) * outputs + output];
-            let taps = transform(SEPARATE, at);
+            let taps = transform(TAP_GRADIENTS, at);
             to_weight[(output * inputs + channel) * 9..][..9].copy_from_slice(&taps);
         }
     }

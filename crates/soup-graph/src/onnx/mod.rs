@@ -2,7 +2,7 @@
 //!
 //! A [`Writer`] takes values and operations one after the other; [`Writer::network`] walks over the
 //! nodes of a graph, so that an export cannot drift from what the engine runs. What stands before
-//! and after the network (images, probabilities) is added by whoever knows it. Maps are N x
+//! and after the network (images, probabilities) is added by the caller. Maps are N x
 //! channels x rows x columns, as ONNX has them; only operations of the plain operator set are
 //! written, those that runtimes have had for years where there is a choice.
 //!

@@ -119,10 +119,10 @@ impl Walk<'_> {
                 if power >= 0.0 {
                     return self.log_sum_exp_pool(index, power, first);
                 }
-                // A smooth minimum is the maximum of what is turned over.
-                let (turned, back) = (name("turned"), name("back"));
-                let turned = self.writer.add_node(&turned, "Neg", &[first], &[]);
-                let pooled = self.log_sum_exp_pool(index, -power, &turned);
+                // A smooth minimum is the negated maximum of the negated values.
+                let (negated, back) = (name("turned"), name("back"));
+                let negated = self.writer.add_node(&negated, "Neg", &[first], &[]);
+                let pooled = self.log_sum_exp_pool(index, -power, &negated);
                 self.writer.add_node(&back, "Neg", &[&pooled], &[])
             }
             Op::AttentionPool {

@@ -6,8 +6,8 @@ use super::batch_norm::Affine;
 use super::draft::Draft;
 use crate::{Convolution, Graph, NodeId, Op, Weights};
 
-/// Merges each sum whose terms are all a convolution of one map, a batch norm of it, both, or the
-/// map itself, into one convolution with bias, and removes dropping. A RepVGG block becomes its
+/// Merges each sum of branches of one map into one convolution with bias, and removes dropping. A
+/// branch is a convolution, a batch norm, both, or the map itself. A RepVGG block becomes its
 /// plain form under timm's name for it (`...reparam_conv`); any other sum takes the name of its
 /// largest kernel. Holds for inference only.
 ///

@@ -62,7 +62,7 @@ pub enum SafetensorsError {
         /// The type in the file.
         kind: String,
     },
-    /// A tensor holds an infinity or no number at all.
+    /// A tensor holds an infinity or NaN.
     #[error(
         "{file}: '{name}' holds {value} at {index}; the weights come from a run that diverged, or the file is damaged"
     )]

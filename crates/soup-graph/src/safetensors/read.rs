@@ -35,13 +35,13 @@ impl fmt::Display for Loaded {
             ("made to fit the channels", &self.adapted),
             ("not used", &self.unused),
         ];
-        let told = kinds.into_iter().filter(|(_, names)| !names.is_empty());
-        let told: Vec<_> = told
+        let listed = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+        let listed: Vec<_> = listed
             .map(|(kind, names)| format!("{kind}: {}", first_few(names)))
             .collect();
-        match told.is_empty() {
+        match listed.is_empty() {
             true => out.write_str("all of it"),
-            false => out.write_str(&told.join("; ")),
+            false => out.write_str(&listed.join("; ")),
         }
     }
 }
@@ -114,10 +114,10 @@ impl Archive {
     }
 }
 
-/// The weights of a graph from a file of the same backbone, by timm's rules: filters that read the
-/// image are adapted to the graph's channels, a layer of the head whose shape differs or that the
-/// file does not have keeps its values in `initial`, and tensors of the file that the graph does not
-/// have are left out. [`Loaded`] tells of each. The head is what stands behind the last batch norm.
+/// The weights of a graph from a file of the same backbone, by timm's rules. Filters that read the
+/// image are adapted to the graph's channels. A layer of the head whose shape differs or that the
+/// file lacks keeps its values in `initial`. Tensors that the graph lacks are left out. [`Loaded`]
+/// lists them all. The head is what follows the last batch norm.
 ///
 /// # Errors
 /// [`SafetensorsError`] where the file cannot be read, is damaged or belongs to another backbone;

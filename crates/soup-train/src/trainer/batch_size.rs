@@ -169,10 +169,10 @@ fn try_size(
         });
     let (mut training, inference) = match planned {
         Ok(planned) => planned,
-        Err(EngineError::Memory { shortage, .. }) => {
+        Err(EngineError::Memory(problem)) => {
             return Ok(BatchTrial {
                 batch,
-                bytes: shortage.needs,
+                bytes: problem.shortage.needs,
                 images_per_second: None,
             });
         }

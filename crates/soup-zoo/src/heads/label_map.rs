@@ -34,13 +34,13 @@ pub(crate) fn set_initials(graph: &mut Graph) {
     super::start(graph, &format!("{CONTEXT}.bias"), Initial::Constant(0.0));
 }
 
-/// Starts the maps at this probability in every cell. Where cells are taught one by one nearly all are negative, and
-/// a start at one half would drown what the few positive ones say (Lin et al., "Focal loss for dense object detection",
-/// ICCV 2017, section 3.3).
+/// Starts the maps at this probability in every cell. Where the loss is per cell nearly all cells are negative, and
+/// from one half their gradients would outweigh those of the few positive ones (Lin et al., "Focal loss for dense object
+/// detection", ICCV 2017, section 3.3).
 pub fn set_prior(graph: &mut Graph, probability: f32) {
     let logit = (probability / (1.0 - probability)).ln();
     super::start(graph, &format!("{NAME}.bias"), Initial::Constant(logit));
-    // Half way between a cold map and a hot one is where a label is as likely as not.
+    // A label's probability is one half where the smooth maximum of its map is half the prior's logit.
     super::start(
         graph,
         &format!("{CONTEXT}.bias"),

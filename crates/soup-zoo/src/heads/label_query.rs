@@ -1,6 +1,5 @@
-//! Label queries: every label looks at the places that it wants to, as in the decoders of Query2Label (Liu et
-//! al., 2021) and ML-Decoder (Ridnik et al., WACV 2023), here one layer of cross-attention without
-//! feed-forward layers. Then a label's query times the keys is a 1x1 convolution of the map
+//! Label queries: cross-attention of learned queries, one a label, as in the decoders of Query2Label (Liu et al.,
+//! 2021) and ML-Decoder (Ridnik et al., WACV 2023). Here it is one layer without feed-forward layers. So a label's query times the keys is a 1x1 convolution of the map
 //! (`query.N`), and its classifier times the values another one (`value.N`): a label's logit is the mean of
 //! its values under a softmax of its scores over places. Branches are the heads of the attention; their
 //! logits are added.

@@ -100,7 +100,7 @@ impl Runner for Engine {
         1e-4
     }
 
-    /// The engine rounds like any other: a rectifier whose input is all but zero turns over (ResNet,
+    /// The engine rounds like any other: a rectifier whose input is all but zero may flip (ResNet,
     /// in timm's float32 too), sums of thousands lose their last digits.
     fn gradient_tolerance(&self, float32: f64) -> f64 {
         8.0 * float32

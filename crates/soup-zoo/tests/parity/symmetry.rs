@@ -1,7 +1,7 @@
 //! Networks with p4 symmetry: what they say of an image they say of its quarter turns.
 
 use soup_cpu::Isa;
-use soup_graph::{Graph, Symmetry, Turning, Weights};
+use soup_graph::{Graph, Symmetry, TiedParameter, Weights};
 use soup_zoo::{Head, ModelConfig, build};
 
 use crate::difference;
@@ -41,8 +41,8 @@ fn turns() -> Vec<f32> {
 }
 
 fn step(runner: &dyn Runner, graph: &Graph, weights: &Weights) -> Step {
-    let slope: Vec<f64> = [0.3, -0.8, 0.5].repeat(4);
-    runner.step(graph, weights, &turns(), 4, &slope)
+    let output_gradient: Vec<f64> = [0.3, -0.8, 0.5].repeat(4);
+    runner.step(graph, weights, &turns(), 4, &output_gradient)
 }
 
 fn check(runner: &dyn Runner, model: &str, head: Head) {
@@ -68,7 +68,9 @@ fn check(runner: &dyn Runner, model: &str, head: Head) {
 
     // All four turns were learned from, so the gradient is symmetric already.
     let mut averaged: Vec<f32> = tied.gradients.iter().map(|g| *g as f32).collect();
-    symmetry.parts(&mut averaged).for_each(Turning::average);
+    symmetry
+        .tied_parameters(&mut averaged)
+        .for_each(TiedParameter::average);
     let averaged: Vec<f64> = averaged.into_iter().map(f64::from).collect();
     let error = difference(&averaged, &tied.gradients);
     assert!(error < 1e-3, "{} {model}: gradient {error}", runner.name());
@@ -100,8 +102,8 @@ fn what_is_tied_stays_as_it_is() {
     let mut twice = once.clone();
     symmetry.tie(&mut twice);
     symmetry
-        .parts(twice.trainable_mut())
-        .for_each(Turning::average);
+        .tied_parameters(twice.trainable_mut())
+        .for_each(TiedParameter::average);
     assert!(
         difference(
             &twice

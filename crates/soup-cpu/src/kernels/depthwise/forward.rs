@@ -11,7 +11,7 @@ use crate::{
     simd::{Element, MapKernel, Simd, Values},
 };
 
-/// Forward: raw output, mean and spread of every channel over the image.
+/// Forward: raw output, mean and M2 of every channel over the image.
 pub(crate) struct DepthwiseForward {
     pub plane: Plane,
     /// Input, from its first pixel.
@@ -27,9 +27,9 @@ pub(crate) struct DepthwiseForward {
     pub activation: Option<Activation>,
     pub out: Values,
     pub out_stride: usize,
-    /// Means and spreads, one a channel; null where nobody asks.
+    /// Means and M2s, one a channel; null where not wanted.
     pub mean: *mut f32,
-    pub spread: *mut f32,
+    pub m2: *mut f32,
     pub scratch: *mut f32,
 }
 
@@ -222,14 +222,14 @@ impl DepthwiseForward {
             while c < self.channels {
                 let origin = E::load::<S>(self.out.of::<E>().add(self.first + c));
                 let mut sum = S::load(sums.add(c));
-                let mut square = S::load(sums.add(BLOCK + c));
+                let mut squares = S::load(sums.add(BLOCK + c));
                 for ox in 0..p.out_width {
                     let d = S::sub(E::load::<S>(out.add(ox * self.out_stride + c)), origin);
                     sum = S::add(sum, d);
-                    square = S::mul_add(d, d, square);
+                    squares = S::mul_add(d, d, squares);
                 }
                 S::store(sums.add(c), sum);
-                S::store(sums.add(BLOCK + c), square);
+                S::store(sums.add(BLOCK + c), squares);
                 c += S::LANES;
             }
         }
@@ -237,7 +237,7 @@ impl DepthwiseForward {
 
     #[inline(always)]
     unsafe fn finish<S: Simd, E: Element>(&self, sums: *mut f32) {
-        // SAFETY: `sums` has three rows of `BLOCK` values; mean and spread have a value for every channel, of which
+        // SAFETY: `sums` has three rows of `BLOCK` values; mean and M2 have a value for every channel, of which
         // this task writes its block's.
         unsafe {
             let share = S::splat(1.0 / (self.plane.out_height * self.plane.out_width) as f32);
@@ -246,10 +246,10 @@ impl DepthwiseForward {
                 let origin = E::load::<S>(self.out.of::<E>().add(self.first + c));
                 let sum = S::load(sums.add(c));
                 let offset = S::mul(sum, share);
-                let square = S::load(sums.add(BLOCK + c));
+                let squares = S::load(sums.add(BLOCK + c));
                 S::store(self.mean.add(self.first + c), S::add(origin, offset));
-                let spread = S::at_least(S::sub(square, S::mul(sum, offset)), 0.0);
-                S::store(self.spread.add(self.first + c), spread);
+                let m2 = S::at_least(S::sub(squares, S::mul(sum, offset)), 0.0);
+                S::store(self.m2.add(self.first + c), m2);
                 c += S::LANES;
             }
         }

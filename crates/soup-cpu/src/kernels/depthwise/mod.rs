@@ -1,8 +1,8 @@
 //! Depthwise convolution of one image and one block of channels, rows streamed through a ring.
 //!
-//! Rows are read through the pending transform once, into a ring of padded rows that stays in
-//! cache; the raw output and its statistics (forward), or the gradients of data and weights with the
-//! sums that the next batch norm needs (backward), are made from the ring.
+//! Rows are read through the pending transform once, into a ring buffer of padded rows that stays in
+//! cache. Forward, the raw output and its statistics are computed from it. Backward, the gradients of
+//! data and weights, and the sums that the next batch norm needs.
 
 mod backward;
 mod forward;
@@ -203,7 +203,7 @@ unsafe fn fill_row<S: Simd, E: Element>(
     y: usize,
     first: usize,
     channels: usize,
-    slope: Option<&Ring>,
+    derivative: Option<&Ring>,
 ) {
     // SAFETY: `y` is below the plane's height; the ring's rows hold its width.
     unsafe {
@@ -218,7 +218,7 @@ unsafe fn fill_row<S: Simd, E: Element>(
             to: Values::floats(ring.pixels(y)),
             to_stride: S::LANES,
             to_plane: Some(ring.plane),
-            slope: slope.map_or(std::ptr::null_mut(), |ring| ring.pixels(y)),
+            derivative: derivative.map_or(std::ptr::null_mut(), |ring| ring.pixels(y)),
         }
         .run::<S, E>();
     }

@@ -1,15 +1,15 @@
-//! Matrix product of a strided, broadcast left side and rows of vectors on the right.
+//! Matrix product of a strided, broadcast left operand and a right operand of rows of vectors.
 //!
-//! One kernel serves every convolution: forward (rows are pixels, the sum runs over taps and input
-//! channels), gradient of the data (over taps and output channels) and gradient of the weights (rows
-//! are input channels, the sum runs over pixels). The left side is read in place, value by value;
-//! the right side in vectors, from a packed panel or straight from channels-last rows.
+//! One kernel serves every convolution. Forward, rows are pixels and the sum runs over taps and input
+//! channels. For the gradient of the data it runs over taps and output channels. For the gradient of
+//! the weights rows are input channels and the sum runs over pixels. The left operand is read in place, value by value;
+//! the right operand in vectors, from a packed panel or straight from channels-last rows.
 //!
-//! Both sides are of *words*: single values, or two bfloat16 values that stand next to each other in
-//! the sum, which one instruction multiplies and adds.
+//! Both operands are of *words*: single values, or two bfloat16 values that are neighbours in the sum,
+//! which one instruction multiplies and adds.
 
 #[cfg(target_arch = "x86_64")]
-mod tiles;
+mod amx_tiles;
 
 use soup_graph::Activation;
 
@@ -19,15 +19,15 @@ use crate::simd::{Element, MapKernel, Precision, Simd, Values};
 /// One run of the sum: `k` steps from offset `a` on the left and row `b` on the right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
-    /// Offset into the left side, in words.
+    /// Offset into the left operand, in words.
     pub a: usize,
-    /// First row of the right side.
+    /// First row of the right operand.
     pub b: usize,
     /// Number of steps.
     pub k: usize,
 }
 
-/// How the right side is stored.
+/// How the right operand is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Right {
     /// Column blocks as [`column_blocks`] cuts them, each a panel of this many rows.
@@ -56,15 +56,15 @@ pub(crate) fn column_blocks(vectors: usize) -> impl Iterator<Item = (usize, usiz
 pub(crate) struct Gemm<'a> {
     /// The sum.
     pub segments: &'a [Segment],
-    /// Left side.
+    /// Left operand.
     pub a: *const f32,
-    /// From one row of the left side to the next.
+    /// From one row of the left operand to the next.
     pub a_row: usize,
     /// From one step of the sum to the next.
     pub a_step: usize,
     /// From one group of rows to the next.
     pub a_group: usize,
-    /// Right side.
+    /// Right operand.
     pub b: *const f32,
     /// Its layout.
     pub right: Right,
@@ -98,7 +98,7 @@ impl MapKernel for Gemm<'_> {
                 return;
             }
             match self.activation {
-                // These two are compiled into the tiles, the others pass over the result again.
+                // These two are compiled into the register blocks, the others take another pass over the result.
                 Some(Activation::Silu) => self.product::<S, E, E, Silu>(),
                 None | Some(Activation::Relu) => self.product::<S, E, E, Identity>(),
                 activation => {
@@ -128,15 +128,15 @@ impl Gemm<'_> {
                     Right::Rows(stride) => (self.b.add(column), stride),
                 };
                 #[cfg(target_arch = "x86_64")]
-                if S::TILES
-                    && let Some(k) = self.tile_step::<E>()
+                if S::AMX_TILES
+                    && let Some(k) = self.amx_k::<E>()
                 {
                     let (tiles, right) = (&mut crate::simd::Amx, (b, b_row));
                     let c = self.c.of::<T>().add(column);
                     match width {
-                        1 => self.squares::<S, E, T, F, _, 1>(tiles, k, right, bias, c),
-                        2 => self.squares::<S, E, T, F, _, 2>(tiles, k, right, bias, c),
-                        _ => self.squares::<S, E, T, F, _, 3>(tiles, k, right, bias, c),
+                        1 => self.amx_rows::<S, E, T, F, _, 1>(tiles, k, right, bias, c),
+                        2 => self.amx_rows::<S, E, T, F, _, 2>(tiles, k, right, bias, c),
+                        _ => self.amx_rows::<S, E, T, F, _, 3>(tiles, k, right, bias, c),
                     }
                     continue;
                 }
@@ -153,8 +153,8 @@ impl Gemm<'_> {
         }
     }
 
-    /// All rows of a group, in tiles of eight, which with three vectors take 24 of 32 registers, or of four where
-    /// there are 16.
+    /// All rows of a group, in register blocks of eight rows: with three vectors 24 of 32 registers. Where there are 16
+    /// registers blocks have four rows.
     #[inline(always)]
     unsafe fn rows<S: Simd, E: Element, T: Element, F: Function, const N: usize>(
         &self,
@@ -164,27 +164,27 @@ impl Gemm<'_> {
         bias: *const f32,
         c: *mut T,
     ) {
-        // SAFETY: tiles are of rows below `rows` of one group; `b` and `c` begin with this block's `N` vectors.
+        // SAFETY: blocks are of rows below `rows` of one group; `b` and `c` begin with this block's `N` vectors.
         unsafe {
             let mut row = 0;
             if S::LANES == 16 {
                 while row + 8 <= self.rows {
                     let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
-                    self.tile::<S, E, T, F, 8, N>(a, b, b_row, bias, c);
+                    self.register_block::<S, E, T, F, 8, N>(a, b, b_row, bias, c);
                     row += 8;
                 }
             }
             while row + 4 <= self.rows {
                 let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
-                self.tile::<S, E, T, F, 4, N>(a, b, b_row, bias, c);
+                self.register_block::<S, E, T, F, 4, N>(a, b, b_row, bias, c);
                 row += 4;
             }
             let (a, c) = (a.add(row * self.a_row), c.add(row * self.c_row));
             match self.rows - row {
                 0 => {}
-                1 => self.tile::<S, E, T, F, 1, N>(a, b, b_row, bias, c),
-                2 => self.tile::<S, E, T, F, 2, N>(a, b, b_row, bias, c),
-                _ => self.tile::<S, E, T, F, 3, N>(a, b, b_row, bias, c),
+                1 => self.register_block::<S, E, T, F, 1, N>(a, b, b_row, bias, c),
+                2 => self.register_block::<S, E, T, F, 2, N>(a, b, b_row, bias, c),
+                _ => self.register_block::<S, E, T, F, 3, N>(a, b, b_row, bias, c),
             }
         }
     }
@@ -198,9 +198,16 @@ impl Gemm<'_> {
         }
     }
 
-    /// `M` rows by `N` vectors, held in registers over the whole sum.
+    /// The micro-kernel: a block of `M` rows by `N` vectors, held in registers over the whole sum.
     #[inline(always)]
-    unsafe fn tile<S: Simd, E: Element, T: Element, F: Function, const M: usize, const N: usize>(
+    unsafe fn register_block<
+        S: Simd,
+        E: Element,
+        T: Element,
+        F: Function,
+        const M: usize,
+        const N: usize,
+    >(
         &self,
         a: *const f32,
         b: *const f32,
@@ -208,7 +215,7 @@ impl Gemm<'_> {
         bias: *const f32,
         c: *mut T,
     ) {
-        // SAFETY: all segments of `M` rows of the left side, and the same rows of the right side, are within the
+        // SAFETY: all segments of `M` rows of the left operand, and the same rows of the right operand, are within the
         // matrices by the caller's word; `c` has `M` rows of `N` vectors, the bias `N` vectors. `raw` holds `M` times
         // `N` vectors. The cast of the sums is made where `M` and `N` are 4 and 3.
         unsafe {
@@ -260,7 +267,7 @@ impl Gemm<'_> {
                 }
                 return;
             }
-            // By way of memory: so long a loop is not unrolled, and sums that a loop picks from are no registers.
+            // By way of memory: so long a loop is not unrolled, and an array indexed at run time is not in registers.
             let mut raw = [[S::splat(0.0); N]; M];
             for m in 0..M {
                 for n in 0..N {
@@ -299,195 +306,5 @@ impl Gemm<'_> {
     }
 }
 
-/// Packs a matrix for [`Right::Panels`]: `value(row, column)` is asked for every place.
 #[cfg(test)]
-pub(crate) fn pack_panels(
-    rows: usize,
-    columns: usize,
-    lanes: usize,
-    to: &mut [f32],
-    value: impl Fn(usize, usize) -> f32,
-) {
-    for (first, width) in column_blocks(columns / lanes) {
-        let (column, width) = (first * lanes, width * lanes);
-        let panel = &mut to[column * rows..][..width * rows];
-        for (row, line) in panel.chunks_exact_mut(width).enumerate() {
-            for (offset, place) in line.iter_mut().enumerate() {
-                *place = value(row, column + offset);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::simd::{Bf16, Isa, Precision};
-
-    #[test]
-    fn column_blocks_cover_every_vector_once() {
-        for vectors in 0..50 {
-            let blocks: Vec<_> = column_blocks(vectors).collect();
-            let mut next = 0;
-            for (first, width) in blocks {
-                assert_eq!(first, next);
-                assert!((1..=3).contains(&width));
-                next += width;
-            }
-            assert_eq!(next, vectors);
-        }
-    }
-
-    /// Every instruction set against a triple loop, both layouts, over odd sizes.
-    #[test]
-    fn products_agree_with_a_triple_loop() {
-        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            for (rows, k, columns) in [
-                (1, 1, 16),
-                (3, 5, 32),
-                (8, 7, 48),
-                (13, 9, 80),
-                (31, 3, 112),
-            ] {
-                for accumulate in [false, true] {
-                    for panels in [false, true] {
-                        check(isa, rows, k, columns, accumulate, panels);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Words of two bfloat16 values each, on every instruction set, into either precision.
-    #[test]
-    fn products_of_pairs_agree_with_a_triple_loop() {
-        let number = |i: usize| ((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
-        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            for (rows, pairs, columns) in [
-                (1, 1, 16),
-                (5, 3, 48),
-                (13, 9, 80),
-                (8, 24, 32),
-                (37, 8, 80),
-            ] {
-                let a: Vec<Bf16> = (0..rows * 2 * pairs)
-                    .map(|i| Bf16::from_f32(number(i)))
-                    .collect();
-                let b: Vec<Bf16> = (0..2 * pairs * columns)
-                    .map(|i| Bf16::from_f32(number(i + 5)))
-                    .collect();
-                for precision in Precision::ALL {
-                    let mut c = vec![0.0f32; rows * columns];
-                    let gemm = Gemm {
-                        segments: &[Segment {
-                            a: 0,
-                            b: 0,
-                            k: pairs,
-                        }],
-                        a: a.as_ptr().cast(),
-                        a_row: pairs,
-                        a_step: 1,
-                        a_group: 0,
-                        b: b.as_ptr().cast(),
-                        right: Right::Rows(columns),
-                        c: Values::new(c.as_mut_ptr(), precision),
-                        c_row: columns,
-                        c_group: 0,
-                        groups: 1,
-                        rows,
-                        columns,
-                        bias: std::ptr::null(),
-                        accumulate: false,
-                        activation: None,
-                    };
-                    // SAFETY: the instruction set is available and the matrices have the stated sizes.
-                    unsafe { isa.run_on(Precision::Bf16, gemm) };
-                    // SAFETY: halves lie within the words.
-                    let halves =
-                        unsafe { std::slice::from_raw_parts(c.as_ptr().cast::<Bf16>(), c.len()) };
-                    for m in 0..rows {
-                        for n in 0..columns {
-                            let sum: f32 = (0..2 * pairs)
-                                .map(|k| {
-                                    // Pairs stand side by side in a word of the right side.
-                                    let right = b[(k / 2 * columns + n) * 2 + k % 2];
-                                    a[m * 2 * pairs + k].to_f32() * right.to_f32()
-                                })
-                                .sum();
-                            let (got, off) = match precision {
-                                Precision::F32 => (c[m * columns + n], 1e-5),
-                                Precision::Bf16 => (halves[m * columns + n].to_f32(), 5e-3),
-                            };
-                            assert!(
-                                (got - sum).abs() <= off * sum.abs().max(1.0),
-                                "{isa:?} {rows}x{pairs}x{columns} {precision:?}: {got} {sum}"
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn check(isa: Isa, rows: usize, k: usize, columns: usize, accumulate: bool, panels: bool) {
-        let number = |i: usize| ((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
-        let a: Vec<f32> = (0..2 * rows * k).map(number).collect();
-        let b: Vec<f32> = (0..2 * k * columns).map(|i| number(i + 5)).collect();
-        let mut c: Vec<f32> = (0..rows * columns).map(|i| number(i + 3)).collect();
-        let mut expected = c.clone();
-        // Two segments: the second takes the right side's second half and the left side's too.
-        for m in 0..rows {
-            for n in 0..columns {
-                let mut sum = if accumulate {
-                    f64::from(c[m * columns + n])
-                } else {
-                    0.0
-                };
-                for half in 0..2 {
-                    for i in 0..k {
-                        sum += f64::from(a[m * 2 * k + half * k + i])
-                            * f64::from(b[(half * k + i) * columns + n]);
-                    }
-                }
-                expected[m * columns + n] = sum as f32;
-            }
-        }
-        let mut packed = vec![0.0; b.len()];
-        pack_panels(2 * k, columns, isa.lanes(), &mut packed, |row, column| {
-            b[row * columns + column]
-        });
-        let segments = [Segment { a: 0, b: 0, k }, Segment { a: k, b: k, k }];
-        let gemm = Gemm {
-            segments: &segments,
-            a: a.as_ptr(),
-            a_row: 2 * k,
-            a_step: 1,
-            a_group: 0,
-            b: if panels { packed.as_ptr() } else { b.as_ptr() },
-            right: if panels {
-                Right::Panels(2 * k)
-            } else {
-                Right::Rows(columns)
-            },
-            c: Values::floats(c.as_mut_ptr()),
-            c_row: columns,
-            c_group: 0,
-            groups: 1,
-            rows,
-            columns,
-            bias: std::ptr::null(),
-            accumulate,
-            activation: None,
-        };
-        // SAFETY: the instruction set is available and the matrices have the stated sizes.
-        unsafe { isa.run_on(Precision::F32, gemm) };
-        for (got, want) in c.iter().zip(&expected) {
-            assert!(
-                (got - want).abs() < 1e-4,
-                "{isa:?} {rows}x{k}x{columns}: {got} {want}"
-            );
-        }
-    }
-}
+mod tests;

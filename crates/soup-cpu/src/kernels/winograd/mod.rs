@@ -1,17 +1,17 @@
-//! 3x3 convolution at stride 1 by Winograd's minimal filtering: of each tile of the input values at points, of each 3x3
-//! filter the same, their products, and of these the outputs (see [`tile`]).
+//! 3x3 convolution at stride 1 by Winograd's minimal filtering: the input's tiles and the 3x3 filters are transformed,
+//! multiplied position by position, and the products transformed back to outputs (see [`tile`]).
 //!
-//! Transformed tiles stand position by position: a matrix of tiles by channels for each, a side of a product. The
-//! gradient of the filters is a sum over tiles, whose sides are pairs of tiles where words hold two values.
+//! For each position the transformed tiles are a matrix of tiles by channels, an operand of a product. The gradient of
+//! the filters is a sum over tiles, so words of two values pair neighbouring tiles there.
 
 mod tile;
 
 use soup_graph::Activation;
 
 use super::activation::{Function, with_function};
-use super::filters::{Block, Filters, Part};
+use super::filters::{Block, FilterSlice, Filters};
 use crate::simd::{Element, Kernel, MapKernel, Precision, Simd, Values};
-use tile::{Four, LONGEST, Law, Square, Two, square};
+use tile::{Algorithm, F2x2, F4x4, LONGEST, TileVectors, transform};
 pub(crate) use tile::{Stage, Tile};
 
 /// Transforms a grid of tiles of padded rows in the maps' precision.
@@ -37,13 +37,13 @@ pub(crate) struct Transform {
 impl MapKernel for Transform {
     #[inline(always)]
     unsafe fn run<S: Simd, E: Element>(self) {
-        // SAFETY: the caller promises rows of whole tiles and room for what becomes of them.
+        // SAFETY: the caller promises rows of whole tiles and room for the transformed tiles.
         unsafe {
             match (self.tile, self.stage) {
-                (Tile::Two, Stage::Gradient) => self.tiles::<S, E, Two>(Stage::Gradient),
-                (Tile::Two, _) => self.tiles::<S, E, Two>(Stage::Input),
-                (Tile::Four, Stage::Gradient) => self.tiles::<S, E, Four>(Stage::Gradient),
-                (Tile::Four, _) => self.tiles::<S, E, Four>(Stage::Input),
+                (Tile::F2x2, Stage::Gradient) => self.tiles::<S, E, F2x2>(Stage::Gradient),
+                (Tile::F2x2, _) => self.tiles::<S, E, F2x2>(Stage::Input),
+                (Tile::F4x4, Stage::Gradient) => self.tiles::<S, E, F4x4>(Stage::Gradient),
+                (Tile::F4x4, _) => self.tiles::<S, E, F4x4>(Stage::Input),
             }
         }
     }
@@ -51,19 +51,19 @@ impl MapKernel for Transform {
 
 impl Transform {
     #[inline(always)]
-    unsafe fn tiles<S: Simd, E: Element, L: Law>(&self, stage: Stage) {
+    unsafe fn tiles<S: Simd, E: Element, A: Algorithm>(&self, stage: Stage) {
         // SAFETY: every tile is of the grid and `c` below `channels`, so `to` has a place for it at each position, in
         // pairs of tiles where they are paired.
         unsafe {
-            let side = L::TILE.side();
+            let side = A::TILE.side();
             let tiles = self.tile_rows * self.tile_columns;
             if self.paired && E::PRECISION == Precision::Bf16 {
                 for pair in 0..tiles.div_ceil(2) {
                     let to = self.to.words().add(pair * self.channels);
                     for c in (0..self.channels).step_by(S::LANES) {
-                        let low = self.square::<S, E, L>(stage, 2 * pair, c);
+                        let low = self.transformed::<S, E, A>(stage, 2 * pair, c);
                         let high = match 2 * pair + 1 < tiles {
-                            true => self.square::<S, E, L>(stage, 2 * pair + 1, c),
+                            true => self.transformed::<S, E, A>(stage, 2 * pair + 1, c),
                             false => [[S::splat(0.0); LONGEST]; LONGEST],
                         };
                         for y in 0..side {
@@ -79,11 +79,11 @@ impl Transform {
             for tile in 0..tiles {
                 let to = self.to.of::<E>().add(tile * self.channels);
                 for c in (0..self.channels).step_by(S::LANES) {
-                    let square = self.square::<S, E, L>(stage, tile, c);
+                    let tile_values = self.transformed::<S, E, A>(stage, tile, c);
                     for y in 0..side {
                         for x in 0..side {
                             let to = to.add((side * y + x) * self.plane + c);
-                            E::store::<S>(to, square[y][x]);
+                            E::store::<S>(to, tile_values[y][x]);
                         }
                     }
                 }
@@ -94,19 +94,19 @@ impl Transform {
 
 impl Transform {
     #[inline(always)]
-    unsafe fn square<S: Simd, E: Element, L: Law>(
+    unsafe fn transformed<S: Simd, E: Element, A: Algorithm>(
         &self,
         stage: Stage,
         tile: usize,
         c: usize,
-    ) -> Square<S> {
+    ) -> TileVectors<S> {
         let (y, x) = (tile / self.tile_columns, tile % self.tile_columns);
-        let first = L::TILE.outputs() * (y * self.row + x * self.channels) + c;
+        let first = A::TILE.outputs() * (y * self.row + x * self.channels) + c;
         // SAFETY: the rows that the caller gives hold whole tiles, with the two columns and rows that reach into the
         // next ones.
         unsafe {
             let from = self.from.of::<E>().add(first).cast_const();
-            square!(L, S, stage, y, x => E::load::<S>(from.add(y * self.row + x * self.channels)))
+            transform!(A, S, stage, y, x => E::load::<S>(from.add(y * self.row + x * self.channels)))
         }
     }
 }
@@ -140,8 +140,8 @@ impl MapKernel for Outputs {
         // SAFETY: the caller promises products of all tiles and room for the pixels.
         unsafe {
             with_function!(self.activation, F => match self.tile {
-                Tile::Two => self.tiles::<S, E, F, Two>(),
-                Tile::Four => self.tiles::<S, E, F, Four>(),
+                Tile::F2x2 => self.tiles::<S, E, F, F2x2>(),
+                Tile::F4x4 => self.tiles::<S, E, F, F4x4>(),
             });
         }
     }
@@ -149,18 +149,18 @@ impl MapKernel for Outputs {
 
 impl Outputs {
     #[inline(always)]
-    unsafe fn tiles<S: Simd, E: Element, F: Function, L: Law>(&self) {
+    unsafe fn tiles<S: Simd, E: Element, F: Function, A: Algorithm>(&self) {
         // SAFETY: the products have this tile at every position, and only pixels within `height` and `width` are
         // written, `columns` values each.
         unsafe {
-            let (outputs, side) = (L::TILE.outputs(), L::TILE.side());
+            let (outputs, side) = (A::TILE.outputs(), A::TILE.side());
             for tile in 0..self.tile_rows * self.tile_columns {
                 let (y, x) = (tile / self.tile_columns, tile % self.tile_columns);
                 let (y, x) = (outputs * y, outputs * x);
                 let to = self.to.of::<E>().add(y * self.to_row + x * self.to_pixel);
                 for c in (0..self.columns).step_by(S::LANES) {
                     let from = self.from.add(tile * self.columns + c);
-                    let square = square!(L, S, Stage::Outputs, y, x => S::load(from.add((side * y + x) * self.plane)));
+                    let tile_values = transform!(A, S, Stage::Outputs, y, x => S::load(from.add((side * y + x) * self.plane)));
                     let bias = if self.bias.is_null() {
                         S::splat(0.0)
                     } else {
@@ -169,7 +169,7 @@ impl Outputs {
                     for dy in 0..outputs.min(self.height - y) {
                         for dx in 0..outputs.min(self.width - x) {
                             let place = to.add(dy * self.to_row + dx * self.to_pixel + c);
-                            let mut value = F::value::<S, E>(S::add(square[dy][dx], bias));
+                            let mut value = F::value::<S, E>(S::add(tile_values[dy][dx], bias));
                             if self.accumulate {
                                 value = S::add(value, E::load::<S>(place));
                             }
@@ -182,7 +182,7 @@ impl Outputs {
     }
 }
 
-/// Packs one panel of the combinations of filters: rows of positions and channels, vectors of columns, as
+/// Packs one panel of transformed filters: rows of positions and channels, vectors of columns, as
 /// [`Right::Panels`](super::gemm::Right::Panels) has them.
 pub(crate) struct PackFilters {
     pub tile: Tile,
@@ -193,8 +193,8 @@ pub(crate) struct PackFilters {
     pub width: usize,
     /// Channels of a position with padding.
     pub stored_channels: usize,
-    /// Whether filters are turned by half a turn, as the gradient of the input needs them.
-    pub turned: bool,
+    /// Whether filters are rotated by half a turn, as the gradient of the input needs them.
+    pub rotated: bool,
     /// In the maps' precision; places of padding are zeros already.
     pub to: Values,
 }
@@ -205,8 +205,8 @@ impl MapKernel for PackFilters {
         // SAFETY: the caller promises filters and a panel of these sizes.
         unsafe {
             match self.tile {
-                Tile::Two => self.panel::<S, E, Two>(),
-                Tile::Four => self.panel::<S, E, Four>(),
+                Tile::F2x2 => self.panel::<S, E, F2x2>(),
+                Tile::F4x4 => self.panel::<S, E, F4x4>(),
             }
         }
     }
@@ -214,9 +214,9 @@ impl MapKernel for PackFilters {
 
 impl PackFilters {
     #[inline(always)]
-    unsafe fn panel<S: Simd, E: Element, L: Law>(&self) {
+    unsafe fn panel<S: Simd, E: Element, A: Algorithm>(&self) {
         let filters = &self.filters;
-        let side = L::TILE.side();
+        let side = A::TILE.side();
         let mut block = Block::EMPTY;
         // SAFETY: `first + column` is below the columns of the filters; the panel has a line for every position,
         // stored channel and column of `width`.
@@ -230,9 +230,9 @@ impl PackFilters {
                     let channels = (channel, count);
                     filters.read::<S>(self.from, channels, self.first + column, &mut block);
                     for row in (0..count).step_by(E::PRECISION.per_word()) {
-                        let low = self.square::<S, L>(block.at::<S>(row * 9));
+                        let low = self.transformed::<S, A>(block.at::<S>(row * 9));
                         let high = match E::PRECISION == Precision::Bf16 && row + 1 < count {
-                            true => self.square::<S, L>(block.at::<S>(row * 9 + 9)),
+                            true => self.transformed::<S, A>(block.at::<S>(row * 9 + 9)),
                             false => [[S::splat(0.0); LONGEST]; LONGEST],
                         };
                         for y in 0..side {
@@ -254,21 +254,21 @@ impl PackFilters {
         }
     }
 
-    /// The combinations of the vectors of nine taps.
+    /// The transform of the vectors of nine taps.
     #[inline(always)]
-    unsafe fn square<S: Simd, L: Law>(&self, taps: *const f32) -> Square<S> {
+    unsafe fn transformed<S: Simd, A: Algorithm>(&self, taps: *const f32) -> TileVectors<S> {
         // SAFETY: the caller promises nine vectors.
         unsafe {
-            square!(L, S, Stage::Taps, y, x => {
+            transform!(A, S, Stage::Taps, y, x => {
                 let tap = 3 * y + x;
-                S::load(taps.add(if self.turned { 8 - tap } else { tap } * S::LANES))
+                S::load(taps.add(if self.rotated { 8 - tap } else { tap } * S::LANES))
             })
         }
     }
 }
 
-/// Adds the partial gradients of the combinations of a block of channels' filters and makes those of the filters of
-/// them.
+/// Adds the partial gradients of a block of channels' transformed filters and transforms them back to those of the
+/// filters.
 pub(crate) struct ReduceFilters {
     pub tile: Tile,
     /// `slots` times positions times stored channels times stored columns.
@@ -278,7 +278,7 @@ pub(crate) struct ReduceFilters {
     pub stored_columns: usize,
     pub filters: Filters,
     /// Which gradients.
-    pub part: Part,
+    pub slice: FilterSlice,
     /// The gradients of all filters.
     pub to: *mut f32,
 }
@@ -291,8 +291,8 @@ impl Kernel for ReduceFilters {
         // SAFETY: the caller promises slots of these sizes and room for the gradients.
         unsafe {
             match self.tile {
-                Tile::Two => self.part::<S, Two>(),
-                Tile::Four => self.part::<S, Four>(),
+                Tile::F2x2 => self.slice::<S, F2x2>(),
+                Tile::F4x4 => self.slice::<S, F4x4>(),
             }
         }
     }
@@ -300,19 +300,19 @@ impl Kernel for ReduceFilters {
 
 impl ReduceFilters {
     #[inline(always)]
-    unsafe fn part<S: Simd, L: Law>(&self) {
+    unsafe fn slice<S: Simd, A: Algorithm>(&self) {
         let filters = &self.filters;
-        let (first, count) = filters.block(self.part.block);
-        let (side, positions) = (L::TILE.side(), L::TILE.positions());
+        let (first, count) = filters.block(self.slice.block);
+        let (side, positions) = (A::TILE.side(), A::TILE.positions());
         let mut block = Block::EMPTY;
-        // SAFETY: slots have `positions` planes of stored channels by stored columns, and the part is one of the
+        // SAFETY: slots have `positions` planes of stored channels by stored columns, and the slice is one of the
         // filters'.
         unsafe {
             let plane = self.stored_channels * self.stored_columns;
-            for column in self.part.columns(filters).step_by(S::LANES) {
+            for column in self.slice.columns(filters).step_by(S::LANES) {
                 for row in 0..count {
                     let from = self.from.add((first + row) * self.stored_columns + column);
-                    let taps = square!(L, S, Stage::Separate, y, x => {
+                    let taps = transform!(A, S, Stage::TapGradients, y, x => {
                         let mut sum = S::splat(0.0);
                         for slot in 0..self.slots {
                             let position = slot * positions + side * y + x;

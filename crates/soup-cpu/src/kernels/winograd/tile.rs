@@ -1,8 +1,8 @@
-//! The two sizes of tiles and what is done with a line of one: with its columns first, then with its rows.
+//! The two sizes of tiles and their one-dimensional transforms, applied to the columns first, then to the rows.
 //!
-//! A line of `m + 2` values and three taps become `m` outputs by `m + 2` products instead of `3 m`: both are taken as
-//! polynomials, whose values at `m + 1` points (0, 1, -1, and 2, -2 in larger tiles) and at infinity are multiplied
-//! (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016; the points are theirs).
+//! A line of `m + 2` values and three taps become `m` outputs by `m + 2` products instead of `3 m`. Both are taken as
+//! polynomials. Their values at `m + 1` points (0, 1, -1, and 2, -2 in larger tiles) and at infinity are multiplied.
+//! Algorithm and points are those of Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
 
 use crate::simd::Simd;
 
@@ -11,25 +11,25 @@ pub(super) const LONGEST: usize = 6;
 
 /// A line of vectors, of which the first ones count.
 pub(super) type Line<S> = [<S as Simd>::V; LONGEST];
-/// Rows of a square, of which the first ones count.
-pub(super) type Square<S> = [Line<S>; LONGEST];
+/// Rows of a tile, of which the first ones count.
+pub(super) type TileVectors<S> = [Line<S>; LONGEST];
 
 /// Size of the tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tile {
     /// 2x2 outputs of 16 products, where the definition has 36.
-    Two,
-    /// 4x4 outputs of 36 products, where the definition has 144. Sums of these are about ten times less exact than
-    /// plain ones, which single precision bears and bf16 does not.
-    Four,
+    F2x2,
+    /// 4x4 outputs of 36 products, where the definition has 144. Its rounding error is about ten times that of the
+    /// definition, which is acceptable in single precision and not in bf16.
+    F4x4,
 }
 
 impl Tile {
     /// Outputs of a side.
     pub(crate) fn outputs(self) -> usize {
         match self {
-            Self::Two => 2,
-            Self::Four => 4,
+            Self::F2x2 => 2,
+            Self::F4x4 => 4,
         }
     }
 
@@ -44,23 +44,23 @@ impl Tile {
     }
 }
 
-/// What is made of a square.
+/// The transforms of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Of the input (or, backward, of gradients of outputs) its values at the points.
+    /// `B^T d`: of the input, or of gradients of outputs for the gradient of the input.
     Input,
-    /// Of gradients of outputs, taken for taps, theirs; [`Stage::Separate`] has the factors.
+    /// Of gradients of outputs for the gradient of the taps; [`Stage::TapGradients`] has the factors.
     Gradient,
-    /// Of taps theirs.
+    /// `G g`: of the taps.
     Taps,
-    /// Of products at the points outputs.
+    /// `A^T m`: from products to outputs.
     Outputs,
-    /// Of products of inputs and gradients the gradients of the taps.
-    Separate,
+    /// From products of inputs and gradients to the gradients of the taps.
+    TapGradients,
 }
 
 impl Stage {
-    /// Sides of the square before and after.
+    /// Side of the tile before and after.
     #[inline(always)]
     pub(super) fn sides(self, tile: Tile) -> (usize, usize) {
         match self {
@@ -68,13 +68,13 @@ impl Stage {
             Self::Gradient => (tile.outputs(), tile.side()),
             Self::Taps => (3, tile.side()),
             Self::Outputs => (tile.side(), tile.outputs()),
-            Self::Separate => (tile.side(), 3),
+            Self::TapGradients => (tile.side(), 3),
         }
     }
 }
 
-/// The stages of one line.
-pub(super) trait Law {
+/// The transforms of one line.
+pub(super) trait Algorithm {
     const TILE: Tile;
 
     /// # Safety
@@ -83,7 +83,7 @@ pub(super) trait Law {
     unsafe fn gradient<S: Simd>(d: Line<S>) -> Line<S>;
     unsafe fn taps<S: Simd>(g: Line<S>) -> Line<S>;
     unsafe fn outputs<S: Simd>(m: Line<S>) -> Line<S>;
-    unsafe fn separate<S: Simd>(m: Line<S>) -> Line<S>;
+    unsafe fn tap_gradients<S: Simd>(m: Line<S>) -> Line<S>;
 
     #[inline(always)]
     unsafe fn line<S: Simd>(stage: Stage, line: Line<S>) -> Line<S> {
@@ -94,43 +94,43 @@ pub(super) trait Law {
                 Stage::Gradient => Self::gradient::<S>(line),
                 Stage::Taps => Self::taps::<S>(line),
                 Stage::Outputs => Self::outputs::<S>(line),
-                Stage::Separate => Self::separate::<S>(line),
+                Stage::TapGradients => Self::tap_gradients::<S>(line),
             }
         }
     }
 }
 
-/// A stage along all columns of the square of vectors at places `$y`, `$x`, and then along all rows of what comes of it.
-/// No function with a closure: one that the compiler does not inline is compiled without the instruction set.
-macro_rules! square {
-    ($law:ty, $simd:ty, $stage:expr, $y:ident, $x:ident => $at:expr) => {{
-        let (before, after) = $stage.sides(<$law>::TILE);
+/// Transforms the tile of vectors at places `$y`, `$x`: all columns, then all rows of the result. A macro, because a
+/// closure that the compiler does not inline is compiled without the instruction set.
+macro_rules! transform {
+    ($algorithm:ty, $simd:ty, $stage:expr, $y:ident, $x:ident => $at:expr) => {{
+        let (before, after) = $stage.sides(<$algorithm>::TILE);
         let zero = <$simd>::splat(0.0);
-        let mut square = [[zero; LONGEST]; LONGEST];
+        let mut tile = [[zero; LONGEST]; LONGEST];
         for $x in 0..before {
             let mut column = [zero; LONGEST];
             for $y in 0..before {
                 column[$y] = $at;
             }
-            let column = <$law>::line::<$simd>($stage, column);
+            let column = <$algorithm>::line::<$simd>($stage, column);
             for y in 0..after {
-                square[y][$x] = column[y];
+                tile[y][$x] = column[y];
             }
         }
         for y in 0..after {
-            square[y] = <$law>::line::<$simd>($stage, square[y]);
+            tile[y] = <$algorithm>::line::<$simd>($stage, tile[y]);
         }
-        square
+        tile
     }};
 }
 
-pub(super) use square;
+pub(super) use transform;
 
 /// F(2x2, 3x3).
-pub(super) struct Two;
+pub(super) struct F2x2;
 
-impl Law for Two {
-    const TILE: Tile = Tile::Two;
+impl Algorithm for F2x2 {
+    const TILE: Tile = Tile::F2x2;
 
     /// `[1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]`
     #[inline(always)]
@@ -176,7 +176,7 @@ impl Law for Two {
 
     /// `[1 1/2 1/2 0; 0 1/2 -1/2 0; 0 1/2 1/2 1]`
     #[inline(always)]
-    unsafe fn separate<S: Simd>(m: Line<S>) -> Line<S> {
+    unsafe fn tap_gradients<S: Simd>(m: Line<S>) -> Line<S> {
         // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let half = S::splat(0.5);
@@ -188,10 +188,10 @@ impl Law for Two {
 }
 
 /// F(4x4, 3x3).
-pub(super) struct Four;
+pub(super) struct F4x4;
 
-impl Law for Four {
-    const TILE: Tile = Tile::Four;
+impl Algorithm for F4x4 {
+    const TILE: Tile = Tile::F4x4;
 
     /// `[4 0 -5 0 1 0; 0 -4 -4 1 1 0; 0 4 -4 -1 1 0; 0 -2 -1 2 1 0; 0 2 -1 -2 1 0; 0 4 0 -5 0 1]`
     #[inline(always)]
@@ -273,7 +273,7 @@ impl Law for Four {
 
     /// `[1/4 -1/6 -1/6 1/24 1/24 0; 0 -1/6 1/6 1/12 -1/12 0; 0 -1/6 -1/6 1/6 1/6 1]`
     #[inline(always)]
-    unsafe fn separate<S: Simd>(m: Line<S>) -> Line<S> {
+    unsafe fn tap_gradients<S: Simd>(m: Line<S>) -> Line<S> {
         // SAFETY: no pointers; the processor has `S`, as the caller says.
         unsafe {
             let sixth = S::splat(1.0 / 6.0);
@@ -315,12 +315,12 @@ mod tests {
         (0..count).map(at).collect()
     }
 
-    fn agrees<L: Law>() {
-        let tile = L::TILE;
+    fn agrees<A: Algorithm>() {
+        let tile = A::TILE;
         let number = |i: usize, start: f64| (f64::from(i as u32) * 1.7 + start).sin();
         let d: Vec<f64> = (0..tile.side()).map(|i| number(i, 0.3)).collect();
         let taps: Vec<f64> = (0..3).map(|i| number(i, 1.9)).collect();
-        let slopes: Vec<f64> = (0..tile.outputs()).map(|i| number(i, 4.2)).collect();
+        let gradients: Vec<f64> = (0..tile.outputs()).map(|i| number(i, 4.2)).collect();
         // SAFETY: every processor has `Portable`, and no pointers are used.
         unsafe {
             let line = |values: &[f64]| {
@@ -337,18 +337,21 @@ mod tests {
                 }
                 product
             };
-            let points = L::line::<Portable>(Stage::Input, line(&d));
-            let found = times(points, L::line::<Portable>(Stage::Taps, line(&taps)));
-            let found = L::line::<Portable>(Stage::Outputs, found);
+            let points = A::line::<Portable>(Stage::Input, line(&d));
+            let found = times(points, A::line::<Portable>(Stage::Taps, line(&taps)));
+            let found = A::line::<Portable>(Stage::Outputs, found);
             for (found, right) in found.iter().zip(correlation(&d, &taps, tile.outputs())) {
                 assert!(
                     (f64::from(found[0]) - right).abs() < 1e-5,
                     "{tile:?} outputs"
                 );
             }
-            let found = times(points, L::line::<Portable>(Stage::Gradient, line(&slopes)));
-            let found = L::line::<Portable>(Stage::Separate, found);
-            for (found, right) in found.iter().zip(correlation(&d, &slopes, 3)) {
+            let found = times(
+                points,
+                A::line::<Portable>(Stage::Gradient, line(&gradients)),
+            );
+            let found = A::line::<Portable>(Stage::TapGradients, found);
+            for (found, right) in found.iter().zip(correlation(&d, &gradients, 3)) {
                 assert!((f64::from(found[0]) - right).abs() < 1e-5, "{tile:?} taps");
             }
         }
@@ -356,7 +359,7 @@ mod tests {
 
     #[test]
     fn lines_are_correlations() {
-        agrees::<Two>();
-        agrees::<Four>();
+        agrees::<F2x2>();
+        agrees::<F4x4>();
     }
 }

@@ -60,8 +60,8 @@ impl Backward<'_, '_> {
         let (product, slots) = ConvolutionBackward::product(geometry, chunks, tasks, allocate);
         // Where many chunks are one sum, each has a partial gradient of the bias.
         let biases = match product {
-            Product::Tiles(_) | Product::Together(..) => tasks,
-            Product::Direct | Product::Apart(_) => slots,
+            Product::Tiles(_) | Product::Grouped(..) => tasks,
+            Product::Direct | Product::Packed(_) => slots,
         };
         let size = geometry.slot_rows() * geometry.output.stride;
         let weight_slots = self.plan.memory.buffer(slots * size);
@@ -134,7 +134,7 @@ impl Backward<'_, '_> {
         geometry: &Geometry,
         parameter: ParameterId,
         [inputs, stored_inputs, taps]: [usize; 3],
-        combined: Option<Tile>,
+        winograd: Option<Tile>,
         from: Buffer,
         slots: usize,
     ) {
@@ -146,7 +146,7 @@ impl Backward<'_, '_> {
             stored_inputs,
             stored_outputs: geometry.output.stride,
             taps,
-            combined,
+            winograd,
             from,
             slots,
         }));

@@ -1,7 +1,7 @@
 //! From forward records to backward steps, last record first.
 //!
-//! What is known of a value's gradient is kept as [`Pending`] until the step that made the value's
-//! map is undone; only then is it taken through activation and batch norm, while that step reads it.
+//! What is known of a value's gradient is kept as [`Pending`] until the backward step of the value's
+//! map. Only that step takes it through activation and batch norm, while it reads it.
 
 mod convolution;
 mod pending;
@@ -13,7 +13,8 @@ use super::forward::{Key, Lazy, Lowering, MapId, Record, Value, VectorId};
 use super::{Buffer, Gradient, Vector};
 use crate::kernels::gather::Sums;
 use crate::steps::attention::AttentionPoolBackward;
-use crate::steps::elementwise::{DropValues, GradientSums};
+use crate::steps::dropout::DropValues;
+use crate::steps::elementwise::GradientSums;
 use crate::steps::linear::{Elementwise, LinearBackward, Rule};
 use crate::steps::max_pool::MaxPoolBackward;
 use crate::steps::pool::LogSumExpPoolBackward;
@@ -46,7 +47,7 @@ impl<'l, 'g> Backward<'l, 'g> {
                         let map = this.plan.maps[lazy.map.0];
                         let buffer = this.plan.map_buffer(&map.shape);
                         this.contribute(lazy, buffer);
-                        // What the caller gives is kept for him: nothing is added in place.
+                        // The caller's gradient is kept: nothing is added in place.
                         this.share(buffer);
                         buffer
                     }
@@ -97,7 +98,7 @@ impl<'l, 'g> Backward<'l, 'g> {
             } => self.sum(terms, *relu, *output),
             Record::MaxPool {
                 input,
-                places,
+                argmax,
                 output,
             } => {
                 let Some(gradient) = self.plain(*output) else {
@@ -110,7 +111,7 @@ impl<'l, 'g> Backward<'l, 'g> {
                     input: source,
                     shape,
                     gradient,
-                    places: *places,
+                    argmax: *argmax,
                     to,
                 }));
                 self.release(gradient);
@@ -146,13 +147,13 @@ impl<'l, 'g> Backward<'l, 'g> {
                 };
                 let shape = self.plan.maps[input.map.0].shape;
                 let to = self.plan.map_buffer(&shape);
-                let slopes = self.plan.temporary(1);
+                let sharpness_gradients = self.plan.temporary(1);
                 self.plan.steps.push(Box::new(LogSumExpPoolBackward {
                     view: self.plan.view(input),
                     sharpness: *sharpness,
                     gradient,
                     to,
-                    slopes,
+                    sharpness_gradients,
                 }));
                 self.contribute(input, to);
             }

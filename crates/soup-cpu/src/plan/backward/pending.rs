@@ -1,4 +1,4 @@
-//! What is known of the gradients of values until the steps that read them are undone.
+//! What is known of the gradients of values before their backward steps.
 
 use super::Backward;
 use crate::kernels::gather::{SUM_ROWS, Sums};
@@ -79,8 +79,8 @@ impl Backward<'_, '_> {
     pub(super) fn target(&mut self, lazy: &Lazy) -> Data {
         let pending = *self.entry(lazy);
         if let Some(dense) = pending.dense {
-            // The plan puts a gate only on values that nothing else reads densely, so what is there is
-            // ungated, or gated by a sum's term that must be taken out first.
+            // The plan puts a gate only on values that nothing else reads densely. So the gradient is
+            // ungated, or gated by a sum's term that must be applied first.
             let dense = self.ungate(lazy, dense);
             let buffer = self.own(dense, lazy.map);
             self.entry(lazy).dense = Some(buffer);

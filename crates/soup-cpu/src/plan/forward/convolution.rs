@@ -23,12 +23,12 @@ impl Lowering<'_> {
         let activation = self.stored_activation();
         let depthwise = spec.groups > 1;
         let mut geometry = self.geometry(spec, view.shape, shape);
-        geometry.frames[0] = self.maps[input.map.0].frame;
+        geometry.halos[0] = self.maps[input.map.0].halo;
         if self.mode == Mode::Inference && !depthwise && geometry.by_rows() {
-            geometry.frames[1] = self.frame(shape);
+            geometry.halos[1] = self.halo(shape);
         }
-        let buffer = self.memory.buffer(geometry.framed_words(self.batch));
-        let output = self.map_in(buffer, shape, geometry.frames[1]);
+        let buffer = self.memory.buffer(geometry.words_with_halo(self.batch));
+        let output = self.map_in(buffer, shape, geometry.halos[1]);
         let layout = if depthwise {
             Layout::Depthwise
         } else {
@@ -122,7 +122,7 @@ impl Lowering<'_> {
         entry.to
     }
 
-    /// Room for the chunk statistics of a map, where a batch norm of the graph may ask for them.
+    /// A buffer for the chunk statistics of a map, where a batch norm of the graph may need them.
     pub(super) fn statistics(&mut self, map: MapId, pixels: &[usize]) -> Option<Buffer> {
         if self.mode == Mode::Inference || !self.is_normalised() {
             return None;
@@ -163,13 +163,13 @@ impl Lowering<'_> {
             input,
             output,
             precision: self.precision,
-            squares: self.machine.isa.multiplies_squares(self.precision),
-            frames: [0, 0],
+            amx_tiles: self.machine.isa.uses_amx_tiles(self.precision),
+            halos: [0, 0],
         }
     }
 
-    /// The frame that a prediction's convolution stores its output with: the padding of the convolutions that alone read it.
-    fn frame(&self, shape: MapShape) -> usize {
+    /// The halo of a convolution's output in inference: the padding of the convolutions that alone read it.
+    fn halo(&self, shape: MapShape) -> usize {
         let node = NodeId(self.values.len());
         let mut nodes = self.graph.nodes().iter();
         let read = match self.activated.contains(&node) {
@@ -184,15 +184,15 @@ impl Lowering<'_> {
             .nodes()
             .iter()
             .filter(|reader| reader.inputs.contains(&read));
-        let mut frames = readers.map(|reader| match &reader.op {
+        let mut halos = readers.map(|reader| match &reader.op {
             Op::Convolution { spec, .. } if spec.groups == 1 => {
-                self.geometry(spec, shape, stored_shape(reader)).frame()
+                self.geometry(spec, shape, stored_shape(reader)).halo()
             }
             _ => 0,
         });
-        let frame = frames.next().unwrap_or(0);
-        if frames.all(|other| other == frame) {
-            frame
+        let halo = halos.next().unwrap_or(0);
+        if halos.all(|other| other == halo) {
+            halo
         } else {
             0
         }

@@ -8,7 +8,8 @@ use crate::{
     simd::Precision,
     steps::{
         attention::{Attention, AttentionPool},
-        elementwise::{DropValues, Runs, Sum},
+        dropout::DropValues,
+        elementwise::{Runs, Sum},
         images::RoundImages,
         max_pool::{MaxPool, Window},
         pool::{AveragePool, LogSumExpPool, Sharpness},
@@ -104,17 +105,17 @@ impl Lowering<'_> {
         self.read(&input, false);
         let shape = stored_shape(node);
         let output = self.map(shape);
-        let places = self.memory.buffer(self.batch * shape.len());
+        let argmax = self.memory.buffer(self.batch * shape.len());
         self.steps.push(Box::new(MaxPool {
             view: self.view(&input),
             window,
             shape,
             output: self.maps[output.0].buffer,
-            places,
+            argmax,
         }));
         self.records.push(Record::MaxPool {
             input,
-            places,
+            argmax,
             output,
         });
         Lazy::stored(output)

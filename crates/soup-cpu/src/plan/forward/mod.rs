@@ -1,26 +1,25 @@
 //! From a graph to forward steps: which maps are stored, and what stays pending on them.
 //!
 //! A map is stored when a convolution, a sum, a max pool or a dropout makes it. Batch norm, activation and a
-//! factor a channel after it are not computed but kept as a [`Lazy`] value: whoever reads the map
-//! applies them on the way in. Where the pattern does not fit (a second activation, a factor read
-//! twice, ...) the value is stored by a sum of one term, and the pattern starts anew.
+//! factor a channel after it are not computed but kept as a [`Lazy`] value: the readers of the map
+//! apply them. Where the pattern does not fit (a second activation, a factor read
+//! twice, ...) the value is stored by a sum of one term. The pattern starts again from there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use soup_graph::{Graph, Node, NodeId, Op, ParameterId, Shape};
-use thiserror::Error;
+use soup_graph::{Graph, Node, NodeId, ParameterId, Shape};
 
 mod convolution;
+mod error;
 mod maps;
+mod node;
 mod norm;
 mod pending;
 mod values;
 mod vectors;
 
-use soup_engine::memory::{Shortage, room_for};
+pub use error::PlanError;
+use error::check_size;
 pub(super) use values::{
     Gate, Key, Lazy, Map, MapId, NormId, NormInfo, Record, Value, VectorId, VectorInfo,
 };
@@ -30,73 +29,10 @@ use super::{
     backward::Backward,
 };
 use crate::{
-    kernels::{filters::LONGEST_SIDE, view::NORM_ROWS},
+    kernels::view::NORM_ROWS,
     simd::{Isa, Precision, padded},
-    steps::{
-        attention::Attention,
-        max_pool::Window,
-        pool::Sharpness,
-        weights::{PackWeights, Packed},
-    },
+    steps::weights::{PackWeights, Packed},
 };
-
-/// Why a graph cannot be run.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum PlanError {
-    /// The batch must hold an image.
-    #[error("a batch of 0 images cannot be planned")]
-    EmptyBatch,
-    /// Only convolutions read the image itself.
-    #[error("{0} reads the image; only a convolution can")]
-    ReadsInput(String),
-    /// `SOUP_CPU` names no instruction set, or one that this processor lacks.
-    #[error("SOUP_CPU={0}: {1}")]
-    InstructionSet(String, String),
-    /// The memory of the plan is more than there is.
-    #[error(
-        "a batch of {batch} {shortage}; take a smaller batch, smaller images or a smaller network",
-        batch = Images(*.batch)
-    )]
-    Memory {
-        /// Images in the batch.
-        batch: usize,
-        /// What it needs, at least, and what there is.
-        shortage: Shortage,
-    },
-    /// A pattern that this engine has no steps for.
-    #[error("the CPU engine cannot run {0}")]
-    Unsupported(String),
-}
-
-struct Images(usize);
-
-impl fmt::Display for Images {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(formatter, "{} image{plural}", self.0)
-    }
-}
-
-/// Refuses what needs more memory than there is before it is planned, and what could not be counted in words: no
-/// product of sizes in a plan is more than [`FACTOR`] times the values of the batch and of the parameters.
-fn check_size(graph: &Graph, batch: usize) -> Result<(), PlanError> {
-    /// Winograd's tiles and padded channels make the most of a value.
-    const FACTOR: u128 = 1 << 12;
-    let length = |node: &Node| node.shape.len() as u128;
-    let parameters = graph.trainable_len() + graph.buffer_len();
-    let values = graph.nodes().iter().map(length).sum::<u128>();
-    let all = values
-        .saturating_mul(batch as u128)
-        .saturating_add(parameters as u128);
-    let images = graph.input().len() as u128 * batch as u128;
-    let least = images * size_of::<f32>() as u128;
-    let least = u64::try_from(least).unwrap_or(u64::MAX);
-    let needs = match all.checked_mul(FACTOR) {
-        Some(all) if all < isize::MAX as u128 => least,
-        _ => u64::MAX,
-    };
-    room_for(needs).map_err(|shortage| PlanError::Memory { batch, shortage })
-}
 
 /// A graph on its way to a plan.
 #[derive(Debug)]
@@ -283,7 +219,7 @@ impl Lowering<'_> {
             copies,
             #[cfg(test)]
             maps: (self.maps.iter())
-                .map(|map| (map.buffer, map.shape, map.frame))
+                .map(|map| (map.buffer, map.shape, map.halo))
                 .collect(),
         }
     }
@@ -348,12 +284,12 @@ impl Lowering<'_> {
     }
 
     /// A new map stored there.
-    fn map_in(&mut self, buffer: Buffer, shape: MapShape, frame: usize) -> MapId {
+    fn map_in(&mut self, buffer: Buffer, shape: MapShape, halo: usize) -> MapId {
         self.maps.push(Map {
             buffer,
             shape,
             statistics: None,
-            frame,
+            halo,
         });
         MapId(self.maps.len() - 1)
     }
@@ -404,122 +340,6 @@ impl Lowering<'_> {
         } else {
             readers.0 += 1;
         }
-    }
-
-    fn node(&mut self, index: usize) -> Result<Value, PlanError> {
-        let node = &self.graph.nodes()[index];
-        let input = |lowering: &Self, place: usize| lowering.values[node.inputs[place].0];
-        let dense = node.inputs.first().map(|_| input(self, 0));
-        if let (Some(Value::Map(lazy)), false) = (dense, matches!(node.op, Op::Convolution { .. }))
-            && lazy.map == MapId(0)
-        {
-            return Err(PlanError::ReadsInput(format!("node {index}")));
-        }
-        Ok(match (&node.op, dense) {
-            (Op::Convolution { spec, .. }, Some(Value::Map(_)))
-                if spec.groups == 1 && spec.kernel > LONGEST_SIDE =>
-            {
-                return Err(PlanError::Unsupported(format!(
-                    "node {index}: a kernel of side {} (at most {LONGEST_SIDE})",
-                    spec.kernel
-                )));
-            }
-            (Op::Convolution { spec, weight, bias }, Some(Value::Map(lazy))) => {
-                Value::Map(self.convolution(node, spec, lazy, *weight, *bias))
-            }
-            (Op::BatchNorm { .. }, Some(Value::Map(lazy))) => {
-                Value::Map(self.batch_norm(node, lazy))
-            }
-            (Op::Activation(activation), Some(Value::Map(lazy))) => {
-                Value::Map(self.activation(node.inputs[0], lazy, *activation))
-            }
-            (Op::AveragePool, Some(Value::Map(lazy))) => {
-                Value::Vector(self.average_pool(node, lazy))
-            }
-            (&Op::LogSumExpPool { sharpness }, Some(Value::Map(lazy))) => {
-                Value::Vector(self.soft_pool(node, lazy, Sharpness::Fixed(sharpness)))
-            }
-            (&Op::PowerPool { power }, Some(Value::Map(lazy))) => {
-                let sharpness = Sharpness::Learned(self.offset(power));
-                Value::Vector(self.soft_pool(node, lazy, sharpness))
-            }
-            (
-                &Op::AttentionPool {
-                    temperature,
-                    share,
-                    mean,
-                },
-                Some(Value::Map(scores)),
-            ) => {
-                let Value::Map(values) = input(self, 1) else {
-                    unreachable!("the builder checks that values are a map")
-                };
-                if values.map == MapId(0) {
-                    return Err(PlanError::ReadsInput(format!("node {index}")));
-                }
-                let attention = Attention {
-                    temperature,
-                    share,
-                    mean,
-                };
-                Value::Vector(self.attention_pool(node, scores, values, attention))
-            }
-            (
-                Op::MaxPool {
-                    kernel,
-                    stride,
-                    padding,
-                },
-                Some(Value::Map(lazy)),
-            ) => {
-                let window = Window {
-                    kernel: *kernel,
-                    stride: *stride,
-                    padding: *padding,
-                };
-                Value::Map(self.max_pool(node, lazy, window))
-            }
-            (Op::Scale, Some(Value::Map(lazy))) => {
-                let factors = match input(self, 1) {
-                    Value::Vector(id) => id,
-                    Value::Map(_) => unreachable!("the builder checks that factors are a vector"),
-                };
-                Value::Map(self.gated(index, lazy, Gate::Learned(factors)))
-            }
-            (Op::Dropout(_) | Op::DropPath(_), Some(value)) if self.mode == Mode::Inference => {
-                value
-            }
-            (Op::DropPath(rate), Some(Value::Map(lazy))) => {
-                Value::Map(self.drop_path(index, lazy, *rate))
-            }
-            (Op::Dropout(rate), Some(Value::Map(lazy))) => {
-                Value::Map(self.drop_values(index, lazy, *rate))
-            }
-            (Op::Add, Some(Value::Map(_))) => Value::Map(self.map_sum(index)),
-            (Op::Linear { weight, bias }, Some(Value::Vector(input))) => {
-                Value::Vector(self.linear_layer(node, input, *weight, *bias))
-            }
-            (Op::Activation(activation), Some(Value::Vector(input))) => {
-                Value::Vector(self.vector_activation(input, *activation))
-            }
-            (Op::Add, Some(Value::Vector(_))) => Value::Vector(self.vector_sum(node)),
-            (Op::Dropout(rate), Some(Value::Vector(input))) => {
-                Value::Vector(self.vector_dropout(index, input, *rate, false))
-            }
-            (Op::DropPath(rate), Some(Value::Vector(input))) => {
-                Value::Vector(self.vector_dropout(index, input, *rate, true))
-            }
-            (Op::Input, _) => Value::Map(self.image()),
-            (op, value) => {
-                let of = match value {
-                    Some(Value::Map(_)) => "of a map",
-                    Some(Value::Vector(_)) => "of a vector",
-                    None => "without an input",
-                };
-                let problem = format!("node {index}: {op:?} {of}");
-                return Err(PlanError::Unsupported(problem));
-            }
-        })
     }
 }
 

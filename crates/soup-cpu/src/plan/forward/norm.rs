@@ -1,4 +1,4 @@
-//! Batch norms: coefficients from statistics that the producer of a map took, and who will ask for them.
+//! Batch norms: coefficients from statistics that the producer of a map took, and which maps need statistics.
 
 use soup_graph::{Node, NodeId, Op};
 

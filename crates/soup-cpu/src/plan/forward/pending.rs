@@ -3,7 +3,7 @@
 use soup_graph::{Activation, NodeId, Op};
 
 use super::{Gate, Lazy, Lowering};
-use crate::steps::elementwise::DropPath;
+use crate::steps::dropout::DropPath;
 
 impl Lowering<'_> {
     pub(super) fn activation(&mut self, input: NodeId, lazy: Lazy, activation: Activation) -> Lazy {

@@ -1,4 +1,4 @@
-//! What stands between a graph and its plan: stored maps, what is pending on them, and what was done with them.
+//! Between a graph and its plan: stored maps, what is pending on them, and the records for the backward pass.
 
 use soup_graph::{Activation, ParameterId};
 
@@ -57,7 +57,7 @@ impl Lazy {
     }
 }
 
-/// What a node gave.
+/// The value of a node.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::plan) enum Value {
     Map(Lazy),
@@ -71,8 +71,8 @@ pub(in crate::plan) struct Map {
     pub shape: MapShape,
     /// Chunk statistics that the map's producer takes.
     pub(super) statistics: Option<Buffer>,
-    /// Pixels of zeros on every side; only convolutions read and write a map that has them.
-    pub(super) frame: usize,
+    /// Width of the halo: pixels of zeros stored around the map. Only convolutions read and write a map that has one.
+    pub(super) halo: usize,
 }
 
 /// A batch norm.
@@ -89,7 +89,7 @@ pub(in crate::plan) struct VectorInfo {
     pub length: usize,
 }
 
-/// What was done forward, to be undone backward.
+/// An operation of the forward pass, recorded for the backward pass (an entry of autograd's tape).
 #[derive(Debug)]
 pub(in crate::plan) enum Record {
     Convolution {
@@ -114,7 +114,7 @@ pub(in crate::plan) enum Record {
     },
     MaxPool {
         input: Lazy,
-        places: Buffer,
+        argmax: Buffer,
         output: MapId,
     },
     AveragePool {

@@ -30,7 +30,7 @@ pub(crate) struct ConvolutionForward {
     /// Parts that the output's channels are cut into, each a task; one where statistics are taken.
     pub parts: usize,
     pub output: Buffer,
-    /// Mean and spread of every chunk, each a row of stored channels.
+    /// Mean and M2 of every chunk, each a row of stored channels.
     pub statistics: Option<Buffer>,
 }
 
@@ -65,59 +65,61 @@ impl ConvolutionForward {
                 channels,
                 pixels,
                 mean: to,
-                spread: to.add(channels),
+                m2: to.add(channels),
             });
         }
     }
 
-    /// Where a chunk's output begins, told the image and the chunk's first row (or pixel, for 1x1).
+    /// Where a chunk's output begins, by the image and the chunk's first row (or pixel, for 1x1).
     ///
     /// # Safety
     /// The chunk must be one of the batch.
     unsafe fn place(&self, context: &Context<'_>, image: usize, first: usize) -> Values {
-        let (shape, frame) = (&self.geometry.output, self.geometry.frames[1]);
-        let at = match frame {
+        let (shape, halo) = (&self.geometry.output, self.geometry.halos[1]);
+        let at = match halo {
             0 => first * self.chunks.row * shape.stride,
-            _ => (first + frame) * shape.framed_row(frame) + frame * shape.stride,
+            _ => (first + halo) * shape.row_with_halo(halo) + halo * shape.stride,
         };
-        // SAFETY: the chunk is one of the batch, by the caller's word, and `framed_words` made room for the frames.
+        // SAFETY: the chunk is one of the batch, by the caller's word, and `words_with_halo` made room for the halos.
         unsafe {
             context
                 .map(self.output)
-                .add(image * shape.framed(frame) + at)
+                .add(image * shape.len_with_halo(halo) + at)
         }
     }
 
-    /// Zeros around rows of the output: memory is used again, so that every run writes them.
+    /// Writes the halo of rows of the output. Its memory is shared with other tensors, so every run writes it.
     ///
     /// # Safety
     /// As above; nobody else may write there.
-    unsafe fn clear_frame(&self, context: &Context<'_>, image: usize, rows: Range<usize>) {
-        let (shape, frame) = (&self.geometry.output, self.geometry.frames[1]);
-        if frame == 0 {
+    unsafe fn clear_halo(&self, context: &Context<'_>, image: usize, rows: Range<usize>) {
+        let (shape, halo) = (&self.geometry.output, self.geometry.halos[1]);
+        if halo == 0 {
             return;
         }
-        let (row, side) = (shape.framed_row(frame), frame * shape.stride);
-        // SAFETY: rows are of the image, the image of the batch, and `framed_words` made room for the frames and
+        let (row, edge) = (shape.row_with_halo(halo), halo * shape.stride);
+        // SAFETY: rows are of the image, the image of the batch, and `words_with_halo` made room for the halos and
         // for what is behind the last.
         unsafe {
-            let start = context.map(self.output).add(image * shape.framed(frame));
+            let start = context
+                .map(self.output)
+                .add(image * shape.len_with_halo(halo));
             for y in rows.clone() {
-                let line = start.add((y + frame) * row);
-                line.zero(side);
-                line.add(row - side).zero(side);
+                let line = start.add((y + halo) * row);
+                line.zero(edge);
+                line.add(row - edge).zero(edge);
             }
             if rows.start == 0 {
-                start.zero(frame * row);
+                start.zero(halo * row);
             }
             if rows.end == shape.height {
-                let below = start.add((rows.end + frame) * row);
+                let below = start.add((rows.end + halo) * row);
                 let behind = if image + 1 == context.batch {
                     BEHIND
                 } else {
                     0
                 };
-                below.zero(frame * row + behind);
+                below.zero(halo * row + behind);
             }
         }
     }
@@ -178,7 +180,7 @@ impl Step for ConvolutionForward {
                 unsafe {
                     let output = self.place(context, image, first);
                     if part == 0 {
-                        self.clear_frame(context, image, first..last);
+                        self.clear_halo(context, image, first..last);
                     }
                     if g.is_winograd() {
                         let (rows, columns) = ((first, last), (column, end));
@@ -197,7 +199,7 @@ impl Step for ConvolutionForward {
                         right: Right::Panels(rows),
                         c: output.add(column),
                         c_row: channels,
-                        c_group: g.output.framed_row(g.frames[1]),
+                        c_group: g.output.row_with_halo(g.halos[1]),
                         groups: last - first,
                         rows: g.output.width,
                         columns: end - column,
@@ -216,10 +218,11 @@ impl Step for ConvolutionForward {
                         }
                         gemm.groups = 1;
                         gemm.rows = pixels;
-                    } else if g.frames[0] > 0 {
+                    } else if g.halos[0] > 0 {
                         // The rows stand in the map as they would in scratch.
-                        let row = g.input.framed_row(g.frames[0]);
-                        let start = image * g.input.framed(g.frames[0]) + first * g.stride * row;
+                        let row = g.input.row_with_halo(g.halos[0]);
+                        let start =
+                            image * g.input.len_with_halo(g.halos[0]) + first * g.stride * row;
                         gemm.a = context.map(self.view.map).add(start).words();
                     } else {
                         let top = (first * g.stride) as isize - g.padding as isize;
@@ -250,8 +253,8 @@ impl Step for ConvolutionForward {
                             gemm.a = unfolded.words();
                             gemm.a_row = g.words(g.unfolded());
                             gemm.a_group = g.words(g.output.width * g.unfolded());
-                            if g.frames[1] == 0 {
-                                // Rows follow one another on both sides: whole tiles reach over their ends.
+                            if g.halos[1] == 0 {
+                                // Rows are contiguous in input and output: AMX tiles may reach over their ends.
                                 gemm.groups = 1;
                                 gemm.rows = pixels;
                             }

@@ -22,28 +22,29 @@ use crate::{
 
 mod backward;
 mod forward;
-mod sides;
+mod operands;
 
 pub(crate) use backward::{ConvolutionBackward, Data, Gathered, Product};
 pub(crate) use forward::ConvolutionForward;
-pub(crate) use sides::Sides;
+pub(crate) use operands::PackedOperands;
 
 /// Words of scratch that a chunk aims at: half of a core's second-level cache.
 const SCRATCH_TARGET: usize = 128 * 1024;
 
-/// Stored channels from which on tiles are used.
+/// Stored channels from which on Winograd's tiles are used.
 const WINOGRAD_CHANNELS: usize = 32;
-/// Shortest side of an output from which on tiles are large.
+/// Shortest side of an output from which on Winograd's tiles are large.
 const LARGE_TILES: usize = 8;
-/// Words of scratch that a backward chunk of tiles aims at: more tiles share one pass over the partial gradients.
+/// Words of scratch that a backward chunk of Winograd's tiles aims at: more tiles share one pass over the partial
+/// gradients.
 const TILES_TARGET: usize = 2 * SCRATCH_TARGET;
 
-/// Words of a step of the sum of a product in squares.
-const STEP: usize = 16;
-/// Values behind the rows in scratch that the last step of a sum may read.
-const BEHIND: usize = 2 * STEP;
+/// Words of the sum that an AMX tile holds.
+const AMX_K: usize = 16;
+/// Values behind the rows in scratch that the last AMX tile of a sum may read.
+const BEHIND: usize = 2 * AMX_K;
 
-/// Channels that a product in squares takes at least, in one step of its sum.
+/// Least channels of a product in AMX tiles.
 const UNFOLDED: usize = 16;
 
 /// Weights above which partial sums are fewer.
@@ -58,12 +59,11 @@ pub(crate) struct Geometry {
     pub input: MapShape,
     pub output: MapShape,
     pub precision: Precision,
-    /// Whether the processor multiplies whole squares of values of this precision: so fast that transforming tiles
-    /// would take longer than what they save.
-    pub squares: bool,
-    /// Pixels of zeros that input and output are stored with on every side. An input that has its padding is multiplied
-    /// where it lies; others are laid out in scratch first.
-    pub frames: [usize; 2],
+    /// Whether products use AMX tiles. These are so fast that Winograd's transforms would take longer than they save.
+    pub amx_tiles: bool,
+    /// Widths of the halos of input and output: pixels of zeros stored around the map. An input whose halo is its padding
+    /// is multiplied in place; others are copied to scratch first.
+    pub halos: [usize; 2],
 }
 
 impl Geometry {
@@ -91,39 +91,39 @@ impl Geometry {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
-    /// The tiles whose products serve: they take less than half of the multiplications, but every tile is transformed,
-    /// which few channels do not pay for.
+    /// The Winograd tiles to use, if any. They take less than half of the multiplications, but with few channels the
+    /// transforms cost more than that saves.
     pub(crate) fn tile(&self) -> Option<Tile> {
-        let serve = !self.squares
+        let serve = !self.amx_tiles
             && (self.kernel, self.stride, self.padding) == (3, 1, 1)
             && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS;
         let side = self.output.height.min(self.output.width);
         let large = self.precision == Precision::F32 && side >= LARGE_TILES;
-        serve.then_some(if large { Tile::Four } else { Tile::Two })
+        serve.then_some(if large { Tile::F4x4 } else { Tile::F2x2 })
     }
 
     pub(crate) fn is_winograd(&self) -> bool {
         self.tile().is_some()
     }
 
-    /// The frame that the input is best stored with for a prediction.
-    pub(crate) fn frame(&self) -> usize {
+    /// The halo that suits the input in inference.
+    pub(crate) fn halo(&self) -> usize {
         match self.by_rows() && !self.unfolds() {
             true => self.padding,
             false => 0,
         }
     }
 
-    /// Whether the output is made row by row, so that it can have a frame.
+    /// Whether the output is made row by row, so that it can have a halo.
     pub(crate) fn by_rows(&self) -> bool {
         self.kernel > 1 && !self.is_winograd()
     }
 
-    /// Words of so many stored images with their frames; where there are frames, also what a sum may read behind them.
-    pub(crate) fn framed_words(&self, batch: usize) -> usize {
-        let [_, frame] = self.frames;
-        let behind = if frame > 0 { BEHIND } else { 0 };
-        self.words(batch * self.output.framed(frame) + behind)
+    /// Words of so many stored images with their halos. With a halo also what a sum may read behind the last one.
+    pub(crate) fn words_with_halo(&self, batch: usize) -> usize {
+        let [_, halo] = self.halos;
+        let behind = if halo > 0 { BEHIND } else { 0 };
+        self.words(batch * self.output.len_with_halo(halo) + behind)
     }
 
     /// How a forward convolution is cut.
@@ -141,10 +141,12 @@ impl Geometry {
 
     /// Whether the few channels of an image are laid out for the product as each output pixel meets them.
     fn unfolds(&self) -> bool {
-        self.squares && self.input.stride < self.output.stride.min(UNFOLDED) && !self.is_pointwise()
+        self.amx_tiles
+            && self.input.stride < self.output.stride.min(UNFOLDED)
+            && !self.is_pointwise()
     }
 
-    /// Values of an unfolded pixel: whole steps of a product in squares.
+    /// Values of an unfolded pixel: whole AMX tiles.
     fn unfolded(&self) -> usize {
         self.forward_rows().next_multiple_of(UNFOLDED)
     }
@@ -182,12 +184,13 @@ impl Geometry {
         }
     }
 
-    /// Words that one row of the kernel takes in a panel, of so many channels. Where a product in squares reads its left
-    /// side in scratch they are whole steps of the sum: what it reads behind a row's last tap are numbers, times zeros.
+    /// Words that one row of the kernel takes in a panel, of so many channels. Where a product in AMX tiles reads its left
+    /// operand from scratch it is padded to whole tiles: what is read behind a row's last tap is finite, and multiplied by
+    /// zeros.
     fn run(&self, channels: usize) -> usize {
         let words = self.words(self.kernel * channels);
-        match self.squares && !self.is_pointwise() && !self.unfolds() {
-            true => words.next_multiple_of(STEP),
+        match self.amx_tiles && !self.is_pointwise() && !self.unfolds() {
+            true => words.next_multiple_of(AMX_K),
             false => words,
         }
     }
@@ -285,7 +288,7 @@ impl Chunks {
         let (length, row, wanted) = if let Some(tile) = geometry.tile() {
             // Large tiles have more positions, whose filters must serve as many tiles.
             let target = match (backward, tile) {
-                (false, Tile::Two) => SCRATCH_TARGET,
+                (false, Tile::F2x2) => SCRATCH_TARGET,
                 _ => TILES_TARGET,
             };
             let tiles = target / winograd::tile_words(geometry, backward);
@@ -365,8 +368,8 @@ pub(super) unsafe fn fill_rows(
     }
 }
 
-/// Lays out rows of a map (they may lie outside) with `left` zero columns on the left and zeros up to `width`; `fill`
-/// writes a row's pixels, told its first one and where it goes.
+/// Lays out rows of a map (they may lie outside) with `left` zero columns on the left and zeros up to `width`. `fill`
+/// writes a row's pixels, by the index of the first one and the destination.
 ///
 /// # Safety
 /// `to` must have room for the rows.
@@ -420,7 +423,7 @@ unsafe fn fill_pixels(
             to,
             to_stride: view.shape.stride,
             to_plane: None,
-            slope: std::ptr::null_mut(),
+            derivative: std::ptr::null_mut(),
         });
     }
 }

@@ -27,19 +27,19 @@ impl DepthwiseBackward {
         &self,
         data: *mut E,
         gradients: &Ring,
-        slopes: &Ring,
+        derivatives: &Ring,
         y: usize,
     ) {
         // SAFETY: `y` is below the plane's height and `c` below `channels`. What is read left and right of the
         // output's columns is the ring's padding: `kernel` pixels of zeros on each side.
         unsafe {
             if self.plane.stride > 2 {
-                return self.data_row_any::<S, E>(data, gradients, slopes, y);
+                return self.data_row_any::<S, E>(data, gradients, derivatives, y);
             }
             let p = &self.plane;
             let mut c = 0;
             while c < self.channels {
-                let mut row = self.finished::<S, E>(data, slopes, y, c);
+                let mut row = self.finished::<S, E>(data, derivatives, y, c);
                 // Columns of one parity meet the same taps; a name a number of taps, as they must be known.
                 for first in 0..p.stride.min(p.width) {
                     let start = (first + p.padding) % p.stride;
@@ -150,14 +150,14 @@ impl DepthwiseBackward {
         &self,
         data: *mut E,
         gradients: &Ring,
-        slopes: &Ring,
+        derivatives: &Ring,
         y: usize,
     ) {
         // SAFETY: `y` is below the plane's height, `x` below its width, `c` below `channels`.
         unsafe {
             let mut c = 0;
             while c < self.channels {
-                let mut row = self.finished::<S, E>(data, slopes, y, c);
+                let mut row = self.finished::<S, E>(data, derivatives, y, c);
                 for x in 0..self.plane.width {
                     row.put(x, self.pixel::<S>(gradients, y, x, c, S::splat(0.0)));
                 }
@@ -172,12 +172,12 @@ impl DepthwiseBackward {
     unsafe fn finished<S: Simd, E: Element>(
         &self,
         data: *mut E,
-        slopes: &Ring,
+        derivatives: &Ring,
         y: usize,
         c: usize,
     ) -> FinishedRow<S, E> {
         // SAFETY: `y` is below the plane's height: `data` and the raw map have this row, and with `sums` the norm has
-        // its rows and the ring the slopes of `y`.
+        // its rows and the ring the derivatives of `y`.
         unsafe {
             let channel = self.first + c;
             let at = y * self.plane.width * self.view.stride + channel;
@@ -186,7 +186,7 @@ impl DepthwiseBackward {
                 stride: self.view.stride,
                 accumulate: self.accumulate,
                 raw: self.view.raw.of::<E>().add(at),
-                slopes: std::ptr::null(),
+                derivatives: std::ptr::null(),
                 mean: S::splat(0.0),
                 inverse: S::splat(0.0),
                 sums: [std::ptr::null_mut(); 2],
@@ -194,7 +194,7 @@ impl DepthwiseBackward {
                 product: S::splat(0.0),
             };
             if !self.sums.is_null() {
-                row.slopes = slopes.pixels(y).add(c / S::LANES * slopes.plane);
+                row.derivatives = derivatives.pixels(y).add(c / S::LANES * derivatives.plane);
                 row.mean = S::load(self.view.norm.row(2).add(channel));
                 row.inverse = S::load(self.view.norm.row(3).add(channel));
                 row.sums = [0, 1].map(|index| self.sums.add(index * self.sums_row + channel));
@@ -212,7 +212,7 @@ struct FinishedRow<S: Simd, E: Element> {
     accumulate: bool,
     raw: *const E,
     /// Null where no sums are wanted.
-    slopes: *const f32,
+    derivatives: *const f32,
     mean: S::V,
     inverse: S::V,
     sums: [*mut f32; 2],
@@ -223,15 +223,15 @@ struct FinishedRow<S: Simd, E: Element> {
 impl<S: Simd, E: Element> FinishedRow<S, E> {
     #[inline(always)]
     unsafe fn put(&mut self, x: usize, mut value: S::V) {
-        // SAFETY: `x` is below the plane's width, for which `finished` gave the row's start, its slopes and raw
+        // SAFETY: `x` is below the plane's width, for which `finished` gave the row's start, its derivatives and raw
         // values.
         unsafe {
             let place = self.to.add(x * self.stride);
             if self.accumulate {
                 value = S::add(E::load::<S>(place), value);
             }
-            if !self.slopes.is_null() {
-                value = S::mul(value, S::load(self.slopes.add(x * S::LANES)));
+            if !self.derivatives.is_null() {
+                value = S::mul(value, S::load(self.derivatives.add(x * S::LANES)));
                 let raw = E::load::<S>(self.raw.add(x * self.stride));
                 self.sum = S::add(self.sum, value);
                 self.product = S::mul_add(value, S::sub(raw, self.mean), self.product);
@@ -243,10 +243,10 @@ impl<S: Simd, E: Element> FinishedRow<S, E> {
     /// Adds the row to the sums.
     #[inline(always)]
     unsafe fn end(self) {
-        if self.slopes.is_null() {
+        if self.derivatives.is_null() {
             return;
         }
-        // SAFETY: with slopes there are sums: two vectors within the rows that `finished` pointed to, which this task
+        // SAFETY: with derivatives there are sums: two vectors within the rows that `finished` pointed to, which this task
         // alone writes.
         unsafe {
             let [sum, product] = self.sums;

@@ -60,9 +60,9 @@ impl MapKernel for DepthwiseBackward {
             };
             let widths = [p.padded_width(), p.width];
             let values = ring(0, widths, p.padding);
-            let slopes = ring(area, widths, p.padding);
+            let derivatives = ring(area, widths, p.padding);
             let gradients = ring(2 * area, [p.gradient_width(), p.out_width], p.kernel);
-            let wants_slope = !self.sums.is_null();
+            let wants_sums = !self.sums.is_null();
             for tap in 0..taps {
                 let to = self.weight_gradient.add(tap * self.weight_row + self.first);
                 std::ptr::write_bytes(to, 0, self.channels);
@@ -70,7 +70,7 @@ impl MapKernel for DepthwiseBackward {
             if !self.bias_gradient.is_null() {
                 std::ptr::write_bytes(self.bias_gradient.add(self.first), 0, self.channels);
             }
-            if wants_slope {
+            if wants_sums {
                 for row in 0..2 {
                     let to = self.sums.add(row * self.sums_row + self.first);
                     std::ptr::write_bytes(to, 0, self.channels);
@@ -90,7 +90,7 @@ impl MapKernel for DepthwiseBackward {
                     .max(complete as isize - 1)
                     .min(p.height as isize - 1);
                 while (next as isize) <= last {
-                    let slope = wants_slope.then_some(&slopes);
+                    let derivative = wants_sums.then_some(&derivatives);
                     fill_row::<S, E>(
                         &self.view,
                         &p,
@@ -98,7 +98,7 @@ impl MapKernel for DepthwiseBackward {
                         next,
                         self.first,
                         self.channels,
-                        slope,
+                        derivative,
                     );
                     next += 1;
                 }
@@ -117,7 +117,7 @@ impl MapKernel for DepthwiseBackward {
                             p.kernel,
                             data_row,
                             data_row_any,
-                            (data, &gradients, &slopes, done)
+                            (data, &gradients, &derivatives, done)
                         );
                         done += 1;
                     }

@@ -39,7 +39,7 @@ impl ConvolutionBackward {
         let base = first as isize + low.min(0);
         let end = (bottom.div_ceil(g.stride) as isize + high).max(last as isize);
         // SAFETY: scratch is the worker's own, as large as `scratch()` says: rows of the gradient, `BEHIND`, rows of
-        // the input, and what `sides` makes of them. Rows outside the image are not read (`padded_rows`). The slot
+        // the input, and what `pack_operands` makes of them. Rows outside the image are not read (`padded_rows`). The slot
         // is this task's alone.
         unsafe {
             let gradient = context.scratch_map(worker);
@@ -108,7 +108,7 @@ impl ConvolutionBackward {
                 room = room.add(self.chunks.size * width * g.unfolded());
             }
             let room = room.words();
-            self.sides(context, room, slot, last - first, from);
+            self.pack_operands(context, room, slot, last - first, from);
             for oy in first..last {
                 let more = slot.accumulate || oy > first;
                 self.bias(context, slot.index, more, gradient_row(oy), g.output.width);

@@ -3,7 +3,7 @@
 mod band;
 mod pointwise;
 
-use super::{BEHIND, Chunks, Geometry, MANY_WEIGHTS, Sides, padded_rows};
+use super::{BEHIND, Chunks, Geometry, MANY_WEIGHTS, PackedOperands, padded_rows};
 use crate::{
     kernels::{
         gather::{Gather, SUM_ROWS, Sums},
@@ -28,20 +28,21 @@ pub(crate) struct Gathered {
     pub zeros: Vector,
 }
 
-/// Weights from which on the chunks of a product in bfloat16 are multiplied together.
-const TOGETHER: usize = 16 * 1024;
-/// Words of sides that stand in memory at once: what a usual second-level cache holds, as each is read many times.
+/// Weights from which on chunks of a product in bfloat16 are multiplied in groups.
+const GROUPED_WEIGHTS: usize = 16 * 1024;
+/// Words of packed operands in memory at once: what a usual second-level cache holds, as each is read many times.
 const GROUP: usize = 1 << 19;
 
 /// How the gradient of the weights is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Product {
-    /// In single precision: of each chunk as it stands in scratch.
+    /// In single precision: of each chunk as it is in scratch.
     Direct,
-    /// In bfloat16: of sides that are made of it in scratch, of each chunk.
-    Apart(Sides),
-    /// The same for many chunks at once, whose sides stand in a buffer: large weights are not added up for each chunk.
-    Together(Sides, Buffer),
+    /// In bfloat16: of operands packed in scratch, chunk by chunk.
+    Packed(PackedOperands),
+    /// The same for groups of chunks, whose operands are packed in a buffer: large weights are not added up for each
+    /// chunk.
+    Grouped(PackedOperands, Buffer),
     /// Of transformed tiles.
     Tiles(winograd::Group),
 }
@@ -51,7 +52,7 @@ pub(crate) enum Product {
 struct Slot {
     index: usize,
     accumulate: bool,
-    /// The chunk's place among those that are multiplied together.
+    /// The chunk's place in its group.
     place: usize,
 }
 
@@ -107,14 +108,14 @@ impl ConvolutionBackward {
                 let most = if weights > MANY_WEIGHTS { 4 } else { 8 };
                 (Product::Direct, tasks.min(most))
             }
-            Precision::Bf16 if weights > TOGETHER => {
-                let words = Sides::new(geometry, chunks.size, 1).words();
+            Precision::Bf16 if weights > GROUPED_WEIGHTS => {
+                let words = PackedOperands::new(geometry, chunks.size, 1).words();
                 let together = (GROUP / words).max(2).min(tasks);
-                let sides = Sides::new(geometry, chunks.size, together);
-                (Product::Together(sides, allocate(sides.words())), 1)
+                let operands = PackedOperands::new(geometry, chunks.size, together);
+                (Product::Grouped(operands, allocate(operands.words())), 1)
             }
             Precision::Bf16 => (
-                Product::Apart(Sides::new(geometry, chunks.size, 1)),
+                Product::Packed(PackedOperands::new(geometry, chunks.size, 1)),
                 tasks.min(8),
             ),
         }
@@ -138,11 +139,11 @@ impl ConvolutionBackward {
         }
     }
 
-    /// Makes the sides of a chunk's product, and multiplies them where they are not for many chunks.
+    /// Packs the operands of a chunk's product, and multiplies them unless the chunks are grouped.
     ///
     /// # Safety
     /// As [`ConvolutionBackward::chunk`]; `room` is the worker's own.
-    unsafe fn sides(
+    unsafe fn pack_operands(
         &self,
         context: &Context<'_>,
         room: *mut f32,
@@ -150,33 +151,33 @@ impl ConvolutionBackward {
         rows: usize,
         from: (Values, Values),
     ) {
-        // SAFETY: `room` is behind the rows that `from` points to and has `Sides::words`, as `scratch()` counts; a
-        // buffer for sides together has them `chunks` times, of which this task has `slot.place`.
+        // SAFETY: `room` is behind the rows that `from` points to and has `PackedOperands::words`, as `scratch()` counts; a
+        // buffer for grouped operands has them `chunks` times, of which this task has `slot.place`.
         unsafe {
             match &self.product {
                 Product::Direct | Product::Tiles(_) => {}
-                Product::Together(sides, buffer) => {
-                    sides.fill(context, context.at(*buffer), slot.place, rows, from);
+                Product::Grouped(operands, buffer) => {
+                    operands.pack(context, context.at(*buffer), slot.place, rows, from);
                 }
-                Product::Apart(sides) => {
-                    sides.fill(context, room, 0, rows, from);
+                Product::Packed(operands) => {
+                    operands.pack(context, room, 0, rows, from);
                     let to = (self.weight_slot(context, slot.index), slot.accumulate);
-                    for task in 0..sides.tasks() {
-                        sides.product(context, room, &[sides.segment(0, rows)], task, to);
+                    for task in 0..operands.tasks() {
+                        operands.product(context, room, &[operands.segment(0, rows)], task, to);
                     }
                 }
             }
         }
     }
 
-    /// All gradients where many chunks are multiplied together.
+    /// All gradients where chunks are multiplied in groups.
     ///
     /// # Safety
     /// As [`Step::run`].
-    unsafe fn together(&self, context: &Context<'_>, sides: &Sides, buffer: Buffer) {
+    unsafe fn grouped(&self, context: &Context<'_>, operands: &PackedOperands, buffer: Buffer) {
         self.by_groups(
             context,
-            sides.chunks,
+            operands.chunks,
             &|task, place, worker| {
                 let slot = Slot {
                     index: task,
@@ -186,21 +187,21 @@ impl ConvolutionBackward {
                 // SAFETY: chunks of one gradient do not overlap, and each has its own place.
                 unsafe { self.chunk(context, task, worker, slot) };
             },
-            |place, rows| sides.segment(place, rows),
+            |place, rows| operands.segment(place, rows),
             |segments, accumulate| {
-                context.pool.run(sides.tasks(), &|task| {
-                    // SAFETY: tasks write other rows of the gradient; the sides of all chunks are there.
+                context.pool.run(operands.tasks(), &|task| {
+                    // SAFETY: tasks write other rows of the gradient; the operands of all chunks are packed.
                     unsafe {
                         let to = (self.weight_slot(context, 0), accumulate);
-                        sides.product(context, context.at(buffer), segments, task, to);
+                        operands.product(context, context.at(buffer), segments, task, to);
                     }
                 });
             },
         );
     }
 
-    /// Runs the chunks in groups of so many: `make`s what a product needs of each (its task, its place in the group, the
-    /// worker), then `multiply`s the segments of the group, which are added to those of the groups before.
+    /// Runs the chunks in groups of so many. `make` prepares the operands of each chunk (by its task, its place in the group
+    /// and the worker). Then `multiply` adds the products of the group's segments to those of the groups before.
     pub(in crate::steps) fn by_groups(
         &self,
         context: &Context<'_>,
@@ -339,11 +340,11 @@ impl Step for ConvolutionBackward {
         match &self.product {
             // SAFETY: the caller's promise is the one that both ask for.
             Product::Tiles(group) => return unsafe { winograd::backward(self, context, group) },
-            Product::Together(sides, buffer) => {
+            Product::Grouped(operands, buffer) => {
                 // SAFETY: as above.
-                return unsafe { self.together(context, sides, *buffer) };
+                return unsafe { self.grouped(context, operands, *buffer) };
             }
-            Product::Direct | Product::Apart(_) => {}
+            Product::Direct | Product::Packed(_) => {}
         }
         let tasks = context.batch * self.chunks.per_image;
         context.pool.run_with_worker(self.slots, &|index, worker| {
@@ -366,8 +367,8 @@ impl Step for ConvolutionBackward {
         self.view.buffers(visit);
         visit(self.weights);
         match self.product {
-            Product::Direct | Product::Apart(_) => {}
-            Product::Together(_, buffer) => visit(buffer),
+            Product::Direct | Product::Packed(_) => {}
+            Product::Grouped(_, buffer) => visit(buffer),
             Product::Tiles(group) => visit(group.tiles),
         }
         visit(self.weight_slots);
@@ -395,11 +396,11 @@ impl Step for ConvolutionBackward {
             };
             width * (gradient + rows * g.stride * padded(g.input.stride) + unfolded) + BEHIND
         };
-        let sides = match &self.product {
-            Product::Apart(sides) => sides.words(),
+        let operands = match &self.product {
+            Product::Packed(operands) => operands.words(),
             _ => 0,
         };
-        g.words(values) + sides
+        g.words(values) + operands
     }
 
     fn name(&self) -> &'static str {

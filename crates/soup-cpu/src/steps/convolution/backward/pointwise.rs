@@ -25,7 +25,7 @@ impl ConvolutionBackward {
         let (inputs, outputs) = (g.input.stride, g.output.stride);
         let pixels = last - first;
         // SAFETY: scratch is the worker's own, as large as `scratch()` says: `size` pixels of the gradient and of the
-        // input, and what `sides` makes of them. Pixels `first` to `last` are within the image, and no other chunk
+        // input, and what `pack_operands` makes of them. Pixels `first` to `last` are within the image, and no other chunk
         // writes their gradient. The slot is this task's alone.
         unsafe {
             let gradient = context.scratch_map(worker);
@@ -98,7 +98,7 @@ impl ConvolutionBackward {
                 });
             }
             let room = values.add(self.chunks.size * inputs).words();
-            self.sides(context, room, slot, pixels, (plain, gradient));
+            self.pack_operands(context, room, slot, pixels, (plain, gradient));
             self.bias(context, slot.index, slot.accumulate, gradient, pixels);
         }
     }

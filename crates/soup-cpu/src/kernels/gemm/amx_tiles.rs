@@ -1,16 +1,16 @@
-//! The product in a processor's square tiles, of pairs of bfloat16.
+//! The product of pairs of bfloat16 in AMX tiles.
 
 use std::mem::MaybeUninit;
 
 use super::{Function, Gemm};
 use crate::simd::{
     Element, Precision, Simd,
-    tiles::{ROWS, Tiles},
+    amx_tiles::{AmxTiles, ROWS},
 };
 
 impl Gemm<'_> {
-    /// Words of a step of the sum in tiles, where the product suits them.
-    pub(super) fn tile_step<E: Element>(&self) -> Option<usize> {
+    /// Words of the sum that one AMX tile holds, where the product can use them.
+    pub(super) fn amx_k<E: Element>(&self) -> Option<usize> {
         if E::PRECISION != Precision::Bf16 || self.a_step != 1 {
             return None;
         }
@@ -18,15 +18,15 @@ impl Gemm<'_> {
         [16, 8].into_iter().find(whole)
     }
 
-    /// All rows of a block of columns by tiles: first the whole tiles of all groups, two at a time, then the rows that
-    /// are left of each group.
+    /// All rows of a block of columns: first the whole tiles of all groups, two at a time, then the remaining rows of
+    /// each group.
     #[inline(always)]
-    pub(super) unsafe fn squares<
+    pub(super) unsafe fn amx_rows<
         S: Simd,
         E: Element,
         T: Element,
         F: Function,
-        X: Tiles,
+        X: AmxTiles,
         const N: usize,
     >(
         &self,
@@ -44,19 +44,19 @@ impl Gemm<'_> {
             }
             let place = |tile: usize| (tile / of_group, first + tile % of_group * ROWS);
             let count = self.groups * of_group;
-            // SAFETY: there are tiles (`S::TILES`); each pair of tiles is of rows below `rows` of groups below
+            // SAFETY: there are tiles (`S::AMX_TILES`); each pair of tiles is of rows below `rows` of groups below
             // `groups`, and `begin` comes before and `end` after what is done with them.
             unsafe {
                 tiles.begin(rows, k);
                 let mut tile = 0;
                 while tile + 2 <= count {
                     let places = [place(tile), place(tile + 1)];
-                    self.square::<S, E, T, F, X, 2, N>(tiles, k, (places, rows), right, bias, c);
+                    self.amx_block::<S, E, T, F, X, 2, N>(tiles, k, (places, rows), right, bias, c);
                     tile += 2;
                 }
                 if tile < count {
                     let places = [place(tile)];
-                    self.square::<S, E, T, F, X, 1, N>(tiles, k, (places, rows), right, bias, c);
+                    self.amx_block::<S, E, T, F, X, 1, N>(tiles, k, (places, rows), right, bias, c);
                 }
                 tiles.end();
             }
@@ -65,12 +65,12 @@ impl Gemm<'_> {
 
     /// `M` tiles of so many rows, each from its group and row on, by `N` vectors.
     #[inline(always)]
-    unsafe fn square<
+    unsafe fn amx_block<
         S: Simd,
         E: Element,
         T: Element,
         F: Function,
-        X: Tiles,
+        X: AmxTiles,
         const M: usize,
         const N: usize,
     >(
@@ -85,7 +85,7 @@ impl Gemm<'_> {
         let width = N * S::LANES;
         let mut raw = MaybeUninit::<[f32; 2 * ROWS * 3 * 16]>::uninit();
         let raw = raw.as_mut_ptr().cast::<f32>();
-        // SAFETY: tiles are laid out by `squares` for these rows and this `k`, which divides every segment. `raw` has
+        // SAFETY: tiles are configured by `amx_rows` for these rows and this `k`, which divides every segment. `raw` has
         // room for both tiles of rows by three vectors of 16, of which `N` are written and read; the result's places
         // are those of `rows` rows of the group.
         unsafe {
@@ -135,14 +135,14 @@ mod tests {
     };
     use crate::simd::{Bf16, Isa, MapKernel, Values};
 
-    /// What a processor's tiles do, by the definition of `tdpbf16ps`.
+    /// AMX tiles emulated by the definition of `tdpbf16ps`.
     struct Emulated {
         rows: usize,
         k: usize,
         sums: [[f32; 48]; 2 * ROWS],
     }
 
-    impl Tiles for Emulated {
+    impl AmxTiles for Emulated {
         unsafe fn begin(&mut self, rows: usize, k: usize) {
             assert!((k == 8 || k == 16) && (1..=ROWS).contains(&rows));
             (self.rows, self.k) = (rows, k);
@@ -166,7 +166,7 @@ mod tests {
             for (tile, left) in left.into_iter().enumerate() {
                 for (m, n) in (0..self.rows).flat_map(|m| (0..16 * N).map(move |n| (m, n))) {
                     for i in 0..k * steps {
-                        // SAFETY: the caller gives rows of `k` times `steps` words on both sides.
+                        // SAFETY: the caller gives rows of `k` times `steps` words of both operands.
                         let (a, b) = unsafe {
                             (
                                 halves(left.add(m * left_row + i)),
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    /// A product in emulated tiles, one block of columns wide.
+    /// A product in emulated AMX tiles, one block of columns wide.
     struct InTiles<'a, 'b>(&'a Gemm<'b>);
 
     impl MapKernel for InTiles<'_, '_> {
@@ -209,19 +209,18 @@ mod tests {
             };
             // SAFETY: the test gives matrices of the stated sizes.
             unsafe {
-                let k = gemm.tile_step::<E>().unwrap();
+                let k = gemm.amx_k::<E>().unwrap();
                 let (right, bias, c) = ((gemm.b, gemm.columns), gemm.bias, gemm.c.of::<f32>());
                 match gemm.columns / S::LANES {
-                    1 => gemm.squares::<S, E, f32, Identity, _, 1>(tiles, k, right, bias, c),
-                    2 => gemm.squares::<S, E, f32, Identity, _, 2>(tiles, k, right, bias, c),
-                    _ => gemm.squares::<S, E, f32, Identity, _, 3>(tiles, k, right, bias, c),
+                    1 => gemm.amx_rows::<S, E, f32, Identity, _, 1>(tiles, k, right, bias, c),
+                    2 => gemm.amx_rows::<S, E, f32, Identity, _, 2>(tiles, k, right, bias, c),
+                    _ => gemm.amx_rows::<S, E, f32, Identity, _, 3>(tiles, k, right, bias, c),
                 }
             }
         }
     }
 
-    /// Products in tiles, emulated ones and where there are any those of the processor, against the same ones in
-    /// vectors.
+    /// Products in AMX tiles, emulated and where there are any the processor's, against the same products in vectors.
     #[test]
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     fn tiles_agree_with_vectors() {

@@ -1,31 +1,31 @@
 //! The gradient of the weights in bfloat16, a product over pixels.
 //!
-//! Its sides are made of what a chunk has in scratch. On the left channels are rows and pixels stand next to each other,
-//! so that a tap is the same matrix read from another pixel on; with a stride each of its phases has a matrix of its own.
-//! On the right words pair neighbouring pixels. Pixels are counted over whole padded rows: where a row of the left side
-//! has padding, or the next row's pixels, the right side has zeros.
+//! Its operands are packed from what a chunk has in scratch. The left one is transposed: channels are rows and pixels are
+//! contiguous, so that a tap is the same matrix read from another pixel on. With a stride each phase has a matrix of its
+//! own. Words of the right one pair neighbouring pixels. Pixels are counted over whole padded rows: where a row of the
+//! left operand has padding, or the next row's pixels, the right operand has zeros.
 
 use super::Geometry;
 use crate::{
     kernels::{
         gemm::{Gemm, Right, Segment},
-        vector::{PairPixels, TurnPixels},
+        vector::{PairPixels, TransposePixels},
     },
     plan::Context,
     simd::{Precision, Values},
 };
 
-/// Pixels that a step of the sum takes at most.
-const STEP: usize = 32;
+/// Pixels that an AMX tile holds.
+const AMX_K: usize = 32;
 /// Rows of the gradient that one task makes.
 const ROWS: usize = 96;
-/// Words, a cache line, between one row of the left side and the next: rows that are multiples of a page apart would
-/// all share the same few places of the first-level cache.
-const APART: usize = 16;
+/// Words of padding behind each row of the left operand. Rows a multiple of a page apart would share few sets of the
+/// first-level cache.
+const CACHE_LINE: usize = 16;
 
-/// Where both sides of some chunks stand, one chunk after the other in each row.
+/// Layout of the packed operands of some chunks, one chunk after the other in each row.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sides {
+pub(crate) struct PackedOperands {
     kernel: usize,
     stride: usize,
     inputs: usize,
@@ -37,14 +37,14 @@ pub(crate) struct Sides {
     columns: usize,
     /// Chunks.
     pub chunks: usize,
-    /// Words of a chunk in a row of the left side.
+    /// Words of a chunk in a row of the left operand.
     left: usize,
-    /// Pairs of a chunk on the right side.
+    /// Pairs of a chunk in the right operand.
     right: usize,
 }
 
-impl Sides {
-    /// Sides of so many chunks of up to `rows` output rows (pixels, for a pointwise convolution).
+impl PackedOperands {
+    /// Operands of so many chunks of up to `rows` output rows (pixels, for a pointwise convolution).
     pub(crate) fn new(geometry: &Geometry, rows: usize, chunks: usize) -> Self {
         let pointwise = geometry.is_pointwise();
         // Unfolded pixels are inputs of one tap.
@@ -73,13 +73,13 @@ impl Sides {
         };
         this.right = this.pairs(rows);
         let last = kernel - 1;
-        this.left = (this.shift(last, last) + 2 * this.right).next_multiple_of(STEP) / 2;
+        this.left = (this.shift(last, last) + 2 * this.right).next_multiple_of(AMX_K) / 2;
         this
     }
 
-    /// Pairs of pixels of a chunk of so many output rows, whole steps of a sum.
+    /// Pairs of pixels of a chunk of so many output rows, whole AMX tiles.
     fn pairs(&self, rows: usize) -> usize {
-        (rows * self.width).next_multiple_of(STEP) / 2
+        (rows * self.width).next_multiple_of(AMX_K) / 2
     }
 
     /// Pixel of its phase that a tap starts from.
@@ -87,36 +87,36 @@ impl Sides {
         ky / self.stride * self.width + kx / self.stride
     }
 
-    /// Phases that the taps of a side have.
+    /// Phases of the taps along one axis.
     fn phases(&self) -> usize {
         self.stride.min(self.kernel)
     }
 
     fn left_row(&self) -> usize {
-        self.chunks * self.left + APART
+        self.chunks * self.left + CACHE_LINE
     }
 
-    /// Words of one phase of the left side.
+    /// Words of one phase of the left operand.
     fn phase(&self) -> usize {
         self.inputs * self.left_row()
     }
 
-    /// Where the right side starts.
+    /// Where the right operand starts.
     fn right_start(&self) -> usize {
         self.phases() * self.phases() * self.phase()
     }
 
-    /// Words of both sides.
+    /// Words of both operands.
     pub(crate) fn words(&self) -> usize {
         self.right_start() + self.chunks * self.right * self.outputs
     }
 
-    /// Makes the sides of chunk `index` of so many output rows from its padded (or unfolded) input, and its gradient from the first
-    /// pixel on.
+    /// Packs the operands of chunk `index` of so many output rows from its padded (or unfolded) input, and its gradient
+    /// from the first pixel on.
     ///
     /// # Safety
     /// `to` must have room for the words, and scratch the rows that the chunk's size asks for.
-    pub(super) unsafe fn fill(
+    pub(super) unsafe fn pack(
         &self,
         context: &Context<'_>,
         to: *mut f32,
@@ -133,7 +133,7 @@ impl Sides {
                 // The last phases of a kernel that they do not divide have a row less.
                 let rows = rows + (self.kernel - 1 - y) / self.stride;
                 let row = self.stride * self.width * inputs;
-                context.isa.run(TurnPixels {
+                context.isa.run(TransposePixels {
                     from: values.add(y * row + x * inputs),
                     row: self.stride * row,
                     stride: self.stride * inputs,
@@ -175,11 +175,11 @@ impl Sides {
     /// Rows of the gradient, one for every tap and input channel, that a task makes.
     ///
     /// # Safety
-    /// `sides` must have been filled, and `to` be the whole gradient.
+    /// `operands` must have been packed, and `to` be the whole gradient.
     pub(super) unsafe fn product(
         &self,
         context: &Context<'_>,
-        sides: *mut f32,
+        operands: *mut f32,
         segments: &[Segment],
         task: usize,
         (to, accumulate): (*mut f32, bool),
@@ -188,10 +188,10 @@ impl Sides {
         let (tap, row) = (task / blocks, task % blocks * ROWS);
         let (ky, kx) = (tap / self.kernel, tap % self.kernel);
         let phase = ky % self.stride * self.phases() + kx % self.stride;
-        // SAFETY: the caller has filled the sides and gives the whole gradient, of which a task makes rows of one
+        // SAFETY: the caller has packed the operands and gives the whole gradient, of which a task makes rows of one
         // tap. A tap may start from the second pixel of a word, which products allow.
         unsafe {
-            let left = sides.add(phase * self.phase() + row * self.left_row());
+            let left = operands.add(phase * self.phase() + row * self.left_row());
             context.run(Gemm {
                 segments,
                 a: Values::new(left, Precision::Bf16)
@@ -200,7 +200,7 @@ impl Sides {
                 a_row: self.left_row(),
                 a_step: 1,
                 a_group: 0,
-                b: sides.add(self.right_start()),
+                b: operands.add(self.right_start()),
                 right: Right::Rows(self.outputs),
                 c: Values::floats(to.add((tap * self.rows + row) * self.outputs)),
                 c_row: self.outputs,
