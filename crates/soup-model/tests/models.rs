@@ -394,7 +394,7 @@ fn in_colour() -> Model {
         {"kind": "resize", "size": [10, 9], "interpolation": "nearest"},
         {"kind": "pad", "padding": [1, 0, 0, 2], "fill": [10, 200, 30]},
         {"kind": "to_grey"},
-        {"kind": "bands", "edges": [0, 100, 200, 255]}
+        {"kind": "quantize", "edges": [0, 100, 200, 255]}
     ]);
     Model {
         image: ImageShape {

@@ -62,7 +62,7 @@ impl Fingerprints {
                     return (found, levels);
                 }
                 found.push((index, Fingerprint::of(&pixels, shape)));
-                if Levels::looks_at(index, count) {
+                if Levels::samples(index, count) {
                     levels.add(&pixels, shape);
                 }
                 note(done.fetch_add(1, Ordering::Relaxed) + 1);
