@@ -1,4 +1,4 @@
-//! Cross-fitting: nothing is judged on the images that it was fitted on.
+//! Cross-fitting: nothing is scored on the images that it was fitted on.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use soup_random::{Purpose, Stream};
 /// Keeps these draws apart from those of folds with the same seed.
 const CROSS_FIT: u32 = 1;
 
-/// Which images are judged together, by what was fitted on all others.
+/// The parts of cross-fitting: each is scored by what was fitted on all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     of_rows: Vec<u32>,

@@ -23,7 +23,7 @@ use crate::{Error, Member, Model, Origin, Precision, carried};
 pub const VERSION: u32 = 1;
 /// The key in the metadata.
 const KEY: &str = "soup.model";
-/// A yes is a probability above one half unless the file says otherwise.
+/// The threshold of every label unless the file says otherwise.
 const THRESHOLD: f32 = 0.5;
 
 #[derive(Serialize, Deserialize)]
@@ -39,7 +39,7 @@ struct Header {
     /// Missing: 0.5 for every label.
     #[serde(default)]
     thresholds: Option<Vec<f32>>,
-    /// Missing: images are looked at once, as they are.
+    /// Missing: the plain view alone.
     #[serde(default, skip_serializing_if = "Views::is_plain")]
     views: Views,
     /// Missing: thresholds alone make answers of probabilities.

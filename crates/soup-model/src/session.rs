@@ -21,7 +21,7 @@ use crate::{Error, Member, Model, views};
 pub struct Session {
     image: ImageShape,
     /// The largest batch first; the last is of one image.
-    plans: Vec<Planned>,
+    plans: Vec<BatchPlan>,
     /// Shape of the label maps, where every network has the same.
     maps: Option<ImageShape>,
     /// Memory of each thread.
@@ -31,9 +31,9 @@ pub struct Session {
 
 /// All networks for batches of one size.
 #[derive(Debug)]
-struct Planned {
+struct BatchPlan {
     batch: usize,
-    members: Vec<views::Planned>,
+    members: Vec<views::MemberPlan>,
 }
 
 /// One image to be answered.
@@ -90,7 +90,7 @@ impl Session {
         sizes.dedup();
         let plans = sizes
             .into_iter()
-            .map(|batch| Planned::new(model, image, batch, device));
+            .map(|batch| BatchPlan::new(model, image, batch, device));
         Ok(Self {
             image,
             plans: plans.collect::<Result<_, _>>()?,
@@ -179,7 +179,7 @@ impl Session {
             .iter()
             .map(|question| vec![0.0; if wanted(question) { labels * cells } else { 0 }])
             .collect();
-        let Planned { members, .. } = &mut self.plans[plan];
+        let BatchPlan { members, .. } = &mut self.plans[plan];
         let views = model.views.views().len();
         for (member, planned) in model.members.iter().zip(members) {
             let way = Way {
@@ -246,7 +246,7 @@ impl Session {
     }
 }
 
-impl Planned {
+impl BatchPlan {
     fn new(model: &Model, image: ImageShape, batch: usize, device: &Device) -> Result<Self, Error> {
         let has_maps = maps_for(model, image)?.is_some();
         let members = model.members.iter().map(|member| {
@@ -255,7 +255,7 @@ impl Planned {
                 .output_shape(image)
                 .map_err(soup_data::Error::from)?;
             let maps: Vec<NodeId> = member.maps.filter(|_| has_maps).into_iter().collect();
-            views::Planned::new(member, model.views.views(), shape, &maps, (batch, device))
+            views::MemberPlan::new(member, model.views.views(), shape, &maps, (batch, device))
         });
         Ok(Self {
             batch,

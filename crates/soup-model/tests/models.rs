@@ -144,7 +144,7 @@ fn the_mean_of_members_reaches_the_probabilities() {
 }
 
 #[test]
-fn a_session_looks_as_the_predictor_does() {
+fn a_session_takes_the_views_of_the_predictor() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
     let mut model = model(vec![member(1), member(2)]);

@@ -9,7 +9,7 @@ pub(super) fn finding(patient: &Patient<'_>) -> Option<Finding> {
     Some(match samples.warning(max_value) {
         None => Finding::fine(
             CHECK,
-            format!("values from {least} to {greatest} are told apart"),
+            format!("values from {least} to {greatest} are kept apart"),
         ),
         Some(warning) => Finding::bad(
             CHECK,

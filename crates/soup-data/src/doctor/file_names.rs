@@ -1,4 +1,4 @@
-//! Labels that can be told without looking at the image: from its name, or from its place in the
+//! Labels that can be predicted without the image: from its name, or from its place in the
 //! order.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ pub(super) fn findings(patient: &Patient<'_>) -> [Finding; 2] {
         return [WORDS, ORDER].map(|check| Finding::skipped(check, "there are no labels"));
     }
     let names = patient.file_names.unwrap_or(table.ids());
-    let words = told_by_words(patient, names);
+    let words = predicted_by_words(patient, names);
     let words = if words.is_empty() {
         Finding::fine(WORDS, "no word in them goes with a label")
     } else {
@@ -34,7 +34,7 @@ pub(super) fn findings(patient: &Patient<'_>) -> [Finding; 2] {
             words,
         )
     };
-    let order = told_by_order(patient, names);
+    let order = predicted_by_order(patient, names);
     let order = if order.is_empty() {
         Finding::fine(ORDER, "neighbours by number are no more alike than others")
     } else {
@@ -76,7 +76,7 @@ fn words(name: &str) -> BTreeSet<String> {
 }
 
 /// Each label that a word goes with, the strongest first.
-fn told_by_words(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
+fn predicted_by_words(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
     let table = patient.table;
     let (images, labels) = (table.len(), table.label_names().len());
     let mut supports = vec![0usize; labels];
@@ -125,7 +125,7 @@ fn told_by_words(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
 
 /// Each label that changes too seldom along the numbers of the files (the runs test of Wald and
 /// Wolfowitz, 1940), the strongest first.
-fn told_by_order(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
+fn predicted_by_order(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
     let table = patient.table;
     let labels = table.label_names();
     let number = |name: &String| -> Option<u128> {

@@ -76,7 +76,7 @@ pub(super) fn rare(patient: &Patient<'_>) -> Finding {
         CHECK,
         Verdict::Warning,
         format!(
-            "{} too rare to be judged fold by fold",
+            "{} too rare to be validated fold by fold",
             counted(rare.len(), "label")
         ),
         "stratified folds (soup folds --kind stratified) share them out; trust no score of such a label",

@@ -168,7 +168,7 @@ pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Ve
                 "{} of equal images have other labels: one of the two is wrong",
                 counted(contradictions.len(), "pair")
             ),
-            "look at them and correct the table of labels, or leave both out",
+            "check them and correct the table of labels, or leave both out",
             contradictions.into_iter().map(|(a, b)| {
                 let differing = (table.label_names().iter().enumerate())
                     .filter(|(label, _)| {

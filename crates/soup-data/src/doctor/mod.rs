@@ -1,7 +1,7 @@
 //! The doctor: what in a data set makes a validation promise more than the test will hold.
 //!
-//! A validation holds where no held-out image tells what a training image told already. The
-//! doctor looks for images that are there twice, that look alike or come from the same source, for
+//! A validation holds where no held-out image repeats a training image. The
+//! doctor finds images that are there twice, that look alike or come from the same source, for
 //! labels that the file names or the order give away, and for folds that are not alike.
 
 mod depth;
@@ -30,9 +30,9 @@ pub use sources::{Sources, read_sources};
 pub enum Verdict {
     /// Nothing was found.
     Fine,
-    /// Could not be looked for; the message says what it takes.
+    /// Could not be checked; the message says what it takes.
     Skipped,
-    /// Worth a look.
+    /// Worth a check.
     Warning,
     /// Scores cannot be trusted before this is mended.
     Problem,
@@ -68,7 +68,7 @@ impl Finding {
         }
     }
 
-    /// Could not be looked for.
+    /// Could not be checked.
     pub fn skipped(check: &'static str, message: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Skipped,
@@ -76,7 +76,7 @@ impl Finding {
         }
     }
 
-    /// Something to mend or to look at.
+    /// Something to mend or to check.
     pub fn bad(
         check: &'static str,
         verdict: Verdict,

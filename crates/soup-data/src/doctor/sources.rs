@@ -1,4 +1,4 @@
-//! Images that were made of the same things: drawings, writers, patients, films.
+//! Images that were made of the same things: glyphs, writers, patients, films.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -96,6 +96,6 @@ pub(super) fn finding(patient: &Patient<'_>) -> Finding {
 fn advice(column: &str) -> String {
     format!(
         "keep each `{column}` on one side: folds by group (soup folds --kind group --group {column}); \
-         where every image mixes many, judge on images made of others (soup evaluate RUN --data)"
+         where every image mixes many, validate on images made of others (soup evaluate RUN --data)"
     )
 }

@@ -70,7 +70,7 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
     let folder = PathBuf::from(name);
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     let lock = lock(&folder.join("lock"))?;
-    // Another process may have finished between our look and our lock.
+    // Another process may have finished between our check and our lock.
     if out.exists() {
         return keep_existing(dataset, out, &plan, options);
     }
@@ -421,7 +421,7 @@ impl Work<'_> {
             return Ok(false);
         }
         for (index, image) in (first..).zip(done) {
-            // One that is gone is read again, and that is where it is missed.
+            // One that is gone is read again, which reports it.
             if self.stamp(index).ok() != Some(image.stamp) {
                 return Ok(false);
             }

@@ -132,7 +132,7 @@ pub enum Transform {
 }
 
 /// What every transform is: a check that needs no image, and the work.
-trait Step {
+trait Apply {
     /// The word after `kind`.
     const KIND: &'static str;
     /// Whether it augments: such a step is left out in evaluation.
@@ -176,7 +176,7 @@ macro_rules! every_transform {
 impl Transform {
     /// The word after `kind`: `resize`, `horizontal_flip`, ...
     pub fn kind(&self) -> &'static str {
-        fn of<S: Step>(_: &S) -> &'static str {
+        fn of<S: Apply>(_: &S) -> &'static str {
             S::KIND
         }
         every_transform!(self, step => of(step))
@@ -200,7 +200,7 @@ impl Transform {
 
     /// Whether the transform draws at random, and so is left out in evaluation.
     pub fn is_random(&self) -> bool {
-        fn of<S: Step>(_: &S) -> bool {
+        fn of<S: Apply>(_: &S) -> bool {
             S::RANDOM
         }
         every_transform!(self, step => of(step))

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Step;
+use super::Apply;
 use super::image::{Form, Image, ValueScale, Workspace};
 
 /// Quantizes grey levels into bins, one channel a bin: 1 in the bin of the pixel's level, 0 in the
@@ -40,7 +40,7 @@ impl Quantize {
 /// Most bins: one a grey level.
 const MAXIMUM_BINS: usize = 256;
 
-impl Step for Quantize {
+impl Apply for Quantize {
     const KIND: &'static str = "quantize";
     const RANDOM: bool = false;
 
