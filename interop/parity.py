@@ -61,7 +61,7 @@ CASES = [
     ("crop and frames", [], "{kind='center_crop', size=[40, 90]}, {kind='pad', padding=[1, 2, 3, 4], fill=9}, "
      "{kind='pad', padding=3, padding_mode='reflect'}, " + NORMALIZE),
     ("stretch", [], "{kind='stretch', low=20, high=200.5}, " + NORMALIZE),
-    ("bands", [], "{kind='bands', edges=[0, 100, 200, 255]}"),
+    ("quantize", [], "{kind='quantize', edges=[0, 100, 200, 255]}"),
     ("colour", ["colour"], "{kind='resize', size=56}, {kind='normalize', preset='imagenet'}"),
     ("colour to grey", ["colour"], "{kind='to_grey'}, " + NORMALIZE),
     ("two folds", ["folds"], NORMALIZE),

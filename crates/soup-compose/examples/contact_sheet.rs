@@ -1,4 +1,4 @@
-//! Looks at what the composer makes: a sheet of letters from strokes, canvases and images.
+//! A contact sheet of what the composer makes: glyphs from strokes, canvases and images.
 //!
 //! `cargo run --release -p soup-data --example contact_sheet -- OUT_FOLDER [GLYPHS]`
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_data::{Error, Result};
 
-/// How images are composed. The defaults are the law measured on the founding contest's
+/// How images are composed. The defaults are the configuration measured on the founding contest's
 /// images. Pairs are a least and a greatest value, drawn from uniformly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,13 +25,13 @@ pub struct ComposeConfig {
     pub first_level_share: f32,
     /// Rotation in degrees, clockwise. Nothing is ever mirrored.
     pub rotation: [f32; 2],
-    /// Width of a drawing for each unit of its width, before it is turned: more shapes than there are drawings, for
+    /// Factor on the width of a glyph, before it is turned: more shapes than there are glyphs, for
     /// training. Images that a run holds out are never stretched, sheared or bent.
     pub stretch: [f32; 2],
-    /// Degrees by which a drawing slants to the right, before it is turned.
+    /// Degrees by which a glyph slants to the right, before it is turned.
     pub shear: [f32; 2],
-    /// How far the points of a drawing move when it is bent as if drawn on rubber, before all else: the standard deviation
-    /// along each axis, as a share of the drawing's longer side.
+    /// Elastic deformation, before all else: how far the points of a glyph move, the standard deviation
+    /// along each axis, as a share of the glyph's longer side.
     pub elastic: f32,
     /// Longer side of a turned letter's upright box in pixels.
     pub side: [f32; 2],
@@ -89,11 +89,11 @@ impl Default for ComposeConfig {
     }
 }
 
-/// Stretch and shear that leave drawings as they are.
+/// Stretch and shear that leave glyphs as they are.
 pub(super) const UNDEFORMED: ([f32; 2], [f32; 2]) = ([1.0; 2], [0.0; 2]);
 
 impl ComposeConfig {
-    /// The same law with drawings as they are: what to measure on.
+    /// The same configuration with glyphs as they are: for validation.
     pub fn undeformed(&self) -> Self {
         Self {
             stretch: UNDEFORMED.0,

@@ -2,7 +2,7 @@
 //!
 //! An image holds a few different letters, each turned, scaled and at one of two levels, perhaps
 //! a [distractor](glyphs::strokes) that carries no label, and dense noise over all of it.
-//! The defaults of [`ComposeConfig`] are the law that was measured on the contest's images.
+//! The defaults of [`ComposeConfig`] are the configuration that was measured on the contest's images.
 //! An image is a function of `(seed, index)`: the same bytes from any thread on any machine,
 //! because only integers and operations that IEEE 754 rounds exactly are used.
 
@@ -81,7 +81,7 @@ pub struct LabelBox {
     pub y1: u32,
     /// Level of the ink.
     pub level: u8,
-    /// The drawing.
+    /// The glyph.
     pub glyph: GlyphId,
 }
 
@@ -234,7 +234,7 @@ impl Composer {
         angle::rotation(between(self.config.rotation, stream))
     }
 
-    /// A letter's drawing, bent at random.
+    /// A letter's glyph, bent at random.
     fn bent(&self, shape: Shape, stream: &mut Stream) -> Shape {
         if self.config.elastic == 0.0 {
             return shape;

@@ -13,7 +13,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use soup_data::{Error, ImageShape, Result, files::write_whole};
+use soup_data::{
+    Error, ImageShape, Result,
+    files::{sync_parent, write_whole},
+};
 
 use super::{ComposeConfig, Composed, Composer};
 
@@ -53,13 +56,13 @@ struct Manifest {
 /// * `images/00000.png`, ...: 8-bit grey images,
 /// * `answer.csv`: `index` and one 0/1 column a label, the table of the contest,
 /// * `boxes.csv`: `index,label,x0,y0,x1,y1,level,glyph`, one row a letter; boxes end before x1 and
-///   y1, and `glyph` is `part:index`, the drawing it came from,
+///   y1, and `glyph` is `part:index`, the glyph it came from,
 /// * `groups.csv`, where the glyphs are cut into groups: `index,group`, for folds that share no glyph,
 /// * `compose.json`: seed, glyphs and settings.
 ///
 /// Every file is whole or absent, and images that are already there are kept: after an
 /// interruption the same call goes on. Images do not depend on the number of threads.
-/// `progress` is told the number of finished images and may ask to stop.
+/// `progress` gets the number of finished images and may ask to stop.
 ///
 /// # Errors
 /// [`Error::OtherData`] where the folder holds images composed in another way,
@@ -73,12 +76,12 @@ pub fn write_dataset(
     let images = out.join("images");
     fs::create_dir_all(&images).map_err(Error::io("create", &images))?;
     claim(composer, options)?;
-    let [mut answer, mut boxes] = ["answer.csv", "boxes.csv"].map(|name| Table::new(out, name));
+    let [mut answer, mut boxes] = ["answer.csv", "boxes.csv"].map(|name| CsvFile::new(out, name));
     let names = composer.label_names();
     answer.text = format!("index,{}\n", names.join(","));
     boxes.text = "index,label,x0,y0,x1,y1,level,glyph\n".into();
     if composer.config().glyph_groups > 1 {
-        let mut groups = Table::new(out, "groups.csv");
+        let mut groups = CsvFile::new(out, "groups.csv");
         groups.text = "index,group\n".into();
         for index in 0..options.count {
             groups
@@ -278,11 +281,13 @@ fn rename_synced(temporary: &Path, path: &Path) -> Result<()> {
     fs::File::open(temporary)
         .and_then(|file| file.sync_all())
         .map_err(Error::io("sync", temporary))?;
-    fs::rename(temporary, path).map_err(Error::io("rename", temporary))
+    fs::rename(temporary, path).map_err(Error::io("rename", temporary))?;
+    sync_parent(path);
+    Ok(())
 }
 
-/// A table that appears under its name when it is complete.
-struct Table {
+/// A CSV file that gets its name when it is complete.
+struct CsvFile {
     path: PathBuf,
     temporary: PathBuf,
     file: Option<fs::File>,
@@ -290,7 +295,7 @@ struct Table {
     text: String,
 }
 
-impl Table {
+impl CsvFile {
     fn new(folder: &Path, name: &str) -> Self {
         Self {
             path: folder.join(name),

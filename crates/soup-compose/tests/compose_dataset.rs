@@ -157,13 +157,13 @@ fn an_interrupted_call_goes_on_where_it_stopped() {
     assert!(!cut.join("answer.csv").exists());
     let first = cut.join("images/00001.png");
     let before = fs::metadata(&first).unwrap().modified().unwrap();
-    let told = AtomicU64::new(0);
+    let reported = AtomicU64::new(0);
     let count = |_| {
-        told.fetch_add(1, Ordering::Relaxed);
+        reported.fetch_add(1, Ordering::Relaxed);
         ControlFlow::Continue(())
     };
     write_dataset(&composer, &options(&cut, 9, 2), &count).unwrap();
-    assert_eq!(told.into_inner(), 9);
+    assert_eq!(reported.into_inner(), 9);
     assert_eq!(files(&whole), files(&cut));
     assert_eq!(
         fs::metadata(&first).unwrap().modified().unwrap(),

@@ -10,7 +10,7 @@ use soup_compose::{
 use soup_data::{
     Error, ImageShape, Source,
     dataset::LabelTable,
-    doctor::{Finding, Fingerprints, Likeness, Patient, Verdict, examine, groups, read_sources},
+    doctor::{Finding, Fingerprints, Inputs, Likeness, Verdict, examine, groups, read_sources},
     folds::{FoldKind, Folds},
 };
 use soup_random::{Purpose, Stream};
@@ -146,7 +146,7 @@ fn odd_images_have_fingerprints() {
 
 const IMAGES: usize = 600;
 
-/// A table of three labels drawn by lot.
+/// A table of three labels drawn at random.
 fn table(ids: impl Fn(usize) -> String, label: impl Fn(usize, usize) -> Option<u8>) -> LabelTable {
     let mut draws = Stream::new(3, Purpose::Compose, 1, 0);
     let labels = (0..IMAGES * 3).map(|cell| {
@@ -163,7 +163,7 @@ fn found<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
 }
 
 fn without_images<'a>(table: &'a LabelTable, folds: Option<&'a Folds>) -> Vec<Finding> {
-    examine(&Patient {
+    examine(&Inputs {
         table,
         file_names: None,
         fingerprints: None,
@@ -187,7 +187,7 @@ fn a_healthy_table_has_nothing() {
 }
 
 #[test]
-fn names_and_order_that_tell_are_told() {
+fn names_and_order_that_give_labels_away_are_found() {
     let indoors = |row: usize| (row * 7) % 10 < 3;
     let named = table(
         |row| {
@@ -229,7 +229,7 @@ fn names_and_order_that_tell_are_told() {
 }
 
 #[test]
-fn labels_and_folds_that_cannot_be_judged_are_named() {
+fn labels_and_folds_that_cannot_be_validated_are_named() {
     let odd = table(
         |row| format!("{row}"),
         |row, label| match label {
@@ -277,8 +277,8 @@ fn copies_over_folds_and_contradictions_are_problems() {
         labels,
     );
     let fingerprints = Fingerprints::take(&images, &|_| {}, &NEVER).unwrap();
-    let look = |folds: Option<&Folds>| {
-        examine(&Patient {
+    let examined = |folds: Option<&Folds>| {
+        examine(&Inputs {
             table: &table,
             file_names: None,
             fingerprints: Some(&fingerprints),
@@ -287,7 +287,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
             sources: None,
         })
     };
-    let findings = look(None);
+    let findings = examined(None);
     assert_eq!(found(&findings, "equal images").verdict, Verdict::Warning);
     let wrong = found(&findings, "contradicting images");
     assert_eq!(wrong.verdict, Verdict::Problem);
@@ -295,7 +295,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
 
     let folds = Folds::make(FoldKind::Kfold, 5, 0, &table, None).unwrap();
     assert_eq!(
-        found(&look(Some(&folds)), "equal images").verdict,
+        found(&examined(Some(&folds)), "equal images").verdict,
         Verdict::Problem
     );
     // The groups that the doctor proposes mend it.
@@ -305,7 +305,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
         .collect();
     let folds = Folds::make(FoldKind::Group, 5, 0, &table, Some(&ids)).unwrap();
     assert_eq!(
-        found(&look(Some(&folds)), "equal images").verdict,
+        found(&examined(Some(&folds)), "equal images").verdict,
         Verdict::Fine
     );
 }
@@ -320,8 +320,8 @@ fn sources_on_both_sides_are_a_problem() {
         .collect();
     std::fs::write(&path, format!("index,glyph\n{rows}")).unwrap();
     let sources = read_sources(&path, "glyph", table.ids()).unwrap();
-    let look = |folds: &Folds| {
-        let findings = examine(&Patient {
+    let examined = |folds: &Folds| {
+        let findings = examine(&Inputs {
             table: &table,
             file_names: None,
             fingerprints: None,
@@ -332,23 +332,23 @@ fn sources_on_both_sides_are_a_problem() {
         found(&findings, "shared sources").clone()
     };
     let by_image = Folds::make(FoldKind::Kfold, 5, 0, &table, None).unwrap();
-    let shared = look(&by_image);
+    let shared = examined(&by_image);
     assert_eq!(shared.verdict, Verdict::Problem);
     assert!(shared.message.contains("600 of 600 images"), "{shared:?}");
     let names: Vec<String> = (0..IMAGES).map(|row| (row % 50).to_string()).collect();
     let by_source = Folds::make(FoldKind::Group, 5, 0, &table, Some(&names)).unwrap();
-    assert_eq!(look(&by_source).verdict, Verdict::Fine);
+    assert_eq!(examined(&by_source).verdict, Verdict::Fine);
     assert!(read_sources(&path, "writer", table.ids()).is_err());
 }
 
 #[test]
-fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
-    let look = |images: &Images| {
+fn levels_that_are_noise_within_bins_differ_from_a_scale() {
+    let examined = |images: &Images| {
         let rows = images.pixels.len();
         let ids = (0..rows).map(|row| row.to_string()).collect();
         let table = LabelTable::new(ids, vec!["a".into()], vec![1; rows]);
         let fingerprints = Fingerprints::take(images, &|_| {}, &NEVER).unwrap();
-        let findings = examine(&Patient {
+        let findings = examine(&Inputs {
             table: &table,
             file_names: None,
             fingerprints: Some(&fingerprints),
@@ -358,15 +358,15 @@ fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
         });
         found(&findings, "grey levels").clone()
     };
-    // The law of the founding task: grey 0, 100 or 200, a uniform draw up to 255, cut off at 255.
-    let bands = look(&composed(400));
-    assert_eq!(bands.verdict, Verdict::Fine);
-    let advice = bands.advice.unwrap();
+    // The distribution of the founding task: grey 0, 100 or 200, a uniform draw up to 255, cut off at 255.
+    let bins = examined(&composed(400));
+    assert_eq!(bins.verdict, Verdict::Fine);
+    let advice = bins.advice.unwrap();
     assert!(advice.contains("edges=[0, 100, 200, 255]"), "{advice}");
     assert!(
-        bands.message.ends_with("0-99, 100-199, 200-254 and 255"),
+        bins.message.ends_with("0-99, 100-199, 200-254 and 255"),
         "{}",
-        bands.message
+        bins.message
     );
 
     let shape = ImageShape {
@@ -385,11 +385,11 @@ fn levels_that_are_noise_within_bands_are_told_from_a_scale() {
             })
             .collect(),
     };
-    let scale = look(&made(&|y, x, draws| {
+    let scale = examined(&made(&|y, x, draws| {
         (2 * y + x) as u8 + draws.below(8) as u8
     }));
     assert!(scale.message.contains("they are a scale"), "{scale:?}");
     assert_eq!(scale.advice, None);
-    let noise = look(&made(&|_, _, draws| draws.below(256) as u8));
+    let noise = examined(&made(&|_, _, draws| draws.below(256) as u8));
     assert!(noise.message.contains("next to nothing"), "{noise:?}");
 }

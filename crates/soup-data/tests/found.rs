@@ -152,7 +152,7 @@ fn folders_beside_images_are_read_and_parts_are_not_mixed() {
     put(&folder, "parts/test/1.png", png(1));
     assert_eq!(ids(&images(&folder.path().join("mixed"))), ["000", "090"]);
     assert_eq!(ids(&images(&folder.path().join("deep"))), ["7"]);
-    // Two images of one name are told apart by their folders.
+    // Two images of one name differ by their folders.
     assert_eq!(
         ids(&images(&folder.path().join("classes"))),
         ["a/1.png", "b/1.png"]

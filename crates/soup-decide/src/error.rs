@@ -17,7 +17,7 @@ pub enum DecideError {
     #[error(transparent)]
     Data(#[from] soup_data::Error),
 
-    /// Probabilities or labels that cannot be judged.
+    /// Probabilities or labels that cannot be evaluated.
     #[error(transparent)]
     Metric(#[from] crate::metrics::MetricError),
 

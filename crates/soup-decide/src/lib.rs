@@ -9,7 +9,7 @@
 //!
 //! What can be learned from predictions of images with known labels (calibration, thresholds, the
 //! labels' counts) is a [`Decision`], one small file; [`decision::trials`] says what each part of it
-//! is worth, always judged on images that it was not fitted on ([`Parts`]).
+//! is worth, always scored on images that it was not fitted on ([`Parts`]).
 //!
 //! ```
 //! use soup_decide::{Predictions, Thresholds, ensemble::{self, Method}};

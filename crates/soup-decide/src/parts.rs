@@ -1,4 +1,4 @@
-//! Cross-fitting: nothing is judged on the images that it was fitted on.
+//! Cross-fitting: nothing is scored on the images that it was fitted on.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use soup_random::{Purpose, Stream};
 /// Keeps these draws apart from those of folds with the same seed.
 const CROSS_FIT: u32 = 1;
 
-/// Which images are judged together, by what was fitted on all others.
+/// The parts of cross-fitting: each is scored by what was fitted on all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     of_rows: Vec<u32>,
@@ -18,7 +18,7 @@ impl Parts {
     /// As many parts as [`drawn`](Self::drawn) makes by custom.
     pub const DRAWN: u32 = 5;
 
-    /// `parts` (2 or more) equal parts, drawn by lot.
+    /// `parts` (2 or more) equal parts, assigned at random.
     pub fn drawn(rows: usize, parts: u32, seed: u64) -> Self {
         let mut of_rows: Vec<u32> = (0..parts.max(2)).cycle().take(rows).collect();
         Stream::new(seed, Purpose::Split, CROSS_FIT, 0).shuffle(&mut of_rows);

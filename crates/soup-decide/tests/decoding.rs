@@ -227,7 +227,7 @@ fn a_prior_that_does_not_fit_is_refused() {
     assert!(CountDecoder::new(&broken, 1).is_err());
 }
 
-/// Images of 10 to 14 of 26 letters, and a judge of each letter alone whose probabilities are
+/// Images of 10 to 14 of 26 letters, and a classifier of each letter alone whose probabilities are
 /// calibrated by construction: evidence of a normal distribution around +-`strength` on top of the
 /// letters' frequency.
 struct Simulation {
@@ -273,10 +273,10 @@ fn counts_gain_cells_and_whole_images() {
         let mut decoder = CountDecoder::new(&prior, LETTERS).unwrap();
         let mut marginals = [0.0; LETTERS];
         let images = 20_000;
-        let judged = simulate(5_000 + images, strength);
+        let held_out = simulate(5_000 + images, strength);
         // Right cells and right images: plain, by marginals, by sets.
         let (mut cells, mut exact) = ([0; 3], [0; 3]);
-        let rows = (judged.probabilities.chunks(LETTERS)).zip(judged.targets.chunks(LETTERS));
+        let rows = (held_out.probabilities.chunks(LETTERS)).zip(held_out.targets.chunks(LETTERS));
         for (row, truth) in rows.skip(5_000) {
             decoder.marginals(row, &mut marginals);
             let plain: Vec<bool> = row.iter().map(|p| *p > 0.5).collect();

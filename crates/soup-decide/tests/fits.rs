@@ -12,7 +12,7 @@ use soup_random::{Purpose, Stream};
 struct Fixture {
     labels: usize,
     targets: Vec<f32>,
-    judges: Vec<Vec<f32>>,
+    models: Vec<Vec<f32>>,
     temperature: f64,
     slopes: Vec<f64>,
     intercepts: Vec<f64>,
@@ -32,8 +32,8 @@ impl Fixture {
     }
 
     fn sample(&self) -> Sample {
-        let judge = self.table("judge", &self.judges[0]);
-        Sample::new(&judge, &self.table("truth", &self.targets)).unwrap()
+        let model = self.table("model", &self.models[0]);
+        Sample::new(&model, &self.table("truth", &self.targets)).unwrap()
     }
 }
 
@@ -78,7 +78,7 @@ fn thresholds_are_as_good_as_any() {
     let fixture = Fixture::read();
     let sample = fixture.sample();
     let right = |thresholds: &[f32], label: usize| {
-        (fixture.judges[0].iter().zip(&fixture.targets))
+        (fixture.models[0].iter().zip(&fixture.targets))
             .skip(label)
             .step_by(fixture.labels)
             .filter(|(value, target)| (**value > thresholds[label]) == (**target == 1.0))
@@ -127,10 +127,10 @@ fn odd_columns_are_survived() {
 fn weights_are_scipys_and_too_little_data_is_refused() {
     let fixture = Fixture::read();
     let truth = fixture.table("truth", &fixture.targets);
-    let judges: Vec<_> = (fixture.judges.iter())
-        .map(|values| fixture.table("judge", values))
+    let models: Vec<_> = (fixture.models.iter())
+        .map(|values| fixture.table("model", values))
         .collect();
-    let fitted = fit_weights(&judges, &truth).unwrap();
+    let fitted = fit_weights(&models, &truth).unwrap();
     assert!(fitted.is_fitted, "{fitted:?}");
     assert!(fitted.loss_gain.is_gain());
     assert!((fitted.weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
@@ -139,8 +139,8 @@ fn weights_are_scipys_and_too_little_data_is_refused() {
     }
     let loss: f64 = (0..fixture.targets.len())
         .map(|cell| {
-            let mixed: f64 = (fixture.judges.iter().zip(&fitted.weights))
-                .map(|(judge, weight)| weight * f64::from(judge[cell]))
+            let mixed: f64 = (fixture.models.iter().zip(&fitted.weights))
+                .map(|(model, weight)| weight * f64::from(model[cell]))
                 .sum();
             let right = if fixture.targets[cell] == 1.0 {
                 mixed
@@ -157,32 +157,32 @@ fn weights_are_scipys_and_too_little_data_is_refused() {
         fixture.mixture_loss
     );
 
-    // The same judge twice: a tie, so equal weights stay.
-    let twice = [judges[0].clone(), judges[0].clone()];
+    // The same model twice: a tie, so equal weights stay.
+    let twice = [models[0].clone(), models[0].clone()];
     let tie = fit_weights(&twice, &truth).unwrap();
     assert!(!tie.is_fitted);
     assert_eq!(tie.weights, [0.5, 0.5]);
 
     let few = 5 * 199;
     let short = |values: &[f32]| fixture.table("few", &values[..few]);
-    let judges: Vec<_> = fixture.judges[..2]
+    let models: Vec<_> = fixture.models[..2]
         .iter()
         .map(|values| short(values))
         .collect();
-    let error = fit_weights(&judges, &short(&fixture.targets)).unwrap_err();
+    let error = fit_weights(&models, &short(&fixture.targets)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "199 images are too few to fit weights of an ensemble: it takes 200; what is fitted on \
          less is noise"
     );
-    assert!(fit_weights(&judges[..1], &truth).is_err());
+    assert!(fit_weights(&models[..1], &truth).is_err());
     assert!(matches!(
         fit_weights(&[], &truth),
         Err(DecideError::NothingToCombine)
     ));
 }
 
-/// Images of exactly 3 of 8 labels under an over-confident judge.
+/// Images of exactly 3 of 8 labels under an over-confident model.
 fn ruled(images: usize) -> (Vec<f32>, Vec<f32>) {
     let mut draws = Stream::new(2, Purpose::Compose, 9, 0);
     let (mut targets, mut values) = (Vec::new(), Vec::new());
@@ -202,7 +202,7 @@ fn ruled(images: usize) -> (Vec<f32>, Vec<f32>) {
 #[test]
 fn a_rule_is_found_and_none_is_not() {
     let (targets, values) = ruled(400);
-    let (predictions, truth) = (table("judge", 8, &values), table("truth", 8, &targets));
+    let (predictions, truth) = (table("model", 8, &values), table("truth", 8, &targets));
     let sample = Sample::new(&predictions, &truth).unwrap();
     let parts = Parts::drawn(400, 5, 0);
     assert_eq!(parts.count(), 5);
@@ -231,7 +231,7 @@ fn a_rule_is_found_and_none_is_not() {
     let targets: Vec<f32> = (values.iter())
         .map(|value| f32::from(u8::from(draws.chance(*value))))
         .collect();
-    let sample = Sample::new(&table("judge", 8, &values), &table("truth", 8, &targets)).unwrap();
+    let sample = Sample::new(&table("model", 8, &values), &table("truth", 8, &targets)).unwrap();
     let trials = trials(&names(8), &sample, &parts, Metric::Accuracy, &mut |_| {}).unwrap();
     assert!(trials[0].is_best, "{trials:#?}");
     assert_eq!(trials[0].recipe, Recipe::PLAIN);
@@ -240,7 +240,7 @@ fn a_rule_is_found_and_none_is_not() {
 #[test]
 fn a_decision_is_a_file_and_its_answers_are_a_table() {
     let (targets, values) = ruled(200);
-    let (predictions, truth) = (table("judge", 8, &values), table("truth", 8, &targets));
+    let (predictions, truth) = (table("model", 8, &values), table("truth", 8, &targets));
     let sample = Sample::new(&predictions, &truth).unwrap();
     let recipe = Recipe {
         calibration: CalibrationKind::Platt,

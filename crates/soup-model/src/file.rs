@@ -22,13 +22,13 @@ use soup_graph::{
 
 use soup_decide::views::Views;
 
-use crate::{Error, Member, Model, Origin, Precision, carried};
+use crate::{Error, Member, Model, Origin, Precision, bundled};
 
 /// The layout that this program writes and reads.
 pub const VERSION: u32 = 1;
 /// The key in the metadata.
 const KEY: &str = "soup.model";
-/// A yes is a probability above one half unless the file says otherwise.
+/// The threshold of every label unless the file says otherwise.
 const THRESHOLD: f32 = 0.5;
 
 #[derive(Serialize, Deserialize)]
@@ -47,7 +47,7 @@ struct Header {
     /// Missing: 0.5 for every label.
     #[serde(default)]
     thresholds: Option<Vec<f32>>,
-    /// Missing: images are looked at once, as they are.
+    /// Missing: the plain view alone.
     #[serde(default, skip_serializing_if = "Views::is_plain")]
     views: Views,
     /// Missing: thresholds alone make answers of probabilities.
@@ -166,13 +166,13 @@ impl Model {
         Self::of(path, &archive, &archive.metadata()?)
     }
 
-    /// The model that the program carries: see [`carried::LETTERS`].
+    /// The model bundled with the program: see [`bundled::LETTERS`].
     ///
     /// # Errors
     /// None but where the program was built with a damaged file.
     pub fn letters() -> Result<Self, Error> {
-        let path = Path::new(carried::LETTERS);
-        let archive = Archive::carried(carried::LETTERS, carried::LETTERS_BYTES);
+        let path = Path::new(bundled::LETTERS);
+        let archive = Archive::carried(bundled::LETTERS, bundled::LETTERS_BYTES);
         Self::of(path, &archive, &archive.metadata()?)
     }
 

@@ -27,9 +27,9 @@ pub struct Model {
     pub image: ImageShape,
     /// How files become the images that it learned from, channels aside.
     pub reading: Reading,
-    /// A probability above the label's threshold is a yes; one a label, each in 0 to 1.
+    /// A probability above the label's threshold is a predicted positive; one a label, each in 0 to 1.
     pub thresholds: Vec<f32>,
-    /// How images are looked at.
+    /// The views of test-time augmentation.
     pub views: Views,
     /// What is made of the probabilities: a decision of `soup-decide`, as it stands in `decision.json`. It is kept here and
     /// read there.

@@ -225,7 +225,7 @@ fn transform(onnx: &mut Writer, name: &str, step: &Plain, x: &Value) -> Value {
             let high = onnx.floats(&of("high"), &[], &[*high]);
             onnx.add_node(&of("clip"), "Clip", &[x, &low, &high], &[])
         }
-        Plain::Bands(edges) => {
+        Plain::Quantize(edges) => {
             let shape = [1, edges.len(), 1, 1];
             let mut ends = edges[1..].to_vec();
             ends.push(f32::INFINITY);
@@ -235,6 +235,7 @@ fn transform(onnx: &mut Writer, name: &str, step: &Plain, x: &Value) -> Value {
             let below = onnx.add_node(&of("below"), "Less", &[x, &ends], &[]);
             let inside = onnx.add_node(&of("inside"), "And", &[&from, &below], &[]);
             let to_float = [("to", Attribute::Integer(1))];
+            // The node keeps the transform's old name: exports stay equal byte for byte.
             onnx.add_node(&of("bands"), "Cast", &[&inside], &to_float)
         }
     }

@@ -17,9 +17,9 @@ use soup_graph::safetensors::Archive;
 use soup_decide::views::{ViewLogits, Views};
 
 use crate::{
-    Error, Member, Model, Notes, carried,
+    Error, Member, Model, Notes, bundled,
     file::{is_model, room_for_file},
-    views::look,
+    views::view_logits,
 };
 
 /// What training leaves in a fold's folder.
@@ -89,7 +89,7 @@ pub struct PredictOptions {
     pub threads: usize,
     /// Images in a batch.
     pub batch: usize,
-    /// How each model looks at an image.
+    /// The views of each model.
     pub views: Views,
 }
 
@@ -106,7 +106,7 @@ impl Default for PredictOptions {
 
 impl Predictor {
     /// Opens runs (their folds that are trained, or those of `folds`), model files, `model.soup`s and models that the
-    /// program carries ([`carried`]), in any number.
+    /// program bundles ([`bundled`]), in any number.
     ///
     /// # Errors
     /// [`Error::Format`] where a path is none of them, [`Error::Mismatch`] where a fold that was
@@ -119,7 +119,7 @@ impl Predictor {
         };
         for path in paths {
             if !path.exists() {
-                if let Some(bytes) = carried::bytes(path) {
+                if let Some(bytes) = bundled::bytes(path) {
                     all.add(
                         path.clone(),
                         &Archive::carried(&path.display().to_string(), bytes),
@@ -131,7 +131,7 @@ impl Predictor {
                     format!(
                         "there is no such run or model file; name a run that soup train wrote, a \
                          model.safetensors, a model.soup, or {}, which the program carries",
-                        carried::LETTERS
+                        bundled::LETTERS
                     ),
                 ));
             }
@@ -199,7 +199,7 @@ impl Predictor {
         &self.label_names
     }
 
-    /// How the one `model.soup` that was opened looks at images; else once, as they are.
+    /// The views of the one `model.soup` that was opened; else the plain one.
     pub fn views(&self) -> &Views {
         &self.answering.views
     }
@@ -328,7 +328,7 @@ impl Predictor {
     /// Probabilities of the examples with these indices: a row an index, a column a label. Images in
     /// other channels than a network learned from are converted to those.
     ///
-    /// `note` hears how many looks are done, of how many; an image counts once a model and view.
+    /// `note` gets how many views are done, of how many; an image counts once a model and view.
     ///
     /// # Errors
     /// [`Error::Data`] where an image cannot be read, [`Error::Model`] where a network cannot read
@@ -342,12 +342,12 @@ impl Predictor {
         stop: &AtomicBool,
     ) -> Result<Vec<f32>, Error> {
         let views = &options.views;
-        let looks = (indices.len() * views.views().len()) as u64;
-        let total = looks * self.networks.len() as u64;
+        let per_network = (indices.len() * views.views().len()) as u64;
+        let total = per_network * self.networks.len() as u64;
         let mut sums = vec![0.0f64; indices.len() * self.label_names().len()];
         for number in 0..self.networks.len() {
-            let before = number as u64 * looks;
-            let seen = self.look(
+            let before = number as u64 * per_network;
+            let seen = self.view_logits(
                 number,
                 examples,
                 indices,
@@ -370,7 +370,7 @@ impl Predictor {
     ///
     /// # Panics
     /// For a place past the models.
-    pub fn look(
+    pub fn view_logits(
         &self,
         model: usize,
         examples: &dyn Source,
@@ -389,7 +389,7 @@ impl Predictor {
             _ => examples,
         };
         let member = network.member(examples.shape())?;
-        look(
+        view_logits(
             &member,
             options.views.views(),
             (examples, indices),

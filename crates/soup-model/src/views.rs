@@ -1,4 +1,4 @@
-//! Looking at images in several ways with one network.
+//! Test-time augmentation: several views of images through one network.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ use crate::{Error, Member};
 
 /// A network planned for every shape that images have in some views.
 #[derive(Debug)]
-pub(crate) struct Planned {
+pub(crate) struct MemberPlan {
     /// Shape of an image as the transforms give it.
     shape: ImageShape,
     views: Vec<View>,
@@ -25,7 +25,7 @@ pub(crate) struct Planned {
     plan_of: Vec<usize>,
 }
 
-impl Planned {
+impl MemberPlan {
     /// Plans `member` for batches of images that its transforms give in this shape; `outputs` beside the logits are
     /// wanted of every plan.
     pub fn new(
@@ -55,7 +55,7 @@ impl Planned {
         })
     }
 
-    /// The network for images as they are, where they are looked at once and so.
+    /// The network for plain images, where that is the only view.
     pub fn plain(&mut self) -> Option<&mut dyn InferenceSession> {
         match (&self.views[..], &mut self.plans[..]) {
             ([view], [(_, inference)]) if view.is_plain() => Some(&mut **inference),
@@ -69,7 +69,7 @@ impl Planned {
     }
 
     /// Runs the network on a batch of transformed images in one of the views, by its place.
-    pub fn see(
+    pub fn run_view(
         &mut self,
         view: usize,
         images: &[f32],
@@ -100,14 +100,14 @@ impl Planned {
     }
 }
 
-/// Looks at the images with these indices in every view, by one network. An image is read
-/// and transformed once, whatever the number of views; the network is planned once a shape.
+/// The logits of the images with these indices in every view, by one network. An image is read and
+/// transformed once, whatever the number of views; the network is planned once a shape.
 ///
-/// `note` hears how many looks are done (images x views).
+/// `note` gets how many views are done (images x views).
 ///
 /// # Errors
 /// As [`Predictor::predict`](crate::Predictor::predict).
-pub(crate) fn look(
+pub(crate) fn view_logits(
     member: &Member,
     views: &[View],
     (examples, indices): (&dyn Source, &[u64]),
@@ -122,7 +122,7 @@ pub(crate) fn look(
     let (input_len, labels) = (shape.len(), examples.label_names().len());
     let loader = Loader::new(&member.transforms, 0, input_len, labels, &device.pool);
 
-    let mut planned = Planned::new(member, views, shape, &[], (batch, device))?;
+    let mut planned = MemberPlan::new(member, views, shape, &[], (batch, device))?;
     let mut all = ViewLogits {
         views: views.to_vec(),
         logits: vec![Vec::new(); views.len()],
@@ -142,7 +142,7 @@ pub(crate) fn look(
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let outputs = planned.see(view, &images, &mut scratch).output(0);
+            let outputs = planned.run_view(view, &images, &mut scratch).output(0);
             let columns = outputs.len() / batch;
             let outputs = &outputs[..part.len() * columns];
             member.check_logits(outputs, columns, (number * batch) as u64)?;

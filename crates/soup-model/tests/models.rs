@@ -144,7 +144,7 @@ fn the_mean_of_members_reaches_the_probabilities() {
 }
 
 #[test]
-fn a_session_looks_as_the_predictor_does() {
+fn a_session_takes_the_views_of_the_predictor() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.soup");
     let mut model = model(vec![member(1), member(2)]);
@@ -394,7 +394,7 @@ fn in_colour() -> Model {
         {"kind": "resize", "size": [10, 9], "interpolation": "nearest"},
         {"kind": "pad", "padding": [1, 0, 0, 2], "fill": [10, 200, 30]},
         {"kind": "to_grey"},
-        {"kind": "bands", "edges": [0, 100, 200, 255]}
+        {"kind": "quantize", "edges": [0, 100, 200, 255]}
     ]);
     Model {
         image: ImageShape {

@@ -8,7 +8,7 @@ use std::{
 use soup_data::folds::Folds;
 use soup_decide::{
     Decision,
-    metrics::{Interval, RowMetric, Table},
+    metrics::{Interval, RowMetric, ScoredPredictions},
     views::Views,
 };
 use soup_train::{
@@ -191,7 +191,7 @@ pub(crate) fn table<'a>(
     found: &'a OutOfFold,
     probabilities: &'a [f32],
     targets: &'a [f32],
-) -> Result<Table<'a>, Error> {
-    Table::new(probabilities, targets, &found.label_names, &[0.5])
+) -> Result<ScoredPredictions<'a>, Error> {
+    ScoredPredictions::new(probabilities, targets, &found.label_names, &[0.5])
         .map_err(|error| Error::format(&found.path, error.to_string()))
 }

@@ -64,7 +64,7 @@ impl Upload {
     }
 }
 
-/// Looks at the header, before a pixel is decoded.
+/// Checks the header, before a pixel is decoded.
 fn check(upload: &Upload, limits: &Limits) -> Result<(), Refusal> {
     let bytes = &upload.bytes;
     if !bytes.starts_with(b"\x89PNG") && !bytes.starts_with(&[0xff, 0xd8]) {

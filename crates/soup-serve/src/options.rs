@@ -13,7 +13,7 @@ pub struct Options {
     /// How long a batch that is not full waits for more while requests come thick and fast. A
     /// request that finds the engine idle never waits.
     pub window: Duration,
-    /// Images that may wait; the next request is told to come back later.
+    /// Images that may wait; the next request gets 429.
     pub queue: usize,
     /// Where the networks run.
     pub device: DeviceName,
@@ -39,7 +39,7 @@ pub struct Limits {
     /// Bytes of all answers together that wait for their clients to take them.
     pub answers: usize,
     /// Connections that ask for more than health. Where there are more, the one that waits for its client longest
-    /// ends; where none does, the next request is told to come back.
+    /// ends; where none does, the next request gets 503.
     pub connections: usize,
     /// For the head of a request, and for the next one on an open connection.
     pub head_time: Duration,
@@ -49,7 +49,7 @@ pub struct Limits {
     pub write_time: Duration,
     /// For a request to wait until there is a place for its connection, or room for its answer.
     pub room_time: Duration,
-    /// For what was taken in, once the server is told to stop.
+    /// For what was taken in, once the server is asked to stop.
     pub stop_time: Duration,
 }
 

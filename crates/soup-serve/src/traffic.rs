@@ -18,7 +18,7 @@ pub struct Traffic {
     pub running: AtomicUsize,
     /// Open connections, and what waits for room.
     pub lines: Arc<Lines>,
-    /// Whether the server was told to stop.
+    /// Whether the server was asked to stop.
     pub stop: watch::Sender<bool>,
 }
 
@@ -38,7 +38,7 @@ impl Traffic {
         *self.stop.borrow()
     }
 
-    /// Waits until the server is told to stop.
+    /// Waits until the server is asked to stop.
     pub async fn stopped(&self) {
         // The sender lives as long as `self`.
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use soup_train::{
     Error,
-    runs::{Lock, files, refuse_other},
+    runs::{Lock, files, refuse_other, refuse_other_settings},
 };
 use toml::Table;
 
@@ -116,15 +116,16 @@ impl SweepDirectory {
                 .map_err(|error| Error::format(path, format!("not TOML: {error}")))
         };
         let sweep = self.file("sweep.toml");
-        for (path, text) in [
-            (self.file("base.toml"), base.to_toml()),
-            (sweep, text.to_owned()),
-        ] {
-            match files::read_text(&path)? {
-                Some(old) => refuse_other(&path, &table(&old, &path)?, &table(&text, &path)?)?,
-                // The sweep file comes last: where it is, the folder is whole.
-                None => files::write_bytes(&path, text.as_bytes())?,
-            }
+        let settings = self.file("base.toml");
+        match files::read_text(&settings)? {
+            // Settings are compared as they are read: an older version may have named them otherwise.
+            Some(old) => refuse_other_settings(&settings, &table(&old, &settings)?, &base)?,
+            None => files::write_bytes(&settings, base.to_toml().as_bytes())?,
+        }
+        match files::read_text(&sweep)? {
+            Some(old) => refuse_other(&sweep, &table(&old, &sweep)?, &table(text, &sweep)?)?,
+            // The sweep file comes last: where it is, the folder is whole.
+            None => files::write_bytes(&sweep, text.as_bytes())?,
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use soup_decide::metrics::Table;
+use soup_decide::metrics::ScoredPredictions;
 use soup_train::{
     Error,
     progress::{Event, Progress},
@@ -327,7 +327,7 @@ impl Work<'_> {
             probabilities.extend_from_slice(probability);
             targets.extend_from_slice(target);
         }
-        let table = Table::new(&probabilities, &targets, &held_out.label_names, &[0.5])
+        let table = ScoredPredictions::new(&probabilities, &targets, &held_out.label_names, &[0.5])
             .map_err(|error| Error::format(&held_out.path, error.to_string()))?;
         let values = table.row_values(metric).into_iter();
         record.images = values.map(|value| (factor * value) as f32).collect();

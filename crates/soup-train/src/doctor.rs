@@ -6,7 +6,7 @@ use soup_data::{
     doctor::{Finding, Verdict},
     folds::{FoldKind, Folds},
 };
-use soup_decide::metrics::{RowMetric, Table};
+use soup_decide::metrics::{RowMetric, ScoredPredictions};
 
 use crate::{
     Error,
@@ -148,7 +148,7 @@ fn alike(found: Option<&OutOfFold>) -> Result<Finding, Error> {
             .collect()
     };
     let (probabilities, targets) = (cells(&found.probabilities), cells(&found.targets));
-    let values = Table::new(&probabilities, &targets, &found.label_names, &[0.5])
+    let values = ScoredPredictions::new(&probabilities, &targets, &found.label_names, &[0.5])
         .map_err(|error| Error::format(&found.path, error.to_string()))?
         .row_values(RowMetric::Accuracy);
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;

@@ -22,7 +22,7 @@ use soup_data::{
     folds::{FoldKind, Folds},
     pack::{PackOptions, write_pack},
 };
-use soup_decide::metrics::Table;
+use soup_decide::metrics::ScoredPredictions;
 use soup_model::{ErrorKind, PredictOptions, Predictor};
 use soup_train::{
     Error, checkpoint,
@@ -142,7 +142,7 @@ fn the_folder_holds_what_it_says() {
             .read(row, &mut pixels, &mut targets[row as usize * 26..][..26])
             .unwrap();
     }
-    let table = Table::new(&values, &targets, packed.label_names(), &[0.5]).unwrap();
+    let table = ScoredPredictions::new(&values, &targets, packed.label_names(), &[0.5]).unwrap();
     assert_eq!(table.evaluate(), summary.out_of_fold);
 
     let run = RunDirectory::at(&path);

@@ -12,7 +12,7 @@ use soup_data::{dataset::LabelTable, folds::Folds as FoldFile};
 use soup_decide::{
     Predictions, Rule,
     decision::Decoding,
-    metrics::{Evaluation, Interval, Intervals, Table},
+    metrics::{Evaluation, Interval, Intervals, ScoredPredictions},
     views::Views,
 };
 use soup_model::{PredictOptions, Predictor};
@@ -215,7 +215,7 @@ pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> R
         Rule::Thresholds(thresholds) => thresholds.in_order(labels)?,
         Rule::Decision(..) => vec![0.5],
     };
-    let mut table = Table::new(values, targets, labels, &thresholds)?;
+    let mut table = ScoredPredictions::new(values, targets, labels, &thresholds)?;
     let mut decoding = None;
     if let Rule::Decision(decision, overruled) = rule {
         table = table.with_answers(&given.answers)?;

@@ -1,10 +1,10 @@
-//! Drawings bent as if drawn on rubber: more hands than there are drawings.
+//! Elastic deformation of glyphs: more handwriting than there are glyphs.
 
 use soup_random::Stream;
 
-/// Squares of the grid along each side of a drawing.
+/// Cells of the grid along each side of a glyph.
 const SQUARES: usize = 3;
-/// Knots along each side: a cubic spline looks at four.
+/// Knots along each side: a cubic spline needs four.
 const KNOTS: usize = SQUARES + 3;
 /// Standard deviation of what the spline leaves of uniform steps between -1 and 1: 0.577 of the steps themselves, 0.48 of
 /// that for their mean over both axes.
@@ -20,7 +20,7 @@ pub struct Bend {
 }
 
 impl Bend {
-    /// A random bend in which a point moves by `strength` of the drawing's longer side: the standard deviation along each
+    /// A random bend in which a point moves by `strength` of the glyph's longer side: the standard deviation along each
     /// axis.
     pub fn new(strength: f32, stream: &mut Stream) -> Self {
         let reach = strength / LEFT;
@@ -29,12 +29,12 @@ impl Bend {
         Self { steps, reach }
     }
 
-    /// The farthest that a point may move along an axis, as a share of the drawing's longer side.
+    /// The farthest that a point may move along an axis, as a share of the glyph's longer side.
     pub(super) fn reach(&self) -> f32 {
         self.reach
     }
 
-    /// The shifts along a row of the drawing; `v` is its place from 0 (top) to 1.
+    /// The shifts along a row of the glyph; `v` is its place from 0 (top) to 1.
     pub(super) fn row(&self, v: f32) -> Row {
         let (first, weights) = spline(v);
         let mut steps = [[0.0; 2]; KNOTS];
@@ -47,13 +47,13 @@ impl Bend {
     }
 }
 
-/// A row of a drawing.
+/// A row of a glyph.
 pub(super) struct Row {
     steps: [[f32; 2]; KNOTS],
 }
 
 impl Row {
-    /// How far a point of the row moves, as a share of the drawing's longer side; `u` is its place from 0 (left) to 1.
+    /// How far a point of the row moves, as a share of the glyph's longer side; `u` is its place from 0 (left) to 1.
     /// Ink is read from where its point would go, so that it moves the other way, which chance does not tell apart.
     pub fn shift(&self, u: f32) -> [f32; 2] {
         let (first, weights) = spline(u);
@@ -62,7 +62,7 @@ impl Row {
     }
 }
 
-/// The first of the four knots that a place between 0 and 1 looks at, and their weights. Places beyond are as the nearest.
+/// The first of the four knots that a place between 0 and 1 depends on, and their weights. Places beyond are clamped.
 fn spline(place: f32) -> (usize, [f32; 4]) {
     let at = place.clamp(0.0, 1.0) * SQUARES as f32;
     let first = (at as usize).min(SQUARES - 1);

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Reads the table, packed with gzip or not. Columns besides `letter` and the numbered pixels are
-/// not looked at.
+/// ignored.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Io`]; [`Error::MissingColumn`] without `letter`;

@@ -59,7 +59,7 @@ impl Ink {
         self.strength.is_empty()
     }
 
-    /// The drawing read from places a little off their own.
+    /// The glyph, sampled at displaced places.
     pub(super) fn bent(&self, bend: &Bend) -> Self {
         if self.is_empty() {
             return self.clone();
@@ -106,13 +106,13 @@ impl Ink {
         mask.dilated(radius).trimmed()
     }
 
-    /// Where the drawing, laid down, is at least as strong as the threshold, on a grid of places.
+    /// Where the transformed glyph is at least as strong as the threshold, on a grid of places.
     fn inked(&self, pose: Pose, across: &[f32], down: &[f32], threshold: f32) -> Mask {
         let (width, height) = (across.len(), down.len());
         let mut mask = Mask::new(width, height);
         let sheet = Sheet::around(self);
         for (cells, &down) in mask.inked.chunks_exact_mut(width).zip(down) {
-            // Only where the row crosses the drawing there can be ink.
+            // Only where the row crosses the glyph there can be ink.
             let ends = [0, width - 1].map(|x| pose.find([across[x], down]));
             let [columns, rows] = [(0, self.width), (1, self.height)]
                 .map(|(axis, length)| crossing(ends.map(|end| end[axis]), length, width));
@@ -128,7 +128,7 @@ impl Ink {
     }
 }
 
-/// A drawing with paper around it, so that no place beside it needs to be asked about.
+/// A glyph padded with paper, so that places beside it need no check.
 struct Sheet {
     width: i32,
     height: i32,
@@ -136,7 +136,7 @@ struct Sheet {
 }
 
 impl Sheet {
-    /// Paper on every side: two pixels, as a place between two pixels looks at both.
+    /// Padding on every side: two pixels, as interpolation reads both neighbours.
     const MARGIN: i32 = 2;
 
     fn around(ink: &Ink) -> Self {
@@ -156,7 +156,7 @@ impl Sheet {
         }
     }
 
-    /// Strength at a place of the drawing, between the four pixels around it.
+    /// Strength at a place of the glyph, interpolated from the four pixels around it.
     #[inline]
     fn strength(&self, [u, v]: [f32; 2]) -> f32 {
         let (column, row) = (floor(u), floor(v));
@@ -176,7 +176,7 @@ impl Sheet {
 /// out, and hardly another one is let in.
 fn crossing([start, end]: [f32; 2], length: usize, count: usize) -> std::ops::Range<usize> {
     let step = (end - start) / (count as f32 - 1.0);
-    // So flat (or a single place) that where it crosses cannot be told.
+    // Too flat (or a single place) to solve for the crossing.
     if step.is_nan() || step.abs() < 1e-2 {
         return 0..count;
     }

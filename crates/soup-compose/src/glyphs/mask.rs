@@ -136,7 +136,7 @@ impl Extent {
         [self.0[2] - self.0[0], self.0[3] - self.0[1]]
     }
 
-    /// The point that a bend takes a point of a drawing of this extent to.
+    /// The point that a bend takes a point of a glyph of this extent to.
     pub fn bent(self, bend: &Bend, [x, y]: [f32; 2]) -> [f32; 2] {
         let ([left, top], longer) = (self.origin(), self.longer());
         if longer <= 0.0 {
@@ -156,7 +156,7 @@ impl Extent {
 /// How a glyph is laid down: stretched and sheared first, then turned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
-    /// From a point of the drawing to where it comes to lie.
+    /// From a point of the glyph to where it comes to lie.
     there: Map,
     /// The inverse.
     back: Map,
@@ -179,13 +179,13 @@ impl Pose {
         }
     }
 
-    /// Where a point of the drawing comes to lie.
+    /// Where a point of the glyph comes to lie.
     #[inline]
     pub(super) fn lay(&self, point: [f32; 2]) -> [f32; 2] {
         apply(self.there, point)
     }
 
-    /// Which point of the drawing lies here.
+    /// Which point of the glyph lies here.
     #[inline]
     pub(super) fn find(&self, point: [f32; 2]) -> [f32; 2] {
         apply(self.back, point)

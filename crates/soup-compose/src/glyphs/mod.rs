@@ -1,4 +1,4 @@
-//! Glyphs: drawings of one letter each, and where they come from.
+//! Glyphs: shapes of one letter each, and their sources.
 //!
 //! A [`GlyphSource`] is a numbered set of glyphs: [strokes](strokes) that the program carries
 //! itself, a [DACON CSV](csv), [IDX](idx) files such as EMNIST's, a [folder](folder) of images,
@@ -30,13 +30,13 @@ pub use strokes::Pen;
 
 use serde::{Deserialize, Serialize};
 
-/// Which drawing a glyph is: the part of the pool's specification (from 0, in the order in which
-/// the sources were named) and the index of the drawing in that source.
+/// Which glyph it is: the part of the pool's specification (from 0, in the order in which
+/// the sources were named) and its index in that source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GlyphId {
     /// Number of the source, from 0.
     pub part: u32,
-    /// Index of the drawing in its source, from 0.
+    /// Index in its source, from 0.
     pub index: u64,
 }
 
@@ -47,12 +47,12 @@ impl std::fmt::Display for GlyphId {
     }
 }
 
-/// One drawing of one letter.
+/// One shape of one letter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Glyph {
     /// Index of the label in the source's (or the pool's) [`label_names`](GlyphSource::label_names).
     pub label: usize,
-    /// Which drawing it is.
+    /// Which one it is.
     pub id: GlyphId,
     /// What it looks like.
     pub shape: Shape,
@@ -108,7 +108,7 @@ pub trait GlyphSource: Send + Sync + std::fmt::Debug {
     /// below [`len`](Self::len); past the end the answer has no meaning, but is no panic.
     fn label(&self, index: u64) -> usize;
 
-    /// The drawing `index`. Past the end it is an empty shape.
+    /// The glyph `index`. Past the end it is an empty shape.
     fn shape(&self, index: u64) -> Shape;
 
     /// Whether the source is drawn on demand and practically endless; its labels then go round:

@@ -13,12 +13,12 @@ use super::{Glyph, GlyphId, GlyphSource};
 #[derive(Clone, Debug)]
 pub struct GlyphPool {
     label_names: Vec<String>,
-    parts: Vec<Part>,
+    parts: Vec<Selection>,
 }
 
 /// The chosen glyphs of one source.
 #[derive(Clone, Debug)]
-struct Part {
+struct Selection {
     number: u32,
     source: Arc<dyn GlyphSource>,
     /// By label of the pool.
@@ -114,7 +114,7 @@ impl GlyphPool {
         let parts = sources
             .into_iter()
             .zip(0..)
-            .map(|((source, range), number)| Part {
+            .map(|((source, range), number)| Selection {
                 number,
                 members: members(&*source, range, &label_names),
                 source,
@@ -238,7 +238,7 @@ impl GlyphPool {
                 }
             }
             for (pool, members) in pools.iter_mut().zip(shared) {
-                pool.parts.push(Part {
+                pool.parts.push(Selection {
                     number: part.number,
                     source: Arc::clone(&part.source),
                     members,

@@ -53,7 +53,7 @@ impl<'a> FolderSource<'a> {
             problems.extend(checked.err().map(|error| (index, error)));
         }
         if !problems.is_empty() {
-            // Then what the headers do not tell is looked for too.
+            // Then what the headers do not say is checked too.
             problems.extend(dataset.faults(reading, &stop)?);
         }
         let mut all = Problems::default();

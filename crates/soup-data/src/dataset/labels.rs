@@ -88,7 +88,7 @@ pub fn read_column(
         .map(|row| table.cell(row, id_column))
         .collect();
     let mut problems = Problems::default();
-    // Only looked up, never walked: its order reaches nothing.
+    // Only looked up, never iterated: its order reaches nothing.
     let mut first = std::collections::HashMap::new();
     for (row, id) in rows.iter().enumerate() {
         if let Some(first) = first.insert(&**id, row) {

@@ -20,7 +20,7 @@ use crate::{Error, Result, pack::Pack};
 
 /// First bytes that tell a format; DICOM needs the most.
 pub(super) const START: usize = 132;
-/// Files that are looked at behind a hidden or linked folder, only to count its images.
+/// Most files that are checked behind a hidden or linked folder, only to count its images.
 const BEHIND: usize = 100_000;
 
 /// What lies in a place, each kind sorted by name.
@@ -34,7 +34,7 @@ pub(crate) struct Listing {
 }
 
 impl Place {
-    /// Looks at everything that lies here.
+    /// Lists everything that lies here.
     pub(crate) fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
         match self {
@@ -130,7 +130,7 @@ impl Walk<'_> {
             let base = super::names::of_bytes(raw.as_encoded_bytes());
             let name = format!("{prefix}{base}");
             let on_disk = raw.to_str() != Some(&base);
-            let mut kind = entry.file_type().map_err(Error::io("look at", &path))?;
+            let mut kind = entry.file_type().map_err(Error::io("read", &path))?;
             let is_link = kind.is_symlink();
             if is_link {
                 match fs::metadata(&path) {
@@ -260,7 +260,7 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
         )
     };
     let file = File::open(path).map_err(Error::io("open", path))?;
-    let length = file.metadata().map_err(Error::io("look at", path))?.len();
+    let length = file.metadata().map_err(Error::io("read", path))?.len();
     let mut stored = 0u64;
     let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file))
         .map_err(|error| damaged(format!("not a whole zip archive ({error})")))?;
@@ -272,7 +272,7 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
                 .add(Reason::Twice, super::names::of_bytes(&name));
         }
     }
-    // Only looked up, never walked: its order reaches nothing.
+    // Only looked up, never iterated: its order reaches nothing.
     let mut seen = HashSet::new();
     let mut reader = FileReader::new(place);
     for index in 0..archive.len() {

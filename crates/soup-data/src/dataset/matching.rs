@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Ids of images without a table: file names without extension; with folder and extension where
 /// those alone are not unique.
 pub(super) fn ids_of(files: &[ImageFile]) -> Vec<String> {
-    // Only looked up, never walked: its order reaches nothing.
+    // Only looked up, never iterated: its order reaches nothing.
     let mut seen = std::collections::HashSet::new();
     if files.iter().all(|file| seen.insert(file.stem())) {
         files.iter().map(|file| file.stem().to_owned()).collect()

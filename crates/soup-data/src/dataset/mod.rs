@@ -103,7 +103,7 @@ impl Dataset {
     }
 
     /// As [`open`](Self::open) where `labels` is none and they lie beside the images, else as
-    /// [`from_parts`](Self::from_parts). Where cells of the table are wrong, every image is looked at, too: those
+    /// [`from_parts`](Self::from_parts). Where cells of the table are wrong, every image is decoded, too: those
     /// that cannot be read or decoded are named with them.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Dataset {
     fn join(
         found: find::Found,
         columns: &Columns,
-        looking: Option<(Reading, &AtomicBool)>,
+        decoding: Option<(Reading, &AtomicBool)>,
     ) -> Result<Self> {
         let find::Found {
             place,
@@ -190,7 +190,7 @@ impl Dataset {
             }),
         };
         if !problems.is_empty() {
-            if let Some((reading, stop)) = looking {
+            if let Some((reading, stop)) = decoding {
                 let faults = set.faults(reading, stop)?.into_iter();
                 problems.extend(faults.map(|(_, fault)| fault));
             }

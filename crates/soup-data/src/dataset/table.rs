@@ -111,7 +111,7 @@ impl LabelTable {
             let ids = table.ids.iter().cloned();
             ids.enumerate().map(|(row, id)| (id, row)).collect()
         };
-        // Only looked up, never walked: their order reaches nothing.
+        // Only looked up, never iterated: their order reaches nothing.
         let (rows_then, rows_now) = (rows(self), rows(now));
         for (row, id) in self.ids.iter().enumerate() {
             let Some(now_row) = rows_now.get(id) else {

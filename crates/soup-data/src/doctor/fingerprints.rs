@@ -9,7 +9,7 @@ use twox_hash::xxhash3_128::Hasher;
 use super::levels::Levels;
 use crate::{Error, ImageShape, Result, Source};
 
-/// Side of the thumbnail that likeness is judged by.
+/// Side of the thumbnail that likeness is measured on.
 pub(super) const SIDE: usize = 16;
 
 /// One image.
@@ -32,7 +32,7 @@ pub struct Fingerprints {
 }
 
 impl Fingerprints {
-    /// Looks at every image once, on all cores. `note` hears how many are done, from any thread.
+    /// Reads every image once, on all cores. `note` gets how many are done, from any thread.
     ///
     /// # Errors
     /// The first image, in their order, that cannot be read; [`Error::Interrupted`] where `stop`
@@ -62,7 +62,7 @@ impl Fingerprints {
                     return (found, levels);
                 }
                 found.push((index, Fingerprint::of(&pixels, shape)));
-                if Levels::looks_at(index, count) {
+                if Levels::samples(index, count) {
                     levels.add(&pixels, shape);
                 }
                 note(done.fetch_add(1, Ordering::Relaxed) + 1);

@@ -1,25 +1,26 @@
-//! Whether grey levels tell more than the bands that they lie in.
+//! Whether grey levels hold more information than a few quantisation bins.
 //!
-//! Where noise is added and cut off, levels of one band are alike: what else is in the image decides how often the band
-//! is there, not which of its levels. Then the levels of a band have the same neighbours, and an image of bands tells a
-//! network as much as one of levels, without the noise. So levels are joined into the fewest bands that keep what a level
-//! tells of the pixels beside it: the mutual information of the two (Tishby, Pereira and Bialek, "The information
-//! bottleneck method", 1999), at its largest for each number of bands by dynamic programming over where they begin
-//! (Kurkoski and Yagi, "Quantization of binary-input discrete memoryless channels", IEEE Trans. Inf. Theory 2014), less what
-//! chance adds to it (Miller, "Note on the bias of information estimates", 1955).
+//! Where noise is added and clipped, the levels of a bin are alike: the content of the image decides how often the bin
+//! occurs, not which of its levels. Its levels then have the same neighbours, and a quantized image holds as much for a
+//! network as the levels do, without the noise.
+//!
+//! So levels are joined into the fewest bins that keep the mutual information of a level and the pixels beside it (Tishby,
+//! Pereira and Bialek, "The information bottleneck method", 1999). Dynamic programming finds the best edges for each
+//! number of bins (Kurkoski and Yagi, "Quantization of binary-input discrete memoryless channels", IEEE Trans. Inf. Theory
+//! 2014). The bias of the estimate is taken off (Miller, "Note on the bias of information estimates", 1955).
 
-use super::{Finding, Fingerprints, Patient};
+use super::{Finding, Fingerprints, Inputs};
 use crate::ImageShape;
 
 /// Grey levels.
 const LEVELS: usize = 256;
-/// Most images that are looked at.
+/// Most images that are read.
 const IMAGES: u64 = 1000;
-/// Most bands: with more, levels are rather a scale.
+/// Most bins: with more, the levels are a scale.
 const MOST: usize = 8;
-/// Share of the information that bands must keep.
+/// Share of the information that bins must keep.
 const KEPT: f64 = 0.99;
-/// Kinds of neighbours that are told apart: levels that are about as many pixels each.
+/// Groups of neighbouring levels, each of about as many pixels.
 const NEIGHBOURS: usize = 64;
 
 /// How often each grey level stands beside each other one.
@@ -38,8 +39,8 @@ impl Levels {
         }
     }
 
-    /// Whether this one of so many images is among those that are looked at, evenly spread.
-    pub(super) fn looks_at(index: u64, count: u64) -> bool {
+    /// Whether this one of `count` images is in the evenly spread sample.
+    pub(super) fn samples(index: u64, count: u64) -> bool {
         index.is_multiple_of(count.div_ceil(IMAGES).max(1))
     }
 
@@ -62,34 +63,37 @@ impl Levels {
         both.for_each(|(sum, n)| *sum += n);
     }
 
-    /// The fewest bands that keep what levels tell, or what the most allowed ones keep; nothing where levels tell nothing.
-    fn bands(&self) -> Option<Bands> {
-        let table = Table::new(&self.pairs);
-        let levels = table.information(&(0..LEVELS).collect::<Vec<_>>())?;
-        let cuts = table.segments();
-        let told: Vec<f64> = (cuts.iter())
-            .map(|starts| table.information(starts).unwrap_or(0.0))
+    /// The fewest bins that keep the information of the levels, or else the best `MOST`. `None` where levels hold none.
+    fn bins(&self) -> Option<Bins> {
+        let counts = PairCounts::new(&self.pairs);
+        let levels = counts.information(&(0..LEVELS).collect::<Vec<_>>())?;
+        let cuts = counts.segments();
+        let information: Vec<f64> = (cuts.iter())
+            .map(|starts| counts.information(starts).unwrap_or(0.0))
             .collect();
-        // Of few images a few bands may tell more than all levels do once what chance adds is taken off.
-        let most = told.iter().copied().fold(levels, f64::max);
-        let bands = cuts.into_iter().zip(told).map(|(starts, told)| Bands {
-            starts,
-            kept: told / most,
-        });
-        bands.reduce(|fewer, more| if fewer.kept >= KEPT { fewer } else { more })
+        // With few images, few bins may hold more than all levels once the bias is taken off.
+        let most = information.iter().copied().fold(levels, f64::max);
+        let bins = cuts
+            .into_iter()
+            .zip(information)
+            .map(|(starts, information)| Bins {
+                starts,
+                kept: information / most,
+            });
+        bins.reduce(|fewer, more| if fewer.kept >= KEPT { fewer } else { more })
     }
 }
 
-/// Levels cut into bands.
+/// Levels joined into bins.
 #[derive(Clone, Debug, PartialEq)]
-struct Bands {
+struct Bins {
     /// The first level of each.
     starts: Vec<usize>,
-    /// Share of what levels tell that they keep.
+    /// Share of the information of the levels that they keep.
     kept: f64,
 }
 
-impl Bands {
+impl Bins {
     fn names(&self) -> String {
         let ends = (self.starts.iter().skip(1)).chain(std::iter::once(&LEVELS));
         let names: Vec<String> = (self.starts.iter().zip(ends))
@@ -105,70 +109,73 @@ impl Bands {
     }
 }
 
-/// How often levels stand beside kinds of neighbours, added up over the levels below each.
-struct Table {
+/// How often levels stand beside groups of neighbours, cumulated over the levels below each.
+struct PairCounts {
     below: Vec<[f64; NEIGHBOURS]>,
     /// Pairs of pixels.
     pairs: f64,
 }
 
-impl Table {
+impl PairCounts {
     fn new(pairs: &[u64]) -> Self {
         let beside = |a: usize, b: usize| (pairs[a * LEVELS + b] + pairs[b * LEVELS + a]) as f64;
         let all: f64 = pairs.iter().sum::<u64>() as f64;
-        let mut kinds = [0; LEVELS];
+        let mut groups = [0; LEVELS];
         let mut before = 0.0;
-        for (level, kind) in kinds.iter_mut().enumerate() {
-            *kind = ((before / (2.0 * all) * NEIGHBOURS as f64) as usize).min(NEIGHBOURS - 1);
+        for (level, group) in groups.iter_mut().enumerate() {
+            *group = ((before / (2.0 * all) * NEIGHBOURS as f64) as usize).min(NEIGHBOURS - 1);
             before += (0..LEVELS).map(|other| beside(level, other)).sum::<f64>();
         }
         let mut below = vec![[0.0; NEIGHBOURS]; LEVELS + 1];
         for level in 0..LEVELS {
             below[level + 1] = below[level];
             for other in 0..LEVELS {
-                below[level + 1][kinds[other]] += beside(level, other);
+                below[level + 1][groups[other]] += beside(level, other);
             }
         }
         Self { below, pairs: all }
     }
 
     /// Neighbours of the levels from `start` to before `end`.
-    fn band(&self, start: usize, end: usize) -> [f64; NEIGHBOURS] {
+    fn bin(&self, start: usize, end: usize) -> [f64; NEIGHBOURS] {
         let mut counts = self.below[end];
         let less = self.below[start];
         counts.iter_mut().zip(less).for_each(|(n, less)| *n -= less);
         counts
     }
 
-    /// Log likelihood of the neighbours of a band by its own shares of them.
+    /// Log likelihood of the neighbours of a bin by its own shares of them.
     fn likelihood(&self, start: usize, end: usize) -> f64 {
-        let counts = self.band(start, end);
+        let counts = self.bin(start, end);
         counts.into_iter().map(entropic).sum::<f64>() - entropic(counts.iter().sum())
     }
 
-    /// What bands tell of the pixels beside them, in nats a pair, less what chance would; nothing where it is no more than
-    /// that.
+    /// Mutual information of the bins and the pixels beside them, in nats a pair, less its bias. `None` where it is no
+    /// more than the bias.
     fn information(&self, starts: &[usize]) -> Option<f64> {
         let ends = (starts.iter().skip(1).copied()).chain(std::iter::once(LEVELS));
-        let bands = starts.iter().copied().zip(ends);
-        let there = |counts: &[f64]| counts.iter().filter(|n| **n > 0.0).count();
-        let (mut told, mut used) = (-self.likelihood(0, LEVELS), 0);
-        for (start, end) in bands {
-            told += self.likelihood(start, end);
-            used += usize::from(there(&self.band(start, end)) > 0);
+        let bins = starts.iter().copied().zip(ends);
+        let nonzero = |counts: &[f64]| counts.iter().filter(|n| **n > 0.0).count();
+        let (mut information, mut used) = (-self.likelihood(0, LEVELS), 0);
+        for (start, end) in bins {
+            information += self.likelihood(start, end);
+            used += usize::from(nonzero(&self.bin(start, end)) > 0);
         }
-        let kinds = there(&self.below[LEVELS]);
-        let free = (used.max(1) - 1) * (kinds.max(1) - 1);
-        // Each pair stands in the table from both sides.
-        let (told, chance) = (told / (2.0 * self.pairs), free as f64 / (2.0 * self.pairs));
-        (told > 2.0 * chance).then_some(told - chance)
+        let groups = nonzero(&self.below[LEVELS]);
+        let free = (used.max(1) - 1) * (groups.max(1) - 1);
+        // Each pair is counted from both sides.
+        let (information, chance) = (
+            information / (2.0 * self.pairs),
+            free as f64 / (2.0 * self.pairs),
+        );
+        (information > 2.0 * chance).then_some(information - chance)
     }
 
-    /// Where the bands begin that tell most, for one band up to `MOST`.
+    /// The edges that keep most information, for 1 to `MOST` bins.
     fn segments(&self) -> Vec<Vec<usize>> {
         let of = |end: usize| (0..end).map(move |start| self.likelihood(start, end));
         let likelihood: Vec<Vec<f64>> = (0..=LEVELS).map(|end| of(end).collect()).collect();
-        // Likelihood of the levels below each end in so many bands, and where the last of them begins.
+        // Likelihood of the levels below each end in so many bins, and where the last bin begins.
         let mut best: Vec<f64> = (0..=LEVELS)
             .map(|end| if end == 0 { 0.0 } else { f64::NEG_INFINITY })
             .collect();
@@ -184,9 +191,9 @@ impl Table {
             best = chosen.iter().map(|(sum, _)| *sum).collect();
             last.push(chosen.into_iter().map(|(_, start)| start).collect());
         }
-        let starts = |bands: usize| {
+        let starts = |bins: usize| {
             let mut end = LEVELS;
-            let mut starts: Vec<usize> = (last[..bands].iter().rev())
+            let mut starts: Vec<usize> = (last[..bins].iter().rev())
                 .map(|last| {
                     end = last[end];
                     end
@@ -204,41 +211,41 @@ fn entropic(n: f64) -> f64 {
     if n > 0.0 { n * n.ln() } else { 0.0 }
 }
 
-/// Whether the images are noise within bands of grey levels.
-pub(super) fn finding(patient: &Patient<'_>) -> Finding {
+/// Whether grey levels are noise within a few bins.
+pub(super) fn finding(inputs: &Inputs<'_>) -> Finding {
     const CHECK: &str = "grey levels";
-    let Some(Fingerprints { levels, .. }) = patient.fingerprints else {
-        return Finding::skipped(CHECK, "there are no images to look at");
+    let Some(Fingerprints { levels, .. }) = inputs.fingerprints else {
+        return Finding::skipped(CHECK, "there are no images to read");
     };
     if levels.pairs.is_empty() {
-        return Finding::skipped(CHECK, "only those of grey images are looked at");
+        return Finding::skipped(CHECK, "only those of grey images are checked");
     }
-    let Some(bands) = levels.bands() else {
+    let Some(bins) = levels.bins() else {
         return Finding::fine(
             CHECK,
-            "pixels tell next to nothing of the pixels beside them",
+            "pixels say next to nothing about the pixels beside them",
         );
     };
-    let kept = 100.0 * bands.kept;
-    if bands.kept < KEPT {
+    let kept = 100.0 * bins.kept;
+    if bins.kept < KEPT {
         return Finding::fine(
             CHECK,
             format!(
-                "they are a scale: {MOST} bands of them would keep {kept:.0} % of what they tell of the pixels beside them"
+                "they are a scale: {MOST} bins would keep {kept:.0} % of what they say about the pixels beside them"
             ),
         );
     }
     Finding {
         advice: Some(format!(
-            "transforms=[{{kind='bands', edges={:?}}}, {{kind='normalize', mean=[0.5], std=[0.5]}}] shows a network the \
-             bands without the noise",
-            bands.starts
+            "transforms=[{{kind='quantize', edges={:?}}}, {{kind='normalize', mean=[0.5], std=[0.5]}}] shows a network the \
+             bins without the noise",
+            bins.starts
         )),
         ..Finding::fine(
             CHECK,
             format!(
-                "all that they tell of the pixels beside them ({kept:.1} %) is the band that they lie in: {}",
-                bands.names()
+                "all that they say about the pixels beside them ({kept:.1} %) is their bin: {}",
+                bins.names()
             ),
         )
     }
@@ -263,19 +270,18 @@ mod tests {
     }
 
     #[test]
-    fn bands_are_the_best_of_all_that_there_are() {
+    fn bins_are_the_best_of_all() {
         let levels = [0, 9, 60, 61, 130, 199, 255];
-        let table = Table::new(&odd_pairs(&levels));
-        let told = |starts: &[usize]| {
+        let counts = PairCounts::new(&odd_pairs(&levels));
+        let likelihood = |starts: &[usize]| {
             let ends = starts.iter().skip(1).copied().chain([LEVELS]);
-            let bands = starts.iter().copied().zip(ends);
-            bands
-                .map(|(start, end)| table.likelihood(start, end))
+            let bins = starts.iter().copied().zip(ends);
+            bins.map(|(start, end)| counts.likelihood(start, end))
                 .sum::<f64>()
         };
-        let found = table.segments();
+        let found = counts.segments();
         let mut best = [f64::NEG_INFINITY; MOST];
-        // Bands begin at any of the levels that there are but the first.
+        // Bins begin at any of the levels that there are but the first.
         for chosen in 0..1_u32 << (levels.len() - 1) {
             let mut starts = vec![0];
             starts.extend(
@@ -284,32 +290,35 @@ mod tests {
                     .map(|i| levels[i]),
             );
             let best = &mut best[starts.len() - 1];
-            *best = best.max(told(&starts));
+            *best = best.max(likelihood(&starts));
         }
-        for (bands, best) in best.iter().enumerate().take(levels.len()) {
-            let found = told(&found[bands]);
+        for (bins, best) in best.iter().enumerate().take(levels.len()) {
+            let found = likelihood(&found[bins]);
             assert!(
                 (found - best).abs() <= 1e-9 * best.abs(),
-                "{bands}: {found} {best}"
+                "{bins}: {found} {best}"
             );
         }
     }
 
     #[test]
     fn information_is_that_of_the_definition() {
-        // Two levels that always stand beside themselves tell each other all: ln 2 nats, less 1 in 2n by chance.
+        // Two levels that always stand beside themselves hold all of each other's information: ln 2 nats, less 1 in 2n by chance.
         let mut pairs = vec![0; LEVELS * LEVELS];
         pairs[10 * LEVELS + 10] = 500;
         pairs[90 * LEVELS + 90] = 500;
-        let told = Table::new(&pairs).information(&[0, 50]).unwrap();
-        assert!((told - (2f64.ln() - 1.0 / 2000.0)).abs() < 1e-12, "{told}");
-        let same = Table::new(&vec![3; LEVELS * LEVELS]);
+        let information = PairCounts::new(&pairs).information(&[0, 50]).unwrap();
+        assert!(
+            (information - (2f64.ln() - 1.0 / 2000.0)).abs() < 1e-12,
+            "{information}"
+        );
+        let same = PairCounts::new(&vec![3; LEVELS * LEVELS]);
         assert_eq!(same.information(&[0, 50]), None);
         assert_eq!(
             Levels {
                 pairs: vec![0; LEVELS * LEVELS]
             }
-            .bands(),
+            .bins(),
             None
         );
     }

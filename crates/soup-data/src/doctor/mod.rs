@@ -1,7 +1,7 @@
 //! The doctor: what in a data set makes a validation promise more than the test will hold.
 //!
-//! A validation holds where no held-out image tells what a training image told already. The
-//! doctor looks for images that are there twice, that look alike or come from the same source, for
+//! A validation holds where no held-out image repeats a training image. The
+//! doctor finds images that are there twice, that look alike or come from the same source, for
 //! labels that the file names or the order give away, and for folds that are not alike.
 
 mod depth;
@@ -30,9 +30,9 @@ pub use sources::{Sources, read_sources};
 pub enum Verdict {
     /// Nothing was found.
     Fine,
-    /// Could not be looked for; the message says what it takes.
+    /// Could not be checked; the message says what it takes.
     Skipped,
-    /// Worth a look.
+    /// Worth a check.
     Warning,
     /// Scores cannot be trusted before this is mended.
     Problem,
@@ -68,7 +68,7 @@ impl Finding {
         }
     }
 
-    /// Could not be looked for.
+    /// Could not be checked.
     pub fn skipped(check: &'static str, message: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Skipped,
@@ -76,7 +76,7 @@ impl Finding {
         }
     }
 
-    /// Something to mend or to look at.
+    /// Something to mend or to check.
     pub fn bad(
         check: &'static str,
         verdict: Verdict,
@@ -96,7 +96,7 @@ impl Finding {
 
 /// What is examined.
 #[derive(Clone, Copy, Debug)]
-pub struct Patient<'a> {
+pub struct Inputs<'a> {
     /// Ids and labels.
     pub table: &'a LabelTable,
     /// Name of each image's file, where it is known.
@@ -112,15 +112,15 @@ pub struct Patient<'a> {
 }
 
 /// Every check in turn.
-pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
-    let likeness = patient.fingerprints.map(Likeness::of);
-    let mut findings = vec![labels::constant(patient), labels::rare(patient)];
-    findings.extend(likeness::findings(patient, likeness.as_ref()));
-    findings.extend(file_names::findings(patient));
-    findings.push(sources::finding(patient));
-    findings.push(folds::balance(patient));
-    findings.extend(depth::finding(patient));
-    findings.push(levels::finding(patient));
+pub fn examine(inputs: &Inputs<'_>) -> Vec<Finding> {
+    let likeness = inputs.fingerprints.map(Likeness::of);
+    let mut findings = vec![labels::constant(inputs), labels::rare(inputs)];
+    findings.extend(likeness::findings(inputs, likeness.as_ref()));
+    findings.extend(file_names::findings(inputs));
+    findings.push(sources::finding(inputs));
+    findings.push(folds::balance(inputs));
+    findings.extend(depth::finding(inputs));
+    findings.push(levels::finding(inputs));
     findings
 }
 

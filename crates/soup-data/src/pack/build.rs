@@ -15,9 +15,10 @@ use std::time::UNIX_EPOCH;
 
 use super::manifest::{self, Hashes, Manifest};
 use super::progress::{Done, Journal};
-use super::{IMAGES, Pack, npy};
+use super::{IMAGES, Pack};
 use crate::dataset::{Channels, Dataset, Decoder, FileReader, Fit, Reading, content_hash};
 use crate::files::{sync_parent, write_whole};
+use crate::npy::images;
 use crate::problems::Problems;
 use crate::{Error, ImageShape, Result};
 
@@ -75,7 +76,7 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
     let folder = PathBuf::from(name);
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     let lock = lock(&folder.join("lock"))?;
-    // Another process may have finished between our look and our lock.
+    // Another process may have finished between our check and our lock.
     if out.exists() {
         return keep_existing(dataset, out, &plan, options);
     }
@@ -92,7 +93,7 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         let shape = first_shape(dataset, reading)?;
         let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_IMAGES);
         let (journal, done) = Journal::open(&journal_path, &plan, (shape, found), block)?;
-        let header = npy::header(dataset.len(), shape);
+        let header = images::header(dataset.len(), shape);
         prepare_array(&array, &header, dataset.len() * shape.len())?;
         let work = Work {
             dataset,
@@ -445,7 +446,7 @@ impl Work<'_> {
             return Ok(false);
         }
         for (index, image) in (first..).zip(done) {
-            // One that is gone is read again, and that is where it is missed.
+            // One that is gone is read again, which reports it.
             if self.stamp(index).ok() != Some(image.stamp) {
                 return Ok(false);
             }

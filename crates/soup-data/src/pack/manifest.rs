@@ -144,7 +144,7 @@ impl Manifest {
         if manifest.images.is_empty() {
             return Err(broken("it lists no images".into()));
         }
-        // Only looked up, never walked: its order reaches nothing.
+        // Only looked up, never iterated: its order reaches nothing.
         let mut seen = HashSet::new();
         let mut labels = Vec::with_capacity(manifest.images.len() * manifest.label_names.len());
         for (row, image) in manifest.images.iter().enumerate() {

@@ -27,7 +27,7 @@ pub enum Cells {
     Labels,
     /// From 0 to 1.
     Probabilities,
-    /// Anything: they are not looked at and read as 0.
+    /// Anything: they are ignored and read as 0.
     Any,
 }
 
@@ -199,7 +199,7 @@ impl Table {
 
     fn ids_into(&self, matrix: &mut Matrix, id_column: usize) -> Problems {
         let mut problems = Problems::default();
-        // Only looked up, never walked: its order reaches nothing.
+        // Only looked up, never iterated: its order reaches nothing.
         let mut first: HashMap<String, u64> = HashMap::with_capacity(self.len());
         for row in 0..self.len() {
             let (id, line) = (self.cell(row, id_column).into_owned(), self.line(row));

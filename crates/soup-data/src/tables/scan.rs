@@ -8,8 +8,8 @@ use std::ops::Range;
 
 /// What may part fields, the likeliest first.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
-/// Rows that are looked at to find out which it is.
-const LOOKED_AT: usize = 20;
+/// Rows that are read to find out which it is.
+const SAMPLE_ROWS: usize = 20;
 
 /// Walks over the records of a text. Empty lines are none.
 #[derive(Clone)]
@@ -141,7 +141,7 @@ pub(super) fn separator(text: &str, is_comment: impl Fn(&str, usize, Option<usiz
     let agreement = |separator: u8| {
         let mut scanner = Scanner::new(text, separator);
         let (mut fields, mut width, mut rows) = (Vec::new(), None, 0);
-        while rows < LOOKED_AT {
+        while rows < SAMPLE_ROWS {
             fields.clear();
             if scanner.next(&mut fields).is_none() {
                 break;

@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::rotation::{MAXIMUM_DEGREES, check_center, from_centre};
-use super::{Fill, Interpolation, Span, Step, parameters, warp};
+use super::{Apply, Fill, Interpolation, Span, parameters, warp};
 
 /// torchvision `RandomAffine`: rotation, translation, scaling and shear around the centre, each
 /// drawn uniformly, in one reading of the image. Angles turn clockwise, as torchvision's do here
@@ -97,7 +97,7 @@ const MAXIMUM_SHEAR: f64 = 89.0;
 /// Bounds of the scale.
 const SCALES: [f64; 2] = [1e-3, 1e3];
 
-impl Step for Affine {
+impl Apply for Affine {
     const KIND: &'static str = "affine";
     const RANDOM: bool = true;
 

@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::pad::filter;
-use super::{PaddingMode, Step};
+use super::{Apply, PaddingMode};
 
 /// OpenCV `bilateralFilter` (Tomasi and Manduchi, ICCV 1998): every pixel becomes a mean of those
 /// around it, weighted down by how far away they are and by how much they differ (the sum over the
@@ -13,7 +13,7 @@ use super::{PaddingMode, Step};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bilateral {
-    /// Diameter of the disc that is looked at, in pixels; an even one counts as the next odd one.
+    /// Diameter of the neighbourhood in pixels; an even one counts as the next odd one.
     /// 2 to 63.
     #[serde(default = "default_diameter")]
     pub d: usize,
@@ -41,7 +41,7 @@ const LANES: usize = 16;
 /// Bounds of the deviations.
 const SIGMAS: std::ops::RangeInclusive<f64> = 1e-3..=1e5;
 
-impl Step for Bilateral {
+impl Apply for Bilateral {
     const KIND: &'static str = "bilateral";
     const RANDOM: bool = false;
 

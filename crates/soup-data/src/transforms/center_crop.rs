@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::pad::{PaddingMode, pad};
-use super::{Fill, Size, Step};
+use super::{Apply, Fill, Size};
 use crate::ImageShape;
 
 /// torchvision `CenterCrop`: the middle of the image; where the image is smaller, zeros around
@@ -26,7 +26,7 @@ impl CenterCrop {
     }
 }
 
-impl Step for CenterCrop {
+impl Apply for CenterCrop {
     const KIND: &'static str = "center_crop";
     const RANDOM: bool = false;
 

@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::to_grey::grey;
-use super::{Span, Step, parameters};
+use super::{Apply, Span, parameters};
 
 /// torchvision `ColorJitter` without `hue`: brightness, contrast and saturation changed by random
 /// factors, in random order. Grey images have no saturation to change.
@@ -33,7 +33,7 @@ fn factors(span: Span) -> [f64; 2] {
     }
 }
 
-impl Step for ColorJitter {
+impl Apply for ColorJitter {
     const KIND: &'static str = "color_jitter";
     const RANDOM: bool = true;
 

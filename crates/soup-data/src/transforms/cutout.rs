@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::random_erasing::{Rectangle, erase};
-use super::{Fill, Step, parameters};
+use super::{Apply, Fill, parameters};
 
 /// Cutout (DeVries and Taylor, 2017, "Improved regularization of convolutional neural networks with
 /// cutout"): squares whose centres are drawn uniformly over the image, cut off at its border.
@@ -33,7 +33,7 @@ fn one() -> usize {
 /// More squares are taken for a mistake.
 const MAXIMUM_HOLES: usize = 1000;
 
-impl Step for Cutout {
+impl Apply for Cutout {
     const KIND: &'static str = "cutout";
     const RANDOM: bool = true;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{ByAxis, Fill, Interpolation, PaddingMode, Step, warp};
+use super::{Apply, ByAxis, Fill, Interpolation, PaddingMode, warp};
 
 /// torchvision `ElasticTransform` (Simard, Steinkraus and Platt, ICDAR 2003): every pixel is read
 /// from a place a little off its own. How far off is uniform noise, blurred so that neighbours move
@@ -43,7 +43,7 @@ pub(super) fn bilinear() -> Interpolation {
 const MAXIMUM_ALPHA: f64 = 10_000.0;
 const MAXIMUM_SIGMA: f64 = 200.0;
 
-impl Step for Elastic {
+impl Apply for Elastic {
     const KIND: &'static str = "elastic";
     const RANDOM: bool = true;
 

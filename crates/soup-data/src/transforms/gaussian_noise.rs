@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Step;
+use super::Apply;
 use super::image::{Form, Image, Workspace};
 
 /// torchvision `GaussianNoise`: adds a normal draw to every value. `mean` and `sigma` are on the
@@ -33,7 +33,7 @@ fn yes() -> bool {
 /// Noise beyond this many times the scale is taken for a mistake.
 const MAXIMUM: f64 = 1000.0;
 
-impl Step for GaussianNoise {
+impl Apply for GaussianNoise {
     const KIND: &'static str = "gaussian_noise";
     const RANDOM: bool = true;
 

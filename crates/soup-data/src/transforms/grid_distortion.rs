@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::elastic::bilinear;
 use super::image::{Form, Image, Workspace};
-use super::{Fill, Interpolation, Span, Step, parameters, warp};
+use super::{Apply, Fill, Interpolation, Span, parameters, warp};
 
 /// Grid distortion, as albumentations' `GridDistortion` with `normalized=True`: a grid of equal cells
 /// is laid over the image, its columns and its rows get widths of their own, and all of it is
@@ -42,7 +42,7 @@ const MAXIMUM_STEPS: usize = 100;
 /// The least limit: cells keep a width.
 const LIMITS: [f64; 2] = [-0.99, 1.0];
 
-impl Step for GridDistortion {
+impl Apply for GridDistortion {
     const KIND: &'static str = "grid_distortion";
     const RANDOM: bool = true;
 

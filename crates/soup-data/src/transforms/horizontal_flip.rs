@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Step, parameters};
+use super::{Apply, parameters};
 
 /// torchvision `RandomHorizontalFlip`: left for right with probability `p`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct HorizontalFlip {
     pub p: f64,
 }
 
-impl Step for HorizontalFlip {
+impl Apply for HorizontalFlip {
     const KIND: &'static str = "horizontal_flip";
     const RANDOM: bool = true;
 

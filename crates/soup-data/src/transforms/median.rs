@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::pad::{Around, filter};
-use super::{PaddingMode, Step};
+use super::{Apply, PaddingMode};
 
 /// OpenCV `medianBlur`: every value becomes the median of the square around it, each channel by
 /// itself, the border repeated. Takes out specks and keeps edges.
@@ -26,7 +26,7 @@ const MAXIMUM: usize = 31;
 /// Values that are worked on together.
 const LANES: usize = 16;
 
-impl Step for Median {
+impl Apply for Median {
     const KIND: &'static str = "median";
     const RANDOM: bool = false;
 

@@ -28,7 +28,6 @@
 //! them to a deterministic core, which is what the tests compare with torchvision.
 
 mod affine;
-mod bands;
 mod bilateral;
 mod center_crop;
 mod color_jitter;
@@ -46,6 +45,7 @@ mod pad;
 mod parameters;
 mod pipeline;
 mod plain;
+mod quantize;
 mod random_erasing;
 mod recipes;
 mod resize;
@@ -65,7 +65,6 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use affine::{Affine, AffineDraw, Shear};
-pub use bands::Bands;
 pub use bilateral::Bilateral;
 pub use center_crop::CenterCrop;
 pub use color_jitter::ColorJitter;
@@ -83,6 +82,7 @@ pub use pad::{Pad, Padding, PaddingMode};
 pub use parameters::{ByAxis, Fill, Interpolation, Size, Span};
 pub use pipeline::Pipeline;
 pub use plain::Plain;
+pub use quantize::Quantize;
 pub use random_erasing::{EraseValue, RandomErasing, RandomWord};
 pub use resize::Resize;
 pub use rot90::Rot90;
@@ -121,7 +121,8 @@ pub enum Transform {
     ToRgb(ToRgb),
     ToUnit(ToUnit),
     Normalize(Normalize),
-    Bands(Bands),
+    #[serde(alias = "bands")]
+    Quantize(Quantize),
     Elastic(Elastic),
     GridDistortion(GridDistortion),
     Median(Median),
@@ -131,7 +132,7 @@ pub enum Transform {
 }
 
 /// What every transform is: a check that needs no image, and the work.
-trait Step {
+trait Apply {
     /// The word after `kind`.
     const KIND: &'static str;
     /// Whether it augments: such a step is left out in evaluation.
@@ -161,7 +162,7 @@ macro_rules! every_transform {
             Transform::ToRgb($step) => $body,
             Transform::ToUnit($step) => $body,
             Transform::Normalize($step) => $body,
-            Transform::Bands($step) => $body,
+            Transform::Quantize($step) => $body,
             Transform::Elastic($step) => $body,
             Transform::GridDistortion($step) => $body,
             Transform::Median($step) => $body,
@@ -175,7 +176,7 @@ macro_rules! every_transform {
 impl Transform {
     /// The word after `kind`: `resize`, `horizontal_flip`, ...
     pub fn kind(&self) -> &'static str {
-        fn of<S: Step>(_: &S) -> &'static str {
+        fn of<S: Apply>(_: &S) -> &'static str {
             S::KIND
         }
         every_transform!(self, step => of(step))
@@ -199,7 +200,7 @@ impl Transform {
 
     /// Whether the transform draws at random, and so is left out in evaluation.
     pub fn is_random(&self) -> bool {
-        fn of<S: Step>(_: &S) -> bool {
+        fn of<S: Apply>(_: &S) -> bool {
             S::RANDOM
         }
         every_transform!(self, step => of(step))

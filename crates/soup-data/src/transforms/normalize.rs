@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, ValueScale, Workspace};
-use super::{Step, Transform};
+use super::{Apply, Transform};
 
 /// torchvision `Normalize` (after scaling to 0..1): `(value - mean) / std` for every channel, with
 /// mean and standard deviation on the 0..1 scale whichever scale the image is on. Either a
@@ -70,7 +70,7 @@ impl Normalize {
     }
 }
 
-impl Step for Normalize {
+impl Apply for Normalize {
     const KIND: &'static str = "normalize";
     const RANDOM: bool = false;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Step;
+use super::Apply;
 use super::image::{Form, Image, Workspace};
 
 /// OpenCV `threshold` with `THRESH_BINARY | THRESH_OTSU` (Otsu, 1979, "A threshold selection method
@@ -13,7 +13,7 @@ use super::image::{Form, Image, Workspace};
 #[serde(deny_unknown_fields)]
 pub struct Otsu {}
 
-impl Step for Otsu {
+impl Apply for Otsu {
     const KIND: &'static str = "otsu";
     const RANDOM: bool = false;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Fill, Step};
+use super::{Apply, Fill};
 
 /// torchvision `Pad`: a frame around the image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ impl PaddingMode {
             Self::Constant => return None,
             Self::Edge => position.clamp(0, last),
             Self::Reflect if last == 0 => 0,
-            // As often as needed, for filters that look further than a small image reaches.
+            // As often as needed, for filters that reach further than a small image.
             Self::Reflect => {
                 let at = position.rem_euclid(2 * last);
                 at.min(2 * last - at)
@@ -84,7 +84,7 @@ impl Pad {
     }
 }
 
-impl Step for Pad {
+impl Apply for Pad {
     const KIND: &'static str = "pad";
     const RANDOM: bool = false;
 

@@ -51,9 +51,9 @@ pub enum Plain {
         /// The summands.
         summands: Vec<f32>,
     },
-    /// One channel a band of values, 1 where the one channel before lies in the band, else 0; these
-    /// are the bands' lower ends, the last one has no upper end.
-    Bands(Vec<f32>),
+    /// One channel a bin: 1 where the value of the only channel lies in the bin, else 0. These are
+    /// the lower edges; the last bin has no upper one.
+    Quantize(Vec<f32>),
     /// Values below `low` become `low`, those above `high` become `high`.
     Clip {
         /// The least value that stays.
@@ -116,7 +116,7 @@ impl Transform {
                 let steps = constants.map(|(mean, std)| scale(before, mean, std));
                 steps.into_iter().collect()
             }
-            Self::Bands(step) => vec![Plain::Bands(step.edges.clone())],
+            Self::Quantize(step) => vec![Plain::Quantize(step.edges.clone())],
             Self::Stretch(step) => step.plain(before),
             Self::Median(_) | Self::Bilateral(_) | Self::Otsu(_) => {
                 return Err(

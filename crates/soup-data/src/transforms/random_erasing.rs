@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Fill, Step, parameters};
+use super::{Apply, Fill, parameters};
 
 /// torchvision `RandomErasing`: with probability `p`, a rectangle of random area, aspect and place
 /// wiped out.
@@ -65,7 +65,7 @@ const TRIES: usize = 10;
 /// Bounds of the aspect.
 const RATIOS: [f64; 2] = [1e-3, 1e3];
 
-impl Step for RandomErasing {
+impl Apply for RandomErasing {
     const KIND: &'static str = "random_erasing";
     const RANDOM: bool = true;
 

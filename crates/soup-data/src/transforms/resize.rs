@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Interpolation, Size, Step};
+use super::{Apply, Interpolation, Size};
 
 /// torchvision `Resize`: to `[height, width]`, or the shorter side to one number with the aspect
 /// kept.
@@ -88,7 +88,7 @@ impl Resize {
     }
 }
 
-impl Step for Resize {
+impl Apply for Resize {
     const KIND: &'static str = "resize";
     const RANDOM: bool = false;
 

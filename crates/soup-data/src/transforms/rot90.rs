@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Step, parameters};
+use super::{Apply, parameters};
 
 /// With probability `p`, one of the four quarter turns (0, 90, 180, 270 degrees), equally likely.
 ///
@@ -18,7 +18,7 @@ pub struct Rot90 {
     pub p: f64,
 }
 
-impl Step for Rot90 {
+impl Apply for Rot90 {
     const KIND: &'static str = "rot90";
     const RANDOM: bool = true;
 

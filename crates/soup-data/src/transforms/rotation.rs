@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::rot90::quarter_turns;
-use super::{Fill, Interpolation, Span, Step, parameters, warp};
+use super::{Apply, Fill, Interpolation, Span, parameters, warp};
 
 /// torchvision `RandomRotation`: by an angle drawn uniformly, anticlockwise, the size kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Rotation {
 /// Degrees beyond which an angle is taken for a mistake.
 pub(super) const MAXIMUM_DEGREES: f64 = 36_000.0;
 
-impl Step for Rotation {
+impl Apply for Rotation {
     const KIND: &'static str = "rotation";
     const RANDOM: bool = true;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Step;
+use super::Apply;
 use super::image::{Form, Image, ValueScale, Workspace};
 
 /// Linear stretch between two levels, as scikit-image's `rescale_intensity` with
@@ -27,7 +27,7 @@ impl Stretch {
     }
 }
 
-impl Step for Stretch {
+impl Apply for Stretch {
     const KIND: &'static str = "stretch";
     const RANDOM: bool = false;
 

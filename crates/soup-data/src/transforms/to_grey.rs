@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Step;
+use super::Apply;
 use super::image::{Form, Image, Workspace};
 
 /// torchvision `Grayscale`: red, green and blue weighted .2989, .587 and .114. A grey image stays
@@ -12,7 +12,7 @@ use super::image::{Form, Image, Workspace};
 #[serde(deny_unknown_fields)]
 pub struct ToGrey {}
 
-impl Step for ToGrey {
+impl Apply for ToGrey {
     const KIND: &'static str = "to_grey";
     const RANDOM: bool = false;
 

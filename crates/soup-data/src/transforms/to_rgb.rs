@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Step;
+use super::Apply;
 use super::image::{Form, Image, Workspace};
 
 /// torchvision `RGB`: a grey image three times. RGB stays as it is, and alpha is dropped.
@@ -12,7 +12,7 @@ use super::image::{Form, Image, Workspace};
 #[serde(deny_unknown_fields)]
 pub struct ToRgb {}
 
-impl Step for ToRgb {
+impl Apply for ToRgb {
     const KIND: &'static str = "to_rgb";
     const RANDOM: bool = false;
 

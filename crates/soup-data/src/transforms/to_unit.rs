@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, ValueScale, Workspace};
-use super::{Step, normalize};
+use super::{Apply, normalize};
 
 /// torchvision `ToDtype(torch.float32, scale=True)`: from 0..255 to 0..1. An image that is there
 /// already stays as it is.
@@ -12,7 +12,7 @@ use super::{Step, normalize};
 #[serde(deny_unknown_fields)]
 pub struct ToUnit {}
 
-impl Step for ToUnit {
+impl Apply for ToUnit {
     const KIND: &'static str = "to_unit";
     const RANDOM: bool = false;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Step, parameters};
+use super::{Apply, parameters};
 
 /// torchvision `RandomVerticalFlip`: top for bottom with probability `p`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct VerticalFlip {
     pub p: f64,
 }
 
-impl Step for VerticalFlip {
+impl Apply for VerticalFlip {
     const KIND: &'static str = "vertical_flip";
     const RANDOM: bool = true;
 

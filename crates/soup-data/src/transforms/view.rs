@@ -1,4 +1,4 @@
-//! Ways to look at an image in test-time augmentation.
+//! Views of an image in test-time augmentation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use super::resize::{Method, resize};
 use super::rot90::quarter_turns;
 use crate::ImageShape;
 
-/// One way to look at an image: steps that are applied in order to what a network would see, after
-/// all transforms. Written and serialised as text, `plain` or its steps with `+` between them:
+/// One view of an image: operations that are applied in order, after all transforms. Written and
+/// serialised as text, `plain` or its operations with `+` between them:
 ///
-/// | step | what |
+/// | operation | what |
 /// |---|---|
 /// | `rot90`, `rot180`, `rot270` | quarter turns anticlockwise, exact |
 /// | `hflip`, `vflip`, `transpose`, `transverse` | mirrors: left for right, top for bottom, along either diagonal; exact |
@@ -30,7 +30,7 @@ use crate::ImageShape;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct View(Vec<Step>);
+pub struct View(Vec<Operation>);
 
 /// A view that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ pub struct View(Vec<Step>);
 pub struct ViewError(String);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Step {
+enum Operation {
     /// A quarter turn that many times, anticlockwise, then left for right.
     Dihedral {
         turns: u32,
@@ -91,7 +91,7 @@ impl View {
         Self::default()
     }
 
-    /// The words that its steps begin with.
+    /// The words that its operations begin with.
     pub fn steps() -> impl Iterator<Item = &'static str> {
         let turns = DIHEDRAL.iter().map(|(name, ..)| *name);
         turns.chain(["scale", "crop"])
@@ -104,32 +104,34 @@ impl View {
 
     /// The shape that an image of shape `input` has in this view.
     pub fn output_shape(&self, input: ImageShape) -> ImageShape {
-        self.0.iter().fold(input, |shape, step| step.shape(shape))
+        self.0
+            .iter()
+            .fold(input, |shape, operation| operation.shape(shape))
     }
 
-    /// Looks at an image, on any scale of values.
+    /// Makes an image this view of itself, on any scale of values.
     pub fn apply(&self, image: &mut Image, scratch: &mut Scratch) {
         let workspace = &mut scratch.workspace;
-        for step in &self.0 {
-            let target = step.shape(image.shape());
-            match *step {
-                Step::Dihedral { turns, mirrored } => {
+        for operation in &self.0 {
+            let target = operation.shape(image.shape());
+            match *operation {
+                Operation::Dihedral { turns, mirrored } => {
                     quarter_turns(image, turns, workspace);
                     if mirrored {
                         horizontal_flip(image);
                     }
                 }
-                Step::Scale(_) => {
+                Operation::Scale(_) => {
                     let (height, width) = (target.height, target.width);
                     resize(image, height, width, Method::Antialias, workspace);
                 }
-                Step::Crop { place, .. } => crop(image, target, place),
+                Operation::Crop { place, .. } => crop(image, target, place),
             }
         }
     }
 }
 
-impl Step {
+impl Operation {
     fn shape(self, input: ImageShape) -> ImageShape {
         let sized = |share: f64| {
             let side = |side: usize| ((side as f64 * share).round() as usize).max(1);
@@ -185,7 +187,7 @@ impl FromStr for View {
     }
 }
 
-impl FromStr for Step {
+impl FromStr for Operation {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -223,19 +225,19 @@ impl fmt::Display for View {
         if self.is_plain() {
             return formatter.write_str(PLAIN);
         }
-        for (place, step) in self.0.iter().enumerate() {
+        for (place, operation) in self.0.iter().enumerate() {
             if place > 0 {
                 formatter.write_str("+")?;
             }
-            match *step {
-                Step::Dihedral { turns, mirrored } => {
+            match *operation {
+                Operation::Dihedral { turns, mirrored } => {
                     let known =
                         |known: &&(&str, u32, bool)| (known.1, known.2) == (turns, mirrored);
                     let name = DIHEDRAL.iter().find(known).map_or(PLAIN, |known| known.0);
                     formatter.write_str(name)?;
                 }
-                Step::Scale(share) => write!(formatter, "scale:{share}")?,
-                Step::Crop { share, place } => {
+                Operation::Scale(share) => write!(formatter, "scale:{share}")?,
+                Operation::Crop { share, place } => {
                     write!(formatter, "crop:{share}")?;
                     let name = PLACES.iter().find(|known| known.1 == place);
                     if let Some((name, _)) = name.filter(|_| place != Place::Center) {

@@ -5,18 +5,18 @@
 //! cargo run --release -p soup-decide --example coverage -- 1000 apart > apart.csv
 //! ```
 //!
-//! Draws so many tables of each law and size, and writes a line a law, size and score: the share of the
+//! Draws so many tables of each distribution and size, and writes a line a distribution, size and score: the share of the
 //! tables whose score had an interval, and of these intervals the share that held the score of endlessly many
-//! images of the same law. With `apart`: how often one of two equal judges of the same images was called the
+//! images of the same distribution. With `apart`: how often one of two equal classifiers of the same images was called the
 //! better one. Tables are numbered from 0, so a second run writes the same bytes.
 #![allow(clippy::print_stdout)]
 
-mod law;
+mod distribution;
 
 use std::collections::BTreeMap;
 use std::thread;
 
-use law::{Coverage, Judge, Law, coverage, told_apart};
+use distribution::{Classifier, Coverage, Distribution, coverage, found_different};
 
 /// Images of a table.
 const IMAGES: [usize; 4] = [100, 300, 1000, 5000];
@@ -26,34 +26,34 @@ fn main() {
     let sets: u64 = arguments
         .next()
         .map_or(1000, |text| text.parse().unwrap_or(1000));
-    let laws = [
-        Judge::Scores,
-        Judge::Calibrated(1.0),
-        Judge::Calibrated(1.8),
+    let distributions = [
+        Classifier::Scores,
+        Classifier::Calibrated(1.0),
+        Classifier::Calibrated(1.8),
     ]
     .into_iter()
-    .flat_map(|judge| {
+    .flat_map(|classifier| {
         let alike = |base| (base, base);
         // The last is a long tail.
         let bases = [0.5, 0.1, 0.02, 0.005].map(alike).into_iter();
         let one = bases.clone().map(|bases| (1, 0.0, bases));
         let many = bases.chain([(0.5, 0.005)]).map(|bases| (20, 0.3, bases));
-        let of = move |(labels, common, (base, last))| Law {
+        let of = move |(labels, common, (base, last))| Distribution {
             base,
             last,
             labels,
-            judge,
+            classifier,
             common,
         };
         one.chain(many).map(of)
     });
     if arguments.next().as_deref() == Some("apart") {
         println!("judge,labels,base,last,images,alike,accuracy,exact_match,loss");
-        for law in laws {
+        for distribution in distributions {
             for (images, alike) in IMAGES.into_iter().flat_map(|of| [(of, 0.5), (of, 0.9)]) {
                 let parts = on_every_core(sets, |numbers| {
                     let all = (numbers.end - numbers.start) as f64;
-                    told_apart(&law, images, alike, numbers).map(|share| share * all)
+                    found_different(&distribution, images, alike, numbers).map(|share| share * all)
                 });
                 let mut apart = [0.0; 3];
                 for part in parts {
@@ -62,17 +62,19 @@ fn main() {
                 let [accuracy, exact, loss] = apart;
                 println!(
                     "{},{images},{alike},{accuracy:.3},{exact:.3},{loss:.3}",
-                    name(&law)
+                    name(&distribution)
                 );
             }
         }
         return;
     }
     println!("judge,labels,base,last,images,score,truth,printed,held,above");
-    for law in laws {
-        let truth = law.truth();
+    for distribution in distributions {
+        let truth = distribution.truth();
         for images in IMAGES {
-            let parts = on_every_core(sets, |numbers| coverage(&law, &truth, images, numbers));
+            let parts = on_every_core(sets, |numbers| {
+                coverage(&distribution, &truth, images, numbers)
+            });
             let mut all: BTreeMap<String, Coverage> = BTreeMap::new();
             for (score, of) in parts.into_iter().flatten() {
                 let all = all.entry(score).or_default();
@@ -83,7 +85,7 @@ fn main() {
             for (score, of) in all {
                 println!(
                     "{},{images},{score},{:.4},{:.3},{:.3},{:.3}",
-                    name(&law),
+                    name(&distribution),
                     truth[&score],
                     of.printed as f64 / sets as f64,
                     of.share(),
@@ -94,15 +96,15 @@ fn main() {
     }
 }
 
-fn name(law: &Law) -> String {
-    let Law {
-        judge,
+fn name(distribution: &Distribution) -> String {
+    let Distribution {
+        classifier,
         labels,
         base,
         last,
         ..
-    } = law;
-    format!("{judge:?},{labels},{base},{last}")
+    } = distribution;
+    format!("{classifier:?},{labels},{base},{last}")
 }
 
 /// What `work` makes of the numbers of all tables, cut among the cores.

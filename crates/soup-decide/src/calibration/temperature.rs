@@ -9,7 +9,7 @@ const FLATTEST: f64 = 0.01;
 /// Halving alone would need fewer.
 const MOST_STEPS: usize = 100;
 
-/// The temperature with the least log loss: Newton's method on its convex slope, kept inside a
+/// The temperature with the least log loss: Newton's method on its increasing gradient, kept inside a
 /// bracket that halves where a step would leave it.
 pub(super) fn fit(sample: &Sample) -> f64 {
     let logits: Vec<f64> = sample.probabilities.iter().map(|p| logit(*p)).collect();
@@ -26,13 +26,13 @@ pub(super) fn fit(sample: &Sample) -> f64 {
     let (mut low, mut high) = (FLATTEST, SHARPEST);
     let mut sharpness: f64 = 1.0;
     for _ in 0..MOST_STEPS {
-        let (slope, curvature) = derivatives(sharpness);
-        if slope > 0.0 {
+        let (gradient, curvature) = derivatives(sharpness);
+        if gradient > 0.0 {
             high = sharpness;
         } else {
             low = sharpness;
         }
-        let newton = sharpness - slope / curvature;
+        let newton = sharpness - gradient / curvature;
         let next = if newton > low && newton < high {
             newton
         } else {

@@ -61,7 +61,7 @@ pub struct Decision {
     /// Images that it was fitted on.
     #[serde(rename = "pictures")]
     images: usize,
-    /// How images are looked at; nothing for once, as they are.
+    /// The views of test-time augmentation; nothing for the plain one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     views: Option<Views>,
     decoding: Decoding,
@@ -127,13 +127,13 @@ impl Decision {
         })
     }
 
-    /// Says how images were looked at for the predictions that it was fitted on.
+    /// Sets the views of the predictions that it was fitted on.
     pub fn with_views(mut self, views: Option<Views>) -> Self {
         self.views = views;
         self
     }
 
-    /// How images are to be looked at; nothing for once, as they are.
+    /// The views of test-time augmentation; nothing for the plain one.
     pub fn views(&self) -> Option<&Views> {
         self.views.as_ref()
     }
@@ -236,7 +236,7 @@ impl Decision {
         Ok(())
     }
 
-    /// Where a decided probability becomes a yes, one a label; nothing where whole sets are decoded, of which single
+    /// Above which a decided probability is a positive prediction, one a label; nothing where whole sets are decoded, of which single
     /// probabilities do not tell.
     pub fn cuts(&self) -> Option<Vec<f32>> {
         match self.decoding {

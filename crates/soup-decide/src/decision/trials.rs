@@ -1,4 +1,4 @@
-//! What each part of a decision is worth, judged on images that it was not fitted on.
+//! What each part of a decision is worth, by cross-fitting: scored on images that it was not fitted on.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::{Decision, Decoding, Recipe};
 use crate::{
     Parts, Result, Sample,
     calibration::{Calibration, CalibrationKind},
-    metrics::{Difference, RowMetric, Table},
+    metrics::{Difference, RowMetric, ScoredPredictions},
     threshold::ThresholdKind,
 };
 
@@ -42,7 +42,7 @@ pub struct Trial {
 }
 
 /// The values of each image under a recipe, and the calibration of each part.
-struct Judged {
+struct CrossFitted {
     recipe: Recipe,
     calibrations: Vec<Calibration>,
     accuracy: Vec<f64>,
@@ -68,7 +68,7 @@ pub const RECIPES: usize = 1 + CALIBRATIONS.len() + ANSWERS.len();
 /// place of a simpler one only where its gain over that one lies above 0 with its whole 95 %
 /// interval (paired, [`Difference`]): ties are ties, and the simpler one stays.
 ///
-/// `note` hears how many of the [`RECIPES`] are judged.
+/// `note` gets how many of the [`RECIPES`] are scored.
 ///
 /// # Errors
 /// [`crate::DecideError::TooFewImages`] for fewer than 50 images.
@@ -80,8 +80,8 @@ pub fn trials(
     note: &mut dyn FnMut(usize),
 ) -> Result<Vec<Trial>> {
     sample.at_least(Decision::FEWEST_IMAGES, "a decision")?;
-    let judge = |recipe, calibrations| judge(recipe, calibrations, labels, sample, parts);
-    let mut all = vec![judge(
+    let cross_fit = |recipe, calibrations| cross_fit(recipe, calibrations, labels, sample, parts);
+    let mut all = vec![cross_fit(
         Recipe::PLAIN,
         vec![Calibration::None; parts.count()],
     )?];
@@ -94,7 +94,7 @@ pub fn trials(
         };
         let fit =
             |(_, others): (_, Vec<usize>)| Calibration::fit(calibration, &sample.only(&others));
-        all.push(judge(recipe, parts.in_turn().map(fit).collect())?);
+        all.push(cross_fit(recipe, parts.in_turn().map(fit).collect())?);
         note(all.len());
         let (new, known) = (&all[all.len() - 1], &all[best]);
         // A lower loss is the gain.
@@ -109,11 +109,11 @@ pub fn trials(
             decoding,
             ..calibrated
         };
-        all.push(judge(recipe, calibrations.clone())?);
+        all.push(cross_fit(recipe, calibrations.clone())?);
         note(all.len());
-        let values = |judged: &Judged| match metric {
-            Metric::Accuracy => judged.accuracy.clone(),
-            Metric::ExactMatch => judged.exact_match.clone(),
+        let values = |scored: &CrossFitted| match metric {
+            Metric::Accuracy => scored.accuracy.clone(),
+            Metric::ExactMatch => scored.exact_match.clone(),
         };
         let (new, known) = (&all[all.len() - 1], &all[best]);
         if Difference::of(&values(new), &values(known)).is_gain() {
@@ -122,52 +122,52 @@ pub fn trials(
     }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let plain = &all[0];
-    let trial = |(place, judged): (usize, &Judged)| Trial {
-        recipe: judged.recipe,
-        accuracy: mean(&judged.accuracy),
-        accuracy_gain: Difference::of(&judged.accuracy, &plain.accuracy),
-        exact_match: mean(&judged.exact_match),
-        exact_match_gain: Difference::of(&judged.exact_match, &plain.exact_match),
-        loss: mean(&judged.loss),
-        loss_gain: Difference::of(&plain.loss, &judged.loss),
+    let trial = |(place, scored): (usize, &CrossFitted)| Trial {
+        recipe: scored.recipe,
+        accuracy: mean(&scored.accuracy),
+        accuracy_gain: Difference::of(&scored.accuracy, &plain.accuracy),
+        exact_match: mean(&scored.exact_match),
+        exact_match_gain: Difference::of(&scored.exact_match, &plain.exact_match),
+        loss: mean(&scored.loss),
+        loss_gain: Difference::of(&plain.loss, &scored.loss),
         is_best: place == best,
     };
     Ok(all.iter().enumerate().map(trial).collect())
 }
 
-/// Judges each part by what was fitted on all others, with the calibration that was.
-fn judge(
+/// Scores each part by what was fitted on all others, with the calibration that was.
+fn cross_fit(
     recipe: Recipe,
     calibrations: Vec<Calibration>,
     labels: &[String],
     sample: &Sample,
     parts: &Parts,
-) -> Result<Judged> {
+) -> Result<CrossFitted> {
     let images = sample.images();
-    let mut judged = Judged {
+    let mut scored = CrossFitted {
         recipe,
         calibrations,
         accuracy: vec![0.0; images],
         exact_match: vec![0.0; images],
         loss: vec![0.0; images],
     };
-    for ((own, others), calibration) in parts.in_turn().zip(&judged.calibrations) {
+    for ((own, others), calibration) in parts.in_turn().zip(&scored.calibrations) {
         let others = sample.only(&others);
         let calibration = calibration.clone();
         let decision = Decision::fit_on(recipe, calibration, labels, &others, &others.targets)?;
         let held_out = sample.only(&own);
         let (values, answers) = decision.answers_of(&held_out.probabilities, recipe.decoding)?;
-        let table =
-            Table::new(&values, &held_out.targets, labels, &[0.5])?.with_answers(&answers)?;
+        let table = ScoredPredictions::new(&values, &held_out.targets, labels, &[0.5])?
+            .with_answers(&answers)?;
         for (metric, all) in [
-            (RowMetric::Accuracy, &mut judged.accuracy),
-            (RowMetric::ExactMatch, &mut judged.exact_match),
-            (RowMetric::Loss, &mut judged.loss),
+            (RowMetric::Accuracy, &mut scored.accuracy),
+            (RowMetric::ExactMatch, &mut scored.exact_match),
+            (RowMetric::Loss, &mut scored.loss),
         ] {
             for (row, value) in own.iter().zip(table.row_values(metric)) {
                 all[*row] = value;
             }
         }
     }
-    Ok(judged)
+    Ok(scored)
 }

@@ -19,7 +19,7 @@ pub struct FittedWeights {
     pub weights: Vec<f64>,
     /// Whether they are the fitted ones.
     pub is_fitted: bool,
-    /// By how much the log loss a cell is lower than with equal weights: each image judged by
+    /// By how much the log loss a cell is lower than with equal weights: each image scored by
     /// weights that were fitted without its part.
     pub loss_gain: Difference,
     /// The same for the share of right cells at threshold .5.
@@ -69,11 +69,11 @@ pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<Fitted
     for (own, others) in parts.in_turn() {
         let weights = of_cells(&likelihood, &others, labels);
         for row in own {
-            (loss[row], accuracy[row]) = judge(&likelihood, &weights, row, labels);
+            (loss[row], accuracy[row]) = score(&likelihood, &weights, row, labels);
         }
     }
     let (equal_loss, equal_accuracy): (Vec<f64>, Vec<f64>) = (0..images)
-        .map(|row| judge(&likelihood, &equal, row, labels))
+        .map(|row| score(&likelihood, &equal, row, labels))
         .unzip();
     let loss_gain = Difference::of(&equal_loss, &loss);
     let is_fitted = loss_gain.is_gain();
@@ -91,7 +91,7 @@ pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<Fitted
 }
 
 /// Log loss and share of right cells of one image.
-fn judge(likelihood: &[Vec<f64>], weights: &[f64], row: usize, labels: usize) -> (f64, f64) {
+fn score(likelihood: &[Vec<f64>], weights: &[f64], row: usize, labels: usize) -> (f64, f64) {
     let (mut loss, mut right) = (0.0, 0.0);
     for cell in row * labels..(row + 1) * labels {
         let mixed = mixed(likelihood, weights, cell);

@@ -18,10 +18,10 @@ pub enum Method {
     Mean,
     /// The sigmoid of the (weighted) mean of the logits: confident files count for more.
     LogitMean,
-    /// Each file says yes or no by the thresholds; the (weighted) majority wins and the result is 0
+    /// Each file votes positive or negative by the thresholds; the (weighted) majority wins and the result is 0
     /// or 1.
     Vote {
-        /// What a yes is.
+        /// Above which a vote is positive.
         thresholds: Thresholds,
         /// What half of the votes gives.
         tie: Tie,

@@ -3,7 +3,7 @@
 /// The average precision of one label, as scikit-learn's `average_precision_score`: the sum over
 /// distinct scores, from the highest, of precision times the gain in recall. Cells of the same
 /// score enter together. `None` where no cell is positive. A score that is not a number sorts by
-/// its bits; [`super::Table`] lets none in.
+/// its bits; [`super::ScoredPredictions`] lets none in.
 pub fn average_precision(cells: impl IntoIterator<Item = (f32, bool)>) -> Option<f64> {
     let mut cells: Vec<(f32, bool)> = cells.into_iter().collect();
     cells.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::average_precision;
-use super::table::{RowMetric, Table};
+use super::scored_predictions::{RowMetric, ScoredPredictions};
 
 /// The metrics of a table. Shares lie between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,17 +49,17 @@ pub struct Evaluation {
 pub struct LabelEvaluation {
     /// Name of the label.
     pub label: String,
-    /// A probability above it is a yes; none where answers were not made by thresholds.
+    /// A probability above it is a predicted positive; none where answers were not made by thresholds.
     pub threshold: Option<f32>,
-    /// Number of images with the label.
+    /// Number of images with the label: true positives and false negatives.
     pub support: usize,
-    /// Number of images said to have it.
+    /// Number of predicted positives.
     pub predicted: usize,
     /// Share of right answers.
     pub accuracy: f64,
-    /// Share of right ones among the yes.
+    /// Share of true positives among the predicted positives.
     pub precision: f64,
-    /// Share of the positives that were found.
+    /// Share of true positives among the true labels.
     pub recall: f64,
     /// Harmonic mean of precision and recall.
     pub f1: f64,
@@ -70,36 +70,42 @@ pub struct LabelEvaluation {
     pub loss: f64,
 }
 
-/// Answers of one label or of all, counted.
+/// The confusion matrix of one label or of all, less the true negatives.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
-    pub(super) right_yes: usize,
-    pub(super) wrong_yes: usize,
-    pub(super) missed: usize,
+    pub(super) true_positives: usize,
+    pub(super) false_positives: usize,
+    pub(super) false_negatives: usize,
 }
 
 impl Counts {
-    /// Counts an answer so many times.
-    pub(super) fn add(&mut self, answer: bool, present: bool, times: usize) {
-        match (answer, present) {
-            (true, true) => self.right_yes += times,
-            (true, false) => self.wrong_yes += times,
-            (false, true) => self.missed += times,
+    /// Counts a prediction so many times.
+    pub(super) fn add(&mut self, predicted: bool, target: bool, times: usize) {
+        match (predicted, target) {
+            (true, true) => self.true_positives += times,
+            (true, false) => self.false_positives += times,
+            (false, true) => self.false_negatives += times,
             (false, false) => {}
         }
     }
 
     pub(super) fn precision(self) -> f64 {
-        share(self.right_yes, self.right_yes + self.wrong_yes)
+        share(
+            self.true_positives,
+            self.true_positives + self.false_positives,
+        )
     }
 
     pub(super) fn recall(self) -> f64 {
-        share(self.right_yes, self.right_yes + self.missed)
+        share(
+            self.true_positives,
+            self.true_positives + self.false_negatives,
+        )
     }
 
     pub(super) fn f1(self) -> f64 {
-        let twice = 2 * self.right_yes;
-        share(twice, twice + self.wrong_yes + self.missed)
+        let twice = 2 * self.true_positives;
+        share(twice, twice + self.false_positives + self.false_negatives)
     }
 }
 
@@ -125,7 +131,7 @@ pub(super) fn harmonic(a: f64, b: f64) -> f64 {
     }
 }
 
-impl Table<'_> {
+impl ScoredPredictions<'_> {
     /// All metrics of the table.
     pub fn evaluate(&self) -> Evaluation {
         let rows = self.rows();
@@ -136,24 +142,24 @@ impl Table<'_> {
                 let mut counts = Counts::default();
                 let mut loss = 0.0;
                 for cell in self.column(label) {
-                    counts.add(cell.answer, cell.present, 1);
+                    counts.add(cell.predicted, cell.target, 1);
                     loss += cell.loss();
                 }
-                all.right_yes += counts.right_yes;
-                all.wrong_yes += counts.wrong_yes;
-                all.missed += counts.missed;
+                all.true_positives += counts.true_positives;
+                all.false_positives += counts.false_positives;
+                all.false_negatives += counts.false_negatives;
                 LabelEvaluation {
                     label: self.labels()[label].clone(),
                     threshold,
-                    support: counts.right_yes + counts.missed,
-                    predicted: counts.right_yes + counts.wrong_yes,
-                    accuracy: share(rows - counts.wrong_yes - counts.missed, rows),
+                    support: counts.true_positives + counts.false_negatives,
+                    predicted: counts.true_positives + counts.false_positives,
+                    accuracy: share(rows - counts.false_positives - counts.false_negatives, rows),
                     precision: counts.precision(),
                     recall: counts.recall(),
                     f1: counts.f1(),
                     average_precision: average_precision(
                         self.column(label)
-                            .map(|cell| (cell.probability, cell.present)),
+                            .map(|cell| (cell.probability, cell.target)),
                     ),
                     loss: loss / rows as f64,
                 }
@@ -165,7 +171,7 @@ impl Table<'_> {
         let class_recall = mean(labels.iter().map(|l| l.recall));
         Evaluation {
             rows,
-            accuracy: share(cells - all.wrong_yes - all.missed, cells),
+            accuracy: share(cells - all.false_positives - all.false_negatives, cells),
             exact_match: mean(self.row_values(RowMetric::ExactMatch).into_iter()),
             mean_average_precision: (!ranked.is_empty()).then(|| mean(ranked.into_iter())),
             class_precision,

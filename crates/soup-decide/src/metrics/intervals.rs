@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::interval::{Influence, Interval};
-use super::table::{RowMetric, Table};
+use super::scored_predictions::{RowMetric, ScoredPredictions};
 
 /// A score of fewer cases of a label (or of all labels, for scores over all cells) has no interval: they do not tell
 /// how far it varies, and average precisions of few positives lie above the truth. With fewer, intervals do not hold
@@ -43,37 +43,41 @@ pub struct Intervals {
     pub missing: BTreeMap<&'static str, String>,
 }
 
-/// Yes and positives of one label or of all, a number an image.
+/// Predicted and true positives of one label or of all, a number an image.
 #[derive(Clone)]
 struct Cells {
-    /// Right yes.
-    right: Vec<f64>,
-    /// Yes.
-    yes: Vec<f64>,
-    /// Positives.
-    present: Vec<f64>,
+    /// True positives.
+    true_positives: Vec<f64>,
+    /// Predicted positives.
+    predicted: Vec<f64>,
+    /// True labels.
+    targets: Vec<f64>,
 }
 
 impl Cells {
     fn none(rows: usize) -> Self {
         Self {
-            right: vec![0.0; rows],
-            yes: vec![0.0; rows],
-            present: vec![0.0; rows],
+            true_positives: vec![0.0; rows],
+            predicted: vec![0.0; rows],
+            targets: vec![0.0; rows],
         }
     }
 
     fn precision(&self) -> Influence {
-        Influence::ratio(&self.right, &self.yes)
+        Influence::ratio(&self.true_positives, &self.predicted)
     }
 
     fn recall(&self) -> Influence {
-        Influence::ratio(&self.right, &self.present)
+        Influence::ratio(&self.true_positives, &self.targets)
     }
 
     fn f1(&self) -> Influence {
-        let twice: Vec<f64> = self.right.iter().map(|right| 2.0 * right).collect();
-        let both = self.yes.iter().zip(&self.present).map(|(a, b)| a + b);
+        let twice: Vec<f64> = self
+            .true_positives
+            .iter()
+            .map(|count| 2.0 * count)
+            .collect();
+        let both = self.predicted.iter().zip(&self.targets).map(|(a, b)| a + b);
         Influence::ratio(&twice, &both.collect::<Vec<_>>())
     }
 }
@@ -119,7 +123,7 @@ impl Cases<'_> {
     }
 }
 
-impl Table<'_> {
+impl ScoredPredictions<'_> {
     /// The interval of every score, or why it has none; see the [module](super).
     pub fn intervals(&self) -> Intervals {
         let (rows, labels) = (self.rows(), self.labels().len());
@@ -128,22 +132,22 @@ impl Table<'_> {
             let mut cells = Cells::none(rows);
             for (row, cell) in self.column(label).enumerate() {
                 let number = |flag: bool| f64::from(u8::from(flag));
-                cells.right[row] = number(cell.answer && cell.present);
-                cells.yes[row] = number(cell.answer);
-                cells.present[row] = number(cell.present);
+                cells.true_positives[row] = number(cell.predicted && cell.target);
+                cells.predicted[row] = number(cell.predicted);
+                cells.targets[row] = number(cell.target);
             }
             cells
         };
         let count = |values: &[f64]| values.iter().sum::<f64>() as usize;
-        let (mut yes, mut present) = (Vec::new(), Vec::new());
+        let (mut predicted, mut positives) = (Vec::new(), Vec::new());
         for label in 0..labels {
             let cells = cells_of(label);
-            yes.push(count(&cells.yes));
-            present.push(count(&cells.present));
+            predicted.push(count(&cells.predicted));
+            positives.push(count(&cells.targets));
             for (all, own) in [
-                (&mut all.right, &cells.right),
-                (&mut all.yes, &cells.yes),
-                (&mut all.present, &cells.present),
+                (&mut all.true_positives, &cells.true_positives),
+                (&mut all.predicted, &cells.predicted),
+                (&mut all.targets, &cells.targets),
             ] {
                 all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
             }
@@ -156,7 +160,10 @@ impl Table<'_> {
             counts,
             what,
         };
-        let (yes, present) = (cases(yes, "answers of yes"), cases(present, "positives"));
+        let (predicted, positives) = (
+            cases(predicted, "predicted positives"),
+            cases(positives, "positives"),
+        );
         let mut missing = BTreeMap::new();
         let mut unless =
             |name, reason: Option<String>, interval: &dyn Fn() -> Option<Interval>| match reason {
@@ -168,35 +175,37 @@ impl Table<'_> {
             };
         let ranked = Influence::mean_of((0..labels).filter_map(|label| {
             let cells = self.column(label);
-            let cells: Vec<_> = cells.map(|cell| (cell.probability, cell.present)).collect();
+            let cells: Vec<_> = cells.map(|cell| (cell.probability, cell.target)).collect();
             Influence::average_precision(&cells)
         }));
-        let few_ranks = present.each(FEWEST).or_else(|| {
+        let few_ranks = positives.each(FEWEST).or_else(|| {
             let is_perfect = ranked.as_ref().is_some_and(|ranked| ranked.value >= 1.0);
             is_perfect.then(|| {
                 "every image with a label ranks above all without it, so nothing shows how far it varies".to_owned()
             })
         });
         let share = |influence: Influence| Some(influence.share_interval());
-        let rare = || present.each(FEWEST);
+        let rare = || positives.each(FEWEST);
         Intervals {
             accuracy: Interval::of_shares(&self.row_values(RowMetric::Accuracy)),
             exact_match: Interval::of_shares(&self.row_values(RowMetric::ExactMatch)),
             mean_average_precision: unless("mAP", few_ranks, &|| {
                 ranked.as_ref()?.precision_interval()
             }),
-            class_precision: unless("CP", yes.each(FEWEST), &|| {
+            class_precision: unless("CP", predicted.each(FEWEST), &|| {
                 share(by_label(Cells::precision)?)
             }),
             class_recall: unless("CR", rare(), &|| share(by_label(Cells::recall)?)),
             class_f1: unless("CF1", rare(), &|| share(by_label(Cells::f1)?)),
-            class_f1_harmonic: unless("CF1_harmonic", yes.each(FEWEST).or_else(rare), &|| {
-                share(by_label(Cells::precision)?.harmonic(&by_label(Cells::recall)?))
-            }),
-            overall_precision: unless("OP", yes.together(FEWEST), &|| share(all.precision())),
-            overall_recall: unless("OR", present.together(FEWEST), &|| share(all.recall())),
-            overall_f1: unless("OF1", present.together(FEWEST), &|| share(all.f1())),
-            loss: unless("loss", present.together(FEWEST), &|| {
+            class_f1_harmonic: unless(
+                "CF1_harmonic",
+                predicted.each(FEWEST).or_else(rare),
+                &|| share(by_label(Cells::precision)?.harmonic(&by_label(Cells::recall)?)),
+            ),
+            overall_precision: unless("OP", predicted.together(FEWEST), &|| share(all.precision())),
+            overall_recall: unless("OR", positives.together(FEWEST), &|| share(all.recall())),
+            overall_f1: unless("OF1", positives.together(FEWEST), &|| share(all.f1())),
+            loss: unless("loss", positives.together(FEWEST), &|| {
                 Some(Influence::mean(&self.row_values(RowMetric::Loss)).positive_interval())
             }),
             missing,

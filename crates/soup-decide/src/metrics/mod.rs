@@ -1,16 +1,16 @@
 //! How good answers are: the metrics of multi-label papers, with scikit-learn's figures.
 //!
-//! A [`Table`] holds probabilities (or 0/1 answers) beside the true labels, checked once;
-//! [`Table::evaluate`] gives an [`Evaluation`], [`Table::intervals`] how sure it is.
+//! A [`ScoredPredictions`] holds probabilities (or 0/1 answers) beside the true labels, checked once;
+//! [`ScoredPredictions::evaluate`] gives an [`Evaluation`], [`ScoredPredictions::intervals`] how sure it is.
 //!
 //! ```
-//! use soup_decide::metrics::Table;
+//! use soup_decide::metrics::ScoredPredictions;
 //!
 //! let labels = ["a".to_owned(), "b".to_owned()];
-//! // Three images; the last answer misses the label "b".
+//! // Three images; the last prediction of "b" is a false negative.
 //! let probabilities = [0.9, 0.2, 0.1, 0.8, 0.7, 0.4];
 //! let targets = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
-//! let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+//! let table = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
 //! let evaluation = table.evaluate();
 //! assert_eq!(evaluation.accuracy, 5.0 / 6.0);
 //! assert_eq!(evaluation.exact_match, 2.0 / 3.0);
@@ -21,7 +21,7 @@
 //! * A label without positives has no average precision: it is left out of the mean (scikit-learn
 //!   would count it as 0 with a warning). It still counts, with 0, in CP, CR and CF1, as under
 //!   scikit-learn's `zero_division=0`.
-//! * A precision without a yes, a recall without a positive and an F1 of both are 0. So all zeros
+//! * A precision without a predicted positive, a recall without a true one and an F1 of both are 0. So all zeros
 //!   give CP, CR, CF1, OP, OR and OF1 of 0, while accuracy is the share of absent labels and the
 //!   average precision of a label is its share of positives (all ties).
 //! * 0/1 answers may be given as probabilities; the average precision then has two steps only, and
@@ -44,13 +44,13 @@ mod average_precision;
 mod evaluation;
 mod interval;
 mod intervals;
-mod table;
+mod scored_predictions;
 
 pub use average_precision::average_precision;
 pub use evaluation::{Evaluation, LabelEvaluation};
 pub use interval::{Difference, Interval};
 pub use intervals::Intervals;
-pub use table::{MetricError, RowMetric, Table};
+pub use scored_predictions::{MetricError, RowMetric, ScoredPredictions};
 
 #[cfg(test)]
 mod tests;

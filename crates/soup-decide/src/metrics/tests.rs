@@ -29,7 +29,7 @@ fn figures_agree_with_scikit_learn() {
     let mut worst = 0.0f64;
     for case in &cases {
         let labels = names(case.labels);
-        let table = Table::new(
+        let table = ScoredPredictions::new(
             &case.probabilities,
             &case.targets,
             &labels,
@@ -71,7 +71,7 @@ fn figures_agree_with_scikit_learn() {
 fn the_harmonic_class_f1_is_that_of_the_mean_precision_and_recall() {
     let (probabilities, targets) = ([0.9, 0.9, 0.9, 0.1], [1.0, 1.0, 0.0, 1.0]);
     let labels = names(2);
-    let evaluation = Table::new(&probabilities, &targets, &labels, &[0.5])
+    let evaluation = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5])
         .unwrap()
         .evaluate();
     // Label 0: precision 1/2, recall 1; label 1: precision 1, recall 1/2.
@@ -82,17 +82,17 @@ fn the_harmonic_class_f1_is_that_of_the_mean_precision_and_recall() {
 #[test]
 fn a_probability_at_its_threshold_is_a_no() {
     let labels = names(1);
-    let evaluation = Table::new(&[0.5], &[0.0], &labels, &[0.5])
+    let evaluation = ScoredPredictions::new(&[0.5], &[0.0], &labels, &[0.5])
         .unwrap()
         .evaluate();
     assert_eq!(evaluation.labels[0].predicted, 0);
 }
 
 #[test]
-fn a_table_that_cannot_be_judged_says_where() {
+fn a_table_that_cannot_be_evaluated_says_where() {
     let labels = names(2);
     let message = |probabilities: &[f32], targets: &[f32], thresholds: &[f32]| {
-        Table::new(probabilities, targets, &labels, thresholds)
+        ScoredPredictions::new(probabilities, targets, &labels, thresholds)
             .unwrap_err()
             .to_string()
     };
@@ -112,7 +112,7 @@ fn a_table_that_cannot_be_judged_says_where() {
     assert!(message(&cells, &cells, &[1.5]).contains("1.5"));
     assert!(message(&[], &[], &fine).contains("0 images with 2 labels"));
     assert!(
-        Table::new(&[], &[], &[], &fine)
+        ScoredPredictions::new(&[], &[], &[], &fine)
             .unwrap_err()
             .to_string()
             .contains("nothing")
@@ -153,7 +153,7 @@ fn row_values_have_the_metrics_as_their_means() {
         [1.0, 0.0, 0.0, 0.0, 1.0, 1.0],
     );
     let labels = names(2);
-    let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+    let table = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
     let evaluation = table.evaluate();
     for (metric, expected) in [
         (RowMetric::Accuracy, evaluation.accuracy),
@@ -261,7 +261,7 @@ fn rare_labels_have_no_interval_and_a_reason_and_no_interval_misses_its_score() 
             .map(|target| (0.28 + 0.34 * target + 0.12 * draws.normal()).clamp(0.001, 0.999))
             .collect();
         let labels = names(count);
-        let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+        let table = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
         let scores = serde_json::to_value(table.evaluate()).unwrap();
         let intervals = table.intervals();
         let missing = intervals.missing.clone();
@@ -310,12 +310,12 @@ fn few_mistakes_and_perfect_ranks_are_not_taken_for_more_than_they_show() {
     let targets: Vec<f32> = (0..60).map(|row| f32::from(u8::from(row < 20))).collect();
     let mut probabilities: Vec<f32> = targets.iter().map(|target| 0.2 + 0.6 * target).collect();
     let labels = names(1);
-    let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+    let table = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
     let intervals = table.intervals();
     assert_eq!(intervals.mean_average_precision, None);
     assert!(intervals.missing["mAP"].starts_with("every image with a label ranks above all"));
     probabilities[0] = 0.1;
-    let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+    let table = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
     let interval = table.intervals().mean_average_precision.unwrap();
     assert!(interval.high > interval.low && interval.high <= 1.0);
 }
@@ -324,7 +324,7 @@ fn few_mistakes_and_perfect_ranks_are_not_taken_for_more_than_they_show() {
 fn answers_of_another_origin_keep_the_ranking_of_the_probabilities() {
     let (probabilities, targets) = drawn(50);
     let labels = names(3);
-    let plain = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+    let plain = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
     let right: Vec<bool> = targets.iter().map(|target| *target == 1.0).collect();
     let oracle = plain.with_answers(&right).unwrap();
     let (plain, oracle) = (plain.evaluate(), oracle.evaluate());
@@ -333,7 +333,7 @@ fn answers_of_another_origin_keep_the_ranking_of_the_probabilities() {
     assert!(plain.accuracy < 1.0);
     assert_eq!(oracle.loss, plain.loss);
     assert_eq!(oracle.mean_average_precision, plain.mean_average_precision);
-    let table = Table::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+    let table = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
     assert!(table.with_answers(&right[1..]).is_err());
 }
 
@@ -382,7 +382,7 @@ fn few_images_that_differ_prove_nothing() {
 /// Two equally good models: a gain is "proven" in 2.5 of 100 sets at most, for rare and for common
 /// differences, of one size and of many.
 #[test]
-fn equal_models_are_hardly_ever_told_apart() {
+fn equal_models_hardly_ever_differ() {
     use soup_random::{Purpose, Stream};
     for (apart, sizes) in [
         (0.01, false),

@@ -33,10 +33,10 @@ impl ThresholdKind {
     }
 }
 
-/// The threshold with the most right answers, where a probability above it is a yes.
+/// The threshold with the most right answers, where a probability above it is a positive prediction.
 fn best(mut cells: Vec<(f32, bool)>) -> f32 {
     cells.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    // Below the lowest probability everything is a yes.
+    // Below the lowest probability everything is predicted positive.
     let mut right = cells.iter().filter(|cell| cell.1).count();
     let lowest = cells.first().map_or(1.0, |cell| cell.0);
     let mut found = (lowest > 0.0).then(|| (right, nearest_to_half(0.0, lowest)));

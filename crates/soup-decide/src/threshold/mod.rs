@@ -1,4 +1,4 @@
-//! Thresholds: from a probability to yes or no.
+//! Thresholds: from a probability to a positive or negative prediction.
 
 mod fit;
 
@@ -11,7 +11,7 @@ use crate::{DecideError, Predictions, Result};
 
 pub use fit::ThresholdKind;
 
-/// A probability **above** the threshold is a yes, as in torchmetrics; one that equals it is a no.
+/// A probability **above** the threshold is a positive prediction, as in torchmetrics; one that equals it is a negative one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thresholds {
     default: f32,

@@ -1,4 +1,4 @@
-//! Test-time augmentation as data: in which ways an image is looked at, and how the answers become
+//! Test-time augmentation as data: the views of an image, and how the answers become
 //! one.
 
 mod logits;
@@ -91,7 +91,7 @@ impl Views {
         self.merge
     }
 
-    /// Whether an image is looked at once, as it is.
+    /// Whether there is only the plain view.
     pub fn is_plain(&self) -> bool {
         matches!(&self.views[..], [view] if view.is_plain())
     }

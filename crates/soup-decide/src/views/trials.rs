@@ -8,7 +8,7 @@ use serde::Serialize;
 use soup_data::transforms::View;
 
 use super::{Merge, ViewLogits, Views};
-use crate::metrics::{Difference, MetricError, RowMetric, Table};
+use crate::metrics::{Difference, MetricError, RowMetric, ScoredPredictions};
 
 /// Views that are tried together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,7 +58,7 @@ pub struct ViewTrial {
     pub is_kept: bool,
 }
 
-/// What came of all trials.
+/// The results of all trials.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ViewTrials {
     /// The metric of the plain view.
@@ -69,7 +69,7 @@ pub struct ViewTrials {
     pub merges: Vec<ViewTrial>,
     /// What is kept.
     pub kept: Views,
-    /// What the whole choice gains over the plain view, each image judged by what was chosen
+    /// What the whole choice gains over the plain view, each image scored by what was chosen
     /// without its part.
     pub gain: Difference,
 }
@@ -99,7 +99,7 @@ struct Choice {
 
 impl ViewTrials {
     /// Tries every candidate. `logits` holds the plain view first, then every view of the candidates;
-    /// `parts` says, a number an image, which images are judged together by a choice made on the
+    /// `parts` says, a number an image, which images are scored together by a choice made on the
     /// others.
     ///
     /// Greedy: of the candidates whose gain over what is kept so far lies above 0 with its whole
@@ -130,7 +130,7 @@ impl ViewTrials {
         let choice = known.choose(&rows)?;
         let plain = known.values(&[], Merge::Mean)?;
 
-        // Every part of the images is judged by a choice that the others made.
+        // Every part of the images is scored by a choice that the others made.
         let mut chosen = plain.to_vec();
         let mut names = parts.to_vec();
         names.sort_unstable();
@@ -208,7 +208,7 @@ impl Known<'_> {
             return Ok(Rc::clone(known));
         }
         let probabilities = self.logits.merged(&asked.0, merge);
-        let table = Table::new(&probabilities, self.targets, self.labels, &[0.5])?;
+        let table = ScoredPredictions::new(&probabilities, self.targets, self.labels, &[0.5])?;
         let mut values = table.row_values(self.metric);
         if self.metric == RowMetric::Loss {
             values.iter_mut().for_each(|value| *value = -*value);

@@ -3,7 +3,7 @@
 use std::{path::Path, time::SystemTime};
 
 use maud::{Markup, html};
-use soup_decide::metrics::{RowMetric, Table};
+use soup_decide::metrics::{RowMetric, ScoredPredictions};
 use soup_devices::DeviceName;
 use soup_model::{LabelMaps, Predictor, Question, Session};
 use soup_train::{Error, runs::RunDirectory, trainer::OwnedData};
@@ -86,7 +86,7 @@ impl Look {
             let mut replies = Vec::new();
             session.run_all(&model, &[question], &mut |_, reply| replies.push(reply))?;
             for reply in replies {
-                let table = Table::new(&reply.probabilities, &targets, names, &[0.5]);
+                let table = ScoredPredictions::new(&reply.probabilities, &targets, names, &[0.5]);
                 let loss = table.map(|table| table.row_values(RowMetric::Loss));
                 let loss = loss.ok().and_then(|of| of.first().copied());
                 let mut wrong =

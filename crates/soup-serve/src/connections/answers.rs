@@ -29,11 +29,11 @@ const SMALL: u64 = 4096;
 pub fn coming(request: hyper::Request<hyper::body::Incoming>, line: &Arc<Line>) -> Request {
     line.asks();
     let line = Arc::clone(line);
-    let told = Arc::clone(&line);
+    let tracked = Arc::clone(&line);
     let mut request = request.map(|body| {
-        Body::new(Told {
+        Body::new(TrackedBody {
             body: Body::new(body),
-            line: told,
+            line: tracked,
             side: Side::Request,
         })
     });
@@ -47,7 +47,7 @@ pub fn going(response: Response, line: Arc<Line>) -> Response {
         line.streams();
     }
     let side = Side::Answer;
-    response.map(|body| Body::new(Told { body, line, side }))
+    response.map(|body| Body::new(TrackedBody { body, line, side }))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -56,13 +56,13 @@ enum Side {
     Answer,
 }
 
-struct Told {
+struct TrackedBody {
     body: Body,
     line: Arc<Line>,
     side: Side,
 }
 
-impl HttpBody for Told {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -86,7 +86,7 @@ impl HttpBody for Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
         match self.side {
             Side::Request => self.line.waits_for_body(false),

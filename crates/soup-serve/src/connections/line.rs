@@ -16,13 +16,13 @@ use crate::Limits;
 
 /// Connections beyond the limit: what asks for health needs no place, and what waits for one has not got it yet.
 const SPARE: usize = 64;
-/// Requests that wait for room at once; others are told to come back.
+/// Requests that wait for room at once; others get 503.
 const WAITING: usize = SPARE / 2;
 /// Where there is no room, the connection that waits for its client longest makes some, after this long.
 const STALLED: Duration = Duration::from_secs(1);
 /// An endless answer gives room after this long; pages ask for it again by themselves.
 const STREAMED: Duration = Duration::from_secs(60);
-/// Whoever waits for room looks again this often.
+/// Whoever waits for room checks again this often.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// Why the server closed a connection.

@@ -38,7 +38,7 @@ pub use line::{Closed, Line, Lines};
 
 /// Heads of requests are no longer than this.
 const LONGEST_HEAD: usize = 32 << 10;
-/// How long the server still answers, with 503, once it is told to stop: a client that keeps its
+/// How long the server still answers, with 503, once it is asked to stop: a client that keeps its
 /// connection hears of it instead of losing a request.
 const GRACE: Duration = Duration::from_millis(300);
 /// A system that is out of sockets is asked again after this long.
@@ -81,7 +81,7 @@ pub fn listen(host: &str, port: u16) -> Result<std::net::TcpListener, ServeError
     Ok(listener)
 }
 
-/// Serves until the server is told to stop and all that it took in is answered.
+/// Serves until the server is asked to stop and all that it took in is answered.
 pub async fn serve(listener: TcpListener, router: Router, traffic: Arc<Traffic>) {
     let graceful = GracefulShutdown::new();
     let mut ended = std::pin::pin!(drained(&traffic));

@@ -10,7 +10,7 @@ const TEXTS = {
     choose: "Choose an image",
     sample: "Compose a sample",
     nothing: "No image yet.",
-    asking: "Looking…",
+    asking: "Predicting…",
     threshold: "Threshold",
     own: "The model's own",
     ownValue: "own",
@@ -24,10 +24,10 @@ const TEXTS = {
     tokenUse: "Use it",
     found: (found) => `${found.length} found: ${found.join(", ")}`,
     none: "No label is above its threshold.",
-    right: (right, all, missed, extra) =>
+    right: (right, all, falseNegatives, falsePositives) =>
       `${right} of ${all} labels right.` +
-      (missed.length ? ` Missed: ${missed.join(", ")}.` : "") +
-      (extra.length ? ` Not in it: ${extra.join(", ")}.` : ""),
+      (falseNegatives.length ? ` False negatives: ${falseNegatives.join(", ")}.` : "") +
+      (falsePositives.length ? ` False positives: ${falsePositives.join(", ")}.` : ""),
     legendMaps: "Hover or focus a label to see where the model sees it; press it to keep that.",
     legendTruth: "Ringed labels are in the image; ✕ marks wrong answers.",
     facts: (name, width, height, time) => `${name}, ${width} × ${height} pixels, answered in ${time} ms`,
@@ -36,20 +36,20 @@ const TEXTS = {
     described: (found) => (found.length ? `The image; found in it: ${found.join(", ")}` : "The image; nothing found in it"),
     isFound: "found",
     isNot: "not found",
-    missed: "missed, it is in the image",
-    extra: "wrong, it is not in the image",
-    noImage: "This is no PNG or JPEG image.",
+    falseNegative: "false negative: it is in the image",
+    falsePositive: "false positive: it is not in the image",
+    noImage: "This is not a PNG or JPEG image.",
     offline: "The server does not answer.",
   },
   ko: {
     model: "모델",
-    image: "사진",
+    image: "이미지",
     labels: "라벨",
-    invitation: "사진을 여기에 끌어다 놓거나 붙여 넣으세요 (PNG, JPEG).",
-    choose: "사진 고르기",
+    invitation: "이미지를 여기에 끌어다 놓거나 붙여 넣으세요 (PNG, JPEG).",
+    choose: "이미지 고르기",
     sample: "예시 만들기",
-    nothing: "아직 사진이 없습니다.",
-    asking: "살펴보는 중…",
+    nothing: "아직 이미지가 없습니다.",
+    asking: "예측하는 중…",
     threshold: "기준값",
     own: "모델의 기준값",
     ownValue: "모델",
@@ -57,27 +57,27 @@ const TEXTS = {
     copyCurl: "curl 명령 복사",
     copied: "복사했습니다.",
     notCopied: "브라우저가 복사를 허용하지 않습니다.",
-    stays: "사진은 이 서버로만 전송됩니다.",
+    stays: "이미지는 이 서버로만 전송됩니다.",
     programs: "프로그램용: openapi.json",
     token: "이 서버에는 토큰이 필요합니다",
     tokenUse: "사용",
     found: (found) => `${found.length}개를 찾았습니다: ${found.join(", ")}`,
     none: "기준값을 넘는 라벨이 없습니다.",
-    right: (right, all, missed, extra) =>
+    right: (right, all, falseNegatives, falsePositives) =>
       `라벨 ${all}개 중 ${right}개가 맞았습니다.` +
-      (missed.length ? ` 놓침: ${missed.join(", ")}.` : "") +
-      (extra.length ? ` 사진에 없음: ${extra.join(", ")}.` : ""),
+      (falseNegatives.length ? ` 거짓 음성: ${falseNegatives.join(", ")}.` : "") +
+      (falsePositives.length ? ` 거짓 양성: ${falsePositives.join(", ")}.` : ""),
     legendMaps: "라벨에 마우스를 올리거나 포커스를 두면 모델이 본 위치가 보이고, 누르면 고정됩니다.",
-    legendTruth: "테두리가 있는 라벨은 사진에 실제로 있으며, ✕는 틀린 답입니다.",
+    legendTruth: "테두리가 있는 라벨은 이미지에 실제로 있으며, ✕는 틀린 답입니다.",
     facts: (name, width, height, time) => `${name}, ${width} × ${height} 픽셀, ${time} ms`,
     sampleName: (number) => `예시 ${number}`,
-    pasted: "붙여 넣은 사진",
-    described: (found) => (found.length ? `사진. 찾은 라벨: ${found.join(", ")}` : "사진. 찾은 라벨이 없습니다"),
+    pasted: "붙여 넣은 이미지",
+    described: (found) => (found.length ? `이미지. 찾은 라벨: ${found.join(", ")}` : "이미지. 찾은 라벨이 없습니다"),
     isFound: "찾음",
     isNot: "없음",
-    missed: "놓침, 사진에 있음",
-    extra: "틀림, 사진에 없음",
-    noImage: "PNG나 JPEG 사진이 아닙니다.",
+    falseNegative: "거짓 음성: 이미지에 있음",
+    falsePositive: "거짓 양성: 이미지에 없음",
+    noImage: "PNG나 JPEG 이미지가 아닙니다.",
     offline: "서버가 응답하지 않습니다.",
   },
 };
@@ -176,7 +176,7 @@ function choose(name) {
   at("labels").classList.toggle("long", labels.some((label) => label.length > 3));
   at("labels").replaceChildren(...labels.map(tile));
   draw();
-  if (state.asked) look(state.asked);
+  if (state.asked) predict(state.asked);
 }
 
 function tile(label, place) {
@@ -206,7 +206,7 @@ function tile(label, place) {
   return item;
 }
 
-async function look(asked) {
+async function predict(asked) {
   const turn = ++state.turn;
   state.asked = asked;
   state.answer = null;
@@ -241,7 +241,7 @@ async function compose() {
     const response = await ask(`sample/${number}?${new URLSearchParams({ model: state.model })}`);
     const truth = (response.headers.get("soup-labels") || "").split(",");
     const blob = await response.blob();
-    look({ blob, name: () => text("sampleName")(number), truth });
+    predict({ blob, name: () => text("sampleName")(number), truth });
   } catch (error) {
     complain(error);
   }
@@ -253,10 +253,10 @@ function take(file, name) {
     complain(new Refused(415, text("noImage")));
     return;
   }
-  look({ blob: file, name, truth: null });
+  predict({ blob: file, name, truth: null });
 }
 
-function judged() {
+function predicted() {
   const seen = state.answer.pictures[0];
   const truth = state.asked.truth;
   return seen.answers.map(({ label, probability, threshold }) => ({
@@ -291,7 +291,7 @@ function draw() {
     return;
   }
   const seen = answer.pictures[0];
-  const labels = judged();
+  const labels = predicted();
   const names = (wanted) => labels.filter(wanted).map(({ label }) => label);
   const found = names((label) => label.found);
   labels.forEach(({ probability, found, truth }, place) => {
@@ -303,14 +303,14 @@ function draw() {
     button.style.setProperty("--share", probability);
     button.querySelector(".share").textContent = `${Math.round(probability * 100)} %`;
     button.querySelector(".mark").textContent = wrong ? "✕" : "";
-    const said = wrong ? text(found ? "extra" : "missed") : text(found ? "isFound" : "isNot");
+    const said = wrong ? text(found ? "falsePositive" : "falseNegative") : text(found ? "isFound" : "isNot");
     button.querySelector(".said").textContent = `, ${said}`;
   });
   let summary = found.length ? text("found")(found) : text("none");
   if (state.asked.truth) {
-    const missed = names((label) => label.truth && !label.found);
-    const extra = names((label) => !label.truth && label.found);
-    summary += `. ${text("right")(labels.length - missed.length - extra.length, labels.length, missed, extra)}`;
+    const falseNegatives = names((label) => label.truth && !label.found);
+    const falsePositives = names((label) => !label.truth && label.found);
+    summary += `. ${text("right")(labels.length - falseNegatives.length - falsePositives.length, labels.length, falseNegatives, falsePositives)}`;
   }
   at("summary").textContent = summary;
   at("shown").alt = text("described")(found);
@@ -379,7 +379,7 @@ async function copy(words) {
 
 function asJson() {
   const { maps, ...seen } = state.answer.pictures[0];
-  const labels = judged();
+  const labels = predicted();
   seen.answers = seen.answers.map((label, place) => ({
     ...label,
     threshold: state.threshold ?? label.threshold,

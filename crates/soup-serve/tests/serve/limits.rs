@@ -297,7 +297,7 @@ fn bodies_that_never_end_make_room() {
 }
 
 #[test]
-fn where_all_are_busy_the_next_one_is_told_to_come_back() {
+fn where_all_are_busy_the_next_one_is_refused() {
     let mut options = options();
     (options.limits.connections, options.batch) = (1, 1);
     options.limits.room_time = Duration::from_millis(50);

@@ -332,4 +332,15 @@ mod tests {
         let error = refuse_other_settings(path, &old, &config).unwrap_err();
         assert!(error.to_string().contains("model.precision"), "{error}");
     }
+    /// `quantize` was named `bands`; a run that says so is resumed.
+    #[test]
+    fn old_names_are_the_same_settings() {
+        let config =
+            Config::default().with(&["transforms=[{kind='quantize', edges=[0,100]}]".to_owned()]);
+        let config = config.unwrap();
+        let written = config.to_toml();
+        assert!(written.contains("\"quantize\""), "{written}");
+        let old: Table = written.replace("quantize", "bands").parse().unwrap();
+        refuse_other_settings(Path::new("config.toml"), &old, &config).unwrap();
+    }
 }

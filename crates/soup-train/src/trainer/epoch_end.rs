@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use soup_decide::metrics::Table;
+use soup_decide::metrics::ScoredPredictions;
 use soup_engine::memory;
 use soup_graph::{rewrite, safetensors};
 use soup_model::{Notes, Scores, WEIGHTS_FILE, score};
@@ -131,7 +131,7 @@ impl Work<'_> {
             )));
         }
         let probabilities = scores.probabilities();
-        let evaluation = Table::new(&probabilities, &scores.targets, labels, &[0.5])
+        let evaluation = ScoredPredictions::new(&probabilities, &scores.targets, labels, &[0.5])
             .map_err(|error| diverged(format!("of the held-out images, {error}")))?
             .evaluate();
         let step = cursor.step.saturating_sub(1);

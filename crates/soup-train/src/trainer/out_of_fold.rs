@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use soup_data::{dataset::LabelTable, folds::Folds};
 use soup_decide::{
     DecideError, Predictions,
-    metrics::{Evaluation, Table},
+    metrics::{Evaluation, ScoredPredictions},
     views::Views,
 };
 
@@ -311,7 +311,7 @@ pub(super) fn evaluate(
             targets.extend(cells.iter().map(|cell| f32::from(*cell)));
         }
     }
-    let evaluation = Table::new(&probabilities, &targets, data.label_names, &[0.5])
+    let evaluation = ScoredPredictions::new(&probabilities, &targets, data.label_names, &[0.5])
         .map_err(|error| Error::format(&run.file("oof.npy"), error.to_string()))?
         .evaluate();
     Ok((evaluation, probabilities.len() / labels))

@@ -61,7 +61,7 @@ const CROWD_SHARE: f64 = 0.67;
 const EPOCH_IMAGES: usize = 6000;
 /// Under this noise a grey level tells nothing but the band that it lies in.
 const TRANSFORMS: &str =
-    r#"[{kind="bands",edges=[0,100,200,255]},{kind="normalize",mean=[0.5],std=[0.5]}]"#;
+    r#"[{kind="quantize",edges=[0,100,200,255]},{kind="normalize",mean=[0.5],std=[0.5]}]"#;
 /// Weight of the lessons of boxes where the preset names none.
 const BOX_WEIGHT: f32 = 1.0;
 

@@ -81,7 +81,7 @@ pub fn decode(bytes: &[u8], reading: impl Into<Reading>) -> Result<(ImageShape, 
 }
 
 /// The shape that a PNG or JPEG file will be decoded to as it is stored, by its header, without
-/// decoding a pixel: what a program that takes files from strangers looks at first.
+/// decoding a pixel: what a program that takes files from strangers checks first.
 ///
 /// # Errors
 /// What is wrong with the bytes, in a few words.

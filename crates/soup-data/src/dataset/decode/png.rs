@@ -89,7 +89,7 @@ impl PngDecoder {
                 (b"IHDR", _) => return Err("it has two headers".into()),
                 (b"IDAT", _) => self.compressed.extend_from_slice(data),
                 (b"eXIf", _) => self.orientation = Orientation::of_exif(data),
-                // Transparency by colour needs a look at every pixel; animations are not images.
+                // Transparency by colour needs every pixel; animations are not images.
                 (b"tRNS" | b"acTL", _) => return Ok(None),
                 (b"IEND", Some(shape)) => return Ok(Some(shape)),
                 _ => {}

@@ -1,7 +1,7 @@
 //! The pipeline as data and as a whole.
 
 use super::super::{
-    Bands, HorizontalFlip, Normalize, Pipeline, Scratch, Transform, TransformError, VerticalFlip,
+    HorizontalFlip, Normalize, Pipeline, Quantize, Scratch, Transform, TransformError, VerticalFlip,
 };
 use super::{bytes, image, shape, stream};
 
@@ -65,7 +65,7 @@ fn kinds_in_tables_are_the_kinds_in_messages() {
         {"kind":"random_erasing","value":"random"},{"kind":"cutout","length":3},
         {"kind":"color_jitter","contrast":0.5},{"kind":"gaussian_noise"},{"kind":"to_grey"},
         {"kind":"to_rgb"},{"kind":"to_unit"},{"kind":"normalize","mean":[0],"std":[1]},
-        {"kind":"bands","edges":[0,100]},{"kind":"elastic","alpha":[9,5]},{"kind":"grid_distortion"},
+        {"kind":"quantize","edges":[0,100]},{"kind":"elastic","alpha":[9,5]},{"kind":"grid_distortion"},
         {"kind":"median"},{"kind":"bilateral"},{"kind":"otsu"},{"kind":"stretch","low":9,"high":90}]"#,
     )
     .unwrap();
@@ -73,6 +73,15 @@ fn kinds_in_tables_are_the_kinds_in_messages() {
         let table = serde_json::to_value(transform).unwrap();
         assert_eq!(table["kind"], transform.kind());
     }
+}
+
+/// Configurations, sweeps and `model.soup` files of older versions name `quantize` `bands`.
+#[test]
+fn the_old_name_of_quantize_is_read_and_the_new_one_written() {
+    let old = parse(r#"[{"kind":"bands","edges":[0,100,200,255]}]"#).unwrap();
+    let text = r#"[{"kind":"quantize","edges":[0.0,100.0,200.0,255.0]}]"#;
+    assert_eq!(old, parse(text).unwrap());
+    assert_eq!(serde_json::to_string(&old).unwrap(), text);
 }
 
 #[test]
@@ -177,7 +186,7 @@ fn mistakes_are_named_with_their_place() {
             r#"{"kind": "normalize", "mean": [0.5], "std": [0]}"#,
             "above zero",
         ),
-        (r#"{"kind": "bands", "edges": [100, 0]}"#, "`edges`"),
+        (r#"{"kind": "quantize", "edges": [100, 0]}"#, "`edges`"),
         (
             r#"{"kind": "to_unit"}, {"kind": "normalize", "mean": [0.5], "std": [1]}, {"kind": "to_unit"}"#,
             "transform 3 (to_unit)",
@@ -242,7 +251,7 @@ fn the_pass_at_the_end_does_what_the_transforms_do_alone() {
         ),
         (
             1,
-            r#"[{"kind":"bands","edges":[0,9,50,99,200]},{"kind":"normalize","preset":"none"}]"#,
+            r#"[{"kind":"quantize","edges":[0,9,50,99,200]},{"kind":"normalize","preset":"none"}]"#,
         ),
     ] {
         let pipeline = parse(tables).unwrap();
@@ -287,13 +296,13 @@ fn draws_follow_their_probabilities_and_repeat() {
 }
 
 #[test]
-fn bands_of_the_founding_task_hold_their_levels() {
-    let bands = Pipeline::new(vec![Transform::Bands(Bands {
+fn bins_of_the_founding_task_hold_their_levels() {
+    let quantize = Pipeline::new(vec![Transform::Quantize(Quantize {
         edges: vec![0.0, 100.0, 200.0, 255.0],
     })]);
     let pixels = [0, 99, 100, 199, 200, 254, 255];
     let mut out = [f32::NAN; 28];
-    bands
+    quantize
         .apply(
             &pixels,
             shape(1, 7, 1),
@@ -302,14 +311,14 @@ fn bands_of_the_founding_task_hold_their_levels() {
             &mut out,
         )
         .unwrap();
-    let band: Vec<_> = out
+    let bins: Vec<_> = out
         .chunks_exact(4)
         .map(|pixel| {
             assert_eq!(pixel.iter().sum::<f32>(), 1.0);
             pixel.iter().position(|&value| value == 1.0).unwrap()
         })
         .collect();
-    assert_eq!(band, [0, 0, 1, 1, 2, 2, 3]);
+    assert_eq!(bins, [0, 0, 1, 1, 2, 2, 3]);
 }
 
 #[test]

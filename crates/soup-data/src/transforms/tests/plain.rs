@@ -85,7 +85,7 @@ impl Array {
             Plain::Clip { low, high } => {
                 Self::filled(self.shape, |r, c, k| self.at(r, c, k).clamp(*low, *high))
             }
-            Plain::Bands(edges) => Self::filled(shape(height, width, edges.len()), |r, c, k| {
+            Plain::Quantize(edges) => Self::filled(shape(height, width, edges.len()), |r, c, k| {
                 let value = self.at(r, c, 0);
                 let below = edges.get(k + 1).is_none_or(|next| value < *next);
                 f32::from(u8::from(value >= edges[k] && below))
@@ -124,7 +124,7 @@ fn plain_steps_give_what_the_pipeline_gives() {
         r#"[{"kind": "pad", "padding": [2, 5], "padding_mode": "reflect"}]"#,
         r#"[{"kind": "pad", "padding": [5, 2], "padding_mode": "symmetric"}]"#,
         r#"[{"kind": "to_rgb"}, {"kind": "pad", "padding": 1, "fill": [1, 2, 3]}, {"kind": "to_grey"}]"#,
-        r#"[{"kind": "to_grey"}, {"kind": "bands", "edges": [0, 100, 200, 255]}, {"kind": "resize", "size": 12}]"#,
+        r#"[{"kind": "to_grey"}, {"kind": "quantize", "edges": [0, 100, 200, 255]}, {"kind": "resize", "size": 12}]"#,
         r#"[{"kind": "stretch", "low": 50, "high": 180}, {"kind": "elastic", "sigma": 1}, {"kind": "to_unit"}]"#,
         r#"[{"kind": "to_unit"}, {"kind": "stretch", "low": 0, "high": 99.5}, {"kind": "grid_distortion"}]"#,
     ];
@@ -166,7 +166,8 @@ fn plain_steps_give_what_the_pipeline_gives() {
 
 #[test]
 fn what_the_pipeline_refuses_is_refused() {
-    let pipeline: Pipeline = serde_json::from_str(r#"[{"kind": "bands", "edges": [1]}]"#).unwrap();
+    let pipeline: Pipeline =
+        serde_json::from_str(r#"[{"kind": "quantize", "edges": [1]}]"#).unwrap();
     assert!(pipeline.plain(shape(4, 4, 1)).is_err());
     for kind in ["median", "bilateral", "otsu"] {
         let text = format!(r#"[{{"kind": "to_unit"}}, {{"kind": "{kind}"}}]"#);

@@ -4,11 +4,11 @@
 use proptest::prelude::*;
 
 use super::super::{
-    Affine, Bands, Bilateral, ByAxis, CenterCrop, ColorJitter, Cutout, Elastic, EraseValue, Fill,
+    Affine, Bilateral, ByAxis, CenterCrop, ColorJitter, Cutout, Elastic, EraseValue, Fill,
     GaussianNoise, GridDistortion, HorizontalFlip, Interpolation, Median, Normalize,
-    NormalizePreset, Otsu, Pad, Padding, PaddingMode, Pipeline, RandomErasing, RandomWord, Resize,
-    Rot90, Rotation, Scratch, Shear, Size, Span, Stretch, ToGrey, ToRgb, ToUnit, Transform,
-    VerticalFlip,
+    NormalizePreset, Otsu, Pad, Padding, PaddingMode, Pipeline, Quantize, RandomErasing,
+    RandomWord, Resize, Rot90, Rotation, Scratch, Shear, Size, Span, Stretch, ToGrey, ToRgb,
+    ToUnit, Transform, VerticalFlip,
 };
 use super::{bytes, shape, stream};
 
@@ -202,9 +202,9 @@ fn other() -> impl Strategy<Value = Transform> {
         preset.prop_map(|preset| Transform::Normalize(Normalize::preset(preset))),
         prop::collection::vec(-10f32..300.0, 0..6).prop_map(|mut edges| {
             edges.insert(0, 0.0);
-            Transform::Bands(Bands { edges })
+            Transform::Quantize(Quantize { edges })
         }),
-        Just(Transform::Bands(Bands {
+        Just(Transform::Quantize(Quantize {
             edges: vec![0.0, 100.0, 200.0, 255.0],
         })),
     ]

@@ -1,8 +1,8 @@
-//! Answers beside the truth.
+//! Predictions beside the true labels.
 
-/// Probabilities or 0/1 answers beside 0/1 labels: rows of images, columns of labels.
+/// Probabilities or 0/1 predictions beside 0/1 labels: rows of images, columns of labels.
 #[derive(Clone, Copy, Debug)]
-pub struct Table<'a> {
+pub struct ScoredPredictions<'a> {
     probabilities: &'a [f32],
     targets: &'a [f32],
     labels: &'a [String],
@@ -12,7 +12,7 @@ pub struct Table<'a> {
     answers: Option<&'a [bool]>,
 }
 
-/// A table that cannot be judged.
+/// A table that cannot be evaluated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MetricError {
     /// No images or no labels.
@@ -91,10 +91,10 @@ pub enum RowMetric {
     Loss,
 }
 
-impl<'a> Table<'a> {
+impl<'a> ScoredPredictions<'a> {
     /// `probabilities` and `targets` hold one row of `labels.len()` cells an image; `thresholds`
     /// holds one value for all labels or one a label. A probability **above** its threshold is a
-    /// yes.
+    /// predicted positive.
     ///
     /// # Errors
     /// Slices that do not fit each other, values out of their range, by row and label.
@@ -190,11 +190,11 @@ impl<'a> Table<'a> {
         let place = if self.thresholds.len() == 1 { 0 } else { label };
         Cell {
             probability,
-            answer: match self.answers {
+            predicted: match self.answers {
                 Some(answers) => answers[cell],
                 None => probability > self.thresholds[place],
             },
-            present: self.targets[cell] == 1.0,
+            target: self.targets[cell] == 1.0,
         }
     }
 
@@ -207,7 +207,7 @@ impl<'a> Table<'a> {
                 if metric == RowMetric::Loss {
                     return cells.map(Cell::loss).sum::<f64>() / columns as f64;
                 }
-                let right = cells.filter(|cell| cell.answer == cell.present).count();
+                let right = cells.filter(|cell| cell.predicted == cell.target).count();
                 match metric {
                     RowMetric::ExactMatch => f64::from(right == columns),
                     _ => right as f64 / columns as f64,
@@ -221,15 +221,15 @@ impl<'a> Table<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cell {
     pub(super) probability: f32,
-    pub(super) answer: bool,
-    pub(super) present: bool,
+    pub(super) predicted: bool,
+    pub(super) target: bool,
 }
 
 impl Cell {
     /// The loss, the probability kept off 0 and 1 as in scikit-learn's `log_loss`.
     pub(super) fn loss(self) -> f64 {
         let probability = f64::from(self.probability);
-        let right = if self.present {
+        let right = if self.target {
             probability
         } else {
             1.0 - probability

@@ -1,4 +1,4 @@
-//! Composed images against the law measured on the founding contest's images.
+//! Composed images against the distribution measured on the founding contest's images.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -96,7 +96,7 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// Written down once; a machine, a compiler or an optimisation level that gives other pixels fails
-/// here. A change of the strokes or of the law changes them on purpose.
+/// here. A change of the strokes or of the configuration changes them on purpose.
 #[test]
 fn images_are_the_same_on_every_machine() {
     let composer = composer();
@@ -124,10 +124,10 @@ const GOLDEN: [u64; 5] = [
     0x8ab6_11c0_849b_73a0,
 ];
 
-/// Upright letters stretched to three times their width lie flat, and other seeds of the law keep their images: drawings
+/// Upright letters stretched to three times their width lie flat, and other seeds keep their images: glyphs
 /// as they are ask nothing of the stream of random numbers.
 #[test]
-fn drawings_may_be_stretched() {
+fn glyphs_may_be_stretched() {
     let wide = |stretch: [f32; 2]| {
         let config = ComposeConfig {
             rotation: [0.0, 0.0],

@@ -1,34 +1,34 @@
-//! Tables drawn from a known law, and how often intervals hold what is true under it.
+//! Tables sampled from a known distribution, and how often intervals cover its true scores.
 //!
-//! What is true is known from integrals over the law's normal noise, not from a large drawn table, whose own error
+//! What is true is known from integrals over the distribution's normal noise, not from a large drawn table, whose own error
 //! would count as the intervals'.
 
 use std::collections::BTreeMap;
 
-use soup_decide::metrics::{Difference, Evaluation, RowMetric, Table};
+use soup_decide::metrics::{Difference, Evaluation, RowMetric, ScoredPredictions};
 use soup_random::{Purpose, Stream};
 
 /// How tables come about.
 #[derive(Clone, Copy, Debug)]
-pub struct Law {
+pub struct Distribution {
     /// Share of the images that have the first label.
     pub base: f32,
     /// Share that have the last one; those between lie evenly by their logarithm.
     pub last: f32,
     /// Number of labels.
     pub labels: usize,
-    /// What says yes; see [`Judge`].
-    pub judge: Judge,
-    /// Share of the judge's noise that all labels of an image have in common.
+    /// What gives probabilities.
+    pub classifier: Classifier,
+    /// Share of the classifier's noise that all labels of an image have in common.
     pub common: f32,
 }
 
 /// What gives probabilities.
 #[derive(Clone, Copy, Debug)]
-pub enum Judge {
-    /// A score around .62 with the label and .28 without, .12 wide: rare labels get many a wrong yes.
+pub enum Classifier {
+    /// A score around .62 with the label and .28 without, .12 wide: rare labels get many false positives.
     Scores,
-    /// A calibrated probability by evidence that is so strong: rare labels hardly get a yes.
+    /// A calibrated probability by evidence that is so strong: rare labels hardly get a positive prediction.
     Calibrated(f32),
 }
 
@@ -40,19 +40,19 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// The table; above .5 is a yes.
-    pub fn table(&self) -> Table<'_> {
-        let table = Table::new(&self.probabilities, &self.targets, &self.names, &[0.5]);
+    /// The table; above .5 is a predicted positive.
+    pub fn table(&self) -> ScoredPredictions<'_> {
+        let table = ScoredPredictions::new(&self.probabilities, &self.targets, &self.names, &[0.5]);
         table.unwrap_or_else(|error| panic!("a drawn table is a table: {error}"))
     }
 }
 
-impl Judge {
+impl Classifier {
     fn probability(self, base: f32, present: bool, noise: f32) -> f32 {
         let side = if present { 1.0 } else { -1.0 };
         match self {
-            Judge::Scores => (0.45 + 0.17 * side + 0.12 * noise).clamp(0.001, 0.999),
-            Judge::Calibrated(strength) => {
+            Classifier::Scores => (0.45 + 0.17 * side + 0.12 * noise).clamp(0.001, 0.999),
+            Classifier::Calibrated(strength) => {
                 let evidence = 2.0 * strength * (side * strength + noise);
                 let logit = (base / (1.0 - base)).ln() + evidence;
                 1.0 / (1.0 + (-logit).exp())
@@ -98,7 +98,7 @@ fn above(edge: f64) -> f64 {
     if edge < 0.0 { 1.0 - tail } else { tail }
 }
 
-impl Law {
+impl Distribution {
     fn bases(&self) -> Vec<f32> {
         let steps = (self.labels - 1).max(1) as f32;
         (0..self.labels)
@@ -113,7 +113,7 @@ impl Law {
             let (mut low, mut high) = (-40.0f32, 40.0f32);
             for _ in 0..60 {
                 let middle = f32::midpoint(low, high);
-                let is_yes = self.judge.probability(base, present, middle) > 0.5;
+                let is_yes = self.classifier.probability(base, present, middle) > 0.5;
                 (low, high) = if is_yes {
                     (low, middle)
                 } else {
@@ -147,7 +147,10 @@ impl Law {
             noise()
                 .map(|(noise, share)| {
                     let of = |present| {
-                        f64::from(self.judge.probability(bases[at], present, noise as f32))
+                        f64::from(
+                            self.classifier
+                                .probability(bases[at], present, noise as f32),
+                        )
                     };
                     let base = edges[at].0;
                     let log = |right: f64| right.max(f64::EPSILON).ln();
@@ -194,7 +197,7 @@ impl Law {
         self.pair(images, number, 1.0).0
     }
 
-    /// Two equally good judges of the same images; `alike` is the share of their noise that they have in common.
+    /// Two equally good classifiers of the same images; `alike` is the share of their noise that they have in common.
     pub fn pair(&self, images: usize, number: u64, alike: f32) -> (Drawn, Drawn) {
         let mut draws = Stream::new(number, Purpose::Bootstrap, 7, images as u64);
         let cells = images * self.labels;
@@ -209,7 +212,7 @@ impl Law {
             for base in &bases {
                 let present = draws.chance(*base);
                 let noise = shared + draws.normal() * (1.0 - self.common).sqrt();
-                let one = |noise: f32| self.judge.probability(*base, present, noise);
+                let one = |noise: f32| self.classifier.probability(*base, present, noise);
                 if alike < 1.0 {
                     let own = [(); 2].map(|()| draws.normal() * (1.0 - alike).sqrt());
                     let [ours, theirs] = own.map(|own| noise * alike.sqrt() + own);
@@ -250,13 +253,18 @@ impl Coverage {
     }
 }
 
-/// Shares of the tables `numbers` in which one of two equal judges was called better than the other, by metric: by
+/// Shares of the tables `numbers` in which one of two equal classifiers was called better than the other, by metric: by
 /// accuracy, exact match, loss.
-pub fn told_apart(law: &Law, images: usize, alike: f32, numbers: std::ops::Range<u64>) -> [f64; 3] {
+pub fn found_different(
+    distribution: &Distribution,
+    images: usize,
+    alike: f32,
+    numbers: std::ops::Range<u64>,
+) -> [f64; 3] {
     let sets = (numbers.end - numbers.start) as f64;
     let mut apart = [0.0; 3];
     for number in numbers {
-        let (ours, theirs) = law.pair(images, number, alike);
+        let (ours, theirs) = distribution.pair(images, number, alike);
         let (ours, theirs) = (ours.table(), theirs.table());
         for (apart, metric) in
             (apart.iter_mut()).zip([RowMetric::Accuracy, RowMetric::ExactMatch, RowMetric::Loss])
@@ -270,12 +278,12 @@ pub fn told_apart(law: &Law, images: usize, alike: f32, numbers: std::ops::Range
     apart
 }
 
-/// How often each score's interval holds the score of [`Law::truth`], over the tables `numbers`.
+/// How often each score's interval holds the score of [`Distribution::truth`], over the tables `numbers`.
 ///
 /// # Panics
 /// Where an interval does not hold its own score.
 pub fn coverage(
-    law: &Law,
+    distribution: &Distribution,
     truth: &BTreeMap<String, f64>,
     images: usize,
     numbers: std::ops::Range<u64>,
@@ -283,7 +291,7 @@ pub fn coverage(
     let value = |evaluation: &Evaluation| serde_json::to_value(evaluation).unwrap_or_default();
     let mut all: BTreeMap<String, Coverage> = BTreeMap::new();
     for number in numbers {
-        let drawn = law.draw(images, number);
+        let drawn = distribution.draw(images, number);
         let table = drawn.table();
         let scores = value(&table.evaluate());
         let intervals = serde_json::to_value(table.intervals()).unwrap_or_default();
