@@ -301,7 +301,7 @@ fn images_of_several_sizes_walk_from_folder_to_answer_as_they_were_fitted() {
     let said = place.soup("pack --data photos --out default");
     let warning = "the images have several sizes; all become 256x256, whatever their aspect (--size and --fit choose)";
     assert!(said.stderr.contains(warning), "{}", said.stderr);
-    let facts = place.json("pack --data photos --size 24x16 --fit crop --out pack");
+    let facts = place.json("pack --data photos --size 24x16 --fit crop --out pack/");
     assert_eq!(facts["shape"], serde_json::json!([24, 16, 3]));
     assert_eq!(facts["fit"], "24x16-crop");
     place.json(&format!("train {TINY} --data pack --out run"));

@@ -71,7 +71,8 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
     if out.exists() {
         return keep_existing(dataset, out, &plan, options);
     }
-    let mut name = out.as_os_str().to_owned();
+    // Without a slash at its end, which would make the folder one inside it.
+    let mut name = out.components().collect::<PathBuf>().into_os_string();
     name.push(".building");
     let folder = PathBuf::from(name);
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
