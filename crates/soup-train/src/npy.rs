@@ -12,7 +12,7 @@ use crate::{Error, runs::files};
 /// [`Error::File`].
 pub fn write(path: &Path, values: &[f32], columns: usize) -> Result<(), Error> {
     let rows = values.len().checked_div(columns).unwrap_or(0);
-    let header = npy::header("<f4", &[rows, columns]);
+    let header = npy::matrix_header(rows, columns);
     files::write_file(path, |file| {
         file.write_all(&header)?;
         for value in values {
@@ -33,22 +33,11 @@ pub fn read(path: &Path) -> Result<(Vec<f32>, usize), Error> {
 
 fn parse(bytes: &[u8]) -> Option<(Vec<f32>, usize)> {
     let header = npy::Header::parse(bytes).ok()?;
-    let data = bytes.get(header.start..)?;
-    let (rows, columns) = match header.axes[..] {
-        [rows, columns] if header.kind == "<f4" && !header.fortran => (rows, columns),
-        _ => return None,
-    };
-    if rows.checked_mul(columns)?.checked_mul(4)? != data.len() {
+    if header.kind != "<f4" {
         return None;
     }
-    let (values, _) = data.as_chunks::<4>();
-    Some((
-        values
-            .iter()
-            .map(|&value| f32::from_le_bytes(value))
-            .collect(),
-        columns,
-    ))
+    let (_, columns, values) = npy::parse_matrix(bytes).ok()?;
+    Some((values, columns))
 }
 
 #[cfg(test)]

@@ -15,9 +15,10 @@ use std::time::UNIX_EPOCH;
 
 use super::manifest::{self, Hashes, Manifest};
 use super::progress::{Done, Journal};
-use super::{IMAGES, Pack, npy};
+use super::{IMAGES, Pack};
 use crate::dataset::{Channels, Dataset, Decoder, FileReader, Reading, content_hash};
 use crate::files::{sync_parent, write_whole};
+use crate::npy::images;
 use crate::problems::Problems;
 use crate::{Error, ImageShape, Result};
 
@@ -86,7 +87,7 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         let shape = first_shape(dataset, reading)?;
         let block = (BLOCK_BYTES / shape.len()).clamp(1, BLOCK_IMAGES);
         let (journal, done) = Journal::open(&journal_path, &plan, (shape, joined), block)?;
-        let header = npy::header(dataset.len(), shape);
+        let header = images::header(dataset.len(), shape);
         prepare_array(&array, &header, dataset.len() * shape.len())?;
         let work = Work {
             dataset,

@@ -5,7 +5,6 @@
 
 mod build;
 mod manifest;
-mod npy;
 mod progress;
 
 use std::{
@@ -20,6 +19,7 @@ use memmap2::Mmap;
 use crate::{
     Annotation, Error, ImageShape, Result, Source,
     dataset::{LabelTable, SampleRange, content_hash},
+    npy::images,
 };
 
 const IMAGES: &str = "pictures.npy";
@@ -78,7 +78,7 @@ impl Pack {
         // mapped would end this one with a signal; it could not corrupt it.
         let array = unsafe { Mmap::map(&file) }.map_err(Error::io("map", &array_path))?;
         let shape = manifest.shape;
-        let start = npy::data_start(&array, table.len(), shape).map_err(|problem| {
+        let start = images::data_start(&array, table.len(), shape).map_err(|problem| {
             Error::format(&array_path, problem, "make the pack again with `soup pack`")
         })?;
         let (mut files, mut inputs, mut pixels) = (Vec::new(), Vec::new(), Vec::new());

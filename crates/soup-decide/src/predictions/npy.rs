@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> Result<Predictions> {
         let hint = "save it with numpy.save as a C-ordered float32 array, images x labels";
         Error::format(path, problem, hint)
     };
-    let (rows, columns, values) = parse(&bytes).map_err(broken)?;
+    let (rows, columns, values) = npy::parse_matrix(&bytes).map_err(broken)?;
     let names_path = names_path(path);
     let names = soup_data::files::read(&names_path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound {
@@ -73,7 +73,7 @@ pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
     })?;
     // The names first: an array without its names cannot be read, names alone do no harm.
     write_whole(&names_path, &json)?;
-    let mut bytes = npy::header("<f4", &[table.len(), table.labels().len()]);
+    let mut bytes = npy::matrix_header(table.len(), table.labels().len());
     bytes.extend(table.values().iter().flat_map(|value| value.to_le_bytes()));
     Ok(write_whole(path, &bytes)?)
 }
@@ -81,57 +81,4 @@ pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
 /// `probs.npy` -> `probs.ids.json`.
 fn names_path(path: &Path) -> PathBuf {
     path.with_extension("ids.json")
-}
-
-/// Rows, columns and values of a two-dimensional array.
-fn parse(bytes: &[u8]) -> Result<(usize, usize, Vec<f32>), String> {
-    let header = npy::Header::parse(bytes)?;
-    let (kind, data) = (header.kind, &bytes[header.start..]);
-    if header.fortran {
-        return Err("it is in Fortran order; save numpy.ascontiguousarray of it".into());
-    }
-    let (rows, columns) = match header.axes[..] {
-        [rows, columns] => (rows, columns),
-        _ => {
-            return Err(format!(
-                "its shape is {:?}, not images x labels",
-                header.axes
-            ));
-        }
-    };
-    let width = match kind {
-        "<f4" => 4,
-        "<f8" => 8,
-        "|u1" | "|b1" => 1,
-        _ => {
-            return Err(format!(
-                "its elements are `{kind}`, not `<f4`, `<f8`, `|u1` or `|b1`"
-            ));
-        }
-    };
-    let expected = rows
-        .checked_mul(columns)
-        .and_then(|count| count.checked_mul(width));
-    if expected != Some(data.len()) {
-        return Err(format!(
-            "it is {rows} x {columns} of `{kind}`, but holds {} bytes of data",
-            data.len()
-        ));
-    }
-    let values = match width {
-        4 => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect(),
-        8 => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|bytes| f64::from_le_bytes(*bytes) as f32)
-            .collect(),
-        _ => data.iter().map(|byte| f32::from(*byte)).collect(),
-    };
-    Ok((rows, columns, values))
 }

@@ -1,5 +1,10 @@
 //! NumPy's array file, as far as arrays of ours need it (NEP 1).
 
+pub(crate) mod images;
+mod matrix;
+
+pub use matrix::{matrix_header, parse_matrix};
+
 const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The header of an array in C order, padded so that the data begins at a multiple of 64 bytes, as `numpy.save` writes it.

@@ -1,11 +1,11 @@
 //! The pack's array: `uint8`, C order, 3 or 4 axes.
 
+use super::Header;
 use crate::ImageShape;
-use crate::npy::Header;
 
 /// The header of `count` images.
-pub(super) fn header(count: usize, shape: ImageShape) -> Vec<u8> {
-    crate::npy::header("|u1", &axes(count, shape))
+pub(crate) fn header(count: usize, shape: ImageShape) -> Vec<u8> {
+    super::header("|u1", &axes(count, shape))
 }
 
 fn axes(count: usize, shape: ImageShape) -> Vec<usize> {
@@ -20,7 +20,7 @@ fn axes(count: usize, shape: ImageShape) -> Vec<usize> {
 ///
 /// # Errors
 /// What is wrong, in a few words.
-pub(super) fn data_start(bytes: &[u8], count: usize, shape: ImageShape) -> Result<usize, String> {
+pub(crate) fn data_start(bytes: &[u8], count: usize, shape: ImageShape) -> Result<usize, String> {
     let found = Header::parse(bytes)?;
     if found.kind != "|u1" && found.kind != "u1" {
         return Err(format!("it holds `{}`, not bytes (`|u1`)", found.kind));
