@@ -13,7 +13,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use soup_data::{Error, ImageShape, Result, files::write_whole};
+use soup_data::{
+    Error, ImageShape, Result,
+    files::{sync_parent, write_whole},
+};
 
 use super::{ComposeConfig, Composed, Composer};
 
@@ -278,7 +281,9 @@ fn rename_synced(temporary: &Path, path: &Path) -> Result<()> {
     fs::File::open(temporary)
         .and_then(|file| file.sync_all())
         .map_err(Error::io("sync", temporary))?;
-    fs::rename(temporary, path).map_err(Error::io("rename", temporary))
+    fs::rename(temporary, path).map_err(Error::io("rename", temporary))?;
+    sync_parent(path);
+    Ok(())
 }
 
 /// A CSV file that gets its name when it is complete.

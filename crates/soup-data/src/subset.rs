@@ -53,7 +53,7 @@ impl LabelMeans {
 impl Subset {
     /// Chooses `count` rows: by iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD
     /// 2011) into the subset and the rest, then by exchanging rows between the two as long as that
-    /// brings the means of the labels nearer to the whole's. Without labels the rows are drawn by lot.
+    /// brings the means of the labels nearer to the whole's. Without labels the rows are drawn at random.
     ///
     /// # Errors
     /// [`Error::Setting`] for a `count` of 0 or above the number of rows.

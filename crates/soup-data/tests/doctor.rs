@@ -10,7 +10,7 @@ use soup_compose::{
 use soup_data::{
     Error, ImageShape, Source,
     dataset::LabelTable,
-    doctor::{Finding, Fingerprints, Likeness, Patient, Verdict, examine, groups, read_sources},
+    doctor::{Finding, Fingerprints, Inputs, Likeness, Verdict, examine, groups, read_sources},
     folds::{FoldKind, Folds},
 };
 use soup_random::{Purpose, Stream};
@@ -146,7 +146,7 @@ fn odd_images_have_fingerprints() {
 
 const IMAGES: usize = 600;
 
-/// A table of three labels drawn by lot.
+/// A table of three labels drawn at random.
 fn table(ids: impl Fn(usize) -> String, label: impl Fn(usize, usize) -> Option<u8>) -> LabelTable {
     let mut draws = Stream::new(3, Purpose::Compose, 1, 0);
     let labels = (0..IMAGES * 3).map(|cell| {
@@ -163,7 +163,7 @@ fn found<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
 }
 
 fn without_images<'a>(table: &'a LabelTable, folds: Option<&'a Folds>) -> Vec<Finding> {
-    examine(&Patient {
+    examine(&Inputs {
         table,
         file_names: None,
         fingerprints: None,
@@ -278,7 +278,7 @@ fn copies_over_folds_and_contradictions_are_problems() {
     );
     let fingerprints = Fingerprints::take(&images, &|_| {}, &NEVER).unwrap();
     let examined = |folds: Option<&Folds>| {
-        examine(&Patient {
+        examine(&Inputs {
             table: &table,
             file_names: None,
             fingerprints: Some(&fingerprints),
@@ -321,7 +321,7 @@ fn sources_on_both_sides_are_a_problem() {
     std::fs::write(&path, format!("index,glyph\n{rows}")).unwrap();
     let sources = read_sources(&path, "glyph", table.ids()).unwrap();
     let examined = |folds: &Folds| {
-        let findings = examine(&Patient {
+        let findings = examine(&Inputs {
             table: &table,
             file_names: None,
             fingerprints: None,
@@ -348,7 +348,7 @@ fn levels_that_are_noise_within_bins_differ_from_a_scale() {
         let ids = (0..rows).map(|row| row.to_string()).collect();
         let table = LabelTable::new(ids, vec!["a".into()], vec![1; rows]);
         let fingerprints = Fingerprints::take(images, &|_| {}, &NEVER).unwrap();
-        let findings = examine(&Patient {
+        let findings = examine(&Inputs {
             table: &table,
             file_names: None,
             fingerprints: Some(&fingerprints),

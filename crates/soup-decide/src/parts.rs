@@ -18,7 +18,7 @@ impl Parts {
     /// As many parts as [`drawn`](Self::drawn) makes by custom.
     pub const DRAWN: u32 = 5;
 
-    /// `parts` (2 or more) equal parts, drawn by lot.
+    /// `parts` (2 or more) equal parts, assigned at random.
     pub fn drawn(rows: usize, parts: u32, seed: u64) -> Self {
         let mut of_rows: Vec<u32> = (0..parts.max(2)).cycle().take(rows).collect();
         Stream::new(seed, Purpose::Split, CROSS_FIT, 0).shuffle(&mut of_rows);

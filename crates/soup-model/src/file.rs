@@ -17,7 +17,7 @@ use soup_graph::{
 
 use soup_decide::views::Views;
 
-use crate::{Error, Member, Model, Origin, Precision, carried};
+use crate::{Error, Member, Model, Origin, Precision, bundled};
 
 /// The layout that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -157,13 +157,13 @@ impl Model {
         Self::of(path, &archive, &archive.metadata()?)
     }
 
-    /// The model that the program carries: see [`carried::LETTERS`].
+    /// The model bundled with the program: see [`bundled::LETTERS`].
     ///
     /// # Errors
     /// None but where the program was built with a damaged file.
     pub fn letters() -> Result<Self, Error> {
-        let path = Path::new(carried::LETTERS);
-        let archive = Archive::carried(carried::LETTERS, carried::LETTERS_BYTES);
+        let path = Path::new(bundled::LETTERS);
+        let archive = Archive::carried(bundled::LETTERS, bundled::LETTERS_BYTES);
         Self::of(path, &archive, &archive.metadata()?)
     }
 

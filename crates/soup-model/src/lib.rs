@@ -4,7 +4,7 @@
 //! [`Model::to_onnx`] writes it for other runtimes. A [`Session`] answers images as they come, a [`Predictor`] whole sets of
 //! them, by models and by what training left.
 
-pub mod carried;
+pub mod bundled;
 mod error;
 mod file;
 mod model;
@@ -25,5 +25,5 @@ pub use notes::Notes;
 pub use onnx::{IMAGES, MAPS, PROBABILITIES};
 pub use predictor::{PredictOptions, Predictor, WEIGHTS_FILE, folds, trained_folds};
 pub use score::{Scores, score};
-pub use session::{LabelMaps, Question, Reply, Session};
+pub use session::{LabelMaps, Prediction, Question, Session};
 pub use settings::settings_table;

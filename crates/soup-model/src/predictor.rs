@@ -13,7 +13,7 @@ use soup_graph::safetensors::Archive;
 use soup_decide::views::{ViewLogits, Views};
 
 use crate::{
-    Error, Member, Model, Notes, carried,
+    Error, Member, Model, Notes, bundled,
     file::{is_model, room_for_file},
     views::view_logits,
 };
@@ -102,7 +102,7 @@ impl Default for PredictOptions {
 
 impl Predictor {
     /// Opens runs (their folds that are trained, or those of `folds`), model files, `model.soup`s and models that the
-    /// program carries ([`carried`]), in any number.
+    /// program bundles ([`bundled`]), in any number.
     ///
     /// # Errors
     /// [`Error::Format`] where a path is none of them, [`Error::Mismatch`] where a fold that was
@@ -115,7 +115,7 @@ impl Predictor {
         };
         for path in paths {
             if !path.exists() {
-                if let Some(bytes) = carried::bytes(path) {
+                if let Some(bytes) = bundled::bytes(path) {
                     all.add(
                         path.clone(),
                         &Archive::carried(&path.display().to_string(), bytes),
@@ -127,7 +127,7 @@ impl Predictor {
                     format!(
                         "there is no such run or model file; name a run that soup train wrote, a \
                          model.safetensors, a model.soup, or {}, which the program carries",
-                        carried::LETTERS
+                        bundled::LETTERS
                     ),
                 ));
             }

@@ -27,7 +27,7 @@ impl Scores {
     }
 }
 
-/// Runs `inference`, its weights loaded, over these images, batch by batch. `note` hears how many are done and says whether
+/// Runs `inference`, its weights loaded, over these images, batch by batch. `note` gets how many are done and says whether
 /// to go on.
 ///
 /// # Errors

@@ -45,9 +45,9 @@ pub struct Question<'a> {
     pub maps: bool,
 }
 
-/// What a model says of one image.
+/// What a model predicts of one image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
+pub struct Prediction {
     /// One probability a label.
     pub probabilities: Vec<f32>,
     /// Where the labels are, if that was asked and the model knows.
@@ -121,22 +121,22 @@ impl Session {
     pub fn run(&mut self, model: &Model, pixels: &[u8]) -> Result<Vec<f32>, Error> {
         let maps = false;
         let mut probabilities = Vec::new();
-        self.run_all(model, &[Question { pixels, maps }], &mut |_, reply| {
-            probabilities = reply.probabilities;
+        self.run_all(model, &[Question { pixels, maps }], &mut |_, prediction| {
+            probabilities = prediction.probabilities;
         })?;
         Ok(probabilities)
     }
 
     /// What the model says of each of these images. As many as fill a batch are run together, the
-    /// rest one by one; `each` hears the place of an image and the reply as soon as it is there.
+    /// rest one by one; `each` gets the place of an image and its prediction as soon as there is one.
     ///
     /// # Errors
-    /// As [`run`](Self::run). After [`Error::NoAnswer`] `each` has heard of all images of which there is an answer.
+    /// As [`run`](Self::run). After [`Error::NoAnswer`] `each` got all images of which there is an answer.
     pub fn run_all(
         &mut self,
         model: &Model,
         questions: &[Question<'_>],
-        each: &mut dyn FnMut(usize, Reply),
+        each: &mut dyn FnMut(usize, Prediction),
     ) -> Result<(), Error> {
         let mut done = 0;
         let mut unanswered = Ok(());
@@ -144,8 +144,8 @@ impl Session {
             let batch = self.plans[plan].batch;
             while questions.len() - done >= batch {
                 let together = &questions[done..done + batch];
-                let replies = match self.run_batch(plan, model, together) {
-                    Ok(replies) => replies,
+                let predictions = match self.run_batch(plan, model, together) {
+                    Ok(predictions) => predictions,
                     // An image without an answer does not take its neighbours with it: they are asked one by one.
                     Err(Error::NoAnswer { .. }) if batch > 1 => break,
                     Err(Error::NoAnswer { model, .. }) => {
@@ -156,8 +156,8 @@ impl Session {
                     }
                     Err(error) => return Err(error),
                 };
-                for (place, reply) in (done..).zip(replies) {
-                    each(place, reply);
+                for (place, prediction) in (done..).zip(predictions) {
+                    each(place, prediction);
                 }
                 done += batch;
             }
@@ -170,19 +170,19 @@ impl Session {
         plan: usize,
         model: &Model,
         questions: &[Question<'_>],
-    ) -> Result<Vec<Reply>, Error> {
+    ) -> Result<Vec<Prediction>, Error> {
         let labels = model.label_names.len();
         let cells = self.maps.map_or(0, |maps| maps.height * maps.width);
         let mut sums = vec![vec![0.0f64; labels]; questions.len()];
         let wanted = |question: &Question| question.maps && cells > 0;
-        let mut heats: Vec<Vec<f64>> = questions
+        let mut map_sums: Vec<Vec<f64>> = questions
             .iter()
             .map(|question| vec![0.0; if wanted(question) { labels * cells } else { 0 }])
             .collect();
         let BatchPlan { members, .. } = &mut self.plans[plan];
         let views = model.views.views().len();
         for (member, planned) in model.members.iter().zip(members) {
-            let way = Way {
+            let preprocessing = Preprocessing {
                 transforms: &member.transforms,
                 shape: self.image,
                 pool: &self.device.pool,
@@ -193,29 +193,29 @@ impl Session {
             let logits = questions.len() * labels;
             let mut take = |inference: &dyn InferenceSession, is_plain: bool| {
                 seen.push(inference.output(0).to_vec());
-                for (number, heats) in heats.iter_mut().enumerate() {
-                    if heats.is_empty() || !is_plain {
+                for (number, map_sums) in map_sums.iter_mut().enumerate() {
+                    if map_sums.is_empty() || !is_plain {
                         continue;
                     }
                     // The engine gives images x cells x labels.
                     let maps = &inference.output(1)[number * cells * labels..];
                     for (cell, logits) in maps.chunks_exact(labels).take(cells).enumerate() {
                         for (label, &logit) in logits.iter().enumerate() {
-                            heats[label * cells + cell] += f64::from(probability_of(logit));
+                            map_sums[label * cells + cell] += f64::from(probability_of(logit));
                         }
                     }
                 }
             };
             if let Some(inference) = planned.plain() {
-                way.transform(questions, inference.input_mut())?;
+                preprocessing.transform(questions, inference.input_mut())?;
                 inference.run();
                 take(inference, true);
             } else {
                 let mut images = vec![0.0; questions.len() * planned.image_len()];
-                way.transform(questions, &mut images)?;
+                preprocessing.transform(questions, &mut images)?;
                 for (place, view) in model.views.views().iter().enumerate() {
                     let scratch = &mut held(&self.scratch[0]);
-                    take(planned.see(place, &images, scratch), view.is_plain());
+                    take(planned.run_view(place, &images, scratch), view.is_plain());
                 }
             }
             for seen in &seen {
@@ -231,18 +231,18 @@ impl Session {
         }
         let count = model.members.len() as f64;
         let mean = |sums: Vec<f64>| sums.iter().map(|sum| (sum / count) as f32).collect();
-        let replies = sums.into_iter().zip(heats).map(|(sums, heats)| {
-            let maps = self.maps.filter(|_| !heats.is_empty());
-            Reply {
+        let predictions = sums.into_iter().zip(map_sums).map(|(sums, map_sums)| {
+            let maps = self.maps.filter(|_| !map_sums.is_empty());
+            Prediction {
                 probabilities: mean(sums),
                 maps: maps.map(|shape| LabelMaps {
                     rows: shape.height,
                     columns: shape.width,
-                    values: mean(heats),
+                    values: mean(map_sums),
                 }),
             }
         });
-        Ok(replies.collect())
+        Ok(predictions.collect())
     }
 }
 
@@ -288,8 +288,8 @@ fn maps_for(model: &Model, image: ImageShape) -> Result<Option<ImageShape>, Erro
     })
 }
 
-/// From the bytes of images to a batch.
-struct Way<'a> {
+/// From the bytes of images to the input of a batch.
+struct Preprocessing<'a> {
     transforms: &'a Pipeline,
     shape: ImageShape,
     pool: &'a Pool,
@@ -299,7 +299,7 @@ struct Way<'a> {
 /// One image, its place in the batch, and how it went.
 type Task<'a> = Mutex<(&'a [u8], &'a mut [f32], Result<(), Error>)>;
 
-impl Way<'_> {
+impl Preprocessing<'_> {
     fn transform(&self, questions: &[Question<'_>], input: &mut [f32]) -> Result<(), Error> {
         let places = input.chunks_exact_mut(input.len() / questions.len().max(1));
         let tasks: Vec<Task<'_>> = questions

@@ -69,7 +69,7 @@ impl MemberPlan {
     }
 
     /// Runs the network on a batch of transformed images in one of the views, by its place.
-    pub fn see(
+    pub fn run_view(
         &mut self,
         view: usize,
         images: &[f32],
@@ -142,7 +142,7 @@ pub(crate) fn view_logits(
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let outputs = planned.see(view, &images, &mut scratch).output(0);
+            let outputs = planned.run_view(view, &images, &mut scratch).output(0);
             let columns = outputs.len() / batch;
             let outputs = &outputs[..part.len() * columns];
             member.check_logits(outputs, columns, (number * batch) as u64)?;

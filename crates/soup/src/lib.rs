@@ -155,7 +155,7 @@ impl Model {
         Self::of(Networks::read(path.as_ref())?, path.as_ref())
     }
 
-    /// The model that the program carries: which of the 26 letters are in a noisy grey image of 256 x 256 pixels.
+    /// The model bundled with the program: which of the 26 letters are in a noisy grey image of 256 x 256 pixels.
     ///
     /// # Errors
     /// [`Error::Model`] where the program was built with a damaged file.

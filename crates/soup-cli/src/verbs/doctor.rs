@@ -11,7 +11,7 @@ use soup_data::{
         Channels, Columns, Dataset, FolderSource, LabelTable, LeftOut, Reading, SampleRange,
     },
     doctor::{
-        Finding, Fingerprints, Likeness, Patient, Sources, Verdict, examine, groups, packed,
+        Finding, Fingerprints, Inputs, Likeness, Sources, Verdict, examine, groups, packed,
         read_sources,
     },
     folds::Folds,
@@ -169,7 +169,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         Opened::Folder(folder) => all_faults(folder.dataset(), Reading::default(), fault, &stop),
     })?;
     let mut findings = Vec::from_iter(data.packed.clone());
-    findings.extend(examine(&Patient {
+    findings.extend(examine(&Inputs {
         table: &data.table,
         file_names: Some(&data.file_names),
         fingerprints: Some(&fingerprints),

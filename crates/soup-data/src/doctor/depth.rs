@@ -1,10 +1,10 @@
 //! Whether 8 bits hold what images of 16 bits tell.
 
-use super::{Finding, Patient, Verdict};
+use super::{Finding, Inputs, Verdict};
 
-pub(super) fn finding(patient: &Patient<'_>) -> Option<Finding> {
+pub(super) fn finding(inputs: &Inputs<'_>) -> Option<Finding> {
     const CHECK: &str = "16 bits a channel";
-    let (samples, max_value) = patient.samples?;
+    let (samples, max_value) = inputs.samples?;
     let (least, greatest) = (samples.least, samples.greatest);
     Some(match samples.warning(max_value) {
         None => Finding::fine(

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Patient, Verdict};
+use super::{Finding, Inputs, Verdict};
 
 /// Rarer or more common words than that tell little.
 const FEWEST: usize = 5;
@@ -12,15 +12,15 @@ const LEAST_CORRELATION: f64 = 0.1;
 /// Chance of a finding where names and labels have nothing to do with each other.
 const CHANCE: f64 = 1e-3;
 
-pub(super) fn findings(patient: &Patient<'_>) -> [Finding; 2] {
+pub(super) fn findings(inputs: &Inputs<'_>) -> [Finding; 2] {
     const WORDS: &str = "labels in file names";
     const ORDER: &str = "labels in the order";
-    let table = patient.table;
+    let table = inputs.table;
     if table.label_names().is_empty() {
         return [WORDS, ORDER].map(|check| Finding::skipped(check, "there are no labels"));
     }
-    let names = patient.file_names.unwrap_or(table.ids());
-    let words = predicted_by_words(patient, names);
+    let names = inputs.file_names.unwrap_or(table.ids());
+    let words = predicted_by_words(inputs, names);
     let words = if words.is_empty() {
         Finding::fine(WORDS, "no word in them goes with a label")
     } else {
@@ -34,7 +34,7 @@ pub(super) fn findings(patient: &Patient<'_>) -> [Finding; 2] {
             words,
         )
     };
-    let order = predicted_by_order(patient, names);
+    let order = predicted_by_order(inputs, names);
     let order = if order.is_empty() {
         Finding::fine(ORDER, "neighbours by number are no more alike than others")
     } else {
@@ -76,8 +76,8 @@ fn words(name: &str) -> BTreeSet<String> {
 }
 
 /// Each label that a word goes with, the strongest first.
-fn predicted_by_words(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
-    let table = patient.table;
+fn predicted_by_words(inputs: &Inputs<'_>, names: &[String]) -> Vec<String> {
+    let table = inputs.table;
     let (images, labels) = (table.len(), table.label_names().len());
     let mut supports = vec![0usize; labels];
     let mut by_word: BTreeMap<String, (usize, Vec<usize>)> = BTreeMap::new();
@@ -125,8 +125,8 @@ fn predicted_by_words(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
 
 /// Each label that changes too seldom along the numbers of the files (the runs test of Wald and
 /// Wolfowitz, 1940), the strongest first.
-fn predicted_by_order(patient: &Patient<'_>, names: &[String]) -> Vec<String> {
-    let table = patient.table;
+fn predicted_by_order(inputs: &Inputs<'_>, names: &[String]) -> Vec<String> {
+    let table = inputs.table;
     let labels = table.label_names();
     let number = |name: &String| -> Option<u128> {
         let stem = name.rsplit_once('.').map_or(&name[..], |(stem, _)| stem);

@@ -1,16 +1,16 @@
 //! Whether the folds are alike.
 
-use super::{Finding, Patient, Verdict};
+use super::{Finding, Inputs, Verdict};
 
 /// A chance of one in a thousand that any label of any fold lies further off, were folds cut at
 /// random.
 const CHANCE: f64 = 1e-3;
 
 /// Labels that are much more or less frequent in one fold than in all.
-pub(super) fn balance(patient: &Patient<'_>) -> Finding {
+pub(super) fn balance(inputs: &Inputs<'_>) -> Finding {
     const CHECK: &str = "label balance over folds";
-    let table = patient.table;
-    let Some(folds) = patient.folds else {
+    let table = inputs.table;
+    let Some(folds) = inputs.folds else {
         return Finding::skipped(CHECK, "no fold file was given (--folds)");
     };
     let names = table.label_names();

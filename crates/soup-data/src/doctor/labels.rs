@@ -1,10 +1,10 @@
 //! Labels from which nothing can be learned.
 
-use super::{EXAMPLES, Finding, Patient, Verdict, counted};
+use super::{EXAMPLES, Finding, Inputs, Verdict, counted};
 
 /// How often each label is there.
-fn supports(patient: &Patient<'_>) -> Vec<(String, usize)> {
-    let table = patient.table;
+fn supports(inputs: &Inputs<'_>) -> Vec<(String, usize)> {
+    let table = inputs.table;
     let mut supports: Vec<(String, usize)> = (table.label_names().iter())
         .map(|name| (name.clone(), 0))
         .collect();
@@ -17,10 +17,10 @@ fn supports(patient: &Patient<'_>) -> Vec<(String, usize)> {
 }
 
 /// Labels that are the same in every image.
-pub(super) fn constant(patient: &Patient<'_>) -> Finding {
+pub(super) fn constant(inputs: &Inputs<'_>) -> Finding {
     const CHECK: &str = "constant labels";
-    let images = patient.table.len();
-    let supports = supports(patient);
+    let images = inputs.table.len();
+    let supports = supports(inputs);
     if supports.is_empty() {
         return Finding::skipped(CHECK, "there are no labels");
     }
@@ -54,11 +54,11 @@ pub(super) fn constant(patient: &Patient<'_>) -> Finding {
 }
 
 /// Labels too rare for every fold to have some.
-pub(super) fn rare(patient: &Patient<'_>) -> Finding {
+pub(super) fn rare(inputs: &Inputs<'_>) -> Finding {
     const CHECK: &str = "rare labels";
-    let parts = patient.folds.map_or(5, |folds| folds.k() as usize);
-    let images = patient.table.len();
-    let rare: Vec<String> = supports(patient)
+    let parts = inputs.folds.map_or(5, |folds| folds.k() as usize);
+    let images = inputs.table.len();
+    let rare: Vec<String> = supports(inputs)
         .into_iter()
         .filter(|(_, support)| {
             let fewer = (*support).min(images - *support);

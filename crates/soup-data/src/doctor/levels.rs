@@ -9,7 +9,7 @@
 //! number of bins (Kurkoski and Yagi, "Quantization of binary-input discrete memoryless channels", IEEE Trans. Inf. Theory
 //! 2014). The bias of the estimate is taken off (Miller, "Note on the bias of information estimates", 1955).
 
-use super::{Finding, Fingerprints, Patient};
+use super::{Finding, Fingerprints, Inputs};
 use crate::ImageShape;
 
 /// Grey levels.
@@ -212,9 +212,9 @@ fn entropic(n: f64) -> f64 {
 }
 
 /// Whether grey levels are noise within a few bins.
-pub(super) fn finding(patient: &Patient<'_>) -> Finding {
+pub(super) fn finding(inputs: &Inputs<'_>) -> Finding {
     const CHECK: &str = "grey levels";
-    let Some(Fingerprints { levels, .. }) = patient.fingerprints else {
+    let Some(Fingerprints { levels, .. }) = inputs.fingerprints else {
         return Finding::skipped(CHECK, "there are no images to read");
     };
     if levels.pairs.is_empty() {

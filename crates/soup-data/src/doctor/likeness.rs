@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use super::fingerprints::{Fingerprint, Fingerprints};
-use super::{Finding, Patient, Verdict, counted};
+use super::{Finding, Inputs, Verdict, counted};
 
 /// Most of the 240 difference bits that two similar images may have apart. Measured: of two million
 /// pairs of handwritten letters none had fewer than 59 apart, of pairs of noisy images of the
@@ -103,7 +103,7 @@ pub fn groups(likeness: &Likeness, images: usize) -> Vec<usize> {
 }
 
 /// Equal images, similar ones, those of them in several folds, and those with other labels.
-pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Vec<Finding> {
+pub(super) fn findings(inputs: &Inputs<'_>, likeness: Option<&Likeness>) -> Vec<Finding> {
     const EQUAL: &str = "equal images";
     const SIMILAR: &str = "similar images";
     const CONTRADICTIONS: &str = "contradicting images";
@@ -113,10 +113,10 @@ pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Ve
             .map(|check| Finding::skipped(check, why))
             .to_vec();
     };
-    let table = patient.table;
+    let table = inputs.table;
     let name = |(a, b): &(usize, usize)| format!("`{}` and `{}`", table.ids()[*a], table.ids()[*b]);
     let apart = |pair: &&(usize, usize)| {
-        (patient.folds).is_some_and(|folds| folds.of_rows()[pair.0] != folds.of_rows()[pair.1])
+        (inputs.folds).is_some_and(|folds| folds.of_rows()[pair.0] != folds.of_rows()[pair.1])
     };
     let kind = |check, pairs: &[(usize, usize)], what: &str| {
         if pairs.is_empty() {
@@ -126,7 +126,7 @@ pub(super) fn findings(patient: &Patient<'_>, likeness: Option<&Likeness>) -> Ve
         let found = counted(pairs.len(), "pair");
         let advice = "keep them together: soup doctor --groups groups.csv writes which belong together, \
                       soup folds --kind group --group group --groups groups.csv cuts folds so";
-        if patient.folds.is_some() && leaks.is_empty() {
+        if inputs.folds.is_some() && leaks.is_empty() {
             return Finding::fine(
                 check,
                 format!("{found} of images {what}, none of them parted by the folds"),

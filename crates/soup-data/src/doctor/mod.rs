@@ -96,7 +96,7 @@ impl Finding {
 
 /// What is examined.
 #[derive(Clone, Copy, Debug)]
-pub struct Patient<'a> {
+pub struct Inputs<'a> {
     /// Ids and labels.
     pub table: &'a LabelTable,
     /// Name of each image's file, where it is known.
@@ -112,15 +112,15 @@ pub struct Patient<'a> {
 }
 
 /// Every check in turn.
-pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
-    let likeness = patient.fingerprints.map(Likeness::of);
-    let mut findings = vec![labels::constant(patient), labels::rare(patient)];
-    findings.extend(likeness::findings(patient, likeness.as_ref()));
-    findings.extend(file_names::findings(patient));
-    findings.push(sources::finding(patient));
-    findings.push(folds::balance(patient));
-    findings.extend(depth::finding(patient));
-    findings.push(levels::finding(patient));
+pub fn examine(inputs: &Inputs<'_>) -> Vec<Finding> {
+    let likeness = inputs.fingerprints.map(Likeness::of);
+    let mut findings = vec![labels::constant(inputs), labels::rare(inputs)];
+    findings.extend(likeness::findings(inputs, likeness.as_ref()));
+    findings.extend(file_names::findings(inputs));
+    findings.push(sources::finding(inputs));
+    findings.push(folds::balance(inputs));
+    findings.extend(depth::finding(inputs));
+    findings.push(levels::finding(inputs));
     findings
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Finding, Patient, Verdict};
+use super::{Finding, Inputs, Verdict};
 use crate::Result;
 use crate::dataset::read_pairs;
 use crate::ids::Index;
@@ -37,16 +37,16 @@ pub fn read_sources(path: &Path, column: &str, ids: &[String]) -> Result<Sources
 }
 
 /// Sources that are on both sides of a fold.
-pub(super) fn finding(patient: &Patient<'_>) -> Finding {
+pub(super) fn finding(inputs: &Inputs<'_>) -> Finding {
     const CHECK: &str = "shared sources";
-    let Some(sources) = patient.sources else {
+    let Some(sources) = inputs.sources else {
         return Finding::skipped(
             CHECK,
             "nothing says which images were made of the same things (--sources TABLE --source COLUMN)",
         );
     };
     let column = &sources.column;
-    let Some(folds) = patient.folds else {
+    let Some(folds) = inputs.folds else {
         let all: BTreeSet<&String> = sources.of_rows.iter().flatten().collect();
         let uses: usize = sources.of_rows.iter().map(Vec::len).sum();
         if uses == all.len() {

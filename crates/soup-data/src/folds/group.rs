@@ -7,7 +7,7 @@ use soup_random::{Purpose, Stream};
 use crate::{Error, Result};
 
 /// The fold of every row: whole groups, the largest first, each into the fold with the fewest rows;
-/// groups of equal size in an order drawn by lot.
+/// groups of equal size in random order.
 pub(super) fn assign(groups: &[String], k: u32, seed: u64) -> Result<Vec<u32>> {
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (row, group) in groups.iter().enumerate() {

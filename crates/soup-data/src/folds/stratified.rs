@@ -52,7 +52,7 @@ pub(crate) fn assign(table: &LabelTable, shares: &[f64], seed: u64) -> Vec<u32> 
     }
 }
 
-/// The fold that wants most of the label; among equals the one that wants most rows; then by lot.
+/// The fold that wants most of the label; among equals the one that wants most rows; then at random.
 fn neediest(by_label: &[f64], by_rows: &[f64], stream: &mut Stream) -> usize {
     let want = |fold: usize| (by_label.get(fold).copied().unwrap_or(0.0), by_rows[fold]);
     let mut best = vec![0];

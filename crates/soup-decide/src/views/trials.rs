@@ -58,7 +58,7 @@ pub struct ViewTrial {
     pub is_kept: bool,
 }
 
-/// What came of all trials.
+/// The results of all trials.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ViewTrials {
     /// The metric of the plain view.

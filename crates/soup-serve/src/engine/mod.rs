@@ -130,7 +130,7 @@ fn decoded(bytes: &[u8], served: &Served) -> Pixels {
     }
 }
 
-/// Runs images of one shape and answers each as soon as its reply is there.
+/// Runs images of one shape and answers each as soon as its prediction is there.
 fn run(served: &Served, shape: ImageShape, ready: Vec<Ready>) {
     let (mut senders, mut images) = (Vec::new(), Vec::new());
     for Ready { job, pixels, .. } in ready {
@@ -148,10 +148,10 @@ fn run(served: &Served, shape: ImageShape, ready: Vec<Ready>) {
     let outcome = sessions
         .for_shape(&served.model, shape)
         .and_then(|session| {
-            session.run_all(&served.model, &questions, &mut |place, mut reply| {
+            session.run_all(&served.model, &questions, &mut |place, mut prediction| {
                 if let Some(sender) = senders[place].take() {
-                    let answer = match served.decide(&mut reply.probabilities) {
-                        Ok(()) => Ok(Answer { shape, reply }),
+                    let answer = match served.decide(&mut prediction.probabilities) {
+                        Ok(()) => Ok(Answer { shape, prediction }),
                         Err(error) => Err(Refusal::new(
                             StatusCode::UNPROCESSABLE_ENTITY,
                             error.to_string(),

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use soup_data::ImageShape;
-use soup_model::Reply;
+use soup_model::Prediction;
 use tokio::sync::oneshot;
 
 use crate::{Refusal, models::Served};
@@ -41,7 +41,7 @@ pub struct Answer {
     /// The image's shape as it was read.
     pub shape: ImageShape,
     /// Probabilities and maps.
-    pub reply: Reply,
+    pub prediction: Prediction,
 }
 
 /// A queue with an end. Everything that was let in is taken out again, in order but for batches:

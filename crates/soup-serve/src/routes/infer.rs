@@ -47,13 +47,15 @@ pub async fn infer(
     let tensors: Vec<Floats> = wanted
         .into_iter()
         .map(|(name, binary)| {
-            let replies = answers.iter().map(|answer| &answer.reply);
+            let predictions = answers.iter().map(|answer| &answer.prediction);
             let (shape, values) = if name == MAPS {
-                let maps = replies.filter_map(|reply| reply.maps.as_ref());
+                let maps = predictions.filter_map(|prediction| prediction.maps.as_ref());
                 let values = maps.flat_map(|maps| &maps.values).copied().collect();
                 (vec![count, labels, rows, columns], values)
             } else {
-                let values = replies.flat_map(|reply| &reply.probabilities).copied();
+                let values = predictions
+                    .flat_map(|prediction| &prediction.probabilities)
+                    .copied();
                 (vec![count, labels], values.collect())
             };
             Floats {

@@ -164,12 +164,12 @@ async fn ask(
         });
     }
     shared.queue.push(jobs).map_err(|refusal| (0, refusal))?;
-    let mut replies: Vec<Answer> = Vec::new();
+    let mut predictions: Vec<Answer> = Vec::new();
     for (number, answer) in answers.into_iter().enumerate() {
         let answer = answer.await.unwrap_or_else(|_| Err(Refusal::fault()));
-        replies.push(answer.map_err(|refusal| (number, refusal))?);
+        predictions.push(answer.map_err(|refusal| (number, refusal))?);
     }
-    Ok(replies)
+    Ok(predictions)
 }
 
 /// JSON of our own types.

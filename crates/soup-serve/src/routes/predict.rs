@@ -111,7 +111,7 @@ fn seen_in<'a>(
 ) -> Seen<'a> {
     let model = &served.model;
     let labels = model.label_names.iter().zip(&model.thresholds);
-    let answers = labels.zip(&answer.reply.probabilities);
+    let answers = labels.zip(&answer.prediction.probabilities);
     let answers = answers.map(|((label, &own), &probability)| {
         let threshold = threshold.unwrap_or(own);
         Label {
@@ -126,7 +126,7 @@ fn seen_in<'a>(
         height: answer.shape.height,
         width: answer.shape.width,
         answers: answers.collect(),
-        maps: answer.reply.maps.as_ref().map(Maps::of),
+        maps: answer.prediction.maps.as_ref().map(Maps::of),
     }
 }
 

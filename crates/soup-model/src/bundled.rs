@@ -1,4 +1,4 @@
-//! The model that the program carries, so that it answers where nothing was trained yet.
+//! The model bundled with the program, so that it predicts before anything is trained.
 
 use std::path::Path;
 
