@@ -4,7 +4,7 @@
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 use serde_json::{Value, json};
-use soup_data::{Error as DataError, ImageShape, Source, transforms::Pipeline};
+use soup_data::{Error as DataError, ImageShape, Source, dataset::Reading, transforms::Pipeline};
 use soup_decide::views::Views;
 use soup_devices::DeviceName;
 use soup_graph::{Activation, Builder, Convolution, Graph, Weights};

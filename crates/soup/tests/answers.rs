@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use soup::{Image, Model};
-use soup_data::ImageShape;
+use soup_data::{ImageShape, dataset::Reading};
 use soup_decide::views::Views;
 use soup_graph::{Builder, Convolution, Weights};
 use soup_model::{Member, Model as Networks, Origin, Precision};

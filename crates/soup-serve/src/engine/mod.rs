@@ -179,7 +179,7 @@ fn run(served: &Served, shape: ImageShape, ready: Vec<Ready>) {
     if let Err(error) = outcome {
         tracing::warn!(model = served.name, %error, "images could not be answered");
         let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
-        for sender in senders.into_iter().flatten() {
+        for (sender, _) in senders.into_iter().flatten() {
             let _ = sender.send(Err(refusal.clone()));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, thread::JoinHandle};
 
-use soup_data::ImageShape;
+use soup_data::{ImageShape, dataset::Reading};
 use soup_decide::views::Views;
 use soup_graph::{Builder, Convolution, Weights};
 use soup_model::{Member, Model, Origin, Precision};
