@@ -12,6 +12,7 @@ mod directory;
 mod file;
 pub mod race;
 pub mod ranking;
+mod renamed;
 pub mod runner;
 pub mod search;
 pub mod space;

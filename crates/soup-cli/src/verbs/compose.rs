@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_compose::{Composer, WriteOptions, glyphs::GlyphSpec, write_dataset};
-use soup_train::config::Config;
+use soup_train::config::{Config, renamed};
 
 use crate::{
     console::{Console, Report},
@@ -93,6 +93,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         let problem = "is no setting of the composer; write compose.key=value";
         return Err(Usage(format!("`{other}` {problem}")).into());
     }
+    console.renamed(&renamed::used(None, &arguments.settings));
     let config = Config::load(None, &arguments.settings)?.compose;
     let glyphs: GlyphSpec = arguments.glyphs.parse()?;
     say_what_glyphs_leave_out(&glyphs, arguments.strict, console)?;

@@ -23,6 +23,7 @@ mod folds;
 mod merge;
 mod overrides;
 pub mod presets;
+pub mod renamed;
 mod train;
 
 pub use data::DataConfig;
@@ -88,8 +89,8 @@ impl Config {
         if let Some(name) = preset {
             merge::merge(&mut table, parse(&presets::find(name)?, name)?);
         }
-        for text in overrides {
-            overrides::apply(&mut table, text)?;
+        for text in renamed::in_settings(overrides)? {
+            overrides::apply(&mut table, &text)?;
         }
         Self::from_table(table)
     }
@@ -111,8 +112,8 @@ impl Config {
     /// As [`Config::load`].
     pub fn with(&self, overrides: &[String]) -> Result<Self, ConfigError> {
         let mut table = self.to_table();
-        for text in overrides {
-            overrides::apply(&mut table, text)?;
+        for text in renamed::in_settings(overrides)? {
+            overrides::apply(&mut table, &text)?;
         }
         Self::from_table(table)
     }
@@ -133,8 +134,8 @@ impl Config {
         self.to_table().to_string()
     }
 
-    fn only_boxes_teach_from_crowds(&self) -> bool {
-        self.data.crowd_share > 0.0 && !self.data.crowd_labels
+    fn only_boxes_teach_from_dense(&self) -> bool {
+        self.data.dense_share > 0.0 && !self.data.dense_labels
     }
 
     fn check_boxes(&self) -> Result<(), ConfigError> {
@@ -146,9 +147,9 @@ impl Config {
             })
         };
         if !self.boxes.is_on() {
-            return match self.only_boxes_teach_from_crowds() {
+            return match self.only_boxes_teach_from_dense() {
                 true => wrong(
-                    "with data.crowd_labels=false only boxes teach from crowds; set it to true, or this above 0"
+                    "with data.dense_labels=false only boxes teach from dense images; set it to true, or this above 0"
                         .to_owned(),
                 ),
                 false => Ok(()),
@@ -201,10 +202,10 @@ impl Config {
                  set boxes.weight=0",
             );
         }
-        if self.only_boxes_teach_from_crowds() {
+        if self.only_boxes_teach_from_dense() {
             return wrong(
-                "mixed images have no boxes, so with data.crowd_labels=false mixed crowds would teach \
-                 nothing; set it to true or leave [mix] out",
+                "mixed images have no boxes, so with data.dense_labels=false mixed dense images would \
+                 teach nothing; set it to true or leave [mix] out",
             );
         }
         Ok(())
@@ -252,6 +253,7 @@ fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
         origin: origin.to_owned(),
         problem: format!("not TOML: {error}"),
     })?;
+    renamed::in_table(&mut own)?;
     let Some(base) = own.remove("preset") else {
         return Ok(own);
     };

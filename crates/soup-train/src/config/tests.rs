@@ -179,7 +179,7 @@ fn mistakes_are_named_with_their_key() {
 }
 
 #[test]
-fn crowds_that_only_boxes_teach_from_need_boxes() {
+fn dense_images_that_only_boxes_teach_from_need_boxes() {
     let load = |setting: &str| {
         let config = Config::load(Some("hour"), &text(&["boxes.weight=0", setting])).unwrap();
         config
@@ -192,8 +192,8 @@ fn crowds_that_only_boxes_teach_from_need_boxes() {
         error.contains("boxes.weight") && error.contains("only boxes teach"),
         "{error}"
     );
-    load("data.crowd_labels=true").unwrap();
-    load("data.crowd_share=0").unwrap();
+    load("data.dense_labels=true").unwrap();
+    load("data.dense_share=0").unwrap();
 }
 
 #[test]
@@ -216,9 +216,9 @@ fn mixing_is_refused_where_it_cannot_be() {
         (&format!("mix.kind=mixup mix.share=0.5 {boxes}"), None),
         (
             &format!(
-                "mix.kind=mixup mix.share=0.5 {boxes} data.crowd_share=0.5 data.crowd_labels=false"
+                "mix.kind=mixup mix.share=0.5 {boxes} data.dense_share=0.5 data.dense_labels=false"
             ),
-            Some("mixed crowds would teach nothing"),
+            Some("mixed dense images would teach nothing"),
         ),
         ("mix.kind=mixup mix.alpha=0.4", None),
     ] {

@@ -328,6 +328,11 @@ mod tests {
         assert!(model.remove("precision").is_some());
         let path = Path::new("config.toml");
         refuse_other_settings(path, &old, &config).unwrap();
+        // A key that was renamed since is the same key.
+        let data = old["data"].as_table_mut().unwrap();
+        let share = data.remove("dense_share").unwrap();
+        assert!(data.insert("crowd_share".to_owned(), share).is_none());
+        refuse_other_settings(path, &old, &config).unwrap();
         config.model.precision = soup_model::Precision::Bf16;
         let error = refuse_other_settings(path, &old, &config).unwrap_err();
         assert!(error.to_string().contains("model.precision"), "{error}");

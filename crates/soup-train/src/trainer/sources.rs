@@ -65,8 +65,8 @@ impl<'a> TrainData<'a> {
         };
         let dense = self.dense.map(|source| Dense {
             source,
-            share: data.crowd_share,
-            labels_teach: data.crowd_labels,
+            share: data.dense_share,
+            labels_teach: data.dense_labels,
         });
         Box::new(Mixture::new(
             self.label_names,
@@ -499,11 +499,11 @@ fn dense(
     config: &CheckedConfig,
     composed: &ComposedSource,
 ) -> Result<Option<ComposedSource>, Error> {
-    if config.data.crowd_share == 0.0 {
+    if config.data.dense_share == 0.0 {
         return Ok(None);
     }
     let settings = ComposeConfig {
-        letters: config.data.crowd,
+        letters: config.data.dense_letters,
         repeat: true,
         ..config.compose.clone()
     };

@@ -25,7 +25,7 @@ use soup_data::{
 use soup_decide::{Decision, Predictions, Rule, Template, views::Candidate};
 use soup_model::{PredictOptions, Predictor};
 use soup_train::{
-    config::{CheckedConfig, Config},
+    config::{CheckedConfig, Config, renamed},
     trainer::{TrainRequest, train},
 };
 use soup_zoo::Head;
@@ -56,7 +56,7 @@ const VIEWS: &str = "scale:1.125,scale:1.25,scale:1.4";
 /// than labels alone.
 const COMPOSE_SHARE: f64 = 0.85;
 /// Share of the training whose composed images hold twice the letters, and so teach twice as much.
-const CROWD_SHARE: f64 = 0.67;
+const DENSE_SHARE: f64 = 0.67;
 /// Images of an epoch: short ones, so that a few minutes hold several.
 const EPOCH_IMAGES: usize = 6000;
 /// Under this noise a grey level tells nothing but the band that it lies in.
@@ -122,6 +122,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let places = Places::of(&arguments.out);
     // Nothing is begun with settings that cannot be.
     let settings = config(arguments, &places, 1.0)?;
+    console.renamed(&renamed::used(None, &arguments.settings));
     let begun = Plan::read(&places.plan, arguments)?;
     let (images, test_images) = match &begun {
         Some(plan) => (plan.images, plan.test_images),
@@ -255,23 +256,23 @@ fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<
         Head::LabelMap if !preset.boxes.is_on() => BOX_WEIGHT,
         _ => preset.boxes.weight,
     };
-    let mut settings = vec![
+    let settings = vec![
         format!("boxes.weight={box_weight}"),
         format!("train.seed={}", arguments.seed),
         format!("train.minutes={train_minutes}"),
         path_setting("data.path", &places.train_pack)?,
         path_setting("folds.file", &places.folds)?,
         format!("data.compose_share={share}"),
-        format!("data.crowd_share={CROWD_SHARE}"),
-        "data.crowd_labels=false".to_owned(),
+        format!("data.dense_share={DENSE_SHARE}"),
+        "data.dense_labels=false".to_owned(),
         format!("train.epoch_images={EPOCH_IMAGES}"),
         // Letters stand at any angle.
         "model.symmetry=p4".to_owned(),
         format!("transforms={TRANSFORMS}"),
         format!("data.glyphs={}", Value::from(TRAIN_GLYPHS)),
     ];
-    settings.extend(arguments.settings.iter().cloned());
-    Ok(Config::load(Some("quick"), &settings)?.check()?)
+    let own = Config::load(Some("quick"), &settings)?;
+    Ok(own.with(&arguments.settings)?.check()?)
 }
 
 fn pack_images(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -> Result<Pack> {

@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     if !positive(arguments.stale_seconds) || minutes.is_some_and(|minutes| !positive(minutes)) {
         return Err(Usage("--budget-minutes and --stale-seconds must be above 0".into()).into());
     }
-    let directory = open(arguments)?;
+    let directory = open(arguments, console)?;
     let stop = interrupt::watch()?;
     if arguments.worker {
         workers::stop_with_input(Arc::clone(&stop));
@@ -169,7 +169,7 @@ fn metric() -> impl TypedValueParser<Value = Metric> {
 }
 
 /// The sweep's folder, begun where a file is given.
-fn open(arguments: &Arguments) -> Result<SweepDirectory> {
+fn open(arguments: &Arguments, console: Console) -> Result<SweepDirectory> {
     let path = &arguments.sweep;
     if path.is_dir() {
         if arguments.out.is_some() || !arguments.settings.is_empty() {
@@ -188,7 +188,10 @@ fn open(arguments: &Arguments) -> Result<SweepDirectory> {
     };
     let text = read(path)?;
     let mut file = SweepFile::parse(&text, &path.display().to_string())?;
-    file.settings.extend(arguments.settings.iter().cloned());
+    if !arguments.worker {
+        console.renamed(&SweepFile::renamed(&text, &arguments.settings));
+    }
+    file.lay_over(&arguments.settings)?;
     let directory = SweepDirectory::at(out);
     directory.begin(&text, &file)?;
     Ok(directory)
