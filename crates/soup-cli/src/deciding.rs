@@ -1,4 +1,4 @@
-//! Arguments that several verbs share: how images are looked at, and how probabilities become
+//! Arguments that several verbs share: views of images, and how probabilities become
 //! answers.
 
 use std::{path::PathBuf, str::FromStr};

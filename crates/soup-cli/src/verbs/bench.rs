@@ -24,8 +24,8 @@ use crate::{
 
 /// Time a network on this machine, and say where the time goes
 ///
-/// Runs a training step (forward and backward), or with --infer the prediction, on noise with fresh weights. What
-/// is told is the fastest and the median of the repeats: other programs only ever add time. --profile lists the kernels
+/// Runs a training step (forward and backward), or with --infer the prediction, on noise with fresh weights. It
+/// reports the fastest and the median of the repeats, as other programs only ever add time. --profile lists the kernels
 /// with their share of what this machine can do at most, which is measured first.
 #[derive(Debug, Args)]
 #[command(after_help = "\

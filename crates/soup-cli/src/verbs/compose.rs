@@ -42,7 +42,7 @@ Join several with +; [0..12000] takes a range, so two sets can be made of other 
 The settings of an image are keys of the section compose, for example:
   soup compose --count 100 --seed 1 --out small compose.width=128 compose.height=128
 
-Images that share a drawing read too well when one of them is held out. To cut folds that share none:
+Images that share a glyph score too high when one of them is held out. To cut folds that share none:
   soup compose --count 5000 --out set compose.glyph_groups=5
   soup folds --data set --kind group --group group --groups set/groups.csv --k 5 --out folds.json")]
 pub struct Arguments {

@@ -104,7 +104,7 @@ struct Facts<'a> {
 #[derive(Serialize)]
 struct Fitted {
     weights: Vec<f64>,
-    /// Whether they are a proven gain; else all are equal.
+    /// Whether they are a significant gain; else all are equal.
     is_fitted: bool,
     /// How much lower the log loss of a cell is, and how much higher the share of right cells, than
     /// with equal weights: on images that the weights were not fitted on.
@@ -204,7 +204,7 @@ impl Fitted {
             if self.is_fitted {
                 "a gain, so they are taken"
             } else {
-                "no proven gain, so equal weights stay"
+                "no significant gain, so equal weights stay"
             },
             weights.join(",")
         )

@@ -175,7 +175,7 @@ fn groups(
     Ok(read.values)
 }
 
-/// What is known of images without looking at them.
+/// What is known of images without decoding them.
 pub struct Known {
     pub table: LabelTable,
     /// The file of the labels, if known.

@@ -173,7 +173,7 @@ fn say_what_is_trained_on(config: &CheckedConfig, is_strict: bool, console: Cons
     Ok(())
 }
 
-/// The batch size of the run that is there, or the fastest one that fits here, its search told.
+/// The batch size of the run that is there, or the fastest one that fits here.
 fn auto_batch(
     run: &Path,
     config: &CheckedConfig,

@@ -1,4 +1,4 @@
-//! Which images are learned from and which are held out.
+//! Which images are trained on and which are held out.
 
 use serde::{Deserialize, Serialize};
 use soup_compose::glyphs::GlyphSpec;
@@ -21,13 +21,13 @@ pub struct DataConfig {
     /// Share of composed images in an epoch, from 0 (none) to 1 (no pack needed). Each packed
     /// image of the fold is still seen once an epoch.
     pub compose_share: f64,
-    /// Share of the training, from its start, whose composed images are dense: they hold `dense_letters` letters, so
-    /// that each teaches more for the same work. The images after them hold `compose.letters`.
+    /// Share of the training, from its start, whose composed images are dense: a curriculum. Dense images hold
+    /// `dense_letters` letters, so each trains more for the same work. The images after them hold `compose.letters`.
     pub dense_share: f64,
     /// Least and greatest number of letters in a dense image. Beyond one of each, letters are repeated.
     pub dense_letters: [u32; 2],
     /// Whether the labels of dense images are trained on, beside their boxes. Nearly every label is in a dense image,
-    /// so its labels teach little but to answer yes.
+    /// so its labels train little but to answer yes.
     pub dense_labels: bool,
     /// Composed images in an epoch where every image is composed.
     pub composed: u64,

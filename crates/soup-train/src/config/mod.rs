@@ -58,13 +58,13 @@ pub struct Config {
     pub compose: ComposeConfig,
     /// Which network.
     pub model: ModelConfig,
-    /// What is made small.
+    /// The loss.
     pub loss: Loss,
-    /// What boxes of composed images teach the label maps.
+    /// The loss of boxes of composed images, which train the label maps.
     pub boxes: Boxes,
-    /// How gradients move the weights.
+    /// The optimiser.
     pub optimizer: Optimizer,
-    /// How the rate moves.
+    /// The schedule of the learning rate.
     pub schedule: Schedule,
     /// How long, in what portions and with what care.
     pub train: TrainConfig,
@@ -134,7 +134,7 @@ impl Config {
         self.to_table().to_string()
     }
 
-    fn only_boxes_teach_from_dense(&self) -> bool {
+    fn only_boxes_train_on_dense(&self) -> bool {
         self.data.dense_share > 0.0 && !self.data.dense_labels
     }
 
@@ -147,16 +147,16 @@ impl Config {
             })
         };
         if !self.boxes.is_on() {
-            return match self.only_boxes_teach_from_dense() {
+            return match self.only_boxes_train_on_dense() {
                 true => wrong(
-                    "with data.dense_labels=false only boxes teach from dense images; set it to true, or this above 0"
+                    "with data.dense_labels=false dense images train by boxes only; set it to true, or this above 0"
                         .to_owned(),
                 ),
                 false => Ok(()),
             };
         }
         if self.model.head != soup_zoo::Head::LabelMap {
-            return wrong("boxes teach label maps; set model.head=label_map too".to_owned());
+            return wrong("boxes train label maps; set model.head=label_map too".to_owned());
         }
         if self.data.compose_share == 0.0 {
             return wrong("only composed images have boxes; set data.compose_share too".to_owned());
@@ -198,14 +198,14 @@ impl Config {
         }
         if self.boxes.is_on() && mix.share() == 1.0 {
             return wrong(
-                "mixed images have no boxes, so boxes would teach nothing; mix a smaller share or \
+                "mixed images have no boxes, so boxes would train nothing; mix a smaller share or \
                  set boxes.weight=0",
             );
         }
-        if self.only_boxes_teach_from_dense() {
+        if self.only_boxes_train_on_dense() {
             return wrong(
                 "mixed images have no boxes, so with data.dense_labels=false mixed dense images would \
-                 teach nothing; set it to true or leave [mix] out",
+                 train nothing; set it to true or leave [mix] out",
             );
         }
         Ok(())

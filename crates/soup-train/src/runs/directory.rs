@@ -83,7 +83,7 @@ impl RunDirectory {
         Lock::wait(&self.file("lock"))
     }
 
-    /// Whether files can be written here; a run on a read-only disk can still be looked at.
+    /// Whether files can be written here; a run on a read-only disk can still be read.
     pub fn is_writable(&self) -> bool {
         Lock::can_be_taken(&self.file("lock"))
     }
