@@ -11,7 +11,7 @@ use serde::Serialize;
 use soup_decide::{
     Decision, Parts, Predictions, Sample, ThresholdKind,
     calibration::{Calibration, CalibrationKind},
-    decision::{Decoding, RECIPES, Recipe, Trial, trials},
+    decision::{Decoding, Metric, RECIPES, Recipe, Trial, trials},
     metrics::Difference,
     views::Views,
 };
@@ -19,7 +19,6 @@ use soup_train::trainer::OutOfFold;
 
 use crate::{
     console::{Console, Report},
-    deciding::Metric,
     failure::Usage,
     interrupt,
     output::Output,
@@ -138,7 +137,7 @@ fn fit(
         parts.count()
     ));
     let bar = Bar::new(console, "deciding", RECIPES as u64, "recipes");
-    let tried = trials(labels, &sample, &parts, metric.into(), &mut |done| {
+    let tried = trials(labels, &sample, &parts, metric, &mut |done| {
         bar.set(done as u64)
     });
     bar.finish();

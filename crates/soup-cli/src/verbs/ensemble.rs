@@ -57,7 +57,7 @@ pub struct Arguments {
 
     /// For vote: what a label with half of the votes becomes [default: no]
     #[arg(long, value_enum)]
-    tie: Option<TieRule>,
+    tie: Option<Tie>,
 
     /// For vote: a yes is a probability above T; T,a=T,... gives labels their own [default: 0.5]
     #[arg(long, value_name = "T")]
@@ -77,16 +77,6 @@ enum Method {
     LogitMean,
     /// Majority of yes and no: the result is 0 or 1
     Vote,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TieRule {
-    /// Not in the image
-    No,
-    /// In the image
-    Yes,
-    /// The mean of the probabilities decides
-    Mean,
 }
 
 #[derive(Serialize)]
@@ -119,11 +109,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         Method::LogitMean => ensemble::Method::LogitMean,
         Method::Vote => ensemble::Method::Vote {
             thresholds: arguments.threshold.clone().unwrap_or_default(),
-            tie: match arguments.tie {
-                None | Some(TieRule::No) => Tie::No,
-                Some(TieRule::Yes) => Tie::Yes,
-                Some(TieRule::Mean) => Tie::Mean,
-            },
+            tie: arguments.tie.unwrap_or_default(),
         },
     };
     let for_votes = [

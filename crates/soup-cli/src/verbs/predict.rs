@@ -10,14 +10,17 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_data::dataset::{Dataset, LeftOut, Reading};
-use soup_decide::{Decision, Predictions, views::Views};
+use soup_decide::{
+    Decision, Predictions,
+    views::{Merge, Views},
+};
 use soup_devices::DeviceName;
 use soup_model::{PredictOptions, Predictor};
 
 use super::Folds;
 use crate::{
     console::{Console, Report},
-    deciding::{Merge, ViewsArgument},
+    deciding::ViewsArgument,
     images::{Images, say_what_was_found},
     interrupt,
     output::{self, Output},
@@ -215,7 +218,7 @@ impl Arguments {
         let views = self.tta.as_ref().map(ViewsArgument::open).transpose()?;
         let views = views.unwrap_or_default();
         Ok(match self.merge {
-            Some(merge) => views.merged_by(merge.into()),
+            Some(merge) => views.merged_by(merge),
             None => views,
         })
     }

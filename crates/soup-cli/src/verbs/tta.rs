@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use soup_data::transforms::View;
 use soup_decide::{
@@ -49,8 +49,8 @@ pub struct Arguments {
     candidates: String,
 
     /// What is to be improved
-    #[arg(long, value_enum, default_value_t = Metric::Accuracy)]
-    metric: Metric,
+    #[arg(long, value_enum, default_value_t = RowMetric::Accuracy)]
+    metric: RowMetric,
 
     /// Images of each fold, evenly spread over those that it held out [default: all]
     #[arg(long, value_name = "N")]
@@ -70,31 +70,12 @@ pub struct Arguments {
     out: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Metric {
-    /// Share of right cells
-    Accuracy,
-    /// Share of images with all labels right
-    ExactMatch,
-    /// Log loss
-    Loss,
-}
-
-impl Metric {
-    fn row_metric(self) -> RowMetric {
-        match self {
-            Self::Accuracy => RowMetric::Accuracy,
-            Self::ExactMatch => RowMetric::ExactMatch,
-            Self::Loss => RowMetric::Loss,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Accuracy => "accuracy",
-            Self::ExactMatch => "exact match",
-            Self::Loss => "loss",
-        }
+/// The name of a metric in tables.
+fn name(metric: RowMetric) -> &'static str {
+    match metric {
+        RowMetric::Accuracy => "accuracy",
+        RowMetric::ExactMatch => "exact match",
+        RowMetric::Loss => "loss",
     }
 }
 
@@ -140,7 +121,7 @@ pub fn measure(
     candidates: &[Candidate],
     images: Option<usize>,
     options: PredictOptions,
-    metric: Metric,
+    metric: RowMetric,
     console: Console,
     stop: &AtomicBool,
 ) -> Result<Facts> {
@@ -179,7 +160,7 @@ pub fn measure(
         candidates,
         (&held_out.targets, &held_out.label_names),
         &parts(&held_out.folds),
-        metric.row_metric(),
+        metric,
     )?;
     let is_plain = trials.kept.is_plain();
     let written = match out {
@@ -197,7 +178,7 @@ pub fn measure(
         run: run.to_path_buf(),
         images,
         views,
-        metric: metric.name(),
+        metric: name(metric),
         out: written,
         trials,
         seconds,

@@ -22,7 +22,9 @@ use soup_data::{
     folds::{FoldKind, Folds},
     pack::{Pack, PackOptions},
 };
-use soup_decide::{Decision, Predictions, Rule, Template, views::Candidate};
+use soup_decide::{
+    Decision, Predictions, Rule, Template, decision::Metric, metrics::RowMetric, views::Candidate,
+};
 use soup_model::{PredictOptions, Predictor};
 use soup_train::{
     config::{CheckedConfig, Config, renamed},
@@ -33,7 +35,6 @@ use soup_zoo::Head;
 use super::{compose, decide, evaluate, pack, path_setting, predict, submit, tta};
 use crate::{
     console::{Console, Report},
-    deciding::Metric,
     failure::Usage,
     images::Images,
     interrupt,
@@ -234,7 +235,7 @@ fn decide_on(
         &Candidate::parse_list(VIEWS)?,
         None,
         PredictOptions::default(),
-        tta::Metric::Accuracy,
+        RowMetric::Accuracy,
         console,
         stop,
     )?;
