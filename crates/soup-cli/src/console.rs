@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::Value;
+use soup_train::config::renamed::Renamed;
 
 use crate::failure::{self, Kind};
 
@@ -34,6 +35,10 @@ impl Report {
             ..self
         }
     }
+}
+
+fn bold(color: AnsiColor) -> Style {
+    Style::new().bold().fg_color(Some(color.into()))
 }
 
 /// The two streams.
@@ -68,8 +73,21 @@ impl Console {
 
     /// A line on stderr about what a person should know in any case.
     pub fn warn(self, line: &str) {
-        let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+        let yellow = bold(AnsiColor::Yellow);
         let _ = writeln!(anstream::stderr(), "{yellow}warning{yellow:#}: {line}");
+    }
+
+    /// A line on stderr about what may be done better.
+    pub fn hint(self, line: &str) {
+        if !self.quiet {
+            let cyan = bold(AnsiColor::Cyan);
+            let _ = writeln!(anstream::stderr(), "{cyan}hint{cyan:#}: {line}");
+        }
+    }
+
+    /// A hint for each setting that was given by its old name.
+    pub fn renamed(self, keys: &[Renamed]) {
+        keys.iter().for_each(|key| self.hint(&key.to_string()));
     }
 
     /// Lines on stderr that a person should know.
@@ -97,7 +115,6 @@ impl Console {
         let message = failure::message(error);
         let hint = failure::hint(error);
         let mut stderr = anstream::stderr().lock();
-        let bold = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
         let (red, cyan) = (bold(AnsiColor::Red), bold(AnsiColor::Cyan));
         let _ = writeln!(stderr, "{red}error{red:#}: {message}");
         if let Some(hint) = &hint {

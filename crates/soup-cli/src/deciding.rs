@@ -1,15 +1,14 @@
-//! Arguments that several verbs share: how images are looked at, and how probabilities become
+//! Arguments that several verbs share: views of images, and how probabilities become
 //! answers.
 
 use std::{path::PathBuf, str::FromStr};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use soup_decide::{
     Decision, Rule, Thresholds,
-    decision::{self, Decoding},
-    views,
-    views::Views,
+    decision::Decoding,
+    views::{self, Views},
 };
 
 /// How probabilities become answers.
@@ -25,17 +24,7 @@ pub struct Deciding {
 
     /// Overrules how the decision answers
     #[arg(long, value_enum, requires = "decision")]
-    decode: Option<Decode>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Decode {
-    /// Each label by its threshold
-    Threshold,
-    /// Each label by its probability given how many labels images have: for right cells
-    Count,
-    /// The most probable set of labels given how many they are: for right images
-    Set,
+    decode: Option<Decoding>,
 }
 
 impl Deciding {
@@ -44,12 +33,7 @@ impl Deciding {
         let Some(path) = &self.decision else {
             return Ok(Rule::Thresholds(self.threshold.clone().unwrap_or_default()));
         };
-        let decoding = self.decode.map(|decode| match decode {
-            Decode::Threshold => Decoding::Threshold,
-            Decode::Count => Decoding::Count,
-            Decode::Set => Decoding::Set,
-        });
-        Ok(Rule::Decision(Box::new(Decision::read(path)?), decoding))
+        Ok(Rule::Decision(Box::new(Decision::read(path)?), self.decode))
     }
 }
 
@@ -93,48 +77,6 @@ impl ViewsArgument {
                     soup_data::Error::format(path, format!("not a list of views: {error}"), hint)
                 })?)
             }
-        }
-    }
-}
-
-/// How the answers of several views become one, as an argument.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Merge {
-    /// Mean of the probabilities
-    Mean,
-    /// Geometric mean of the probabilities
-    GeometricMean,
-    /// Sigmoid of the mean of the logits
-    LogitMean,
-    /// The largest probability
-    Max,
-}
-
-impl From<Merge> for views::Merge {
-    fn from(merge: Merge) -> Self {
-        match merge {
-            Merge::Mean => Self::Mean,
-            Merge::GeometricMean => Self::GeometricMean,
-            Merge::LogitMean => Self::LogitMean,
-            Merge::Max => Self::Max,
-        }
-    }
-}
-
-/// What is to be gained, as an argument.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum Metric {
-    /// Share of right cells
-    Accuracy,
-    /// Share of images with all labels right
-    ExactMatch,
-}
-
-impl From<Metric> for decision::Metric {
-    fn from(metric: Metric) -> Self {
-        match metric {
-            Metric::Accuracy => Self::Accuracy,
-            Metric::ExactMatch => Self::ExactMatch,
         }
     }
 }

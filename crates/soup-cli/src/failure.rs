@@ -7,7 +7,7 @@ use soup_decide::{DecideError, ThresholdError};
 use soup_model::ErrorKind as ErrorOfModel;
 use soup_report::track::mlflow::TrackError;
 
-/// The kinds of failure that scripts tell apart.
+/// The kinds of failure, each with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The machine, a full disk, a diverged run.
@@ -123,7 +123,7 @@ pub fn message(error: &Error) -> String {
     message
 }
 
-/// Each of the faults, where there are several; the first hundred are told.
+/// Each of the faults, where there are several; the first hundred are listed.
 pub fn problems(error: &Error) -> Option<Vec<String>> {
     // An error that is another one's word for word hides it from the chain.
     let of_data = |error: &'_ (dyn std::error::Error + 'static)| {

@@ -181,7 +181,7 @@ impl Images {
                     let said = |most: Option<u16>| most.map_or("none".to_owned(), |most| most.to_string());
                     format!(
                         "the pack read its 16-bit images with another largest value ({}) than the model \
-                         learned from ({}); make it again with the model's --max-value",
+                         trained on ({}); make it again with the model's --max-value",
                         said(own.max_value),
                         said(reading.max_value)
                     )

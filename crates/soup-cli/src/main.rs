@@ -7,6 +7,7 @@ mod images;
 mod interrupt;
 mod output;
 mod progress;
+mod renamed;
 mod serving;
 mod verbs;
 
@@ -83,8 +84,10 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let (given, hints) = renamed::flags(std::env::args_os());
+    let arguments = Arguments::parse_from(given);
     let console = Console::new(arguments.json, arguments.quiet);
+    hints.iter().for_each(|hint| console.hint(hint));
     let outcome = match &arguments.verb {
         Verb::Quickstart(verb) => verbs::quickstart::run(verb, console),
         Verb::Compose(verb) => verbs::compose::run(verb, console),

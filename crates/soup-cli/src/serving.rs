@@ -1,4 +1,4 @@
-//! What verbs have in common that run until they are told to stop.
+//! What verbs have in common that run until they are stopped.
 
 use std::thread;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// Which steps a profile adds up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Detail {
     /// All of one kind.
     Kinds,

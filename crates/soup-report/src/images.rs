@@ -1,18 +1,18 @@
-//! Images and the maps of a network over them, small enough to stand in a page.
+//! Images and the heat maps of a network over them, small enough to embed in a page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use soup_data::ImageShape;
 use soup_model::LabelMaps;
 
-/// Maps that are shown of an image.
+/// HeatMap maps that are shown of an image.
 pub const HEATS: usize = 3;
 /// Longest side of an image in a page, in pixels.
 const LONGEST: usize = 128;
 
 /// An image as a PNG data URI.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
+pub struct InlineImage {
     /// `data:image/png;base64,...`.
     pub uri: String,
     /// Pixels a row, as it was before it was made small.
@@ -21,9 +21,9 @@ pub struct Shown {
     pub height: usize,
 }
 
-/// An image of the data with its labels, by their columns.
+/// An image of the data with its true labels, by their columns.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct Sample {
     /// Its id.
     pub id: String,
     /// The fold that holds it out.
@@ -31,36 +31,36 @@ pub struct Seen {
     /// The labels that it has.
     pub labels: Vec<usize>,
     /// The image.
-    pub image: Shown,
+    pub image: InlineImage,
 }
 
-/// An image that was answered wrong.
+/// An image and what was predicted of it.
 #[derive(Clone, Debug)]
-pub struct Wrong {
+pub struct Prediction {
     /// The image.
-    pub seen: Seen,
+    pub sample: Sample,
     /// Mean binary cross-entropy over the labels.
     pub loss: f64,
-    /// Labels that are there and were not told, with their probabilities.
-    pub missed: Vec<(usize, f32)>,
-    /// Labels that were told and are not there.
-    pub told: Vec<(usize, f32)>,
-    /// Where the network saw the labels that it was most wrong about; none for a network without maps.
-    pub heats: Vec<Heat>,
+    /// Labels that are true and were not predicted, with their probabilities.
+    pub false_negatives: Vec<(usize, f32)>,
+    /// Labels that were predicted and are not true.
+    pub false_positives: Vec<(usize, f32)>,
+    /// HeatMap maps of the worst predictions; none for a network without maps.
+    pub heats: Vec<HeatMap>,
 }
 
-/// Where a network saw a label.
+/// The heat map of a label.
 #[derive(Clone, Debug)]
-pub struct Heat {
+pub struct HeatMap {
     /// The label, by its column.
     pub label: usize,
     /// Largest value of the map, from 0 to 1.
     pub peak: f32,
     /// The map as an image to be laid over: clear where it is lowest, red where it is highest.
-    pub overlay: Shown,
+    pub overlay: InlineImage,
 }
 
-impl Shown {
+impl InlineImage {
     /// An image of these pixels, made small by means over squares.
     pub fn image(pixels: &[u8], shape: ImageShape) -> Self {
         let factor = shape.height.max(shape.width).div_ceil(LONGEST).max(1);
@@ -96,9 +96,9 @@ impl Shown {
     }
 }
 
-impl Heat {
-    /// The map of one label. What a page shows is relative: of a network that is unsure everywhere, one
-    /// still sees where it is least so.
+impl HeatMap {
+    /// The map of one label, scaled to its own range. A network that is uncertain everywhere still shows where it is
+    /// least so.
     pub fn of(maps: &LabelMaps, label: usize) -> Self {
         let cells = maps.rows * maps.columns;
         let map = &maps.values[label * cells..][..cells];
@@ -106,14 +106,14 @@ impl Heat {
         let peak = map.iter().copied().fold(0.0, f32::max);
         let scale = 255.0 / (peak - low).max(f32::MIN_POSITIVE);
         let levels: Vec<u8> = map.iter().map(|v| ((v - low) * scale) as u8).collect();
-        // Opacity by level; the square keeps the lower half clear enough to see the image.
+        // Opacity by level. The square keeps the lower half transparent enough to see the image.
         let opacities: Vec<u8> = (0..=255u32)
             .map(|level| (level * level / 300) as u8)
             .collect();
         Self {
             label,
             peak,
-            overlay: Shown {
+            overlay: InlineImage {
                 uri: data_uri(
                     &levels,
                     maps.columns,
@@ -128,43 +128,42 @@ impl Heat {
     }
 }
 
-impl Wrong {
-    /// What was answered for an image whose labels are known; a yes is a probability above .5.
-    pub fn of(seen: Seen, loss: f64, probabilities: &[f32]) -> Self {
-        let is_there = |label: usize| seen.labels.contains(&label);
-        let of = |told: bool| -> Vec<(usize, f32)> {
+impl Prediction {
+    /// The prediction for an image whose labels are known; a yes is a probability above .5.
+    pub fn of(sample: Sample, loss: f64, probabilities: &[f32]) -> Self {
+        let is_true = |label: usize| sample.labels.contains(&label);
+        let of = |yes: bool| -> Vec<(usize, f32)> {
             let cells = probabilities.iter().copied().enumerate();
-            let wrong = |(label, p): &(usize, f32)| (*p > 0.5) == told && is_there(*label) != told;
+            let wrong = |(label, p): &(usize, f32)| (*p > 0.5) == yes && is_true(*label) != yes;
             cells.filter(wrong).collect()
         };
-        let (missed, told) = (of(false), of(true));
+        let (false_negatives, false_positives) = (of(false), of(true));
         Self {
             loss,
-            missed,
-            told,
+            false_negatives,
+            false_positives,
             heats: Vec::new(),
-            seen,
+            sample,
         }
     }
 
-    /// Adds the maps of the worst answers, the worst first.
+    /// Adds the heat maps of the worst predictions, the worst first.
     pub fn add_heats(&mut self, maps: &LabelMaps) {
         let worst = self.worst().into_iter().take(HEATS);
-        self.heats = worst.map(|label| Heat::of(maps, label)).collect();
+        self.heats = worst.map(|label| HeatMap::of(maps, label)).collect();
     }
 
-    /// The labels that were answered wrong, the worst first: the further a probability is from the truth,
-    /// the worse.
+    /// The labels that were predicted wrong, by how far the probability is from the truth.
     fn worst(&self) -> Vec<usize> {
-        let missed = self.missed.iter().map(|(at, p)| (*at, 1.0 - p));
-        let told = self.told.iter().map(|(at, p)| (*at, *p));
-        let mut worst: Vec<(usize, f32)> = missed.chain(told).collect();
+        let negatives = self.false_negatives.iter().map(|(at, p)| (*at, 1.0 - p));
+        let positives = self.false_positives.iter().map(|(at, p)| (*at, *p));
+        let mut worst: Vec<(usize, f32)> = negatives.chain(positives).collect();
         worst.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         worst.into_iter().map(|of| of.0).collect()
     }
 }
 
-/// A PNG as a data URI; with `opacities` the bytes are levels of a red that is as dense as they say.
+/// A PNG as a data URI; with `opacities` the bytes are levels of a red, as opaque as they say.
 fn data_uri(
     bytes: &[u8],
     width: usize,
@@ -197,7 +196,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn decoded(shown: &Shown) -> (png::OutputInfo, Vec<u8>) {
+    fn decoded(shown: &InlineImage) -> (png::OutputInfo, Vec<u8>) {
         let text = shown.uri.strip_prefix("data:image/png;base64,").unwrap();
         let bytes = STANDARD.decode(text).unwrap();
         let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
@@ -217,7 +216,7 @@ mod tests {
             channels: 1,
         };
         let pixels: Vec<u8> = (0..3 * 256).map(|at| ((at % 256) / 2 * 2) as u8).collect();
-        let shown = Shown::image(&pixels, shape);
+        let shown = InlineImage::image(&pixels, shape);
         assert_eq!((shown.width, shown.height), (256, 3));
         let (info, small) = decoded(&shown);
         assert_eq!((info.width, info.height), (128, 2));
@@ -227,7 +226,7 @@ mod tests {
             width: 1,
             channels: 3,
         };
-        let (_, same) = decoded(&Shown::image(&[1, 2, 3, 4, 5, 6], colour));
+        let (_, same) = decoded(&InlineImage::image(&[1, 2, 3, 4, 5, 6], colour));
         assert_eq!(same, [1, 2, 3, 4, 5, 6]);
     }
 
@@ -238,14 +237,14 @@ mod tests {
             columns: 3,
             values: vec![0.9, 0.9, 0.9, 0.2, 0.4, 0.3],
         };
-        let heat = Heat::of(&maps, 1);
+        let heat = HeatMap::of(&maps, 1);
         assert_eq!(heat.peak, 0.4);
         let (_, pixels) = decoded(&heat.overlay);
         let opacity: Vec<u8> = pixels.chunks(4).map(|pixel| pixel[3]).collect();
         assert_eq!((opacity[0], opacity[1]), (0, 216));
         assert!((45..65).contains(&opacity[2]), "{opacity:?}");
         // The same everywhere is nowhere.
-        let (_, flat) = decoded(&Heat::of(&maps, 0).overlay);
+        let (_, flat) = decoded(&HeatMap::of(&maps, 0).overlay);
         assert!(flat.chunks(4).all(|pixel| pixel[3] == 0));
     }
 }

@@ -30,7 +30,7 @@ pub struct Listed {
     pub accuracy: Option<f64>,
     /// Its 95 % interval; none where it is not of single images.
     pub interval: Option<Interval>,
-    /// Images that were judged; 0 without an interval.
+    /// Images that were validation; 0 without an interval.
     #[serde(rename = "pictures")]
     pub images: usize,
     /// Epochs of the fold that got furthest.

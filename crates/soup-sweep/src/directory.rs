@@ -8,6 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use soup_train::{
     Error,
+    config::renamed::in_table,
     runs::{Lock, files, refuse_other, refuse_other_settings},
 };
 use toml::Table;
@@ -15,6 +16,7 @@ use toml::Table;
 use super::{
     file::{Metric, SweepFile},
     race::{Observation, Results, Trial},
+    renamed,
 };
 
 /// A sweep's folder.
@@ -112,8 +114,12 @@ impl SweepDirectory {
         }
         let _lock = self.lock()?;
         let table = |text: &str, path: &Path| -> Result<Table, Error> {
-            text.parse()
-                .map_err(|error| Error::format(path, format!("not TOML: {error}")))
+            let parsed: Result<Table, _> = text.parse();
+            let mut table =
+                parsed.map_err(|error| Error::format(path, format!("not TOML: {error}")))?;
+            renamed::in_file(&mut table)?;
+            in_table(&mut table)?;
+            Ok(table)
         };
         let sweep = self.file("sweep.toml");
         let settings = self.file("base.toml");

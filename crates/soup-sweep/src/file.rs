@@ -7,13 +7,17 @@ use soup_data::pack::Pack;
 use soup_decide::metrics::{Evaluation, RowMetric};
 use soup_engine::setting::require;
 use soup_train::{
-    config::{CheckedConfig, Config, ConfigError, decode},
+    config::{
+        CheckedConfig, Config, ConfigError, decode,
+        renamed::{Renamed, in_settings},
+    },
     runs::EpochRecord,
 };
 use toml::Value;
 
 use super::{
     race::{Race, RaceConfig},
+    renamed,
     search::Search,
     space::{self, Candidate, SweepOption},
 };
@@ -133,10 +137,11 @@ impl SweepFile {
     /// # Errors
     /// [`ConfigError`] with the key.
     pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let table = text.parse().map_err(|error| ConfigError::Syntax {
+        let mut table = text.parse().map_err(|error| ConfigError::Syntax {
             origin: origin.to_owned(),
             problem: format!("not TOML: {error}"),
         })?;
+        renamed::in_file(&mut table)?;
         let file: Self = decode(table)?;
         let wrong = |path: &str, problem: &str| {
             Err(ConfigError::Value {
@@ -165,6 +170,20 @@ impl SweepFile {
             ),
         )?;
         Ok(file)
+    }
+
+    /// Keys of settings that the text of a sweep file and `settings` laid over it call by old names.
+    pub fn renamed(text: &str, settings: &[String]) -> Vec<Renamed> {
+        renamed::used(&format!("{text}\n{}", settings.join("\n")))
+    }
+
+    /// Lays `section.key=value` settings over those of the file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for a key that is given by its old and its new name.
+    pub fn lay_over(&mut self, settings: &[String]) -> Result<(), ConfigError> {
+        self.settings.extend(in_settings(settings)?);
+        Ok(())
     }
 
     /// The settings that every candidate is laid over.

@@ -1,4 +1,4 @@
-//! Sweeps: which settings are best, and which cannot be told from the best.
+//! Sweeps: which settings are best, and which are tied with the best.
 //!
 //! A sweep is data all the way. A [`SweepFile`] names options ([`space`]) and a way to go through them
 //! ([`search`]); a [`Race`] says which trials are wanted next, given those that are finished, and is
@@ -12,6 +12,7 @@ mod directory;
 mod file;
 pub mod race;
 pub mod ranking;
+mod renamed;
 pub mod runner;
 pub mod search;
 pub mod space;
@@ -19,5 +20,5 @@ pub mod ties;
 
 pub use directory::{SweepDirectory, TrialRecord};
 pub use file::{Metric, SweepFile};
-pub use race::{Race, RaceConfig, Results, Step, Trial};
+pub use race::{Next, Race, RaceConfig, Results, Trial};
 pub use ranking::Ranking;

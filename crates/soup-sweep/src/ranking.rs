@@ -9,12 +9,12 @@ use soup_train::{Error, runs::files};
 use super::{
     directory::{SweepDirectory, TrialRecord, results},
     file::{Metric, SweepFile},
-    race::{Race, Replay, Status, Step, Trial},
+    race::{Next, Race, Replay, Status, Trial},
     space::{Candidate, Point},
-    ties::{Look, fit},
+    ties::{Measurement, fit},
 };
 
-/// Parts of a range whose effects are told apart.
+/// Parts of a range that get an effect each.
 const RANGE_PARTS: usize = 3;
 
 /// The result of a sweep, so far or at its end.
@@ -26,7 +26,7 @@ pub struct Ranking {
     pub complete: bool,
     /// Candidates, the best first.
     pub candidates: Vec<Ranked>,
-    /// The candidates that cannot be told from the best, by their numbers.
+    /// The candidates that are tied with the best, by their numbers.
     pub tied: Vec<usize>,
     /// The candidate that all others are compared with, where the sweep names one.
     pub reference: Option<usize>,
@@ -50,7 +50,7 @@ pub struct Ranked {
     pub status: Status,
     /// Its values, by the options' names.
     pub values: BTreeMap<String, String>,
-    /// Score with the seeds evened out, at the furthest that its looks reached.
+    /// Score with the seeds' effects removed, at the furthest rung that it reached.
     pub score: Option<f64>,
     /// 95 % interval of the score.
     pub interval: Option<Interval>,
@@ -187,7 +187,7 @@ impl Ranking {
         let all = (race.search.count(&race.options) * race.config.seeds) as f64;
         Self {
             metric,
-            complete: race.next(&raced) == Step::Done,
+            complete: race.next(&raced) == Next::Done,
             tied: tied.map(|row| row.candidate).collect(),
             reference,
             noise: replay
@@ -371,10 +371,10 @@ fn mark_front(rows: &mut [Ranked]) {
 }
 
 fn effects(race: &Race, replay: &Replay, records: &BTreeMap<Trial, TrialRecord>) -> Vec<Effect> {
-    let looks: Vec<Look<'_>> = (records.values())
+    let measurements: Vec<Measurement<'_>> = (records.values())
         .filter(|record| record.trial.rung == 0)
         .filter_map(|record| {
-            Some(Look {
+            Some(Measurement {
                 candidate: record.trial.candidate,
                 seed: record.trial.seed,
                 score: record.score?,
@@ -382,7 +382,7 @@ fn effects(race: &Race, replay: &Replay, records: &BTreeMap<Trial, TrialRecord>)
             })
         })
         .collect();
-    let fit = fit(&looks, replay.candidates.len());
+    let fit = fit(&measurements, replay.candidates.len());
     let seen: Vec<usize> = (0..fit.scores.len())
         .filter(|at| fit.counts[*at] > 0)
         .collect();

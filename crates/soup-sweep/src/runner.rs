@@ -19,10 +19,10 @@ use super::{
     claims::{Claim, Worker},
     directory::{SweepDirectory, TrialRecord, results},
     file::{Metric, SweepFile},
-    race::{Race, Step, Trial},
+    race::{Next, Race, Trial},
 };
 
-/// Pause before the folder is looked at again where others train all that is wanted.
+/// Pause before the folder is read again where others train all that is wanted.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a process works on a sweep.
@@ -49,7 +49,7 @@ pub enum Ending {
     Budget,
 }
 
-/// What a process tells of its work.
+/// Progress of a process.
 #[derive(Clone, Debug)]
 pub enum SweepEvent<'a> {
     /// A trial begins or is gone on with.
@@ -60,7 +60,7 @@ pub enum SweepEvent<'a> {
         share: f64,
         /// The candidate's settings.
         settings: &'a [String],
-        /// Trials of this step that are wanted, this one included.
+        /// Trials that are wanted now, this one included.
         wanted: usize,
     },
     /// A trial is finished.
@@ -83,7 +83,7 @@ pub fn work(
     let race = file.race();
     let worker = Worker::start(directory, options.stale)?;
     let mut records = BTreeMap::new();
-    let (mut step, mut counted, mut waiting) = (Step::Done, usize::MAX, false);
+    let (mut next, mut counted, mut waiting) = (Next::Done, usize::MAX, false);
     loop {
         if options.stop.load(Ordering::Relaxed) {
             return Err(Error::STOPPED);
@@ -98,10 +98,10 @@ pub fn work(
             return Ok(Ending::Budget);
         }
         if counted != records.len() {
-            step = race.next(&results(&records));
+            next = race.next(&results(&records));
             counted = records.len();
         }
-        let Step::Train(wanted) = &step else {
+        let Next::Train(wanted) = &next else {
             return Ok(Ending::Complete);
         };
         // The first wanted trial that nobody has; someone may have finished it since the folder was read.
@@ -198,7 +198,7 @@ impl Work<'_> {
             worker: self.worker.to_owned(),
             images: Vec::new(),
         };
-        let mut looks: Vec<EpochRecord> = Vec::new();
+        let mut records: Vec<EpochRecord> = Vec::new();
         let mut summary = None;
         let mut epochs = Vec::new();
         for &fold in &self.file.folds {
@@ -248,15 +248,15 @@ impl Work<'_> {
                     .into_iter()
                     .filter(|epoch| epoch.epoch <= reached.epoch),
             );
-            looks.push(reached);
+            records.push(reached);
         }
         record.seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
         let speeds = epochs.iter().map(|epoch| epoch.images_per_second);
         record.images_per_second = speeds.sum::<f64>() / epochs.len() as f64;
         if self.trial.rung < self.race.last_rung() {
             record.scores = scores(|metric| {
-                let scores = looks.iter().map(|look| metric.of_epoch(look));
-                scores.sum::<f64>() / looks.len() as f64
+                let scores = records.iter().map(|record| metric.of_epoch(record));
+                scores.sum::<f64>() / records.len() as f64
             });
         } else {
             self.score(&mut record, &path, summary.as_ref(), only_composed)?;

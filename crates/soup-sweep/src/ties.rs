@@ -1,35 +1,34 @@
-//! What the scores of candidates show: which are worse than the best, and which cannot be told from it.
+//! Which candidates are worse than the best, and which are tied with it.
 //!
-//! Every candidate is trained with the same seeds, so a score is taken as candidate + seed + noise; what
-//! the seeds have in common drops out of differences, and what is left over in candidates with several
-//! seeds shows how large the noise is. The errors of the candidates' means are then drawn anew many
-//! times: by a parametric bootstrap of the noise (Efron and Tibshirani, "An introduction to the
-//! bootstrap", 1993, section 6.5) and, where all candidates were judged by the same images, a paired
-//! bootstrap over these.
+//! Every candidate is trained with the same seeds, so a score is modelled as candidate + seed + noise.
+//! The effect of a seed cancels in differences. The residuals of candidates with several seeds give
+//! the size of the noise. The errors of the candidates' means are then resampled: by a parametric
+//! bootstrap of the noise (Efron and Tibshirani, "An introduction to the bootstrap", 1993, section 6.5)
+//! and, where all candidates were scored on the same images, by a paired bootstrap over these.
 //!
 //! A candidate is ruled out where it lies further behind the best than the worst of as many equal
 //! candidates would by chance (multiple comparisons with the best, Hsu, Annals of Statistics 1984). The
-//! worst one is ruled out first and the rest looked at again, as in the model confidence set of Hansen,
-//! Lunde and Nason (Econometrica 2011): all of the best stay together with the chance that was asked.
+//! worst one is ruled out first and the rest are tested again, as in the model confidence set of Hansen,
+//! Lunde and Nason (Econometrica 2011): all of the best stay with the confidence that was asked for.
 
 use soup_random::{Purpose, Stream};
 
 use soup_decide::metrics::Interval;
 
-/// Times that the errors are drawn anew.
+/// Samples of the bootstrap.
 const SAMPLES: usize = 2000;
 /// More images than this are joined into as many groups.
 const IMAGE_GROUPS: usize = 400;
 /// Rounds in which the seeds and the candidates are fitted to each other.
 const FIT_ROUNDS: usize = 60;
-/// Less movement of a score than this counts as none.
+/// A fit has converged when no score moves by more than this.
 const SETTLED: f64 = 1e-9;
-/// Noise is believed from so many degrees of freedom on; below, an earlier look lends its own.
+/// Below so many degrees of freedom the noise of an earlier rung is pooled in.
 const FREEDOM: usize = 4;
 
-/// The score of a candidate with one seed.
+/// A measurement at a rung: the score of a candidate with one seed.
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
+pub struct Measurement<'a> {
     /// Candidate, counted from 0 among those that are compared.
     pub candidate: usize,
     /// Seed, counted from 0.
@@ -40,47 +39,58 @@ pub struct Look<'a> {
     pub images: &'a [f32],
 }
 
-/// Scores taken apart into candidates, seeds and noise.
+/// Scores as effects of candidates and of seeds, and residuals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
-    /// Score of each candidate with the seeds evened out; NaN for one without a look.
+    /// Score of each candidate with the seeds' effects removed; NaN for one without a measurement.
     pub scores: Vec<f64>,
-    /// Looks at each candidate.
+    /// Measurements of each candidate.
     pub counts: Vec<usize>,
-    /// Sum of the squares of what is left over.
+    /// Sum of the squares of the residuals.
     pub squares: f64,
     /// Degrees of freedom of `squares`.
     pub freedom: usize,
 }
 
-/// Takes scores apart by least squares.
-pub fn fit(looks: &[Look<'_>], candidates: usize) -> Fit {
-    let seeds = looks.iter().map(|look| look.seed + 1).max().unwrap_or(0);
-    let count = |of: &dyn Fn(&Look<'_>) -> usize, length: usize| {
+/// Fits these effects by least squares.
+pub fn fit(measurements: &[Measurement<'_>], candidates: usize) -> Fit {
+    let seeds = measurements
+        .iter()
+        .map(|measurement| measurement.seed + 1)
+        .max()
+        .unwrap_or(0);
+    let count = |of: &dyn Fn(&Measurement<'_>) -> usize, length: usize| {
         let mut counts = vec![0usize; length];
-        looks.iter().for_each(|look| counts[of(look)] += 1);
+        measurements
+            .iter()
+            .for_each(|measurement| counts[of(measurement)] += 1);
         counts
     };
-    let counts = count(&|look| look.candidate, candidates);
-    let by_seed = count(&|look| look.seed, seeds);
-    let values: Vec<f64> = looks.iter().map(|look| look.score).collect();
-    let (scores, offsets) = fit_values(looks, &values, &counts, &by_seed);
-    let squares = looks
+    let counts = count(&|measurement| measurement.candidate, candidates);
+    let by_seed = count(&|measurement| measurement.seed, seeds);
+    let values: Vec<f64> = measurements
         .iter()
-        .map(|look| (look.score - scores[look.candidate] - offsets[look.seed]).powi(2))
+        .map(|measurement| measurement.score)
+        .collect();
+    let (scores, offsets) = fit_values(measurements, &values, &counts, &by_seed);
+    let squares = measurements
+        .iter()
+        .map(|measurement| {
+            (measurement.score - scores[measurement.candidate] - offsets[measurement.seed]).powi(2)
+        })
         .sum();
     let used = |counts: &[usize]| counts.iter().filter(|count| **count > 0).count();
     Fit {
-        freedom: (looks.len() + 1).saturating_sub(used(&counts) + used(&by_seed)),
+        freedom: (measurements.len() + 1).saturating_sub(used(&counts) + used(&by_seed)),
         scores,
         counts,
         squares,
     }
 }
 
-/// The candidates' and seeds' parts of `values`, one a look; the seeds' parts have a mean of 0.
+/// The effects of candidates and of seeds in `values`, one a measurement. Those of seeds have a mean of 0.
 fn fit_values(
-    looks: &[Look<'_>],
+    measurements: &[Measurement<'_>],
     values: &[f64],
     counts: &[usize],
     by_seed: &[usize],
@@ -94,16 +104,16 @@ fn fit_values(
     let mut scores = vec![0.0; counts.len()];
     for round in 0..FIT_ROUNDS {
         scores.fill(0.0);
-        for (look, value) in looks.iter().zip(values) {
-            scores[look.candidate] += value - offsets[look.seed];
+        for (measurement, value) in measurements.iter().zip(values) {
+            scores[measurement.candidate] += value - offsets[measurement.seed];
         }
         mean(&mut scores, counts);
         if round + 1 == FIT_ROUNDS || by_seed.len() < 2 {
             break;
         }
         let before = std::mem::replace(&mut offsets, vec![0.0; by_seed.len()]);
-        for (look, value) in looks.iter().zip(values) {
-            offsets[look.seed] += value - scores[look.candidate];
+        for (measurement, value) in measurements.iter().zip(values) {
+            offsets[measurement.seed] += value - scores[measurement.candidate];
         }
         mean(&mut offsets, by_seed);
         let middle = offsets.iter().sum::<f64>() / offsets.len() as f64;
@@ -119,19 +129,20 @@ fn fit_values(
     (scores, offsets)
 }
 
-/// What looks at candidates show.
+/// What measurements of candidates show.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     fit: Fit,
     noise: Option<f64>,
-    /// Errors of the candidates' scores, drawn anew: samples x candidates; empty where nothing shows
-    /// how large they are.
+    /// Resampled errors of the candidates' scores: samples x candidates. Empty where their size is
+    /// unknown.
     errors: Vec<Vec<f64>>,
-    /// How much too small each sample's noise would have been estimated.
+    /// Estimated noise of each sample, as a share of the true one.
     scales: Vec<f64>,
 }
 
-/// The standard deviation of noise, from a fit and, where that says too little, an earlier one.
+/// The standard deviation of noise and its degrees of freedom, pooled with an earlier fit where this
+/// one has too few.
 pub fn noise(fit: &Fit, earlier: Option<&Fit>) -> Option<(f64, usize)> {
     let (mut squares, mut freedom) = (fit.squares, fit.freedom);
     if let Some(earlier) = earlier.filter(|_| freedom < FREEDOM) {
@@ -142,12 +153,17 @@ pub fn noise(fit: &Fit, earlier: Option<&Fit>) -> Option<(f64, usize)> {
 }
 
 impl Evidence {
-    /// The evidence of looks at `candidates` candidates, each of which was looked at. `earlier` lends
-    /// its noise where these looks hardly show any.
-    pub fn new(looks: &[Look<'_>], candidates: usize, earlier: Option<&Fit>, seed: u64) -> Self {
-        let fit = fit(looks, candidates);
+    /// The evidence of measurements of `candidates` candidates, each of which was measured. The noise of
+    /// `earlier` is pooled in where these have few degrees of freedom.
+    pub fn new(
+        measurements: &[Measurement<'_>],
+        candidates: usize,
+        earlier: Option<&Fit>,
+        seed: u64,
+    ) -> Self {
+        let fit = fit(measurements, candidates);
         let noise = noise(&fit, earlier);
-        let images = image_scores(looks, candidates);
+        let images = image_scores(measurements, candidates);
         let mut evidence = Self {
             noise: noise.map(|(noise, _)| noise),
             errors: Vec::new(),
@@ -157,16 +173,22 @@ impl Evidence {
         let Some((deviation, freedom)) = noise.or(images.as_ref().map(|_| (0.0, 0))) else {
             return evidence;
         };
-        let seeds = looks.iter().map(|look| look.seed + 1).max().unwrap_or(0);
+        let seeds = measurements
+            .iter()
+            .map(|measurement| measurement.seed + 1)
+            .max()
+            .unwrap_or(0);
         let mut by_seed = vec![0; seeds];
-        looks.iter().for_each(|look| by_seed[look.seed] += 1);
+        measurements
+            .iter()
+            .for_each(|measurement| by_seed[measurement.seed] += 1);
         for sample in 0..SAMPLES {
             let mut stream = Stream::new(seed, Purpose::Bootstrap, 1, sample as u64);
-            let noise: Vec<f64> = looks
+            let noise: Vec<f64> = measurements
                 .iter()
                 .map(|_| deviation * f64::from(stream.normal()))
                 .collect();
-            let (mut errors, _) = fit_values(looks, &noise, &evidence.fit.counts, &by_seed);
+            let (mut errors, _) = fit_values(measurements, &noise, &evidence.fit.counts, &by_seed);
             let squares: f64 = (0..freedom)
                 .map(|_| f64::from(stream.normal()).powi(2))
                 .sum();
@@ -188,12 +210,12 @@ impl Evidence {
         evidence
     }
 
-    /// The scores taken apart.
+    /// The fitted scores.
     pub fn fit(&self) -> &Fit {
         &self.fit
     }
 
-    /// Standard deviation of the noise of one look, where it can be known.
+    /// Standard deviation of the noise of one measurement, where it is known.
     pub fn noise(&self) -> Option<f64> {
         self.noise
     }
@@ -289,20 +311,24 @@ fn best(scores: &[f64], among: &[usize]) -> usize {
     )
 }
 
-/// How far each group of images is from each candidate's mean, where all were judged by the same
+/// Deviation of each group of images from each candidate's mean, where all were scored on the same
 /// images.
-fn image_scores(looks: &[Look<'_>], candidates: usize) -> Option<Vec<Vec<f64>>> {
-    let images = looks.first()?.images.len();
-    if images == 0 || looks.iter().any(|look| look.images.len() != images) {
+fn image_scores(measurements: &[Measurement<'_>], candidates: usize) -> Option<Vec<Vec<f64>>> {
+    let images = measurements.first()?.images.len();
+    if images == 0
+        || measurements
+            .iter()
+            .any(|measurement| measurement.images.len() != images)
+    {
         return None;
     }
     let groups = images.min(IMAGE_GROUPS);
     let mut sums = vec![vec![0.0; groups]; candidates];
     let mut counts = vec![vec![0.0; groups]; candidates];
-    for look in looks {
-        for (index, score) in look.images.iter().enumerate() {
-            sums[look.candidate][index % groups] += f64::from(*score);
-            counts[look.candidate][index % groups] += 1.0;
+    for measurement in measurements {
+        for (index, score) in measurement.images.iter().enumerate() {
+            sums[measurement.candidate][index % groups] += f64::from(*score);
+            counts[measurement.candidate][index % groups] += 1.0;
         }
     }
     for (sums, counts) in sums.iter_mut().zip(&counts) {
@@ -319,8 +345,8 @@ fn image_scores(looks: &[Look<'_>], candidates: usize) -> Option<Vec<Vec<f64>>> 
 mod tests {
     use super::*;
 
-    fn look(candidate: usize, seed: usize, score: f64) -> Look<'static> {
-        Look {
+    fn measurement(candidate: usize, seed: usize, score: f64) -> Measurement<'static> {
+        Measurement {
             candidate,
             seed,
             score,
@@ -331,14 +357,14 @@ mod tests {
     #[test]
     fn seeds_drop_out_of_differences() {
         // The third candidate has the lucky seed alone.
-        let looks = [
-            look(0, 0, 0.70),
-            look(0, 1, 0.74),
-            look(1, 0, 0.72),
-            look(1, 1, 0.76),
-            look(2, 1, 0.75),
+        let measurements = [
+            measurement(0, 0, 0.70),
+            measurement(0, 1, 0.74),
+            measurement(1, 0, 0.72),
+            measurement(1, 1, 0.76),
+            measurement(2, 1, 0.75),
         ];
-        let fit = fit(&looks, 3);
+        let fit = fit(&measurements, 3);
         for (score, expected) in fit.scores.iter().zip([0.72, 0.74, 0.73]) {
             assert!((score - expected).abs() < 1e-6, "{fit:?}");
         }
@@ -349,24 +375,24 @@ mod tests {
     #[test]
     fn only_clear_differences_rule_out() {
         let noise = [0.3, -0.4, 0.1, -0.2, 0.4, -0.3, 0.2, 0.1];
-        let looks: Vec<_> = (0..8)
+        let measurements: Vec<_> = (0..8)
             .map(|at| {
-                look(
+                measurement(
                     at / 2,
                     at % 2,
                     [0.9, 0.8999, 0.88, 0.9][at / 2] + 0.001 * noise[at],
                 )
             })
             .collect();
-        let evidence = Evidence::new(&looks, 4, None, 1);
+        let evidence = Evidence::new(&measurements, 4, None, 1);
         assert_eq!(evidence.ruled_out(0.05), [false, false, true, false]);
         let interval = evidence.interval(2, Some(0)).map(|i| (i.low, i.high));
         assert!(interval.is_some_and(|(low, high)| low < -0.02 && high > -0.02 && high < -0.01));
         // One seed shows no noise, so nothing is ruled out.
-        let single: Vec<_> = looks
+        let single: Vec<_> = measurements
             .iter()
             .copied()
-            .filter(|look| look.seed == 0)
+            .filter(|measurement| measurement.seed == 0)
             .collect();
         assert_eq!(
             Evidence::new(&single, 4, None, 1).ruled_out(0.05),
@@ -385,10 +411,10 @@ mod tests {
         let images: Vec<Vec<f32>> = (0..3)
             .map(|c| (0..200).map(|at| image(c, at)).collect())
             .collect();
-        let looks: Vec<_> = images
+        let measurements: Vec<_> = images
             .iter()
             .enumerate()
-            .map(|(candidate, images)| Look {
+            .map(|(candidate, images)| Measurement {
                 candidate,
                 seed: 0,
                 score: images.iter().map(|score| f64::from(*score)).sum::<f64>() / 200.0,
@@ -396,7 +422,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            Evidence::new(&looks, 3, None, 1).ruled_out(0.05),
+            Evidence::new(&measurements, 3, None, 1).ruled_out(0.05),
             [false, true, false]
         );
     }
@@ -407,17 +433,17 @@ mod tests {
         let (mut together, mut found) = (0, 0);
         for world in 0..200 {
             let mut stream = Stream::new(world, Purpose::Sweep, 9, 0);
-            let looks: Vec<_> = (0..18)
+            let measurements: Vec<_> = (0..18)
                 .map(|at| {
                     let worse = if at / 3 == 5 { 0.006 } else { 0.0 };
-                    look(
+                    measurement(
                         at / 3,
                         at % 3,
                         0.8 - worse + 0.0012 * f64::from(stream.normal()),
                     )
                 })
                 .collect();
-            let out = Evidence::new(&looks, 6, None, world).ruled_out(0.05);
+            let out = Evidence::new(&measurements, 6, None, world).ruled_out(0.05);
             together += u32::from(!out[..5].contains(&true));
             found += u32::from(out[5]);
         }
@@ -445,15 +471,15 @@ mod tests {
                 let of: Vec<Vec<f32>> = (0..2)
                     .map(|candidate| images.iter().map(|of| of[candidate]).collect())
                     .collect();
-                let looks: Vec<_> = (of.iter().enumerate())
-                    .map(|(candidate, images)| Look {
+                let measurements: Vec<_> = (of.iter().enumerate())
+                    .map(|(candidate, images)| Measurement {
                         candidate,
                         seed: 0,
                         score: images.iter().map(|p| f64::from(*p)).sum::<f64>() / 300.0,
                         images,
                     })
                     .collect();
-                let evidence = Evidence::new(&looks, 2, None, sweep);
+                let evidence = Evidence::new(&measurements, 2, None, sweep);
                 let interval = evidence.interval(0, Some(1));
                 better += usize::from(interval.is_some_and(|interval| interval.low > 0.0));
                 out += usize::from(evidence.ruled_out(0.05)[1]);

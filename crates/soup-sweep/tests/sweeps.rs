@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use soup_random::{Purpose, Stream};
 use soup_sweep::{
-    Race, RaceConfig, Results, Step, Trial,
+    Next, Race, RaceConfig, Results, Trial,
     race::{Observation, Status},
     search::Search,
     space::Point,
@@ -67,7 +67,7 @@ impl World {
     /// Sweeps to the end; gives the statuses and the trainings it took.
     fn sweep(&self, race: &Race) -> (Vec<Status>, f64) {
         let mut results = Results::new();
-        while let Step::Train(wanted) = race.next(&results) {
+        while let Next::Train(wanted) = race.next(&results) {
             for trial in wanted {
                 assert!(
                     !results.contains_key(&trial),
@@ -202,7 +202,7 @@ fn decisions_do_not_depend_on_who_finishes_first() {
     let finish = |backwards: bool| {
         let mut results = Results::new();
         let mut steps = Vec::new();
-        while let Step::Train(mut wanted) = race.next(&results) {
+        while let Next::Train(mut wanted) = race.next(&results) {
             steps.push(wanted.clone());
             if backwards {
                 wanted.reverse();
@@ -212,7 +212,7 @@ fn decisions_do_not_depend_on_who_finishes_first() {
                 results.insert(trial, Some(world.train(&race, trial)));
                 if trial == first && wanted.len() > 1 {
                     // A step that is half done wants its other half and nothing new.
-                    let Step::Train(left) = race.next(&results) else {
+                    let Next::Train(left) = race.next(&results) else {
                         panic!("the step is not over");
                     };
                     assert_eq!(left.len(), wanted.len() - 1);
@@ -282,7 +282,7 @@ fn a_failed_candidate_does_not_stop_the_others() {
     let race = race();
     let world = World::new(6, [0.002, 0.01]);
     let mut results = Results::new();
-    while let Step::Train(wanted) = race.next(&results) {
+    while let Next::Train(wanted) = race.next(&results) {
         for trial in wanted {
             let failed = trial.candidate == 1 && trial.seed == 1;
             results.insert(trial, (!failed).then(|| world.train(&race, trial)));

@@ -13,7 +13,7 @@
 //! | ... | arrays, in the header's order |
 //! | 4 | CRC-32 of all bytes before |
 //!
-//! A damaged, truncated or foreign file is refused by name before anything is believed.
+//! A damaged, truncated or foreign file is refused by name before anything of it is used.
 
 use std::{
     fs::File,
@@ -162,7 +162,7 @@ impl From<io::Error> for Unreadable {
 }
 
 /// What the writer of a checkpoint knew, without its arrays: a few milliseconds for a file of any size.
-/// The checksum is not looked at, so this is for display; [`read`] is for going on.
+/// The checksum is not verified, so this is for display; [`read`] is for going on.
 ///
 /// # Errors
 /// As [`read`].
@@ -195,7 +195,7 @@ fn parse<S: DeserializeOwned>(
     let wrong = |problem: &str| Err(Unreadable::Format(problem.to_owned()));
     let mut file = Summed::new(source);
     let header = header(&mut file, file_length)?;
-    // The header is believed only after the checksum; until then it only says how far to read.
+    // The header is used only after the checksum; until then it only says how far to read.
     let table: Header<serde_json::Value> = match serde_json::from_slice(&header) {
         Ok(table) => table,
         Err(_) => return wrong("the checkpoint is damaged: its header is not readable"),

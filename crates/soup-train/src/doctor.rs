@@ -14,13 +14,13 @@ use crate::{
     trainer::OutOfFold,
 };
 
-/// Training accuracy this far above that of the held-out images is learning by heart.
+/// Training accuracy this far above that of the held-out images is overfitting.
 const WIDEST_GAP: f64 = 0.05;
 /// Folds further apart than that many standard errors are not alike.
 const FURTHEST: f64 = 4.0;
 
-/// What a run's own files tell about it. `has_twins` says whether equal or similar images are
-/// parted by its folds.
+/// Checks of a run by its own files. `has_twins` says whether its folds separate equal or similar
+/// images.
 ///
 /// # Errors
 /// [`Error::Format`] where the folder holds no run, [`Error::File`].
@@ -54,7 +54,7 @@ fn kind(kind: FoldKind, has_twins: bool) -> Finding {
         (FoldKind::Group, true) => Finding::bad(
             CHECK,
             Verdict::Problem,
-            "folds were cut by group, yet images that look alike are parted: the groups are not \
+            "folds were cut by group, but similar images are in different folds: the groups are not \
              the sources"
                 .into(),
             "cut folds by what the images share (soup doctor --groups) and train again",
@@ -63,8 +63,8 @@ fn kind(kind: FoldKind, has_twins: bool) -> Finding {
         (_, true) => Finding::bad(
             CHECK,
             Verdict::Problem,
-            "folds were cut image by image, yet images come in copies: the score out of fold \
-             reads too high"
+            "folds were cut image by image, but images have copies: the score out of fold \
+             is too high"
                 .into(),
             "cut folds by group (soup doctor --groups, soup folds --kind group) and train again",
             [],
@@ -75,8 +75,8 @@ fn kind(kind: FoldKind, has_twins: bool) -> Finding {
             "folds were cut image by image: the score out of fold holds only for new images \
              of the same sources"
                 .into(),
-            "where test images come from others (writers, patients, places, drawings), cut folds \
-             by them (soup folds --kind group); on the founding task image folds read 5 to 7 \
+            "where test images come from others (writers, patients, places, glyphs), cut folds \
+             by them (soup folds --kind group); on the founding task image folds score 5 to 7 \
              points too high",
             [],
         ),
@@ -86,18 +86,18 @@ fn kind(kind: FoldKind, has_twins: bool) -> Finding {
 fn trained(trained: usize, folds: usize) -> Finding {
     const CHECK: &str = "trained folds";
     if trained == folds {
-        return Finding::fine(CHECK, format!("all {folds}: every image is judged"));
+        return Finding::fine(CHECK, format!("all {folds}: every image is scored"));
     }
     Finding::bad(
         CHECK,
         Verdict::Warning,
-        format!("{trained} of {folds}: only their held-out images are judged"),
+        format!("{trained} of {folds}: only their held-out images are scored"),
         "soup train with --fold all trains the others",
         [],
     )
 }
 
-/// How much better training images are known than held-out ones, at the best epochs.
+/// How far training accuracy is above that of held-out images, at the best epochs.
 fn gap(best: &[EpochRecord]) -> Finding {
     const CHECK: &str = "gap between training and validation";
     if best.is_empty() {
@@ -120,7 +120,7 @@ fn gap(best: &[EpochRecord]) -> Finding {
         Verdict::Warning,
         format!(
             "training accuracy is {mean:+.3} above that of held-out images, augmented as the \
-             training images are: it learns by heart"
+             training images are: it overfits"
         ),
         "more augmentation, dropout or images; and expect the test to fall below the validation \
          where it shares less with training than the held-out images do",
@@ -135,7 +135,7 @@ fn gap(best: &[EpochRecord]) -> Finding {
 
 /// Whether the folds' images are equally hard, as images cut at random are.
 fn alike(found: Option<&OutOfFold>) -> Result<Finding, Error> {
-    const CHECK: &str = "folds beside each other";
+    const CHECK: &str = "folds compared";
     let Some(found) = found else {
         return Ok(Finding::skipped(CHECK, "no fold is trained yet"));
     };

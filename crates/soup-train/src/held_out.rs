@@ -1,4 +1,4 @@
-//! Looking at the images that each fold of a run held out.
+//! Predictions of the images that each fold of a run held out, in several views.
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
@@ -20,7 +20,7 @@ pub struct HeldOut {
     pub folds: Vec<u32>,
     /// Images x labels, 0 or 1.
     pub targets: Vec<f32>,
-    /// What the folds' networks said of these images.
+    /// The logits of the folds' networks.
     pub logits: ViewLogits,
     /// Rows of the run's data, and a name for each of them all.
     rows: Vec<u64>,
@@ -28,16 +28,16 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// ViewLogits at the images that the trained folds of a run held out, each by the network that
-    /// never saw it: all of them, or `limit` of each fold, evenly spread. `options.views` are the
+    /// Predicts the images that the trained folds of a run held out, each by the network that was not
+    /// trained on it: all of them, or `limit` of each fold, evenly spread. `options.views` are the
     /// views; their merge does not matter here.
     ///
-    /// `note` hears how many looks are done, of how many.
+    /// `note` gets how many views are predicted, of how many.
     ///
     /// # Errors
     /// [`Error::Format`] where the folder holds no run or no trained fold, whatever is wrong with
     /// its data, and as [`Predictor::predict`].
-    pub fn look(
+    pub fn predict(
         run: &Path,
         limit: Option<usize>,
         options: &PredictOptions,
@@ -90,7 +90,7 @@ impl HeldOut {
 
     /// Writes the views that are kept, and the out-of-fold probabilities with them, into the run; of
     /// the plain view alone nothing is written, as training wrote that, and what was there goes. The
-    /// views must be among those looked at.
+    /// views must be among those predicted.
     ///
     /// # Errors
     /// [`Error::File`].

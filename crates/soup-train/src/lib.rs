@@ -1,4 +1,4 @@
-//! Learning: losses, optimisers, schedules, the trainer, checkpoints and runs.
+//! Training: losses, optimisers, schedules, the trainer, checkpoints and runs.
 
 pub mod average;
 pub mod checkpoint;

@@ -1,4 +1,4 @@
-//! What a run tells its caller while it runs. The library itself prints nothing.
+//! Events of a training for its caller. The library itself prints nothing.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub enum Event<'a> {
         /// Optimiser steps done by an earlier process.
         steps_done: u64,
     },
-    /// Where the images came from is nothing any more; the run goes on with those that it packed.
+    /// The images are no longer where the settings say. The run goes on with those that it packed.
     OwnImages {
         /// What the settings name.
         given: &'a str,
@@ -58,7 +58,7 @@ pub enum Event<'a> {
     },
     /// The optimiser made a step.
     Step(Step),
-    /// A part of the held-out images was looked at.
+    /// A part of the held-out images was predicted.
     Evaluating {
         /// Fold, counted from 0.
         fold: usize,
@@ -120,13 +120,13 @@ pub struct Step {
     pub seconds_left: f64,
 }
 
-/// Someone who is told.
+/// Receives the events.
 pub trait Progress {
     /// Takes note of an event; called from the thread that runs the training.
     fn event(&mut self, event: &Event<'_>);
 }
 
-/// Nobody.
+/// Ignores them.
 impl Progress for () {
     fn event(&mut self, _event: &Event<'_>) {}
 }

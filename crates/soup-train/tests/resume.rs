@@ -154,9 +154,9 @@ fn kills_wanted() -> usize {
     wanted.map_or(3, |wanted| wanted.parse().expect("SOUP_KILLS is a number"))
 }
 
-/// Kills runs at drawn moments, as often as is wanted, each until it ends; `look` sees each after every kill and, told
-/// so, at its end.
-fn kill_until_done(settings: &[&str], length: Duration, look: &mut dyn FnMut(&Path, bool)) {
+/// Kills runs at drawn moments, as often as is wanted, each until it ends; `check` gets each after every kill and,
+/// with true, at its end.
+fn kill_until_done(settings: &[&str], length: Duration, check: &mut dyn FnMut(&Path, bool)) {
     let folder = tempfile::tempdir().unwrap();
     let mut moments = Stream::new(26, Purpose::Bootstrap, 0, 0);
     let (mut kills, mut runs) = (0, 0);
@@ -173,9 +173,9 @@ fn kill_until_done(settings: &[&str], length: Duration, look: &mut dyn FnMut(&Pa
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
-            look(&run, false);
+            check(&run, false);
         }
-        look(&run, true);
+        check(&run, true);
         runs += 1;
     }
     println!("{kills} kills in {runs} runs, every file equal");

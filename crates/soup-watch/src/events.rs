@@ -93,13 +93,13 @@ fn changed(before: Option<&Drawn>, now: &Drawn, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use soup_report::live::Part;
+    use soup_report::live::Panel;
 
     fn drawn(status: &str) -> Drawn {
         let parts = |status: &str| {
             vec![
-                (Part::Status, status.to_owned()),
-                (Part::Log, "same".to_owned()),
+                (Panel::Status, status.to_owned()),
+                (Panel::Log, "same".to_owned()),
             ]
         };
         Drawn {

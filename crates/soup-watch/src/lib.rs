@@ -1,5 +1,5 @@
-//! A page of a run that is training, or was: curves that grow, the settings, and images as the newest weights
-//! see them. It only reads the run's folder, and nothing while nobody looks.
+//! A page of a run that is training, or was: curves that grow, the settings, and predictions of
+//! the newest weights. It only reads the run's folder, and nothing while no page is open.
 
 mod events;
 mod page;
@@ -13,7 +13,7 @@ use std::{
 };
 
 use soup_report::{
-    live::{Live, Look, Looked, PARTS, Part, State},
+    live::{Live, PANELS, Panel, PredictedImages, Selection, State},
     words::{ENGLISH, KOREAN, Words},
 };
 use soup_serve::{Limits, ServeError, connections, traffic::Traffic};
@@ -23,7 +23,7 @@ use tokio::{
     time::sleep,
 };
 
-/// The folder is looked at this often while somebody watches.
+/// The folder is read this often while a page is open.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Open connections; a page that is watched takes one for as long.
 const CONNECTIONS: usize = 64;
@@ -49,8 +49,8 @@ struct Watched {
     traffic: Arc<Traffic>,
     /// What the folder said last.
     drawn: watch::Sender<Arc<Drawn>>,
-    /// What was looked at last; whoever looks holds it, so that there is one look at a time.
-    looked: Arc<Mutex<Option<(Look, Looked)>>>,
+    /// The last predictions. Whoever predicts holds the lock, so that it is done once at a time.
+    predicted: Arc<Mutex<Option<(Selection, PredictedImages)>>>,
 }
 
 /// A run's folder as pieces of HTML, in both languages.
@@ -59,15 +59,15 @@ struct Drawn {
     name: String,
     /// Which folds diverged, for the terminal.
     diverged: Vec<String>,
-    english: Vec<(Part, String)>,
-    korean: Vec<(Part, String)>,
+    english: Vec<(Panel, String)>,
+    korean: Vec<(Panel, String)>,
 }
 
 impl Drawn {
     fn of(path: &Path) -> Self {
         let live = Live::read(path);
-        let draw = |words: &Words| -> Vec<(Part, String)> {
-            let parts = PARTS.iter();
+        let draw = |words: &Words| -> Vec<(Panel, String)> {
+            let parts = PANELS.iter();
             let parts = parts.map(|part| (*part, part.draw(&live, words).into_string()));
             parts.collect()
         };
@@ -82,7 +82,7 @@ impl Drawn {
         }
     }
 
-    fn parts(&self, language: Language) -> &[(Part, String)] {
+    fn parts(&self, language: Language) -> &[(Panel, String)] {
         match language {
             Language::En => &self.english,
             Language::Ko => &self.korean,
@@ -131,7 +131,7 @@ impl Watcher {
             path: path.to_owned(),
             traffic: Arc::new(Traffic::new(limits)),
             drawn: watch::Sender::new(Arc::new(Drawn::of(path))),
-            looked: Arc::default(),
+            predicted: Arc::default(),
         };
         Ok(Self {
             listener,
@@ -178,12 +178,12 @@ impl Handle {
 }
 
 impl Watched {
-    /// Looks at the folder; pages hear of it where something changed.
+    /// Reads the folder, and sends what changed to open pages.
     async fn refresh(&self) {
         let path = self.path.clone();
         // A disk may be slow, and a run may have many epochs.
         let Ok(drawn) = tokio::task::spawn_blocking(move || Drawn::of(&path)).await else {
-            tracing::error!("the run's folder could not be looked at");
+            tracing::error!("the run's folder could not be read");
             return;
         };
         self.drawn.send_if_modified(|last| {
@@ -197,14 +197,14 @@ impl Watched {
     }
 }
 
-/// Says on the terminal which folds diverged since it was looked at last.
+/// Says on the terminal which folds diverged since the folder was last read.
 fn say_diverged(before: &[String], now: &[String]) {
     for found in now.iter().filter(|found| !before.contains(found)) {
         tracing::warn!("{found}");
     }
 }
 
-/// Looks at the folder again and again while a page is open.
+/// Reads the folder again and again while a page is open.
 async fn follow(watched: Arc<Watched>) {
     while !watched.traffic.is_stopping() {
         tokio::select! {

@@ -1,7 +1,7 @@
 //! The page around the pieces. It is whole without JavaScript, and then loads itself again from time to time.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use soup_report::live::Part;
+use soup_report::live::Panel;
 
 use super::{Drawn, Language};
 
@@ -17,7 +17,7 @@ pub fn page(
 ) -> Markup {
     let words = language.words();
     let live = &words.live;
-    let part = |wanted: Part| {
+    let part = |wanted: Panel| {
         let found = drawn
             .parts(language)
             .iter()
@@ -45,7 +45,7 @@ pub fn page(
                 }
             }
             body data-offline=(live.offline) data-pause=(live.pause) data-resume=(live.resume)
-                data-looking=(live.looking) data-look=(live.look_on) {
+                data-looking=(live.predicting) data-look=(live.predict_others) {
                 header {
                     h1 { img src="icon.svg" alt="" width="32" height="32"; " " (drawn.name) }
                     div.choices {
@@ -57,24 +57,24 @@ pub fn page(
                 main.watch {
                     section aria-labelledby="run-title" {
                         h2 #run-title { (live.run) }
-                        div role="status" { (part(Part::Status)) }
-                        (part(Part::Facts))
+                        div role="status" { (part(Panel::Status)) }
+                        (part(Panel::Facts))
                     }
                     section aria-labelledby="curves-title" {
                         h2 #curves-title { (live.curves) }
-                        (part(Part::Curves))
+                        (part(Panel::Curves))
                     }
                     section aria-labelledby="folds-title" {
                         h2 #folds-title { (live.folds) }
-                        (part(Part::Folds))
+                        (part(Panel::Folds))
                     }
                     section aria-labelledby="images-title" {
                         h2 #images-title { (live.images) }
-                        p.soft { (live.look_note) }
+                        p.soft { (live.predict_note) }
                         p {
                             a #look .button href={ "?language=" (words.code) "&set=" (next) "#images-title" }
                                 data-set=(next) {
-                                @if set.is_some() { (live.look_on) } @else { (live.look) }
+                                @if set.is_some() { (live.predict_others) } @else { (live.predict) }
                             }
                         }
                         div #images aria-live="polite" {
@@ -83,11 +83,11 @@ pub fn page(
                     }
                     section aria-labelledby="settings-title" {
                         h2 #settings-title { (live.settings) }
-                        (part(Part::Settings))
+                        (part(Panel::Settings))
                     }
                     section aria-labelledby="log-title" {
                         h2 #log-title { (live.log) }
-                        (part(Part::Log))
+                        (part(Panel::Log))
                     }
                 }
                 footer.faint { span { (live.stays) } }

@@ -1,4 +1,4 @@
-//! What can be asked of a watcher.
+//! The routes of a watcher.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use soup_report::{live::Look, pages::PARTS};
+use soup_report::{live::Selection, pages::PARTS};
 
 use soup_serve::{
     Refusal,
@@ -37,7 +37,7 @@ type App = State<Arc<Watched>>;
 #[serde(deny_unknown_fields)]
 struct Asked {
     language: Option<Language>,
-    /// Images to look at.
+    /// Which images are predicted.
     set: Option<u32>,
 }
 
@@ -91,7 +91,7 @@ async fn whole(
 ) -> Result<Response, Refusal> {
     let (language, set) = read(asked, &headers)?;
     let images = match set {
-        Some(set) => Some(look(&watched, set, language).await?),
+        Some(set) => Some(predictions(&watched, set, language).await?),
         None => None,
     };
     watched.refresh().await;
@@ -111,15 +111,15 @@ async fn events(
     Ok(guarded("text/event-stream", POLICY, body))
 }
 
-/// `GET /images`: held-out images as the newest weights see them.
+/// `GET /images`: predictions of held-out images by the newest weights.
 async fn images(
     State(watched): App,
     asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (language, set) = read(asked, &headers)?;
-    let looked = look(&watched, set.unwrap_or(0), language).await?;
-    Ok(guarded(HTML, POLICY, looked.into_string()))
+    let predicted = predictions(&watched, set.unwrap_or(0), language).await?;
+    Ok(guarded(HTML, POLICY, predicted.into_string()))
 }
 
 /// `GET /watch.css`.
@@ -140,7 +140,7 @@ async fn nothing_here() -> Refusal {
 }
 
 async fn wrong_method() -> Refusal {
-    let problem = "a run is only looked at: this address takes GET";
+    let problem = "a run is only read: this address takes GET";
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, problem)
 }
 
@@ -160,28 +160,32 @@ fn read(
     Ok((asked.language.unwrap_or(own), asked.set))
 }
 
-/// Looks at images, or remembers what was seen. What cannot be looked at is said in the place of images.
-async fn look(watched: &Arc<Watched>, set: u32, language: Language) -> Result<Markup, Refusal> {
-    // One look at a time; who waits for it takes no thread.
-    let mut looked = Arc::clone(&watched.looked).lock_owned().await;
+/// Predictions of images, or the last ones where nothing changed. An error stands in the place of the images.
+async fn predictions(
+    watched: &Arc<Watched>,
+    set: u32,
+    language: Language,
+) -> Result<Markup, Refusal> {
+    // One request predicts at a time; those that wait take no thread.
+    let mut predicted = Arc::clone(&watched.predicted).lock_owned().await;
     let watched = Arc::clone(watched);
-    let looking = tokio::task::spawn_blocking(move || {
+    let task = tokio::task::spawn_blocking(move || {
         let words = language.words();
-        let Some(look) = Look::newest(&watched.path, set as usize) else {
+        let Some(selection) = Selection::newest(&watched.path, set as usize) else {
             return html! { p { (words.live.no_weights) } };
         };
-        if let Some((known, seen)) = &*looked
-            && *known == look
+        if let Some((known, seen)) = &*predicted
+            && *known == selection
         {
             return seen.draw(words);
         }
-        match look.look(&watched.path) {
-            Ok(seen) => looked.insert((look, seen)).1.draw(words),
+        match selection.predict(&watched.path) {
+            Ok(seen) => predicted.insert((selection, seen)).1.draw(words),
             Err(error) => {
-                tracing::warn!(%error, "images could not be looked at");
+                tracing::warn!(%error, "images could not be predicted");
                 html! { p.note { (error) } }
             }
         }
     });
-    looking.await.map_err(|_| Refusal::fault())
+    task.await.map_err(|_| Refusal::fault())
 }

@@ -59,15 +59,15 @@ async function look(event) {
   const link = at("look");
   if (link.ariaBusy === "true") return;
   link.ariaBusy = "true";
-  at("pictures").textContent = said.looking;
+  at("images").textContent = said.looking;
   try {
     const response = await fetch(`images?language=${language}&set=${link.dataset.set}`);
     if (!response.ok) throw new Error((await response.json()).error);
-    replace("pictures", await response.text());
+    replace("images", await response.text());
     link.dataset.set = Number(link.dataset.set) + 1;
     link.textContent = said.look;
   } catch (error) {
-    at("pictures").textContent = error.message;
+    at("images").textContent = error.message;
   }
   link.ariaBusy = "false";
 }

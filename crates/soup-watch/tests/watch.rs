@@ -299,7 +299,7 @@ fn images_are_seen_by_the_newest_weights_and_nothing_is_written() {
     assert!(
         watching
             .page("/images?language=ko")
-            .contains("폴드 0의 검증 사진")
+            .contains("폴드 0의 검증 이미지")
     );
     // Without JavaScript the page holds them.
     let whole = watching.page("/?set=0");

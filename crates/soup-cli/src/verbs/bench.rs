@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::{
     Deserialize, Serialize,
     de::{IntoDeserializer, value::Error as Unknown},
@@ -24,8 +24,8 @@ use crate::{
 
 /// Time a network on this machine, and say where the time goes
 ///
-/// Runs a training step (forward and backward), or with --infer the prediction, on noise with fresh weights. What
-/// is told is the fastest and the median of the repeats: other programs only ever add time. --profile lists the kernels
+/// Runs a training step (forward and backward), or with --infer the prediction, on noise with fresh weights. It
+/// reports the fastest and the median of the repeats, as other programs only ever add time. --profile lists the kernels
 /// with their share of what this machine can do at most, which is measured first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -85,24 +85,7 @@ pub struct Arguments {
 
     /// Times of the kernels, all of a kind together or by their shapes
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "kinds", value_name = "DETAIL")]
-    profile: Option<ProfileDetail>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ProfileDetail {
-    /// All kernels of a kind together
-    Kinds,
-    /// Kernels of a kind and shape
-    Steps,
-}
-
-impl From<ProfileDetail> for Detail {
-    fn from(detail: ProfileDetail) -> Self {
-        match detail {
-            ProfileDetail::Kinds => Self::Kinds,
-            ProfileDetail::Steps => Self::Steps,
-        }
-    }
+    profile: Option<Detail>,
 }
 
 fn wrong(error: EngineError) -> Usage {
@@ -194,7 +177,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         Some(detail) => {
             console.note("measuring what the machine can do");
             let peak = device.engine.peak(arguments.precision).map_err(wrong)?;
-            let kernels = timed.profile(detail.into());
+            let kernels = timed.profile(detail);
             peak.map(|peak| Profile {
                 peak_gigaflops: peak.gigaflops,
                 peak_gigabytes_per_second: peak.gigabytes,

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_compose::{Composer, WriteOptions, glyphs::GlyphSpec, write_dataset};
-use soup_train::config::Config;
+use soup_train::config::{Config, renamed};
 
 use crate::{
     console::{Console, Report},
@@ -42,7 +42,7 @@ Join several with +; [0..12000] takes a range, so two sets can be made of other 
 The settings of an image are keys of the section compose, for example:
   soup compose --count 100 --seed 1 --out small compose.width=128 compose.height=128
 
-Images that share a drawing read too well when one of them is held out. To cut folds that share none:
+Images that share a glyph score too high when one of them is held out. To cut folds that share none:
   soup compose --count 5000 --out set compose.glyph_groups=5
   soup folds --data set --kind group --group group --groups set/groups.csv --k 5 --out folds.json")]
 pub struct Arguments {
@@ -93,6 +93,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         let problem = "is no setting of the composer; write compose.key=value";
         return Err(Usage(format!("`{other}` {problem}")).into());
     }
+    console.renamed(&renamed::used(None, &arguments.settings));
     let config = Config::load(None, &arguments.settings)?.compose;
     let glyphs: GlyphSpec = arguments.glyphs.parse()?;
     say_what_glyphs_leave_out(&glyphs, arguments.strict, console)?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use soup_decide::{
     Decision, Parts, Predictions, Sample, ThresholdKind,
     calibration::{Calibration, CalibrationKind},
-    decision::{Decoding, RECIPES, Recipe, Trial, trials},
+    decision::{Decoding, Metric, RECIPES, Recipe, Trial, trials},
     metrics::Difference,
     views::Views,
 };
@@ -19,7 +19,6 @@ use soup_train::trainer::OutOfFold;
 
 use crate::{
     console::{Console, Report},
-    deciding::Metric,
     failure::Usage,
     interrupt,
     output::Output,
@@ -28,14 +27,14 @@ use crate::{
 
 /// Fit calibration, thresholds and label counts on out-of-fold predictions
 ///
-/// Tries, the simplest first: probabilities as they are, one temperature, Platt's slope and intercept
-/// a label; then one threshold for all labels, one a label, and decoding by how many labels images
-/// have. Each is judged on images that it was not fitted on (by the run's folds), and comes in only
-/// where its gain over what is there lies above 0 with its whole 95 % interval.
+/// Tries, the simplest first: probabilities as they are, one temperature, Platt scaling of each label;
+/// then one threshold for all labels, one for each, and decoding by how many labels images have. Each is
+/// scored on images that it was not fitted on (cross-validation by the run's folds). It is kept only
+/// where the whole 95 % interval of its gain lies above 0.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Fitted on the views that soup tta kept, where it kept any. soup submit and soup evaluate take raw
-probabilities and the file; soup predict takes from it only how images are looked at.
+probabilities and the file; soup predict takes only its views.
 
 Examples:
   soup decide runs/first
@@ -51,11 +50,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "run", requires_all = ["labels", "out"])]
     predictions: Option<PathBuf>,
 
-    /// The true labels, 0 or 1, in the same shape; more images make the label counts surer
+    /// The true labels, 0 or 1, in the same shape; more images make the label counts more certain
     #[arg(long, value_name = "FILE", requires = "predictions")]
     labels: Option<PathBuf>,
 
-    /// What answers are to be good at
+    /// What is to be improved
     #[arg(long, value_enum, default_value_t = Metric::Accuracy)]
     metric: Metric,
 
@@ -70,7 +69,7 @@ pub struct Facts {
     #[serde(rename = "pictures")]
     images: usize,
     labels: usize,
-    /// Parts of the images, each judged by what was fitted on the others.
+    /// Parts of the images, each scored by what was fitted on the others.
     parts: usize,
     trials: Vec<Trial>,
     kept: Recipe,
@@ -107,7 +106,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     out.report(facts, text)
 }
 
-/// Predictions, the labels of all images, the parts that judge each other, and the views.
+/// Predictions, the labels of all images, the parts of the cross-validation, and the views.
 type HeldOut = (Predictions, Predictions, Parts, Option<Views>);
 
 /// Fits a decision for a run, and writes it into the run.
@@ -138,7 +137,7 @@ fn fit(
         parts.count()
     ));
     let bar = Bar::new(console, "deciding", RECIPES as u64, "recipes");
-    let tried = trials(labels, &sample, &parts, metric.into(), &mut |done| {
+    let tried = trials(labels, &sample, &parts, metric, &mut |done| {
         bar.set(done as u64)
     });
     bar.finish();
@@ -182,7 +181,7 @@ fn of_run(run: &Path, stop: &AtomicBool) -> Result<HeldOut> {
 impl Facts {
     fn text(&self) -> String {
         let mut text = format!(
-            "{} images x {} labels of {}, in {} parts, each judged by what the others taught\n",
+            "{} images x {} labels of {}, in {} parts, each scored by what was fitted on the others\n",
             self.images,
             self.labels,
             self.predictions.display(),
@@ -190,7 +189,7 @@ impl Facts {
         );
         if let Some(views) = &self.views {
             text.push_str(&format!(
-                "looked at as {views}, merged by {}\n",
+                "views {views}, merged by {}\n",
                 views.merge().name()
             ));
         }
@@ -219,16 +218,18 @@ impl Facts {
         text.push_str(&format!("images have {fewest} to {most} labels\n"));
         if let Some(temperature) = self.temperature {
             let side = if temperature > 1.0 {
-                "too sure"
+                "overconfident"
             } else {
-                "not sure enough"
+                "underconfident"
             };
             text.push_str(&format!(
                 "temperature {temperature:.3}: the probabilities were {side}\n"
             ));
         }
         if self.kept == Recipe::PLAIN {
-            text.push_str("nothing is a proven gain: answers stay as they were, above one half\n");
+            text.push_str(
+                "nothing is a significant gain: answers stay as they were, above one half\n",
+            );
         }
         text.push_str(&format!("written to {}\n", self.out.display()));
         text

@@ -28,13 +28,12 @@ use crate::{
     progress::Bar,
 };
 
-/// Look for leaks in a data set, and for a validation of a run that will not hold
+/// Find leaks in a data set, and reasons why a run's validation is too optimistic
 ///
-/// Images that are there twice or look alike (perceptual hash), on both sides of a fold or with
-/// other labels; sources that folds share; labels that file names or the order give away; labels that
-/// are constant, rare or unevenly shared out; of a run also the gap between training and validation
-/// and folds that are not alike. Of grey images also whether levels are noise within a few bands, and
-/// which ones.
+/// Finds duplicate or similar images (perceptual hash), on both sides of a fold or with other labels;
+/// sources that folds share; labels that file names or the order reveal; labels that are constant, rare or
+/// unevenly distributed. Of a run also the gap between training and validation, and folds that differ. Of
+/// grey images also whether levels are noise within a few bins, and which ones.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exits with 0 whatever it finds: scripts read `problems` and `warnings` from --json.
@@ -63,7 +62,7 @@ pub struct Arguments {
     #[arg(long, value_name = "COLUMN", default_value = "glyph")]
     source: String,
 
-    /// Writes id and group of every image: those that are equal or look alike share one
+    /// Writes id and group of every image: those that are equal or similar share one
     #[arg(long, value_name = "CSV")]
     groups: Option<PathBuf>,
 
@@ -137,7 +136,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         // Every image of the run is composed: held-out glyphs are never trained on.
         if arguments.groups.is_some() || arguments.folds.is_some() || arguments.sources.is_some() {
             return Err(
-                Usage("this run composes its images; there is no data to look at".into()).into(),
+                Usage("this run composes its images; there is no data to examine".into()).into(),
             );
         }
         let found = OutOfFold::read(patient, &stop).ok();

@@ -57,7 +57,7 @@ pub struct Arguments {
 
     /// For vote: what a label with half of the votes becomes [default: no]
     #[arg(long, value_enum)]
-    tie: Option<TieRule>,
+    tie: Option<Tie>,
 
     /// For vote: a yes is a probability above T; T,a=T,... gives labels their own [default: 0.5]
     #[arg(long, value_name = "T")]
@@ -79,16 +79,6 @@ enum Method {
     Vote,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TieRule {
-    /// Not in the image
-    No,
-    /// In the image
-    Yes,
-    /// The mean of the probabilities decides
-    Mean,
-}
-
 #[derive(Serialize)]
 struct Facts<'a> {
     files: &'a [PathBuf],
@@ -104,7 +94,7 @@ struct Facts<'a> {
 #[derive(Serialize)]
 struct Fitted {
     weights: Vec<f64>,
-    /// Whether they are a proven gain; else all are equal.
+    /// Whether they are a significant gain; else all are equal.
     is_fitted: bool,
     /// How much lower the log loss of a cell is, and how much higher the share of right cells, than
     /// with equal weights: on images that the weights were not fitted on.
@@ -119,11 +109,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         Method::LogitMean => ensemble::Method::LogitMean,
         Method::Vote => ensemble::Method::Vote {
             thresholds: arguments.threshold.clone().unwrap_or_default(),
-            tie: match arguments.tie {
-                None | Some(TieRule::No) => Tie::No,
-                Some(TieRule::Yes) => Tie::Yes,
-                Some(TieRule::Mean) => Tie::Mean,
-            },
+            tie: arguments.tie.unwrap_or_default(),
         },
     };
     let for_votes = [
@@ -204,7 +190,7 @@ impl Fitted {
             if self.is_fitted {
                 "a gain, so they are taken"
             } else {
-                "no proven gain, so equal weights stay"
+                "no significant gain, so equal weights stay"
             },
             weights.join(",")
         )

@@ -148,7 +148,7 @@ fn out_of_fold(run: &Path, views: Option<&Views>) -> Result<(Predictions, Predic
     match OutOfFold::read_with_views(run, &stop)? {
         Some((found, known)) if known == *views => Ok(found.tables()?),
         _ => Err(Usage(format!(
-            "the decision is for images looked at as {views}, of which {} has no out-of-fold \
+            "the decision is for the views {views}, of which {} has no out-of-fold \
              predictions; soup tta makes them, and soup decide a decision for others",
             run.display()
         ))

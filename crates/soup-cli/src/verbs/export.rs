@@ -164,7 +164,7 @@ struct Facts<'a> {
     /// Height, width, channels.
     #[serde(rename = "picture")]
     image: [usize; 3],
-    /// The white of the 16-bit images that it learned from, where that is below 65535.
+    /// The white of the 16-bit images that it was trained on, where that is below 65535.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_value: Option<u16>,
     /// How it brings images of other sizes to its own.
@@ -327,7 +327,7 @@ fn report(arguments: &Arguments, format: Format, model: &Model, bytes: usize) ->
     ));
     if let (Format::Onnx, Some(most)) = (format, model.reading.max_value) {
         text.push_str(&format!(
-            "\nit learned from 16-bit images whose white is {most}: bring such images to bytes as min(value, {most}) * 255 / {most}, \
+            "\nit was trained on 16-bit images whose white is {most}: bring such images to bytes as min(value, {most}) * 255 / {most}, \
              rounded (max_value in its metadata)"
         ));
     }

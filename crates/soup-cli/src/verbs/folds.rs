@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use soup_data::dataset::{Columns, Dataset, LabelTable, read_column, read_label_table};
 use soup_data::folds::{FoldKind, Folds, group_spellings};
@@ -33,8 +33,8 @@ pub struct Arguments {
     data: PathBuf,
 
     /// How images are cut
-    #[arg(long, value_enum, default_value_t = Kind::Kfold)]
-    kind: Kind,
+    #[arg(long, value_enum, default_value_t = FoldKind::Kfold)]
+    kind: FoldKind,
 
     /// The column that names the group of each image
     #[arg(long, value_name = "COLUMN", required_if_eq("kind", "group"))]
@@ -57,16 +57,6 @@ pub struct Arguments {
     out: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
-    /// At random: the indices of scikit-learn's KFold(shuffle=True, random_state=S)
-    Kfold,
-    /// So that every fold gets its share of every label
-    Stratified,
-    /// So that images with the same value of a column stay together
-    Group,
-}
-
 #[derive(Serialize)]
 struct Facts<'a> {
     data: &'a PathBuf,
@@ -85,11 +75,7 @@ struct Facts<'a> {
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let out = Output::new(&arguments.out, "--out", &["json"])?;
-    let kind = match arguments.kind {
-        Kind::Kfold => FoldKind::Kfold,
-        Kind::Stratified => FoldKind::Stratified,
-        Kind::Group => FoldKind::Group,
-    };
+    let kind = arguments.kind;
     if arguments.group.is_some() && kind != FoldKind::Group {
         return Err(Usage("--group is for --kind group".into()).into());
     }
@@ -175,7 +161,7 @@ fn groups(
     Ok(read.values)
 }
 
-/// What is known of images without looking at them.
+/// What is known of images without decoding them.
 pub struct Known {
     pub table: LabelTable,
     /// The file of the labels, if known.

@@ -10,14 +10,17 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_data::dataset::{Dataset, LeftOut};
-use soup_decide::{Decision, Predictions, views::Views};
+use soup_decide::{
+    Decision, Predictions,
+    views::{Merge, Views},
+};
 use soup_devices::DeviceName;
 use soup_model::{PredictOptions, Predictor};
 
 use super::Folds;
 use crate::{
     console::{Console, Report},
-    deciding::{Merge, ViewsArgument},
+    deciding::ViewsArgument,
     images::{Images, say_what_was_found},
     interrupt,
     output::{self, Output},
@@ -28,9 +31,8 @@ use crate::{
 ///
 /// Several runs, folds and model files answer together: the mean of their probabilities. The result
 /// has a row an image in the order of the folder, zip or pack; tables that lie there are not read.
-/// Images of another size than the networks learned from are looked at as they are, unless the
-/// transforms resize them; those in other channels are converted (alpha is dropped), and those that
-/// EXIF says were taken sideways are turned.
+/// Images of another size than the networks were trained on keep it, unless the transforms resize them.
+/// Other channels are converted (alpha is dropped), and images are rotated as EXIF says.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -66,16 +68,16 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDS", default_value = "all")]
     fold: Folds,
 
-    /// Ways to look at each image: rotations, flips, dihedral, or views such as
+    /// Views of each image (test-time augmentation): rotations, flips, dihedral, or views such as
     /// plain,rot90,hflip,scale:1.25,crop:0.9; or the tta.json that soup tta wrote
     #[arg(long, value_name = "VIEWS_OR_FILE")]
     tta: Option<ViewsArgument>,
 
-    /// How the answers of the views become one [default: the file's, else mean]
+    /// How the predictions of the views become one [default: the file's, else mean]
     #[arg(long, value_enum, requires = "tta")]
     merge: Option<Merge>,
 
-    /// Looks at images as this decision of soup decide was fitted
+    /// The views of this decision of soup decide
     #[arg(long, value_name = "FILE", conflicts_with = "tta")]
     decision: Option<PathBuf>,
 
@@ -109,7 +111,7 @@ struct Facts<'a> {
     label_names: &'a [String],
     /// What lay beside the images and was not taken.
     left_out: Option<&'a LeftOut>,
-    /// Looks at an image by each model.
+    /// Views of an image, predicted by each model.
     views: &'a Views,
     /// Whether the probabilities are those of the decision in the model.
     decided: bool,
@@ -142,7 +144,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     if let Some(folder) = images.folder() {
         say_what_was_found(folder, arguments.strict, console)?;
     }
-    // Where nobody says how to look, a model that carries a decision answers as that was fitted.
+    // Without other views, a model that carries a decision uses those that it was fitted on.
     let decided = arguments.decision.is_none() && arguments.tta.is_none();
     let decision = match predictor.decision().filter(|_| decided) {
         Some(decision) => Some(Decision::from_json(decision.clone(), &arguments.models[0])?),
@@ -190,12 +192,12 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let Some(out) = out else {
         return Report::new(facts, predictions.to_csv().trim_end().to_owned());
     };
-    let looked = match options.views.views().len() {
+    let of_views = match options.views.views().len() {
         1 => String::new(),
-        views => format!(", {views} looks at each,"),
+        views => format!(", {views} views of each,"),
     };
     let text = format!(
-        "{} images x {} labels by {} models{looked} in {}",
+        "{} images x {} labels by {} models{of_views} in {}",
         facts.images,
         facts.labels,
         facts.models.len(),
@@ -212,7 +214,7 @@ impl Arguments {
         let views = self.tta.as_ref().map(ViewsArgument::open).transpose()?;
         let views = views.unwrap_or_default();
         Ok(match self.merge {
-            Some(merge) => views.merged_by(merge.into()),
+            Some(merge) => views.merged_by(merge),
             None => views,
         })
     }
@@ -229,9 +231,9 @@ pub fn predict(
 ) -> Result<Predictions> {
     let views = options.views.views().len();
     let count = images.ids().len();
-    let looks = (count * predictor.files().count() * views) as u64;
+    let total = (count * predictor.files().count() * views) as u64;
     let unit = if views == 1 { "images" } else { "views" };
-    let bar = Bar::new(console, "predicting", looks, unit);
+    let bar = Bar::new(console, "predicting", total, unit);
     let labels = predictor.label_names().to_vec();
     let mut values = vec![0.0; count * labels.len()];
     let mut before = 0;

@@ -1,4 +1,4 @@
-//! `soup report`: a run, several runs or a sweep as one page to look at.
+//! `soup report`: a run, several runs or a sweep as one page.
 
 use std::path::{Path, PathBuf};
 
@@ -6,9 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_report::{
-    Judged, Run,
-    judged::Wanted,
-    pages::{Shown, of_runs, of_sweep},
+    Run, Validation,
+    pages::{ReportedRun, of_runs, of_sweep},
+    validation::Wanted,
 };
 use soup_sweep::{Ranking, SweepDirectory};
 use soup_train::trainer::Divergence;
@@ -20,13 +20,13 @@ use crate::{
     output::Output,
 };
 
-/// Make a page to look at: of a run, of several beside each other, or of a sweep
+/// Make a page of a run, of several runs compared, or of a sweep
 ///
 /// One HTML file with everything in it: no script, no network, light and dark, for desk, phone and paper.
-/// Of a run: scores with intervals, curves, labels and which are taken for which, whether probabilities
-/// are right, other thresholds, how many labels are told, the most wrong images with the maps of the
-/// network, the data, the settings. Of several: scores paired by image, and the settings that differ. Of
-/// a sweep: ranking, ties, what each option does, score against speed, cost.
+/// Of a run: scores with intervals, curves, labels, confusions, calibration, scores by threshold, label
+/// counts, the images with the largest loss and their heat maps, the data, the settings. Of several: scores
+/// paired by image, and the settings that differ. Of a sweep: ranking, ties, the effect of each option,
+/// score against speed, cost.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Most wrong images that are shown of each run
+    /// Images with the largest loss that are shown of each run
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=200))]
     images: u16,
 }
@@ -56,7 +56,8 @@ struct Facts {
     of: &'static str,
     paths: Vec<PathBuf>,
     /// Runs whose predictions could not be shown, and why.
-    not_judged: Vec<NotJudged>,
+    #[serde(rename = "not_judged")]
+    not_scored: Vec<NotScored>,
     /// Folds that diverged.
     diverged: Vec<Diverged>,
 }
@@ -69,7 +70,7 @@ struct Diverged {
 }
 
 #[derive(Serialize)]
-struct NotJudged {
+struct NotScored {
     run: PathBuf,
     reason: String,
 }
@@ -83,7 +84,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         _ => return Err(Usage("name the page of several runs with --out FILE".into()).into()),
     };
     let file = Output::new(&out, "--out", &["html", "htm"])?;
-    let (mut not_judged, mut diverged) = (Vec::new(), Vec::new());
+    let (mut not_scored, mut diverged) = (Vec::new(), Vec::new());
     let (of, page) = match &paths[..] {
         [one] if is_sweep(one) => {
             let (ranking, file) = Ranking::read(&SweepDirectory::at(one))?;
@@ -98,8 +99,8 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
                 ))
                 .into());
             }
-            let runs = read(arguments, console, &mut not_judged)?;
-            for Shown { run, .. } in &runs {
+            let runs = read(arguments, console, &mut not_scored)?;
+            for ReportedRun { run, .. } in &runs {
                 for how in run.diverged.clone() {
                     console.warn(&format!("{}: {how}", run.path.display()));
                     let run = run.path.clone();
@@ -116,7 +117,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         bytes: page.len(),
         of,
         paths: paths.clone(),
-        not_judged,
+        not_scored,
         diverged,
     };
     file.report(facts, text)
@@ -125,37 +126,37 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
 fn read(
     arguments: &Arguments,
     console: Console,
-    not_judged: &mut Vec<NotJudged>,
-) -> Result<Vec<Shown>> {
+    not_scored: &mut Vec<NotScored>,
+) -> Result<Vec<ReportedRun>> {
     let stop = interrupt::watch()?;
     let wanted = Wanted {
         wrong: arguments.images.into(),
         ..Wanted::default()
     };
-    let of = |path: &Path| -> Result<Shown> {
+    let of = |path: &Path| -> Result<ReportedRun> {
         let run = Run::read(path)?;
-        let judged = Judged::if_possible(&run, wanted, &stop)?;
-        Ok(Shown { run, judged })
+        let validation = Validation::if_possible(&run, wanted, &stop)?;
+        Ok(ReportedRun { run, validation })
     };
     let mut runs = Vec::new();
     for path in &arguments.paths {
         let shown = of(path)?;
-        if let Ok(Judged {
-            not_seen: Some(reason),
+        if let Ok(Validation {
+            no_images: Some(reason),
             ..
-        }) = &shown.judged
+        }) = &shown.validation
         {
             console.note(&format!(
                 "{}: the page shows no images: {reason}",
                 path.display()
             ));
         }
-        if let Err(reason) = &shown.judged {
+        if let Err(reason) = &shown.validation {
             console.note(&format!(
                 "{}: the page shows no predictions: {reason}",
                 path.display()
             ));
-            not_judged.push(NotJudged {
+            not_scored.push(NotScored {
                 run: path.clone(),
                 reason: reason.clone(),
             });

@@ -20,7 +20,7 @@ const VALUE: usize = 44;
 
 /// List the runs in a folder, with scores, costs and what differs
 ///
-/// Looks into the folders of the folder too, so that the runs of a sweep are found.
+/// Reads the folders of the folder too, so that the runs of a sweep are found.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 2)]
     window: u64,
 
-    /// Images that may wait; beyond that requests are told to come back (429)
+    /// Images that may wait; beyond that requests are refused (429)
     #[arg(long, value_name = "N", default_value_t = Options::default().queue)]
     queue: usize,
 
@@ -100,7 +100,7 @@ struct LimitArguments {
     max_pixels: usize,
 
     /// Connections that ask; where there are more, the one that waits for its client longest ends, and a request
-    /// that finds none waiting is told to come back (503). Health and metrics are answered beyond it
+    /// that finds none waiting is refused (503). Health and metrics are answered beyond it
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
     max_connections: usize,
 }

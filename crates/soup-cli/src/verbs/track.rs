@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     Report::new(Facts { runs: tracked }, text)
 }
 
-/// The runs, whose names must tell them apart.
+/// The runs, whose names must differ.
 fn read(arguments: &Arguments) -> Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     for path in &arguments.runs {

@@ -15,7 +15,7 @@ use soup_data::{
     pack::Pack,
 };
 use soup_train::{
-    config::CheckedConfig,
+    config::{CheckedConfig, renamed},
     runs::RunDirectory,
     trainer::{BatchTrial, CutShort, TrainRequest, TrainSummary, search_batch_size, train},
 };
@@ -126,6 +126,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let stop = interrupt::watch()?;
     let run = RunDirectory::at(&arguments.out);
     let preset = arguments.preset.as_deref();
+    console.renamed(&renamed::used(preset, &settings));
     if arguments.auto_batch {
         let config = run.settings(preset, &settings)?.check()?;
         let batch = auto_batch(&arguments.out, &config, &stop, console)?;
@@ -177,7 +178,7 @@ fn say_what_is_trained_on(config: &CheckedConfig, is_strict: bool, console: Cons
     Ok(())
 }
 
-/// The batch size of the run that is there, or the fastest one that fits here, its search told.
+/// The batch size of the run that is there, or the fastest one that fits here.
 fn auto_batch(
     run: &Path,
     config: &CheckedConfig,

@@ -1,4 +1,4 @@
-//! `soup tta`: which ways of looking at an image help.
+//! `soup tta`: which views of an image help.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use soup_data::transforms::View;
 use soup_decide::{
@@ -26,9 +26,8 @@ use crate::{
 
 /// Measure test-time augmentation on out-of-fold images and keep what helps
 ///
-/// Every image is looked at in every view by the fold that held it out. A candidate is kept only
-/// where its gain lies above 0 with its whole 95 % interval (paired over images): ties
-/// stay out.
+/// Every image is predicted in every view by the fold that held it out. A candidate is kept only
+/// where the whole 95 % interval of its gain (paired over images) lies above 0.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Candidates: rotations (three quarter turns), mirrors (four), or views: rot90, rot180, rot270, hflip,
@@ -49,9 +48,9 @@ pub struct Arguments {
     #[arg(long = "try", value_name = "CANDIDATES", default_value = Candidate::DEFAULT)]
     candidates: String,
 
-    /// What is to be gained
-    #[arg(long, value_enum, default_value_t = Metric::Accuracy)]
-    metric: Metric,
+    /// What is to be improved
+    #[arg(long, value_enum, default_value_t = RowMetric::Accuracy)]
+    metric: RowMetric,
 
     /// Images of each fold, evenly spread over those that it held out [default: all]
     #[arg(long, value_name = "N")]
@@ -71,31 +70,12 @@ pub struct Arguments {
     out: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Metric {
-    /// Share of right cells
-    Accuracy,
-    /// Share of images with all labels right
-    ExactMatch,
-    /// Log loss
-    Loss,
-}
-
-impl Metric {
-    fn row_metric(self) -> RowMetric {
-        match self {
-            Self::Accuracy => RowMetric::Accuracy,
-            Self::ExactMatch => RowMetric::ExactMatch,
-            Self::Loss => RowMetric::Loss,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Accuracy => "accuracy",
-            Self::ExactMatch => "exact match",
-            Self::Loss => "loss",
-        }
+/// The name of a metric in tables.
+fn name(metric: RowMetric) -> &'static str {
+    match metric {
+        RowMetric::Accuracy => "accuracy",
+        RowMetric::ExactMatch => "exact match",
+        RowMetric::Loss => "loss",
     }
 }
 
@@ -104,13 +84,14 @@ pub struct Facts {
     run: PathBuf,
     #[serde(rename = "pictures")]
     images: usize,
-    /// Views that were looked at, the plain one among them.
+    /// Views that were predicted, the plain one among them.
     views: usize,
     metric: &'static str,
     #[serde(flatten)]
     trials: ViewTrials,
     seconds: f64,
-    looks_per_second: f64,
+    #[serde(rename = "looks_per_second")]
+    views_per_second: f64,
     /// Where the views that are kept stand; nothing is written for the plain one alone.
     out: Option<PathBuf>,
 }
@@ -140,7 +121,7 @@ pub fn measure(
     candidates: &[Candidate],
     images: Option<usize>,
     options: PredictOptions,
-    metric: Metric,
+    metric: RowMetric,
     console: Console,
     stop: &AtomicBool,
 ) -> Result<Facts> {
@@ -165,10 +146,10 @@ pub fn measure(
     let started = Instant::now();
     let mut bar: Option<Bar> = None;
     let mut note = |done, total| {
-        bar.get_or_insert_with(|| Bar::new(console, "looking", total, "looks"))
+        bar.get_or_insert_with(|| Bar::new(console, "predicting", total, "views"))
             .set(done);
     };
-    let held_out = HeldOut::look(run, images, &options, &mut note, stop);
+    let held_out = HeldOut::predict(run, images, &options, &mut note, stop);
     if let Some(bar) = bar {
         bar.finish();
     }
@@ -179,7 +160,7 @@ pub fn measure(
         candidates,
         (&held_out.targets, &held_out.label_names),
         &parts(&held_out.folds),
-        metric.row_metric(),
+        metric,
     )?;
     let is_plain = trials.kept.is_plain();
     let written = match out {
@@ -197,15 +178,15 @@ pub fn measure(
         run: run.to_path_buf(),
         images,
         views,
-        metric: metric.name(),
+        metric: name(metric),
         out: written,
         trials,
         seconds,
-        looks_per_second: (images * views) as f64 / seconds,
+        views_per_second: (images * views) as f64 / seconds,
     })
 }
 
-/// Images that are judged together: those of a fold; of a single fold, every fifth.
+/// Images that are scored together: those of a fold; of a single fold, every fifth.
 fn parts(folds: &[u32]) -> Vec<u32> {
     if folds.windows(2).any(|pair| pair[0] != pair[1]) {
         return folds.to_vec();
@@ -217,11 +198,11 @@ impl Facts {
     fn text(&self) -> String {
         let run = self.run.display();
         let mut text = format!(
-            "{} held-out images in {} views, {:.0} looks a second\n\n\
+            "{} held-out images in {} views, {:.0} views a second\n\n\
              {:<24}{:>11}  gain (95 % interval)\n{:<24}{:>11.4}\n",
             self.images,
             self.views,
-            self.looks_per_second,
+            self.views_per_second,
             "",
             self.metric,
             "plain",
@@ -247,12 +228,14 @@ impl Facts {
         }
         let kept = &self.trials.kept;
         if kept.is_plain() {
-            text.push_str("\nnothing is a proven gain: images are looked at once, as they are\n");
+            text.push_str(
+                "\nno view is a significant gain: images are predicted once, as they are\n",
+            );
             return text;
         }
         text.push_str(&format!(
-            "\nkept {kept}, merged by {}: {} where each image is judged by what others chose, for \
-             {} looks an image instead of one\n",
+            "\nkept {kept}, merged by {}: {} scored on images that had no part in the choice, for \
+             {} views an image instead of one\n",
             kept.merge().name(),
             in_words(&self.trials.gain),
             kept.views().len(),

@@ -248,7 +248,7 @@ fn weights_are_fitted_or_refused() {
         .soup("ensemble good.csv good.csv --fit truth.csv --out mixed.csv")
         .stdout;
     assert!(
-        text.contains("no proven gain, so equal weights stay\n--weights 0.5000,0.5000"),
+        text.contains("no significant gain, so equal weights stay\n--weights 0.5000,0.5000"),
         "{text}"
     );
     judges(&place, 150);

@@ -1,4 +1,4 @@
-//! Runs that are gone on with, killed, moved, and looked at where nothing can be written.
+//! Runs that are gone on with, killed, moved, and read where nothing can be written.
 
 use std::collections::BTreeMap;
 use std::fs;

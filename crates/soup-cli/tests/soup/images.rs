@@ -203,7 +203,7 @@ fn all_damaged_images_are_named_at_once_or_left_out_where_wanted() {
             assert!(said.contains(&format!("cut/{id}.png")), "{command}: {said}");
         }
     }
-    // Wrong cells and damaged images in one round; what no row names is not looked at.
+    // Wrong cells and damaged images in one round; what no row names is not read.
     let table = place.read("labels.csv");
     let table = table
         .replace("\n5,1,0\n", "\n5,2,0\n")

@@ -1,4 +1,4 @@
-//! `report`, `runs` and `track`: a run to be looked at.
+//! `report`, `runs` and `track`: pages, lists and tracking of a run.
 
 use crate::place::Place;
 

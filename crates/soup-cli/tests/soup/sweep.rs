@@ -124,7 +124,7 @@ fn killed_sweeps_go_on_and_no_trial_is_repeated_or_lost() {
     for (name, bytes) in first.iter().chain(&second) {
         assert!(last.get(name) == Some(bytes), "{name} was trained again");
     }
-    // Two seeds of four candidates at the first look, then what the budget of 7.2 trainings buys.
+    // Two seeds of four candidates at the first rung, then what the budget of 7.2 trainings buys.
     assert_eq!(
         ranking["cost"]["trials"].as_u64().unwrap() as usize,
         last.len()

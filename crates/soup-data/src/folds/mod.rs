@@ -21,6 +21,7 @@ const VERSION: u32 = 1;
 
 /// How rows are cut into folds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum FoldKind {
     /// The indices of scikit-learn's `KFold(n_splits, shuffle=True, random_state)`.

@@ -21,6 +21,7 @@ const VERSION: u32 = 1;
 
 /// How probabilities become answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Decoding {
     /// Each label by its threshold.

@@ -7,6 +7,7 @@ use super::mean::weighted;
 
 /// What a label becomes that has exactly half of the votes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Tie {
     /// It is not in the image: a strict majority is needed.
     #[default]

@@ -82,6 +82,7 @@ pub enum MetricError {
 
 /// A metric that is the mean of a value an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum RowMetric {
     /// Share of right cells.
     Accuracy,

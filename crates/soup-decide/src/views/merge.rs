@@ -6,6 +6,7 @@ use crate::probability_of;
 
 /// How the answers of several views become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Merge {
     /// Mean of the probabilities.

@@ -1,17 +1,17 @@
-//! Which missed label goes with which false one.
+//! Which false negative goes with which false positive.
 
 const FEWEST_IMAGES: usize = 5;
 
-/// A missed label and a false one in the same images.
+/// A false negative and a false positive in the same images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
-    /// The label that is there and was not told, by its column.
-    pub missed: usize,
-    /// The label that was told and is not there.
-    pub told: usize,
+    /// The label that is true and was not predicted, by its column.
+    pub false_negative: usize,
+    /// The label that was predicted and is not true.
+    pub false_positive: usize,
     /// Images with both.
     pub images: usize,
-    /// Images that would have both by chance, if misses and false answers met at random.
+    /// Images that would have both by chance, if the two were independent.
     pub expected: f64,
 }
 
@@ -26,16 +26,16 @@ impl Pair {
     }
 }
 
-/// In how many images each missed label meets each false one.
+/// In how many images each false negative meets each false positive.
 ///
-/// Several labels may be missed in an image, and others told in their place; nobody knows which stands
-/// for which. A pair that meets far more often than its parts would by chance is a confusion.
+/// An image may have several of both, and which stands for which is unknown. A pair that meets far
+/// more often than by chance is a confusion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     labels: usize,
     images: usize,
-    missed: Vec<usize>,
-    told: Vec<usize>,
+    false_negatives: Vec<usize>,
+    false_positives: Vec<usize>,
     pairs: Vec<usize>,
 }
 
@@ -45,49 +45,48 @@ impl Confusion {
         let mut all = Self {
             labels,
             images: answers.len() / labels,
-            missed: vec![0; labels],
-            told: vec![0; labels],
+            false_negatives: vec![0; labels],
+            false_positives: vec![0; labels],
             pairs: vec![0; labels * labels],
         };
         for (answers, targets) in answers
             .chunks_exact(labels)
             .zip(targets.chunks_exact(labels))
         {
-            let wrong = |told: bool| {
+            let wrong = |yes: bool| {
                 let cells = answers.iter().zip(targets).enumerate();
                 cells
-                    .filter(move |(_, (answer, target))| {
-                        **answer == told && (**target > 0.5) != told
-                    })
+                    .filter(move |(_, (answer, target))| **answer == yes && (**target > 0.5) != yes)
                     .map(|(label, _)| label)
             };
-            for missed in wrong(false) {
-                all.missed[missed] += 1;
-                for told in wrong(true) {
-                    all.pairs[missed * labels + told] += 1;
+            for false_negative in wrong(false) {
+                all.false_negatives[false_negative] += 1;
+                for false_positive in wrong(true) {
+                    all.pairs[false_negative * labels + false_positive] += 1;
                 }
             }
-            for told in wrong(true) {
-                all.told[told] += 1;
+            for false_positive in wrong(true) {
+                all.false_positives[false_positive] += 1;
             }
         }
         all
     }
 
     /// One pair.
-    pub fn pair(&self, missed: usize, told: usize) -> Pair {
+    pub fn pair(&self, false_negative: usize, false_positive: usize) -> Pair {
         Pair {
-            missed,
-            told,
-            images: self.pairs[missed * self.labels + told],
-            expected: self.missed[missed] as f64 * self.told[told] as f64
+            false_negative,
+            false_positive,
+            images: self.pairs[false_negative * self.labels + false_positive],
+            expected: self.false_negatives[false_negative] as f64
+                * self.false_positives[false_positive] as f64
                 / self.images.max(1) as f64,
         }
     }
 
-    /// Wrong answers for a label, missed and false.
+    /// Wrong predictions of a label, both false negatives and false positives.
     pub fn wrong(&self, label: usize) -> usize {
-        self.missed[label] + self.told[label]
+        self.false_negatives[label] + self.false_positives[label]
     }
 
     /// The pairs that are more than `least` standard deviations above chance, the furthest first.

@@ -16,7 +16,7 @@ struct Case {
     pairs: Vec<usize>,
     expected: Vec<f64>,
     counts_true: Vec<usize>,
-    counts_told: Vec<usize>,
+    counts_predicted: Vec<usize>,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +89,7 @@ fn the_threshold_curve_is_that_of_scikit_learn() {
 }
 
 #[test]
-fn missed_and_false_labels_are_paired_as_numpy_pairs_them() {
+fn false_negatives_and_positives_are_paired_as_numpy_pairs_them() {
     for case in cases() {
         let answers: Vec<bool> = case.probabilities.iter().map(|p| *p > 0.5).collect();
         let confusion = Confusion::of(&answers, &case.targets, case.labels);
@@ -102,12 +102,12 @@ fn missed_and_false_labels_are_paired_as_numpy_pairs_them() {
         assert_eq!(label_counts(truth, case.labels), case.counts_true);
         assert_eq!(
             label_counts(answers.into_iter(), case.labels),
-            case.counts_told
+            case.counts_predicted
         );
     }
 }
 
-/// Label 0 is taken for label 1 in every image, label 2 is missed and 3 told at random.
+/// Label 1 is predicted wherever label 0 is true; labels 2 and 3 are wrong at random.
 #[test]
 fn a_confusion_stands_out() {
     let (mut answers, mut targets) = (Vec::new(), Vec::new());
@@ -125,7 +125,11 @@ fn a_confusion_stands_out() {
     let pairs = confusion.above_chance(2.0);
     assert_eq!(pairs.len(), 1, "{pairs:?}");
     assert_eq!(
-        (pairs[0].missed, pairs[0].told, pairs[0].images),
+        (
+            pairs[0].false_negative,
+            pairs[0].false_positive,
+            pairs[0].images
+        ),
         (0, 1, 20)
     );
     assert_eq!(confusion.wrong(0), 20);

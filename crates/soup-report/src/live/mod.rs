@@ -1,8 +1,8 @@
 //! A run while it trains: what its folder says at this moment, as pieces of a page that change one by one. Nothing
 //! here writes into the folder or waits for a lock of it.
 
-mod look;
 mod parts;
+mod predictions;
 
 use std::{
     fs,
@@ -10,8 +10,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub use look::{Look, Looked};
-pub use parts::{PARTS, Part};
+pub use parts::{PANELS, Panel};
+pub use predictions::{PredictedImages, Selection};
 use soup_train::{Error, runs::RunDirectory, trainer::Standing};
 
 use crate::{Run, run::name};
@@ -27,7 +27,7 @@ const SIGNS: [&str; 6] = [
     "plan.json",
     "diverged.json",
 ];
-/// A fold that is silent for less than this may still be measuring, or looking at held-out images.
+/// A fold that is silent for less than this may still measure its pace, or evaluate held-out images.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the folder of a run says.

@@ -11,7 +11,7 @@ use crate::{
 
 /// One piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Panel {
     /// How the run is doing, in a sentence.
     Status,
     /// Its figures.
@@ -27,16 +27,16 @@ pub enum Part {
 }
 
 /// All pieces, in the order of the page.
-pub const PARTS: [Part; 6] = [
-    Part::Status,
-    Part::Facts,
-    Part::Curves,
-    Part::Folds,
-    Part::Settings,
-    Part::Log,
+pub const PANELS: [Panel; 6] = [
+    Panel::Status,
+    Panel::Facts,
+    Panel::Curves,
+    Panel::Folds,
+    Panel::Settings,
+    Panel::Log,
 ];
 
-impl Part {
+impl Panel {
     /// Its name in a page and in a stream of events.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,25 +6,25 @@ use maud::{Markup, html};
 use soup_decide::metrics::Difference;
 use soup_train::{Error, config::compare::flatten};
 
-use super::{between, duration, grid, overview::mean, run::Shown, share};
+use super::{between, duration, grid, overview::mean, run::ReportedRun, share};
 use crate::{
-    Judged, Run,
+    Run, Validation,
     plots::{Axis, Frame, Key, Line, Row, figure, intervals, lines},
 };
 
-pub(super) fn section(runs: &[Shown]) -> Result<Markup, Error> {
+pub(super) fn section(runs: &[ReportedRun]) -> Result<Markup, Error> {
     let best = (0..runs.len()).reduce(|a, b| {
-        let accuracy = |of: usize| match &runs[of].judged {
-            Ok(judged) => judged.evaluation.accuracy,
+        let accuracy = |of: usize| match &runs[of].validation {
+            Ok(validation) => validation.evaluation.accuracy,
             Err(_) => f64::NEG_INFINITY,
         };
         if accuracy(b) > accuracy(a) { b } else { a }
     });
     let mut behind = Vec::new();
     for (place, shown) in runs.iter().enumerate() {
-        behind.push(match (best, &shown.judged) {
-            (Some(best), Ok(judged)) if best != place => match &runs[best].judged {
-                Ok(best) => paired(best, judged)?,
+        behind.push(match (best, &shown.validation) {
+            (Some(best), Ok(validation)) if best != place => match &runs[best].validation {
+                Ok(best) => paired(best, validation)?,
                 Err(_) => None,
             },
             _ => None,
@@ -43,9 +43,9 @@ pub(super) fn section(runs: &[Shown]) -> Result<Markup, Error> {
                 &rows,
             ))
             p.soft {
-                "Out of fold, a yes is a probability above .5. What lies behind the best is counted on the images \
-                 that both runs held out, where these are the same; an interval that holds 0 does not tell them apart. Without predictions the \
-                 accuracy is the mean of the folds' best epochs."
+                "Out of fold, a yes is a probability above .5. The difference to the best is measured on the images \
+                 that both runs held out, where these are the same. An interval that holds 0 shows no difference. Without \
+                 predictions the accuracy is the mean of the folds' best epochs."
             }
             div.plots { (scores(runs)) (curves(runs)) }
             h2 { "Settings that differ" }
@@ -54,17 +54,17 @@ pub(super) fn section(runs: &[Shown]) -> Result<Markup, Error> {
     })
 }
 
-/// By how much `best` is better on the images that both judged; none where they judged others. Images
-/// that are composed anew for each seed have the same ids and other labels: those are others.
-fn paired(best: &Judged, other: &Judged) -> Result<Option<Difference>, Error> {
-    fn by_id(judged: &Judged) -> Result<BTreeMap<&str, (f64, &[f32])>, Error> {
-        let ids = judged
+/// By how much `best` is better on the images that both held out; none where they held out others. Images
+/// that are composed anew for each seed have the same ids and other labels, so they are others.
+fn paired(best: &Validation, other: &Validation) -> Result<Option<Difference>, Error> {
+    fn by_id(validation: &Validation) -> Result<BTreeMap<&str, (f64, &[f32])>, Error> {
+        let ids = validation
             .rows
             .iter()
-            .map(|row| judged.found.ids[*row].as_str());
-        let labels = judged.targets.chunks_exact(judged.labels().len());
+            .map(|row| validation.found.ids[*row].as_str());
+        let labels = validation.targets.chunks_exact(validation.labels().len());
         Ok(ids
-            .zip(judged.accuracies()?.into_iter().zip(labels))
+            .zip(validation.accuracies()?.into_iter().zip(labels))
             .collect())
     }
     let (best, other) = (by_id(best)?, by_id(other)?);
@@ -82,14 +82,14 @@ fn paired(best: &Judged, other: &Judged) -> Result<Option<Difference>, Error> {
     Ok((!ours.is_empty()).then(|| Difference::of(&ours, &theirs)))
 }
 
-fn row(shown: &Shown, behind: Option<&Difference>) -> Vec<String> {
+fn row(shown: &ReportedRun, behind: Option<&Difference>) -> Vec<String> {
     let run = &shown.run;
     let dash = || "-".to_owned();
-    let (accuracy, interval, images) = match &shown.judged {
-        Ok(judged) => (
-            share(judged.evaluation.accuracy),
-            between(judged.intervals.accuracy),
-            judged.rows.len().to_string(),
+    let (accuracy, interval, images) = match &shown.validation {
+        Ok(validation) => (
+            share(validation.evaluation.accuracy),
+            between(validation.intervals.accuracy),
+            validation.rows.len().to_string(),
         ),
         Err(_) => (run.best_accuracy().map_or_else(dash, share), dash(), dash()),
     };
@@ -112,11 +112,14 @@ fn row(shown: &Shown, behind: Option<&Difference>) -> Vec<String> {
     ]
 }
 
-fn scores(runs: &[Shown]) -> Markup {
+fn scores(runs: &[ReportedRun]) -> Markup {
     let rows: Vec<Row> = (runs.iter().enumerate())
         .filter_map(|(colour, shown)| {
-            let judged = shown.judged.as_ref().ok()?;
-            let (value, interval) = (judged.evaluation.accuracy, judged.intervals.accuracy);
+            let validation = shown.validation.as_ref().ok()?;
+            let (value, interval) = (
+                validation.evaluation.accuracy,
+                validation.intervals.accuracy,
+            );
             Some(Row {
                 name: shown.run.name.clone(),
                 colour,
@@ -150,7 +153,7 @@ fn scores(runs: &[Shown]) -> Markup {
 }
 
 /// Held-out accuracy by epoch, the mean of the folds that got so far.
-fn curves(runs: &[Shown]) -> Markup {
+fn curves(runs: &[ReportedRun]) -> Markup {
     let drawn: Vec<Line> = (runs.iter().enumerate())
         .map(|(colour, shown)| Line {
             name: shown.run.name.clone(),
@@ -200,7 +203,7 @@ fn means(run: &Run) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn settings(runs: &[Shown]) -> Markup {
+fn settings(runs: &[ReportedRun]) -> Markup {
     let configs: Vec<&Run> = runs.iter().map(|shown| &shown.run).collect();
     let rows = differing(&configs);
     let mut columns = vec!["setting"];

@@ -3,16 +3,16 @@
 use maud::{Markup, html};
 
 use super::{grid, share, wrong};
-use crate::Judged;
+use crate::Validation;
 use crate::facts::DataFacts;
 use crate::plots::{Axis, Bar, bars, figure};
 
 /// More labels than this do not fit into the plot; the rarest are drawn.
 const MOST_BARS: usize = 60;
 
-pub(super) fn section(judged: &Judged, number: usize) -> Markup {
-    let names = judged.labels();
-    let found = &judged.found;
+pub(super) fn section(validation: &Validation, number: usize) -> Markup {
+    let names = validation.labels();
+    let found = &validation.found;
     let facts = DataFacts::of(&found.targets, &found.folds, names.len());
     let rows: Vec<Vec<String>> = (facts.folds.iter())
         .map(|fold| {
@@ -28,9 +28,9 @@ pub(super) fn section(judged: &Judged, number: usize) -> Markup {
         h2 { "Data" }
         p {
             (found.ids.len()) " images"
-            @if let Some(image) = judged.image { " of " (image) }
+            @if let Some(image) = validation.image { " of " (image) }
             ", " (names.len()) " labels, from " (found.labels_of.display()) "."
-            @if let Some(reason) = &judged.not_seen { " No image is shown: " (reason) "." }
+            @if let Some(reason) = &validation.no_images { " No image is shown: " (reason) "." }
         }
         div.plots {
             (distribution(names, &facts))
@@ -46,15 +46,15 @@ pub(super) fn section(judged: &Judged, number: usize) -> Markup {
                 }
             }
         }
-        @if !judged.samples.is_empty() {
+        @if !validation.samples.is_empty() {
             h3 { "Samples" }
             ul.images {
-                @for (place, sample) in judged.samples.iter().enumerate() {
-                    @let there: Vec<&str> = sample.labels.iter().map(|at| names[*at].as_str()).collect();
-                    @let alternative = format!("image {} with {}", sample.id, there.join(", "));
+                @for (place, sample) in validation.samples.iter().enumerate() {
+                    @let labels: Vec<&str> = sample.labels.iter().map(|at| names[*at].as_str()).collect();
+                    @let alternative = format!("image {} with {}", sample.id, labels.join(", "));
                     li {
                         (wrong::image(&sample.image, &format!("s{number}-{place}"), &alternative))
-                        strong { (sample.id) } " " (there.join(" "))
+                        strong { (sample.id) } " " (labels.join(" "))
                     }
                 }
             }

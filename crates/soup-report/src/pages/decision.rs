@@ -71,13 +71,13 @@ fn facts(decision: &Decision) -> Vec<(&'static str, String, String)> {
         ),
         Calibration::Temperature { temperature } => {
             let words = match *temperature > 1.0 {
-                true => "the probabilities were too sure",
-                false => "the probabilities were not sure enough",
+                true => "the probabilities were overconfident",
+                false => "the probabilities were underconfident",
             };
             (format!("temperature {temperature:.3}"), words.to_owned())
         }
         Calibration::Platt { .. } => {
-            let words = "slope and intercept for each label".to_owned();
+            let words = "gradient and intercept for each label".to_owned();
             ("Platt".to_owned(), words)
         }
     };

@@ -1,4 +1,4 @@
-//! The labels: how good each is, which are taken for which, and what probabilities are worth.
+//! The labels: their scores, which are confused, and how well probabilities are calibrated.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use crate::facts::{Confusion, Pair, Reliability, label_counts, threshold_curve};
 use crate::plots::{
     Axis, Bar, Columns, Frame, Key, Line, Matrix, bars, columns, figure, lines, matrix, number,
 };
-use crate::{Judged, Run};
+use crate::{Run, Validation};
 
 /// More labels than this do not fit into a plot; the worst are drawn.
 const MOST_BARS: usize = 60;
@@ -22,19 +22,19 @@ const FAINTEST: f64 = 0.5;
 /// Pairs in the table.
 const PAIRS: usize = 12;
 
-pub(super) fn section(run: &Run, judged: &Judged) -> Markup {
+pub(super) fn section(run: &Run, validation: &Validation) -> Markup {
     html! {
         h2 { "Labels" }
-        div.plots { (accuracy(judged)) (confusion(judged)) }
-        (table(judged))
+        div.plots { (accuracy(validation)) (confusion(validation)) }
+        (table(validation))
         h2 { "Probabilities and answers" }
-        div.plots { (reliability(judged)) (threshold(judged)) (counts(run, judged)) }
+        div.plots { (reliability(validation)) (threshold(validation)) (counts(run, validation)) }
     }
 }
 
-fn accuracy(judged: &Judged) -> Markup {
-    let rows = judged.rows.len() as f64;
-    let mut all: Vec<_> = judged.evaluation.labels.iter().collect();
+fn accuracy(validation: &Validation) -> Markup {
+    let rows = validation.rows.len() as f64;
+    let mut all: Vec<_> = validation.evaluation.labels.iter().collect();
     all.sort_by(|a, b| a.accuracy.total_cmp(&b.accuracy));
     let (worst, best) = (all[0], all[all.len() - 1]);
     let alternative = format!(
@@ -48,7 +48,7 @@ fn accuracy(judged: &Judged) -> Markup {
     if cut {
         all.truncate(MOST_BARS);
     } else {
-        all = judged.evaluation.labels.iter().collect();
+        all = validation.evaluation.labels.iter().collect();
     }
     let drawn: Vec<Bar> = (all.iter())
         .map(|label| {
@@ -58,7 +58,7 @@ fn accuracy(judged: &Judged) -> Markup {
                 value: label.accuracy,
                 mark: Some(present.max(1.0 - present)),
                 words: format!(
-                    "{}: accuracy {}, always the commoner answer {}",
+                    "{}: accuracy {}, always the more frequent answer {}",
                     label.label,
                     share(label.accuracy),
                     share(present.max(1.0 - present))
@@ -73,16 +73,16 @@ fn accuracy(judged: &Judged) -> Markup {
     );
     let note = match cut {
         true => format!(
-            "The mark is what the commoner answer alone would score. The worst {MOST_BARS} of {} labels.",
-            judged.labels().len()
+            "The mark is what the more frequent answer alone would score. The worst {MOST_BARS} of {} labels.",
+            validation.labels().len()
         ),
-        false => "The mark is what the commoner answer alone would score.".to_owned(),
+        false => "The mark is what the more frequent answer alone would score.".to_owned(),
     };
     figure("Accuracy of each label", &plot, &[], &note)
 }
 
-fn table(judged: &Judged) -> Markup {
-    let rows: Vec<Vec<String>> = (judged.evaluation.labels.iter())
+fn table(validation: &Validation) -> Markup {
+    let rows: Vec<Vec<String>> = (validation.evaluation.labels.iter())
         .map(|label| {
             vec![
                 label.label.clone(),
@@ -100,8 +100,8 @@ fn table(judged: &Judged) -> Markup {
     grid(
         &[
             "label",
-            "#there",
-            "#told",
+            "#true",
+            "#predicted",
             "#accuracy",
             "#precision",
             "#recall",
@@ -113,9 +113,9 @@ fn table(judged: &Judged) -> Markup {
     )
 }
 
-fn confusion(judged: &Judged) -> Markup {
-    let names = judged.labels();
-    let confusion = Confusion::of(&judged.answers, &judged.targets, names.len());
+fn confusion(validation: &Validation) -> Markup {
+    let names = validation.labels();
+    let confusion = Confusion::of(&validation.answers, &validation.targets, names.len());
     let mut shown: Vec<usize> = (0..names.len()).collect();
     if shown.len() > MOST_CELLS {
         shown.sort_by_key(|label| std::cmp::Reverse(confusion.wrong(*label)));
@@ -123,28 +123,35 @@ fn confusion(judged: &Judged) -> Markup {
         shown.sort_unstable();
     }
     let own: Vec<String> = shown.iter().map(|label| names[*label].clone()).collect();
-    let words = |missed: usize, told: usize, images: usize, expected: f64| {
+    let words = |negative: usize, positive: usize, images: usize, expected: f64| {
         format!(
-            "missed {}, told {}: {images} images, {} by chance",
-            names[missed],
-            names[told],
+            "false negative {}, false positive {}: {images} images, {} by chance",
+            names[negative],
+            names[positive],
             number(expected)
         )
     };
     let pairs = confusion.above_chance(SURE);
     let alternative = match pairs.first() {
-        None => "No missed label goes with a false one more often than by chance.".to_owned(),
+        None => {
+            "No false negative goes with a false positive more often than by chance.".to_owned()
+        }
         Some(pair) => format!(
-            "Pairs of a missed and a false label above chance: {}. The furthest is {}.",
+            "Pairs of a false negative and a false positive above chance: {}. The furthest is {}.",
             pairs.len(),
-            words(pair.missed, pair.told, pair.images, pair.expected)
+            words(
+                pair.false_negative,
+                pair.false_positive,
+                pair.images,
+                pair.expected
+            )
         ),
     };
     if confusion.above_chance(FAINTEST).is_empty() {
         return html! {
             div {
-                h3 { "Which missed label goes with which false one" }
-                p { "No label is missed where another is told in its place more often than by chance." }
+                h3 { "Confused labels" }
+                p { "No false negative goes with a false positive more often than by chance." }
             }
         };
     }
@@ -153,8 +160,8 @@ fn confusion(judged: &Judged) -> Markup {
     let plot = matrix(
         &Matrix {
             names: &own,
-            rows: "missed label",
-            columns: "label told in its place, in the same order",
+            rows: "false negative",
+            columns: "false positive, in the same order",
         },
         |row, column| {
             let pair = confusion.pair(shown[row], shown[column]);
@@ -164,14 +171,19 @@ fn confusion(judged: &Judged) -> Markup {
             };
             (
                 dark,
-                words(pair.missed, pair.told, pair.images, pair.expected),
+                words(
+                    pair.false_negative,
+                    pair.false_positive,
+                    pair.images,
+                    pair.expected,
+                ),
             )
         },
         &alternative,
     );
     let mut note = String::from(
-        "Images in which one label was missed and another told, beside what chance would pair; the \
-         darker, the further above chance.",
+        "Images in which one label is a false negative and another a false positive, compared with chance. \
+         The darker, the further above chance.",
     );
     if names.len() > MOST_CELLS {
         note.push_str(&format!(
@@ -185,8 +197,8 @@ fn confusion(judged: &Judged) -> Markup {
     let rows: Vec<Vec<String>> = (pairs.iter().take(PAIRS))
         .map(|pair| {
             vec![
-                names[pair.missed].clone(),
-                names[pair.told].clone(),
+                names[pair.false_negative].clone(),
+                names[pair.false_positive].clone(),
                 pair.images.to_string(),
                 number(pair.expected),
             ]
@@ -194,17 +206,17 @@ fn confusion(judged: &Judged) -> Markup {
         .collect();
     html! {
         div {
-            (figure("Which missed label goes with which false one", &plot, &[], &note))
-            @if !rows.is_empty() { (grid(&["missed", "told", "#images", "#by chance"], &rows)) }
+            (figure("Confused labels", &plot, &[], &note))
+            @if !rows.is_empty() { (grid(&["false negative", "false positive", "#images", "#by chance"], &rows)) }
         }
     }
 }
 
-fn reliability(judged: &Judged) -> Markup {
-    let diagram = Reliability::of(&judged.probabilities, &judged.targets, BINS);
+fn reliability(validation: &Validation) -> Markup {
+    let diagram = Reliability::of(&validation.probabilities, &validation.targets, BINS);
     let frame = Frame::new(
         Axis::share("mean probability"),
-        Axis::share("share of cells whose label is there"),
+        Axis::share("share of cells whose label is true"),
     )
     .square();
     let curve = Line {
@@ -216,14 +228,14 @@ fn reliability(judged: &Judged) -> Markup {
             .collect(),
     };
     let perfect = Line {
-        name: "as it should be".to_owned(),
+        name: "perfect calibration".to_owned(),
         colour: 7,
         dashed: true,
         points: vec![(0.0, 0.0), (1.0, 1.0)],
     };
     let largest = diagram.bins.iter().map(|bin| bin.count).max().unwrap_or(1) as f64;
     let (_, _, _, bottom) = frame.edges();
-    // How many cells each point stands for, as bars at the foot.
+    // Cells of each point, as bars at the bottom.
     let behind = html! {
         @for bin in &diagram.bins {
             @let height = bin.count as f64 / largest * 40.0;
@@ -234,7 +246,7 @@ fn reliability(judged: &Judged) -> Markup {
         }
     };
     let said: Vec<String> = (diagram.bins.iter())
-        .map(|bin| format!("{:.2} is there {:.2}", bin.probability, bin.present))
+        .map(|bin| format!("{:.2} is true {:.2}", bin.probability, bin.present))
         .collect();
     let alternative = format!(
         "Reliability: a mean probability of {}. Expected calibration error {:.4}.",
@@ -244,19 +256,19 @@ fn reliability(judged: &Judged) -> Markup {
     let plot = lines(&frame, &[perfect, curve], &behind, &alternative);
     let keys = [
         Key::Line(0, false, "all cells, in tenths of probability".to_owned()),
-        Key::Line(7, true, "as it should be".to_owned()),
+        Key::Line(7, true, "perfect calibration".to_owned()),
         Key::Area(7, "number of cells".to_owned()),
     ];
     let note = format!(
-        "Expected calibration error {:.4}: how far probability and truth are apart, the mean over all \
-         cells. Below the line, probabilities are too high.",
+        "Expected calibration error {:.4}: the mean distance of probability and truth over all cells. Below \
+         the line, probabilities are too high.",
         diagram.error
     );
-    figure("Are probabilities right?", &plot, &keys, &note)
+    figure("Calibration of probabilities", &plot, &keys, &note)
 }
 
-fn threshold(judged: &Judged) -> Markup {
-    let curve = threshold_curve(&judged.probabilities, &judged.targets);
+fn threshold(validation: &Validation) -> Markup {
+    let curve = threshold_curve(&validation.probabilities, &validation.targets);
     type Figure = fn(&crate::facts::AtThreshold) -> f64;
     let figures: [(&str, Figure); 4] = [
         ("accuracy", |at| at.accuracy),
@@ -299,20 +311,23 @@ fn threshold(judged: &Judged) -> Markup {
     let alternative = format!("Scores at every threshold. {said}");
     let plot = lines(&frame, &drawn, &html! {}, &alternative);
     let note = format!(
-        "{said} A threshold that was chosen on these images flatters their score; soup decide tries \
+        "{said} The score of a threshold on the images that it was chosen on is too high; soup decide scores \
          it on others."
     );
-    figure("Another threshold", &plot, &keys, &note)
+    figure("Scores by threshold", &plot, &keys, &note)
 }
 
-fn counts(run: &Run, judged: &Judged) -> Markup {
-    let labels = judged.labels().len();
-    let rows = judged.rows.len() as f64;
-    let truth = label_counts(judged.targets.iter().map(|target| *target > 0.5), labels);
-    let told = label_counts(judged.answers.iter().copied(), labels);
+fn counts(run: &Run, validation: &Validation) -> Markup {
+    let labels = validation.labels().len();
+    let rows = validation.rows.len() as f64;
+    let truth = label_counts(
+        validation.targets.iter().map(|target| *target > 0.5),
+        labels,
+    );
+    let predicted = label_counts(validation.answers.iter().copied(), labels);
     let rule = rule(run, labels);
     let used = |count: usize| {
-        truth[count] + told[count] > 0 || rule.as_ref().is_some_and(|rule| rule[count] > 0.0)
+        truth[count] + predicted[count] > 0 || rule.as_ref().is_some_and(|rule| rule[count] > 0.0)
     };
     let first = (0..=labels).find(|count| used(*count)).unwrap_or(0);
     let last = (0..=labels).rev().find(|count| used(*count)).unwrap_or(0);
@@ -322,7 +337,7 @@ fn counts(run: &Run, judged: &Judged) -> Markup {
             .map(|count| *count as f64 / rows);
         shares.collect()
     };
-    let heights = [shares(&truth), shares(&told)];
+    let heights = [shares(&truth), shares(&predicted)];
     let mean = |counts: &[usize]| {
         let sum: usize = counts
             .iter()
@@ -332,9 +347,9 @@ fn counts(run: &Run, judged: &Judged) -> Markup {
         sum as f64 / rows
     };
     let said = format!(
-        "Images have {:.2} labels on average, {:.2} are told.",
+        "Images have {:.2} labels on average; {:.2} are predicted.",
         mean(&truth),
-        mean(&told)
+        mean(&predicted)
     );
     let expected: Option<Vec<f64>> = rule.as_ref().map(|rule| {
         let height = |share: &f64| if *share > 0.0 { *share } else { f64::NAN };
@@ -350,14 +365,14 @@ fn counts(run: &Run, judged: &Judged) -> Markup {
     let mut note = said.clone();
     if let Some([fewest, most]) = rule.map(|_| run.config.compose.letters) {
         note.push_str(&format!(
-            " The marks are the rule by which images are composed: {fewest} to {most}, equally likely."
+            " The marks are the distribution of composed images: {fewest} to {most}, equally likely."
         ));
     }
-    let alternative = format!("How many labels images have and are told to have. {said}");
+    let alternative = format!("How many labels images have, and how many are predicted. {said}");
     let plot = columns(&data, &alternative);
     let keys = [
-        Key::Area(0, "there".to_owned()),
-        Key::Area(1, "told".to_owned()),
+        Key::Area(0, "true".to_owned()),
+        Key::Area(1, "predicted".to_owned()),
     ];
     figure("How many labels an image has", &plot, &keys, &note)
 }

@@ -13,7 +13,7 @@ mod sweep;
 pub(crate) mod wrong;
 
 pub(crate) use compared::differing;
-pub use run::{Shown, of_runs};
+pub use run::{ReportedRun, of_runs};
 pub use sweep::of_sweep;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};

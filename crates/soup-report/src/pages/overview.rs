@@ -3,44 +3,44 @@
 use maud::{Markup, html};
 use soup_decide::metrics::Interval;
 
-use super::{between, cards, duration, grid, run::Shown, share};
-use crate::{Judged, Run};
+use super::{between, cards, duration, grid, run::ReportedRun, share};
+use crate::{Run, Validation};
 
-pub(super) fn section(shown: &Shown) -> Markup {
+pub(super) fn section(shown: &ReportedRun) -> Markup {
     let run = &shown.run;
     html! {
         p { (what(shown)) }
         (cards(&facts(shown)))
         @for found in &run.diverged { p.note { "Diverged: " (found) "." } }
-        @if let Err(reason) = &shown.judged {
+        @if let Err(reason) = &shown.validation {
             p.note { "The predictions of held-out images are not shown: " (reason) }
         } @else if run.trained.len() < run.folds {
             p.note {
                 (run.trained.len()) " of " (run.folds) " folds are trained to their end; only the images that they \
-                 hold out are judged."
+                 hold out are scored."
             }
         }
-        @if let Ok(judged) = &shown.judged { (scores(judged)) }
+        @if let Ok(validation) = &shown.validation { (scores(validation)) }
         (folds(run))
     }
 }
 
 /// The run in a sentence.
-fn what(shown: &Shown) -> String {
+fn what(shown: &ReportedRun) -> String {
     let Run { config, .. } = &shown.run;
     let mut text = config.model.name.clone();
-    if let Ok(judged) = &shown.judged {
-        if let Some((parameters, multiply_adds)) = judged.network {
+    if let Ok(validation) = &shown.validation {
+        if let Some((parameters, multiply_adds)) = validation.network {
             text.push_str(&format!(
                 " ({parameters} parameters, {:.0} million multiply-adds an image)",
                 multiply_adds as f64 / 1e6
             ));
         }
-        let size = judged.image.map(|image| format!(" of {image}"));
+        let size = validation.image.map(|image| format!(" of {image}"));
         text.push_str(&format!(
             " on images{} with {} labels",
             size.unwrap_or_default(),
-            judged.labels().len()
+            validation.labels().len()
         ));
     }
     let data = &config.data;
@@ -57,17 +57,17 @@ fn what(shown: &Shown) -> String {
     text
 }
 
-fn facts(shown: &Shown) -> Vec<(&'static str, String, String)> {
+fn facts(shown: &ReportedRun) -> Vec<(&'static str, String, String)> {
     let run = &shown.run;
     let mut facts = Vec::new();
-    match &shown.judged {
-        Ok(judged) => facts.push((
+    match &shown.validation {
+        Ok(validation) => facts.push((
             "accuracy out of fold",
-            share(judged.evaluation.accuracy),
+            share(validation.evaluation.accuracy),
             format!(
                 "95 % interval {}; all zeros {}",
-                between(judged.intervals.accuracy),
-                share(judged.accuracy_of_all_zeros())
+                between(validation.intervals.accuracy),
+                share(validation.accuracy_of_all_zeros())
             ),
         )),
         Err(_) => facts.extend(run.best_accuracy().map(|accuracy| {
@@ -105,8 +105,8 @@ pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-fn scores(judged: &Judged) -> Markup {
-    let (all, of) = (&judged.evaluation, &judged.intervals);
+fn scores(validation: &Validation) -> Markup {
+    let (all, of) = (&validation.evaluation, &validation.intervals);
     let row = |name: &str, value: f64, interval: Option<Interval>, words: &str| {
         let none = || {
             of.missing
@@ -145,20 +145,20 @@ fn scores(judged: &Judged) -> Markup {
             "OP",
             all.overall_precision,
             of.overall_precision,
-            "share of right ones among the yes",
+            "precision over all cells",
         ),
         row(
             "OR",
             all.overall_recall,
             of.overall_recall,
-            "share of the labels that were found",
+            "recall over all cells",
         ),
         row("loss", all.loss, of.loss, "mean binary cross-entropy"),
     ]);
     html! {
         h2 { "Scores" }
         p.soft {
-            (judged.rows.len()) " images, each judged by the fold that held it out; a yes is a probability above .5."
+            (validation.rows.len()) " images, each predicted by the fold that held it out. A yes is a probability above .5."
         }
         (grid(&["score", "#value", "#95 % interval"], &rows))
     }

@@ -4,21 +4,21 @@ use maud::{Markup, html};
 use soup_train::Error;
 
 use super::{compared, curves, data, decision, document, labels, overview, settings, wrong};
-use crate::{Judged, Run};
+use crate::{Run, Validation};
 
-/// A run and what its predictions show, or why that cannot be said.
-pub struct Shown {
+/// A run and the scores of its predictions.
+pub struct ReportedRun {
     /// The run.
     pub run: Run,
-    /// Its predictions judged, or the reason in words.
-    pub judged: Result<Judged, String>,
+    /// The scores of its predictions, or why there are none.
+    pub validation: Result<Validation, String>,
 }
 
 /// The page of these runs, at least one. The same runs give the same page, whenever it is made.
 ///
 /// # Errors
 /// [`Error::Format`] where the predictions of two runs cannot be compared.
-pub fn of_runs(runs: &[Shown]) -> Result<String, Error> {
+pub fn of_runs(runs: &[ReportedRun]) -> Result<String, Error> {
     let names: Vec<&str> = runs.iter().map(|of| of.run.name.as_str()).collect();
     let title = format!("soup report: {}", names.join(", "));
     let many = runs.len() > 1;
@@ -50,7 +50,7 @@ pub fn of_runs(runs: &[Shown]) -> Result<String, Error> {
     Ok(document(&title, &body))
 }
 
-fn paths(runs: &[Shown]) -> String {
+fn paths(runs: &[ReportedRun]) -> String {
     let paths: Vec<String> = runs
         .iter()
         .map(|of| of.run.path.display().to_string())
@@ -58,18 +58,18 @@ fn paths(runs: &[Shown]) -> String {
     paths.join(", ")
 }
 
-fn of_run(shown: &Shown, number: usize) -> Markup {
+fn of_run(shown: &ReportedRun, number: usize) -> Markup {
     let run = &shown.run;
     html! {
         (overview::section(shown))
         (curves::section(run))
-        @if let Ok(judged) = &shown.judged {
-            (labels::section(run, judged))
+        @if let Ok(validation) = &shown.validation {
+            (labels::section(run, validation))
         }
         (decision::section(run))
-        @if let Ok(judged) = &shown.judged {
-            (wrong::section(judged, number))
-            (data::section(judged, number))
+        @if let Ok(validation) = &shown.validation {
+            (wrong::section(validation, number))
+            (data::section(validation, number))
         }
         (settings::section(run))
     }

@@ -110,7 +110,7 @@ fn overview(ranking: &Ranking) -> Markup {
                 (Some(best), 1) => { "The best is candidate " (best.candidate) ": " (values(best)) "." },
                 (Some(best), _) => {
                     "The highest score is that of candidate " (best.candidate) " (" (values(best)) "), and those called \
-                     tied cannot be told from it."
+                     tied are not significantly worse."
                 },
             }
             @if best.is_some() && ranking.candidates.iter().all(|row| row.seeds < 2) {
@@ -486,8 +486,8 @@ fn effects(ranking: &Ranking) -> Markup {
                 (figure(&format!("Effect of {option}"), &intervals(&axis, &rows, Some(0.0), &alternative), &[], ""))
             }
             p.soft {
-                "The mean of the candidates with a value less that of all, at the first look, which every candidate \
-                 had; bars are two standard errors."
+                "The mean of the candidates with a value less that of all, at the first rung, which every candidate \
+                 reached. Bars are two standard errors."
             }
         }
     }

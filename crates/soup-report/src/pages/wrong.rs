@@ -1,60 +1,60 @@
-//! The most wrong images, and where the network saw what it was wrong about.
+//! The images of the largest loss, with heat maps of the labels that were predicted wrong.
 
 use maud::{Markup, html};
 
-use crate::Judged;
-use crate::images::{Heat, Shown, Wrong};
+use crate::Validation;
+use crate::images::{HeatMap, InlineImage, Prediction};
 use crate::words::{ENGLISH, Words};
 
-pub(super) fn section(judged: &Judged, number: usize) -> Markup {
-    let maps = judged.wrong.iter().any(|wrong| !wrong.heats.is_empty());
+pub(super) fn section(validation: &Validation, number: usize) -> Markup {
+    let maps = validation.wrong.iter().any(|wrong| !wrong.heats.is_empty());
     html! {
-        @if !judged.wrong.is_empty() {
-            h2 { "The most wrong images" }
+        @if !validation.wrong.is_empty() {
+            h2 { "Images with the largest loss" }
             p.soft {
-                "Largest loss first, each as the fold that held it out answered."
+                "Largest loss first. Each is predicted by the fold that held it out."
                 @if maps {
-                    " The red maps show where the network saw the labels that it was most wrong about, each from \
-                     its own lowest value to its highest."
+                    " The red heat maps show where the network saw the labels of its worst predictions. Each is scaled \
+                     to its own range."
                 } @else {
-                    " Networks with model.head = \"label_map\" would show here where they saw what."
+                    " Networks with model.head = \"label_map\" show heat maps here."
                 }
             }
             ol.wrong {
-                @for (place, wrong) in judged.wrong.iter().enumerate() {
-                    li { (of(&ENGLISH, judged.labels(), wrong, &format!("w{number}-{place}"))) }
+                @for (place, wrong) in validation.wrong.iter().enumerate() {
+                    li { (of(&ENGLISH, validation.labels(), wrong, &format!("w{number}-{place}"))) }
                 }
             }
         }
     }
 }
 
-/// An image, what was answered, and its maps.
-pub(crate) fn of(words: &Words, names: &[String], wrong: &Wrong, anchor: &str) -> Markup {
-    let seen = &wrong.seen;
-    let there: Vec<&str> = seen.labels.iter().map(|at| names[*at].as_str()).collect();
+/// An image, its labels, what was predicted wrong, and its heat maps.
+pub(crate) fn of(words: &Words, names: &[String], wrong: &Prediction, anchor: &str) -> Markup {
+    let sample = &wrong.sample;
+    let labels: Vec<&str> = sample.labels.iter().map(|at| names[*at].as_str()).collect();
     let list = |of: &[(usize, f32)]| -> String {
         let words = of.iter().map(|(at, p)| format!("{} ({p:.2})", names[*at]));
         words.collect::<Vec<_>>().join(", ")
     };
     let is_in = |of: &[(usize, f32)], label: usize| of.iter().any(|(at, _)| *at == label);
-    let alternative = (words.image_with)(&seen.id, &there.join(", "));
+    let alternative = (words.image_with)(&sample.id, &labels.join(", "));
     html! {
         div {
-            strong { (seen.id) }
-            span.soft { ", " ((words.fold_and_loss)(seen.fold, wrong.loss)) }
-            div { (words.there) ": " (there.join(", ")) }
-            @if !wrong.missed.is_empty() { div { (words.missed) ": " (list(&wrong.missed)) } }
-            @if !wrong.told.is_empty() { div { (words.told) ": " (list(&wrong.told)) } }
+            strong { (sample.id) }
+            span.soft { ", " ((words.fold_and_loss)(sample.fold, wrong.loss)) }
+            div { (words.true_labels) ": " (labels.join(", ")) }
+            @if !wrong.false_negatives.is_empty() { div { (words.false_negative) ": " (list(&wrong.false_negatives)) } }
+            @if !wrong.false_positives.is_empty() { div { (words.false_positive) ": " (list(&wrong.false_positives)) } }
         }
         ul.panels {
-            li { (image(&seen.image, anchor, &alternative)) (words.the_image) }
+            li { (image(&sample.image, anchor, &alternative)) (words.the_image) }
             @for heat in &wrong.heats {
                 li {
-                    (overlaid(&seen.image, anchor, heat, &(words.saw)(&names[heat.label])))
-                    @if is_in(&wrong.missed, heat.label) { (words.missed) }
-                    @else if is_in(&wrong.told, heat.label) { (words.told) }
-                    @else { (words.found) }
+                    (overlaid(&sample.image, anchor, heat, &(words.map_of)(&names[heat.label])))
+                    @if is_in(&wrong.false_negatives, heat.label) { (words.false_negative) }
+                    @else if is_in(&wrong.false_positives, heat.label) { (words.false_positive) }
+                    @else { (words.true_positive) }
                     " "
                     strong { (names[heat.label]) }
                     span.soft { ", " (words.peak) " " (format!("{:.2}", heat.peak)) }
@@ -64,8 +64,8 @@ pub(crate) fn of(words: &Words, names: &[String], wrong: &Wrong, anchor: &str) -
     }
 }
 
-/// An image that can be shown again by its name.
-pub(super) fn image(shown: &Shown, anchor: &str, alternative: &str) -> Markup {
+/// An image that `use` can show again by its id.
+pub(super) fn image(shown: &InlineImage, anchor: &str, alternative: &str) -> Markup {
     html! {
         svg viewBox={ "0 0 " (shown.width) " " (shown.height) } role="img" aria-label=(alternative) {
             image id=(anchor) href=(shown.uri) width=(shown.width) height=(shown.height) {}
@@ -73,7 +73,7 @@ pub(super) fn image(shown: &Shown, anchor: &str, alternative: &str) -> Markup {
     }
 }
 
-fn overlaid(shown: &Shown, anchor: &str, heat: &Heat, alternative: &str) -> Markup {
+fn overlaid(shown: &InlineImage, anchor: &str, heat: &HeatMap, alternative: &str) -> Markup {
     html! {
         svg viewBox={ "0 0 " (shown.width) " " (shown.height) } role="img" aria-label=(alternative) {
             use href={ "#" (anchor) } {}

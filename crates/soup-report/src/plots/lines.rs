@@ -42,15 +42,15 @@ pub fn lines(frame: &Frame, lines: &[Line], body: &Markup, alternative: &str) ->
 
 /// `M` and `L` through the points that are numbers.
 fn path(frame: &Frame, points: &[(f64, f64)]) -> String {
-    let (mut text, mut drawing) = (String::new(), false);
+    let (mut text, mut pen_down) = (String::new(), false);
     for (x, y) in points {
         if !(x.is_finite() && y.is_finite()) {
-            drawing = false;
+            pen_down = false;
             continue;
         }
-        let letter = if drawing { 'L' } else { 'M' };
+        let letter = if pen_down { 'L' } else { 'M' };
         let _ = write!(text, "{letter}{} {}", at(frame.x(*x)), at(frame.y(*y)));
-        drawing = true;
+        pen_down = true;
     }
     text
 }

@@ -3,10 +3,10 @@
 use std::{fs, path::Path, sync::atomic::AtomicBool, time::Instant};
 
 use soup_report::{
-    Judged, Run,
-    judged::Wanted,
+    Run, Validation,
     list::list,
-    pages::{Shown, of_runs, of_sweep},
+    pages::{ReportedRun, of_runs, of_sweep},
+    validation::Wanted,
 };
 use soup_sweep::{Ranking, SweepDirectory};
 
@@ -19,10 +19,11 @@ const SMALL: Size = Size {
     epochs: 3,
 };
 
-fn shown(path: &Path) -> Shown {
+fn shown(path: &Path) -> ReportedRun {
     let run = Run::read(path).unwrap();
-    let judged = Judged::if_possible(&run, Wanted::default(), &AtomicBool::new(false)).unwrap();
-    Shown { run, judged }
+    let validation =
+        Validation::if_possible(&run, Wanted::default(), &AtomicBool::new(false)).unwrap();
+    ReportedRun { run, validation }
 }
 
 /// Titles, plots in words, and the heads of tables, in their order.

@@ -17,7 +17,7 @@ pub struct RaceConfig {
     pub seeds: usize,
     /// The first seed; the others follow it.
     pub first_seed: u64,
-    /// Trainings that the sweep may take, as a share of candidates x seeds. The first look is taken in
+    /// Trainings that the sweep may take, as a share of candidates x seeds. The first rung is measured in
     /// any case.
     pub budget: f64,
     /// Chance with which all of the best are among those called tied.

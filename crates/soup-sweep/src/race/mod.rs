@@ -1,7 +1,7 @@
 //! Which trials are wanted next: a function of those that are finished.
 //!
-//! Every candidate is first looked at with two seeds after a share of a training, which shows how large
-//! the noise is; those that are worse beyond it are trained no further (successive halving, Jamieson and
+//! Every candidate is first measured with two seeds at the first rung, a share of a training. That
+//! shows how large the noise is. Candidates that are worse beyond it are trained no further (successive halving, Jamieson and
 //! Talwalkar, AISTATS 2016, with evidence in place of a fixed share, as in F-race, Birattari et al.,
 //! GECCO 2002). The rest are trained to the end, and what is left of the budget buys more seeds, one
 //! pair at a time, where they are likeliest to decide who is tied with the best (as optimal computing
@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     search::Search,
     space::{Candidate, SweepOption},
-    ties::{self, Evidence, Fit, Look},
+    ties::{self, Evidence, Fit, Measurement},
 };
 
-/// Seeds of the first look: the least that shows noise.
+/// Seeds of the first rung: the fewest that show noise.
 const FIRST_SEEDS: usize = 2;
 /// Seeds that are added before the next decision; fixed, so that a sweep does not depend on the number
 /// of workers.
@@ -30,12 +30,12 @@ const TOGETHER: usize = 2;
 const CRITICAL: f64 = 2.5;
 /// Degrees of freedom from which on the noise is known well enough to say where it decides.
 const LEAST_FREEDOM: usize = 3;
-/// Share of the error that all rungs may make together: what is dropped there never comes back.
+/// Share of the error that all rungs may make together. What is dropped there never comes back.
 const RUNG_ERROR: f64 = 0.2;
-/// Share of the error that the last comparison may make. The rest is for seeds having been added in the
-/// light of the scores, which makes chance differences look surer than they are.
+/// Share of the error that the last comparison may make. The rest is for seeds that were added in the
+/// light of the scores, which makes chance differences seem more certain than they are.
 const END_ERROR: f64 = 0.5;
-/// A seed that decides less than this is not worth its training.
+/// Least gain for which a seed is trained.
 const LEAST_GAIN: f64 = 1e-3;
 
 /// A candidate trained with a seed up to a rung.
@@ -63,8 +63,8 @@ pub type Results = BTreeMap<Trial, Option<Observation>>;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// These trials, in any order and by anyone; the next step follows when all of them are finished.
+pub enum Next {
+    /// These trials, in any order and by anyone; the next decision follows when all of them are finished.
     Train(Vec<Trial>),
     /// Nothing more.
     Done,
@@ -74,7 +74,7 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Cannot be told from the best.
+    /// Not significantly worse than the best.
     Tied,
     /// Trained to the end, and worse than the best.
     Worse,
@@ -119,10 +119,10 @@ pub struct Replay {
 
 impl Race {
     /// What is to be done, given the trials that are finished.
-    pub fn next(&self, results: &Results) -> Step {
+    pub fn next(&self, results: &Results) -> Next {
         match self.played(results).wanted {
-            wanted if wanted.is_empty() => Step::Done,
-            wanted => Step::Train(wanted),
+            wanted if wanted.is_empty() => Next::Done,
+            wanted => Next::Train(wanted),
         }
     }
 
@@ -151,16 +151,16 @@ impl Race {
         self.config.budget * (self.search.count(&self.options) * self.config.seeds) as f64
     }
 
-    /// Plays the race from its beginning with the results there are, and judges the candidates. Each decision sees the results that
-    /// it waited for and no others, so that it is the same whenever and by whomever it is made.
+    /// Plays the race from its beginning with the results there are, and ranks the candidates. Each decision sees the
+    /// results that it waited for and no others. It is therefore the same whenever and by whomever it is made.
     pub fn replay(&self, results: &Results) -> Replay {
         self.replay_by(results, results)
     }
 
-    /// The same race, its candidates judged by other scores of the same trials.
+    /// The same race, its candidates ranked by other scores of the same trials.
     pub fn replay_by(&self, results: &Results, scores: &Results) -> Replay {
         let mut replay = self.played(results);
-        self.judge(&mut replay, scores);
+        self.rank(&mut replay, scores);
         replay
     }
 
@@ -266,8 +266,8 @@ impl Race {
         rung: usize,
     ) -> Fit {
         let at_rung = |trial: &Trial| trial.rung == rung;
-        let (compared, looks) = self.looks(replay, results, alive, at_rung);
-        let evidence = Evidence::new(&looks, compared.len(), None, rung as u64);
+        let (compared, measurements) = self.measurements(replay, results, alive, at_rung);
+        let evidence = Evidence::new(&measurements, compared.len(), None, rung as u64);
         let error = (1.0 - self.config.confidence) * RUNG_ERROR / self.last_rung() as f64;
         let out = evidence.ruled_out(error);
         let scores = &evidence.fit().scores;
@@ -284,17 +284,17 @@ impl Race {
         evidence.fit().clone()
     }
 
-    /// The looks at `among` that were asked for, have succeeded and are wanted here, with the
-    /// candidates they compare: those without a failure, which are numbered anew.
-    fn looks<'a>(
+    /// The measurements of `among` that were asked for, have succeeded and are wanted here. With them the
+    /// candidates that they compare: those without a failure, which are numbered anew.
+    fn measurements<'a>(
         &self,
         replay: &Replay,
         results: &'a Results,
         among: &[usize],
         wanted: impl Fn(&Trial) -> bool,
-    ) -> (Vec<usize>, Vec<Look<'a>>) {
+    ) -> (Vec<usize>, Vec<Measurement<'a>>) {
         let mut compared = Vec::new();
-        let mut looks = Vec::new();
+        let mut measurements = Vec::new();
         for &candidate in among {
             let seeds = 0..self.config.seeds;
             let trials = seeds.filter_map(|seed| {
@@ -314,7 +314,7 @@ impl Race {
             }
             for (trial, seen) in trials {
                 if let Some(seen) = seen {
-                    looks.push(Look {
+                    measurements.push(Measurement {
                         candidate: compared.len(),
                         seed: trial.seed,
                         score: seen.score,
@@ -324,18 +324,19 @@ impl Race {
             }
             compared.push(candidate);
         }
-        (compared, looks)
+        (compared, measurements)
     }
 
     /// The seeds that are likeliest to decide who is tied with the best.
     fn pick(&self, replay: &Replay, results: &Results, earlier: Option<&Fit>) -> Vec<Trial> {
         let all: Vec<usize> = (0..replay.candidates.len()).collect();
         let last = self.last_rung();
-        let (compared, looks) = self.looks(replay, results, &all, |trial| trial.rung == last);
+        let (compared, measurements) =
+            self.measurements(replay, results, &all, |trial| trial.rung == last);
         if compared.len() < 2 {
             return Vec::new();
         }
-        let fit = ties::fit(&looks, compared.len());
+        let fit = ties::fit(&measurements, compared.len());
         let noise = ties::noise(&fit, earlier).filter(|(_, freedom)| *freedom >= LEAST_FREEDOM);
         let noise = noise.map(|(noise, _)| noise);
         let mut counts = fit.counts.clone();
@@ -364,7 +365,7 @@ impl Race {
     }
 
     /// Says of each candidate that is trained to the end whether it is tied with the best.
-    fn judge(&self, replay: &mut Replay, results: &Results) {
+    fn rank(&self, replay: &mut Replay, results: &Results) {
         for (trial, seen) in results {
             if seen.is_none() && trial.candidate < replay.status.len() {
                 replay.status[trial.candidate] = Status::Failed;
@@ -372,15 +373,17 @@ impl Race {
         }
         let all: Vec<usize> = (0..replay.candidates.len()).collect();
         let last = self.last_rung();
-        let (compared, looks) = self.looks(replay, results, &all, |trial| trial.rung == last);
+        let (compared, measurements) =
+            self.measurements(replay, results, &all, |trial| trial.rung == last);
         if compared.is_empty() {
             return;
         }
         let earlier = last.checked_sub(1).map(|rung| {
-            let (compared, looks) = self.looks(replay, results, &all, |trial| trial.rung == rung);
-            ties::fit(&looks, compared.len())
+            let (compared, measurements) =
+                self.measurements(replay, results, &all, |trial| trial.rung == rung);
+            ties::fit(&measurements, compared.len())
         });
-        let evidence = Evidence::new(&looks, compared.len(), earlier.as_ref(), last as u64);
+        let evidence = Evidence::new(&measurements, compared.len(), earlier.as_ref(), last as u64);
         let out = evidence.ruled_out((1.0 - self.config.confidence) * END_ERROR);
         for (candidate, out) in compared.iter().zip(out) {
             replay.status[*candidate] = if out { Status::Worse } else { Status::Tied };

@@ -1,4 +1,4 @@
-//! Which images are learned from and which are held out.
+//! Which images are trained on and which are held out.
 
 use serde::{Deserialize, Serialize};
 use soup_compose::glyphs::GlyphSpec;
@@ -27,14 +27,14 @@ pub struct DataConfig {
     /// Share of composed images in an epoch, from 0 (none) to 1 (no pack needed). Each packed
     /// image of the fold is still seen once an epoch.
     pub compose_share: f64,
-    /// Share of the training, from its start, whose composed images are crowded: they hold `crowd` letters, so that
-    /// each is more lessons for the same work. Those after them get used to `compose.letters`.
-    pub crowd_share: f64,
-    /// Least and greatest number of letters in a crowded image; beyond one of each they stand there again.
-    pub crowd: [u32; 2],
-    /// Whether the labels of crowded images teach beside their boxes. Nearly every label is in a crowd, so that they
-    /// teach little but to say yes.
-    pub crowd_labels: bool,
+    /// Share of the training, from its start, whose composed images are dense: a curriculum. Dense images hold
+    /// `dense_letters` letters, so each trains more for the same work. The images after them hold `compose.letters`.
+    pub dense_share: f64,
+    /// Least and greatest number of letters in a dense image. Beyond one of each, letters are repeated.
+    pub dense_letters: [u32; 2],
+    /// Whether the labels of dense images are trained on, beside their boxes. Nearly every label is in a dense image,
+    /// so its labels train little but to answer yes.
+    pub dense_labels: bool,
     /// Composed images in an epoch where every image is composed.
     pub composed: u64,
     /// Composed images held out where every image is composed, from glyphs never trained on.
@@ -55,9 +55,9 @@ impl Default for DataConfig {
             max_value: None,
             fit: None,
             compose_share: 0.0,
-            crowd_share: 0.0,
-            crowd: [22, 26],
-            crowd_labels: true,
+            dense_share: 0.0,
+            dense_letters: [22, 26],
+            dense_labels: true,
             composed: 10_000,
             composed_valid: 1_000,
             glyphs: GlyphSpec::default(),
@@ -80,9 +80,9 @@ impl DataConfig {
             "must be from 0 to 1",
         )?;
         require(
-            (0.0..=1.0).contains(&self.crowd_share),
-            "data.crowd_share",
-            self.crowd_share,
+            (0.0..=1.0).contains(&self.dense_share),
+            "data.dense_share",
+            self.dense_share,
             "must be from 0 to 1",
         )?;
         require(

@@ -23,6 +23,7 @@ mod folds;
 mod merge;
 mod overrides;
 pub mod presets;
+pub mod renamed;
 mod train;
 
 pub use data::DataConfig;
@@ -57,13 +58,13 @@ pub struct Config {
     pub compose: ComposeConfig,
     /// Which network.
     pub model: ModelConfig,
-    /// What is made small.
+    /// The loss.
     pub loss: Loss,
-    /// What boxes of composed images teach the label maps.
+    /// The loss of boxes of composed images, which train the label maps.
     pub boxes: Boxes,
-    /// How gradients move the weights.
+    /// The optimiser.
     pub optimizer: Optimizer,
-    /// How the rate moves.
+    /// The schedule of the learning rate.
     pub schedule: Schedule,
     /// How long, in what portions and with what care.
     pub train: TrainConfig,
@@ -88,8 +89,8 @@ impl Config {
         if let Some(name) = preset {
             merge::merge(&mut table, parse(&presets::find(name)?, name)?);
         }
-        for text in overrides {
-            overrides::apply(&mut table, text)?;
+        for text in renamed::in_settings(overrides)? {
+            overrides::apply(&mut table, &text)?;
         }
         Self::from_table(table)
     }
@@ -111,8 +112,8 @@ impl Config {
     /// As [`Config::load`].
     pub fn with(&self, overrides: &[String]) -> Result<Self, ConfigError> {
         let mut table = self.to_table();
-        for text in overrides {
-            overrides::apply(&mut table, text)?;
+        for text in renamed::in_settings(overrides)? {
+            overrides::apply(&mut table, &text)?;
         }
         Self::from_table(table)
     }
@@ -133,8 +134,8 @@ impl Config {
         self.to_table().to_string()
     }
 
-    fn only_boxes_teach_from_crowds(&self) -> bool {
-        self.data.crowd_share > 0.0 && !self.data.crowd_labels
+    fn only_boxes_train_on_dense(&self) -> bool {
+        self.data.dense_share > 0.0 && !self.data.dense_labels
     }
 
     fn check_boxes(&self) -> Result<(), ConfigError> {
@@ -146,16 +147,16 @@ impl Config {
             })
         };
         if !self.boxes.is_on() {
-            return match self.only_boxes_teach_from_crowds() {
+            return match self.only_boxes_train_on_dense() {
                 true => wrong(
-                    "with data.crowd_labels=false only boxes teach from crowds; set it to true, or this above 0"
+                    "with data.dense_labels=false dense images train by boxes only; set it to true, or this above 0"
                         .to_owned(),
                 ),
                 false => Ok(()),
             };
         }
         if self.model.head != soup_zoo::Head::LabelMap {
-            return wrong("boxes teach label maps; set model.head=label_map too".to_owned());
+            return wrong("boxes train label maps; set model.head=label_map too".to_owned());
         }
         if self.data.compose_share == 0.0 {
             return wrong("only composed images have boxes; set data.compose_share too".to_owned());
@@ -197,14 +198,14 @@ impl Config {
         }
         if self.boxes.is_on() && mix.share() == 1.0 {
             return wrong(
-                "mixed images have no boxes, so boxes would teach nothing; mix a smaller share or \
+                "mixed images have no boxes, so boxes would train nothing; mix a smaller share or \
                  set boxes.weight=0",
             );
         }
-        if self.only_boxes_teach_from_crowds() {
+        if self.only_boxes_train_on_dense() {
             return wrong(
-                "mixed images have no boxes, so with data.crowd_labels=false mixed crowds would teach \
-                 nothing; set it to true or leave [mix] out",
+                "mixed images have no boxes, so with data.dense_labels=false mixed dense images would \
+                 train nothing; set it to true or leave [mix] out",
             );
         }
         Ok(())
@@ -252,6 +253,7 @@ fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
         origin: origin.to_owned(),
         problem: format!("not TOML: {error}"),
     })?;
+    renamed::in_table(&mut own)?;
     let Some(base) = own.remove("preset") else {
         return Ok(own);
     };

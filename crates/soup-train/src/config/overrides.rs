@@ -34,7 +34,7 @@ pub fn apply(table: &mut Table, text: &str) -> Result<(), ConfigError> {
     place.set(last, value).map_err(|problem| wrong(&problem))
 }
 
-fn parse(text: &str) -> Value {
+pub(super) fn parse(text: &str) -> Value {
     format!("value = {text}")
         .parse::<Table>()
         .ok()

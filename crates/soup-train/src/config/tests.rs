@@ -179,7 +179,7 @@ fn mistakes_are_named_with_their_key() {
 }
 
 #[test]
-fn crowds_that_only_boxes_teach_from_need_boxes() {
+fn dense_images_trained_by_boxes_only_need_boxes() {
     let load = |setting: &str| {
         let config = Config::load(Some("hour"), &text(&["boxes.weight=0", setting])).unwrap();
         config
@@ -189,11 +189,11 @@ fn crowds_that_only_boxes_teach_from_need_boxes() {
     };
     let error = load("train.batch=8").unwrap_err();
     assert!(
-        error.contains("boxes.weight") && error.contains("only boxes teach"),
+        error.contains("boxes.weight") && error.contains("by boxes only"),
         "{error}"
     );
-    load("data.crowd_labels=true").unwrap();
-    load("data.crowd_share=0").unwrap();
+    load("data.dense_labels=true").unwrap();
+    load("data.dense_share=0").unwrap();
 }
 
 #[test]
@@ -211,14 +211,14 @@ fn mixing_is_refused_where_it_cannot_be() {
         ),
         (
             &format!("mix.kind=mixup {boxes}"),
-            Some("boxes would teach nothing"),
+            Some("boxes would train nothing"),
         ),
         (&format!("mix.kind=mixup mix.share=0.5 {boxes}"), None),
         (
             &format!(
-                "mix.kind=mixup mix.share=0.5 {boxes} data.crowd_share=0.5 data.crowd_labels=false"
+                "mix.kind=mixup mix.share=0.5 {boxes} data.dense_share=0.5 data.dense_labels=false"
             ),
-            Some("mixed crowds would teach nothing"),
+            Some("mixed dense images would train nothing"),
         ),
         ("mix.kind=mixup mix.alpha=0.4", None),
     ] {

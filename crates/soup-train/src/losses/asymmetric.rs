@@ -62,7 +62,7 @@ impl Asymmetric {
         let (present, absent) = (sigmoid(logit), sigmoid(-logit));
         let clipped = absent + self.clip >= 1.0;
         // ln of the shifted probability of "absent", and its derivative.
-        let (log_absent, log_absent_slope) = if self.clip == 0.0 {
+        let (log_absent, log_absent_derivative) = if self.clip == 0.0 {
             (-softplus(logit), -present)
         } else if clipped {
             (0.0, 0.0)
@@ -71,13 +71,13 @@ impl Asymmetric {
             (shifted.ln(), -present * absent / shifted)
         };
         let entropy = target * softplus(-logit) - (1.0 - target) * log_absent;
-        let entropy_slope = -target * absent - (1.0 - target) * log_absent_slope;
+        let entropy_derivative = -target * absent - (1.0 - target) * log_absent_derivative;
 
         // The share of the answer that is wrong, after the shift: 1 - p_t.
         let wrong = target * absent + (1.0 - target) * (present - self.clip).max(0.0);
         let gamma = self.gamma_positive * target + self.gamma_negative * (1.0 - target);
         let focus = wrong.powf(gamma);
-        let focus_slope = if self.detach_focus || gamma == 0.0 || wrong == 0.0 {
+        let focus_derivative = if self.detach_focus || gamma == 0.0 || wrong == 0.0 {
             0.0
         } else {
             let negative = if clipped { 0.0 } else { 1.0 - target };
@@ -85,7 +85,7 @@ impl Asymmetric {
         };
         (
             entropy * focus,
-            entropy_slope * focus + entropy * focus_slope,
+            entropy_derivative * focus + entropy * focus_derivative,
         )
     }
 }

@@ -58,7 +58,7 @@ impl Bce {
         };
         let target = target * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing;
         let loss = weight * target * softplus(-logit) + (1.0 - target) * softplus(logit);
-        let slope = (1.0 - target) * sigmoid(logit) - weight * target * sigmoid(-logit);
-        (loss, slope)
+        let derivative = (1.0 - target) * sigmoid(logit) - weight * target * sigmoid(-logit);
+        (loss, derivative)
     }
 }

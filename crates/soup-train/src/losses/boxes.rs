@@ -1,4 +1,4 @@
-//! The map loss: where boxes say a label is, its heat map should be hot.
+//! The map loss: the heat map of a label should be high where its boxes are.
 //!
 //! Of the cells of a label's map, those whose centre lies in the middle part of one of the label's boxes
 //! are positive (at least the cell that holds the box's centre), all others negative. The loss is the binary
@@ -23,7 +23,7 @@ pub struct Boxes {
     pub weight: f32,
     /// Weight of a positive cell.
     pub positive_weight: f32,
-    /// Weight of telling the labels of a positive cell from one another; 0 is off.
+    /// Weight of the softmax over the labels of a positive cell; 0 is off.
     pub choice: f32,
     /// Share of a box's sides within which cells are positive.
     pub core: f32,
@@ -87,7 +87,7 @@ impl Boxes {
         Ok(())
     }
 
-    /// Whether boxes teach at all.
+    /// Whether boxes train at all.
     pub fn is_on(&self) -> bool {
         self.weight > 0.0
     }
@@ -95,7 +95,7 @@ impl Boxes {
     /// The weighted loss of a batch of maps and its gradient with respect to the logits.
     ///
     /// `logits` and `gradient` are images x rows x columns x labels; `boxes` holds one list an image,
-    /// or `None` where the boxes are not known: such an image teaches nothing here.
+    /// or `None` where the boxes are not known: such an image has no map loss.
     ///
     /// # Panics
     /// Where the lengths do not fit.
@@ -162,7 +162,7 @@ impl Boxes {
             // How far the logit is on the wrong side, and the exponential of a negative number only.
             let wrong = if positive { -logit } else { logit };
             let small = (-wrong.abs()).exp();
-            let slope = if wrong >= 0.0 { 1.0 } else { small } / (1.0 + small);
+            let derivative = if wrong >= 0.0 { 1.0 } else { small } / (1.0 + small);
             let weight = if positive { self.positive_weight } else { 1.0 };
             loss += f64::from(weight * wrong.max(0.0));
             if positive {
@@ -175,7 +175,7 @@ impl Boxes {
                     negatives = 1.0;
                 }
             }
-            let mut gradient = weight * if positive { -slope } else { slope };
+            let mut gradient = weight * if positive { -derivative } else { derivative };
             // Where boxes of several labels meet, each of them is as right as the others.
             if let Some(log_sum) = choice {
                 let wanted = *target / positives;
@@ -340,9 +340,12 @@ mod tests {
                 logits[index] = x;
                 boxes.evaluate(&logits, size, &lists, &mut unused, &pool)
             };
-            let slope = (at(value + 1e-2) - at(value - 1e-2)) / 2e-2;
+            let derivative = (at(value + 1e-2) - at(value - 1e-2)) / 2e-2;
             logits[index] = value;
-            assert!((slope - f64::from(gradient[index])).abs() < 1e-4, "{index}");
+            assert!(
+                (derivative - f64::from(gradient[index])).abs() < 1e-4,
+                "{index}"
+            );
         }
     }
 
@@ -356,6 +359,6 @@ mod tests {
         let lists = [annotated(Vec::new())];
         let loss = boxes.evaluate(&[0.0; 8], [2, 2, 2], &lists, &mut gradient, &Pool::new(2));
         assert!((loss - 8.0 * 2.0f64.ln()).abs() < 1e-5);
-        assert!(gradient.iter().all(|&slope| slope == 0.5));
+        assert!(gradient.iter().all(|&derivative| derivative == 0.5));
     }
 }

@@ -56,13 +56,13 @@ impl Focal {
         } else {
             present * absent / wrong
         };
-        let slope =
+        let derivative =
             focus * ((present - target) + entropy * self.gamma * quotient * (1.0 - 2.0 * target));
         let weight = if self.alpha < 0.0 {
             1.0
         } else {
             self.alpha * target + (1.0 - self.alpha) * (1.0 - target)
         };
-        (weight * entropy * focus, weight * slope)
+        (weight * entropy * focus, weight * derivative)
     }
 }

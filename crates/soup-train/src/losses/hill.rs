@@ -56,9 +56,9 @@ impl Hill {
         let behind = logit - self.margin;
         let (present_behind, absent_behind) = (sigmoid(behind), sigmoid(-behind));
         let hill = (self.lambda - present) * present * present;
-        let hill_slope = (2.0 * self.lambda - 3.0 * present) * present * present * absent;
+        let hill_derivative = (2.0 * self.lambda - 3.0 * present) * present * present * absent;
         let base = target * softplus(-behind) + (1.0 - target) * hill;
-        let base_slope = -target * absent_behind + (1.0 - target) * hill_slope;
+        let base_derivative = -target * absent_behind + (1.0 - target) * hill_derivative;
 
         let wrong = target * absent_behind + (1.0 - target);
         let focus = wrong.powf(self.gamma);
@@ -68,7 +68,10 @@ impl Hill {
         } else {
             target * present_behind * absent_behind / wrong
         };
-        let focus_slope = -self.gamma * focus * quotient;
-        (base * focus, base_slope * focus + base * focus_slope)
+        let focus_derivative = -self.gamma * focus * quotient;
+        (
+            base * focus,
+            base_derivative * focus + base * focus_derivative,
+        )
     }
 }

@@ -138,7 +138,7 @@ fn mean_of_cells(
 ) -> f64 {
     let cells = logits.len() as f64;
     let mut sum = 0.0;
-    for (index, ((&logit, &target), slope)) in logits
+    for (index, ((&logit, &target), cell_gradient)) in logits
         .iter()
         .zip(targets)
         .zip(gradient.iter_mut())
@@ -146,7 +146,7 @@ fn mean_of_cells(
     {
         let (loss, derivative) = cell(index, f64::from(logit), f64::from(target));
         sum += loss;
-        *slope = (derivative / cells) as f32;
+        *cell_gradient = (derivative / cells) as f32;
     }
     sum / cells
 }

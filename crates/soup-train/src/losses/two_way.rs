@@ -53,23 +53,35 @@ impl TwoWay {
         gradient: &mut [f32],
     ) -> f64 {
         let rows = logits.len() / labels;
-        let mut slopes = vec![0.0; logits.len()];
-        let of_labels = self.one_way(logits, targets, (labels, 1), (rows, labels), &mut slopes);
-        let of_rows = self.one_way(logits, targets, (rows, labels), (labels, 1), &mut slopes);
-        for (to, from) in gradient.iter_mut().zip(slopes) {
+        let mut derivatives = vec![0.0; logits.len()];
+        let of_labels = self.one_way(
+            logits,
+            targets,
+            (labels, 1),
+            (rows, labels),
+            &mut derivatives,
+        );
+        let of_rows = self.one_way(
+            logits,
+            targets,
+            (rows, labels),
+            (labels, 1),
+            &mut derivatives,
+        );
+        for (to, from) in gradient.iter_mut().zip(derivatives) {
             *to = from as f32;
         }
         of_labels + of_rows
     }
 
-    /// One way: `groups` and `members` are (count, distance) in the table. Adds to `slopes`.
+    /// One way: `groups` and `members` are (count, distance) in the table. Adds to `derivatives`.
     fn one_way(
         &self,
         logits: &[f32],
         targets: &[f32],
         groups: (usize, usize),
         members: (usize, usize),
-        slopes: &mut [f64],
+        derivatives: &mut [f64],
     ) -> f64 {
         let cells = |group: usize| (0..members.0).map(move |m| group * groups.1 + m * members.1);
         let is_positive = |cell: usize| targets[cell] > 0.5;
@@ -95,12 +107,12 @@ impl TwoWay {
             let margin =
                 self.temperature_positive * positive + self.temperature_negative * negative;
             sum += softplus(margin);
-            let slope = sigmoid(margin) / counted as f64;
+            let derivative = sigmoid(margin) / counted as f64;
             for cell in cells(group) {
-                slopes[cell] += if is_positive(cell) {
-                    -slope * (hardness(cell) - positive).exp()
+                derivatives[cell] += if is_positive(cell) {
+                    -derivative * (hardness(cell) - positive).exp()
                 } else {
-                    slope * (hardness(cell) - negative).exp()
+                    derivative * (hardness(cell) - negative).exp()
                 };
             }
         }

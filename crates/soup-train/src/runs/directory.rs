@@ -83,7 +83,7 @@ impl RunDirectory {
         Lock::wait(&self.file("lock"))
     }
 
-    /// Whether files can be written here; a run on a read-only disk can still be looked at.
+    /// Whether files can be written here; a run on a read-only disk can still be read.
     pub fn is_writable(&self) -> bool {
         Lock::can_be_taken(&self.file("lock"))
     }
@@ -327,6 +327,11 @@ mod tests {
         let model = old["model"].as_table_mut().unwrap();
         assert!(model.remove("precision").is_some());
         let path = Path::new("config.toml");
+        refuse_other_settings(path, &old, &config).unwrap();
+        // A key that was renamed since is the same key.
+        let data = old["data"].as_table_mut().unwrap();
+        let share = data.remove("dense_share").unwrap();
+        assert!(data.insert("crowd_share".to_owned(), share).is_none());
         refuse_other_settings(path, &old, &config).unwrap();
         config.model.precision = soup_model::Precision::Bf16;
         let error = refuse_other_settings(path, &old, &config).unwrap_err();

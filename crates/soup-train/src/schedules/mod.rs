@@ -1,4 +1,4 @@
-//! How the rate of learning moves.
+//! Schedules of the learning rate.
 //!
 //! A [`Schedule`] is data: the section `[schedule]` of a configuration, with `kind` as its tag. The
 //! rate is a function of the step alone, so a resumed run needs no state.

@@ -31,7 +31,7 @@ pub struct BatchTrial {
 /// What a search of batch sizes found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchSearch {
-    /// The sizes that were looked at, rising.
+    /// The sizes that were tried, ascending.
     pub trials: Vec<BatchTrial>,
     /// Bytes that were there to be used.
     pub budget: u64,
@@ -41,7 +41,7 @@ pub struct BatchSearch {
     pub fastest: usize,
 }
 
-/// The largest size that is looked at.
+/// The largest size that is tried.
 const MOST: usize = 512;
 /// Share of the free memory that may be used.
 const SHARE: f64 = 0.8;
@@ -54,7 +54,7 @@ const SECONDS: f64 = 2.0;
 /// Steps of the optimiser that are timed.
 const UPDATES: usize = 2;
 
-/// Looks at the sizes 1, 2, 4, ... (from 2 on where images are mixed) until one does not fit into memory, a
+/// Tries the sizes 1, 2, 4, ... (from 2 on where images are mixed) until one does not fit into memory, a
 /// step would hold more images than an epoch, or 512. `each` sees every size as it is done.
 ///
 /// # Errors

@@ -6,30 +6,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often the clock is looked at.
-const BEAT: Duration = Duration::from_millis(100);
-/// The longest time between two looks that counts: a busy machine holds a thread up for less.
+/// How often the clock is read.
+const PERIOD: Duration = Duration::from_millis(100);
+/// The longest time between two readings that counts. A busy machine delays a thread by less.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// A clock that stands while the process does: stopped by a signal or a debugger, frozen with its container, or asleep
-/// under a closed lid. A thread looks at it all the time, so a long while without a look is one in which nothing ran;
-/// of such a while half a second counts.
+/// A clock that stands while the process does: stopped by a signal or a debugger, frozen with its container, or on a
+/// machine that sleeps. A thread reads it periodically, so nothing ran in a long time without a reading. Of such a time
+/// half a second counts.
 #[derive(Debug)]
 pub(super) struct Clock {
-    face: Arc<Mutex<Face>>,
+    elapsed: Arc<Mutex<Elapsed>>,
     /// Dropped with the clock, which ends the thread.
     _end: mpsc::Sender<()>,
 }
 
 #[derive(Debug)]
-struct Face {
+struct Elapsed {
     last: Instant,
     ran: Duration,
     longest: Duration,
 }
 
-impl Face {
-    fn look(&mut self, now: Instant) -> Duration {
+impl Elapsed {
+    fn read(&mut self, now: Instant) -> Duration {
         let since = now.saturating_duration_since(self.last);
         self.ran += since.min(self.longest);
         self.last = self.last.max(now);
@@ -39,36 +39,39 @@ impl Face {
 
 impl Clock {
     pub fn start() -> Self {
-        let face = Arc::new(Mutex::new(Face {
+        let elapsed = Arc::new(Mutex::new(Elapsed {
             last: Instant::now(),
             ran: Duration::ZERO,
             longest: LONGEST,
         }));
         let (end, ended) = mpsc::channel();
-        let own = Arc::clone(&face);
+        let own = Arc::clone(&elapsed);
         let thread = thread::Builder::new()
             .name("clock".to_owned())
             .spawn(move || {
-                while ended.recv_timeout(BEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    look(&own);
+                while ended.recv_timeout(PERIOD) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    read(&own);
                 }
             });
         if thread.is_err() {
-            // Nobody looks, so every while counts.
-            face.lock().unwrap_or_else(PoisonError::into_inner).longest = Duration::MAX;
+            // Nothing reads it periodically, so all time counts.
+            elapsed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .longest = Duration::MAX;
         }
-        Self { face, _end: end }
+        Self { elapsed, _end: end }
     }
 
     /// Seconds in which the process ran since the clock was started.
     pub fn seconds(&self) -> f64 {
-        look(&self.face).as_secs_f64()
+        read(&self.elapsed).as_secs_f64()
     }
 }
 
-fn look(face: &Mutex<Face>) -> Duration {
-    let mut face = face.lock().unwrap_or_else(PoisonError::into_inner);
-    face.look(Instant::now())
+fn read(elapsed: &Mutex<Elapsed>) -> Duration {
+    let mut elapsed = elapsed.lock().unwrap_or_else(PoisonError::into_inner);
+    elapsed.read(Instant::now())
 }
 
 #[cfg(test)]
@@ -78,17 +81,17 @@ mod tests {
     #[test]
     fn a_pause_hardly_counts() {
         let begun = Instant::now();
-        let mut face = Face {
+        let mut elapsed = Elapsed {
             last: begun,
             ran: Duration::ZERO,
             longest: LONGEST,
         };
         let mut at = |seconds: f64| {
-            let ran = face.look(begun + Duration::from_secs_f64(seconds));
+            let ran = elapsed.read(begun + Duration::from_secs_f64(seconds));
             (ran.as_secs_f64() * 1e3).round()
         };
         assert_eq!([at(0.1), at(0.2), at(0.25)], [100.0, 200.0, 250.0]);
-        // Ten seconds in which nobody looked; who looks first does not matter.
+        // Ten seconds without a reading; which thread reads first does not matter.
         assert_eq!([at(10.25), at(10.35), at(10.35)], [750.0, 850.0, 850.0]);
         // A clock that goes backwards stands.
         assert_eq!([at(10.0), at(10.45)], [850.0, 950.0]);

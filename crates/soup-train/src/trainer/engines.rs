@@ -22,7 +22,7 @@ pub(super) struct Engines {
     targets: Vec<f32>,
     /// Of the loss by the logits.
     pub logit_gradients: Vec<f32>,
-    /// Rows, columns and labels of the maps that boxes teach.
+    /// Rows, columns and labels of the maps that boxes train.
     map_size: Option<[usize; 3]>,
     map_gradients: Vec<f32>,
     /// Room for mixing images.
@@ -38,13 +38,13 @@ impl Engines {
         let precision = fold.config.model.precision.on(&*fold.device.engine);
         let wrong = |error| Error::network(&fold.config.model.name, error);
         let train = &fold.config.train;
-        // Boxes teach the maps under the logits, so training has them as a second output.
+        // Boxes train the maps under the logits, so training has them as a second output.
         let maps = label_map::maps(fold.graph).filter(|_| fold.config.boxes.is_on());
-        let taught = match maps {
+        let with_maps = match maps {
             Some(maps) => Cow::Owned(fold.graph.clone().with_outputs([maps])?),
             None => Cow::Borrowed(fold.graph),
         };
-        let map_size = maps.and_then(|maps| match taught.node(maps).shape {
+        let map_size = maps.and_then(|maps| match with_maps.node(maps).shape {
             Shape::Map(map) => Some([map.height, map.width, map.channels]),
             Shape::Vector(_) => None,
         });
@@ -55,7 +55,7 @@ impl Engines {
         let cells = train.batch * fold.data.label_names.len();
         Ok(Self {
             training: engine
-                .training(&taught, train.batch, precision, state)
+                .training(&with_maps, train.batch, precision, state)
                 .map_err(wrong)?,
             inference: engine
                 .inference(&deployed, train.evaluation_batch(), precision)

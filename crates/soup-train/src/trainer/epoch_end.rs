@@ -1,4 +1,4 @@
-//! The end of an epoch: the held-out images are judged, what is best is kept, and the record is written.
+//! The end of an epoch: validation on the held-out images, the best weights, and the record.
 
 use std::sync::atomic::Ordering;
 
@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl Work<'_> {
-    /// Looks at the held-out images with the weights as they are.
-    pub fn judge(&mut self) -> Result<Scores, Error> {
+    /// Predicts the held-out images with the current weights.
+    pub fn validate(&mut self) -> Result<Scores, Error> {
         let fold = self.fold;
         let rows = &fold.data.held_out_rows[fold.fold];
         let source = fold.data.validation()?;
@@ -47,7 +47,7 @@ impl Work<'_> {
         timing: Timing,
     ) -> Result<(), Error> {
         let record = self.record(scores, speed)?;
-        let judged = self.engines.training.state().evaluated();
+        let weights = self.engines.training.state().evaluated();
         let kept = |epoch: EpochRecord| Kept {
             kind: KeptKind::Weights,
             settings: self.fold.config.to_toml(),
@@ -59,7 +59,7 @@ impl Work<'_> {
         // between, the resumed epoch writes the same ones again.
         if record.best {
             let kept = kept(record.clone());
-            state::keep(&self.directory.file("best.ckpt"), &kept, judged)?;
+            state::keep(&self.directory.file("best.ckpt"), &kept, weights)?;
             let data = self.fold.data;
             let source = data.rows.or(data.composed);
             let notes = Notes::new(
@@ -72,7 +72,7 @@ impl Work<'_> {
             safetensors::save(
                 &self.directory.file(WEIGHTS_FILE),
                 self.fold.graph,
-                judged,
+                weights,
                 &notes.to_metadata(),
             )?;
             npy::write(
@@ -85,7 +85,7 @@ impl Work<'_> {
         if keep > 0 {
             let name = |epoch: usize| format!("epoch{epoch:03}.ckpt");
             let path = self.directory.file(&name(record.epoch));
-            state::keep(&path, &kept(record.clone()), judged)?;
+            state::keep(&path, &kept(record.clone()), weights)?;
             if let Some(old) = record.epoch.checked_sub(keep).filter(|old| *old > 0) {
                 files::remove(&self.directory.file(&name(old)))?;
             }
@@ -118,11 +118,11 @@ impl Work<'_> {
         }
         let (fold, cursor) = (self.fold, &self.cursor);
         let labels = fold.data.label_names;
-        let mut slope = vec![0.0; scores.logits.len()];
+        let mut gradient = vec![0.0; scores.logits.len()];
         let valid_loss =
             fold.config
                 .loss
-                .evaluate(&scores.logits, &scores.targets, labels.len(), &mut slope);
+                .evaluate(&scores.logits, &scores.targets, labels.len(), &mut gradient);
         let epoch = cursor.epoch as usize + 1;
         let diverged = |what: String| self.diverged(cursor.epoch_step, what);
         if !valid_loss.is_finite() {

@@ -132,18 +132,18 @@ impl Fold<'_> {
     /// and over them what a file holds, where one is given. Then also what was taken from it.
     fn first_weights(&self) -> Result<(Weights, Option<String>), Error> {
         let seed = self.config.train.seed.wrapping_add(self.fold as u64);
-        let (mut weights, mut told) = (Weights::initial(self.graph, seed), None);
+        let (mut weights, mut loaded_from) = (Weights::initial(self.graph, seed), None);
         let file = &self.config.model.weights;
         if !file.is_empty() {
             soup_model::room_for_file(Path::new(file))?;
             let loaded = safetensors::load_adapted(Path::new(file), self.graph, weights)?;
-            told = Some(format!("{file}: {loaded}"));
+            loaded_from = Some(format!("{file}: {loaded}"));
             weights = loaded.weights;
         }
         if let Some(symmetry) = self.symmetry {
             symmetry.tie(&mut weights);
         }
-        Ok((weights, told))
+        Ok((weights, loaded_from))
     }
 
     fn loader<'b>(&'b self, transforms: &'b Pipeline) -> Loader<'b> {

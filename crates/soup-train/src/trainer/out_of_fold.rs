@@ -35,7 +35,7 @@ struct Names {
     labels: Vec<String>,
 }
 
-/// What the labels of each image are, so that a run can be judged without its data.
+/// What the labels of each image are, so that a run can be scored without its data.
 #[derive(Serialize, Deserialize)]
 struct Truth {
     ids: Vec<String>,
@@ -69,7 +69,7 @@ pub struct OutOfFold {
     pub label_names: Vec<String>,
     /// The fold that holds each row out.
     pub folds: Vec<u32>,
-    /// Rows are NaN where the fold that holds them out is not trained yet, or where nobody looked.
+    /// Rows are NaN where the fold that holds them out is not trained yet, or that was not predicted.
     pub probabilities: Vec<f32>,
     /// 0 or 1.
     pub targets: Vec<f32>,
@@ -295,7 +295,7 @@ fn collect(run: &RunDirectory, data: &TrainData<'_>) -> Result<Vec<f32>, Error> 
     Ok(values)
 }
 
-/// Judges the rows that have a probability.
+/// Scores the rows that have a probability.
 pub(super) fn evaluate(
     run: &RunDirectory,
     data: &TrainData<'_>,

@@ -205,7 +205,7 @@ const STEPS: usize = 40;
 const SECONDS: f64 = 6.0;
 /// Share of the budget that stays free for what cannot be foreseen.
 const RESERVE: f64 = 0.04;
-/// An image looked at costs this share of an image trained on.
+/// Cost of predicting an image, as a share of training on one.
 const EVALUATION_COST: f64 = 0.4;
 
 /// Seconds of a step, and of the evaluation after each epoch.

@@ -65,8 +65,8 @@ impl<'a> TrainData<'a> {
         };
         let dense = self.dense.map(|source| Dense {
             source,
-            share: data.crowd_share,
-            labels_teach: data.crowd_labels,
+            share: data.dense_share,
+            labels_teach: data.dense_labels,
         });
         Box::new(Mixture::new(
             self.label_names,
@@ -162,7 +162,7 @@ impl OwnedData {
         Self::packed(config, run, images, &table, fingerprint)
     }
 
-    /// The images that a run holds out, for whoever only looks at it: nothing is written, no lock is
+    /// The images that a run holds out, for verbs that only read it: nothing is written, no lock is
     /// waited for, and nothing is composed for training.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl OwnedData {
         })
     }
 
-    /// Composed images alone: one fold, judged by images of glyphs that are never trained on.
+    /// Composed images alone: one fold, validated on images of glyphs that are never trained on.
     ///
     /// # Errors
     /// Whatever is wrong with the glyphs or the composer's settings.
@@ -282,7 +282,7 @@ impl OwnedData {
     }
 }
 
-/// The images that a run was trained on, for whoever only looks: those that it packed into its folder, wherever their
+/// The images that a run was trained on, for verbs that only read: those that it packed into its folder, wherever their
 /// source is now, or the pack that its settings name.
 pub(super) fn kept_pack(config: &CheckedConfig, run: &RunDirectory) -> Result<Pack, Error> {
     let (own, given) = (run.file(PACKED), Path::new(&config.data.path));
@@ -484,11 +484,11 @@ fn composers(config: &CheckedConfig) -> Result<(ComposedSource, ComposedSource),
         }
     };
     let seed = config.train.seed;
-    let law = &config.compose;
+    let settings = &config.compose;
     Ok((
-        composed(law, training, seed, u64::MAX)?,
+        composed(settings, training, seed, u64::MAX)?,
         composed(
-            &law.undeformed(),
+            &settings.undeformed(),
             held_out,
             seed ^ HELD_OUT_SEED,
             data.composed_valid,
@@ -501,11 +501,11 @@ fn dense(
     config: &CheckedConfig,
     composed: &ComposedSource,
 ) -> Result<Option<ComposedSource>, Error> {
-    if config.data.crowd_share == 0.0 {
+    if config.data.dense_share == 0.0 {
         return Ok(None);
     }
     let settings = ComposeConfig {
-        letters: config.data.crowd,
+        letters: config.data.dense_letters,
         repeat: true,
         ..config.compose.clone()
     };
@@ -517,13 +517,13 @@ fn dense(
 }
 
 fn composed(
-    law: &ComposeConfig,
+    settings: &ComposeConfig,
     pool: GlyphPool,
     seed: u64,
     count: u64,
 ) -> Result<ComposedSource, Error> {
     Ok(ComposedSource {
-        composer: Arc::new(Composer::new(law.clone(), pool)?),
+        composer: Arc::new(Composer::new(settings.clone(), pool)?),
         seed,
         count,
     })

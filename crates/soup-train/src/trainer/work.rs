@@ -140,7 +140,7 @@ impl Work<'_> {
         ))
     }
 
-    /// Trains the rest of the current epoch, judges it, and moves to the next one.
+    /// Trains the rest of the current epoch, validates, and moves to the next one.
     fn epoch(&mut self) -> Result<(), Error> {
         let fold = self.fold;
         let epoch = self.cursor.epoch;
@@ -183,7 +183,7 @@ impl Work<'_> {
         // Of the whole epoch, by however many processes.
         let speed = self.cursor.sums.images as f64 / self.cursor.seconds;
         let judging = fold.clock.seconds();
-        let scores = self.judge()?;
+        let scores = self.validate()?;
         let evaluation = fold.clock.seconds() - judging;
         self.cursor.seconds += evaluation;
         let timing = Timing {

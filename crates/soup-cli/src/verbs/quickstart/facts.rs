@@ -28,7 +28,7 @@ pub struct Facts {
     folds: usize,
     /// Folds whose minutes were over before their schedule was at its end.
     folds_cut_short: Vec<usize>,
-    /// How the test images were looked at.
+    /// Views of the test images.
     views: Views,
     /// How probabilities became answers.
     decision: Option<PathBuf>,
@@ -91,7 +91,7 @@ impl Facts {
              that training never saw\n\
              out-of-fold accuracy  {:.4}  on the {} labelled images that {} held out, by which \
              the best epoch was chosen\n\
-             all zeros             {:.4}  what saying no to everything would score\n\n",
+             all zeros             {:.4}  the score of answering no to everything\n\n",
             self.seconds,
             self.test_accuracy,
             self.test_accuracy_interval.low,
@@ -113,7 +113,7 @@ impl Facts {
             Some(file) => (
                 format!(" --decision {}", file.display()),
                 format!(
-                    "  {}  how images are looked at ({}) and answers decided\n",
+                    "  {}  views of images ({}) and how answers are decided\n",
                     file.display(),
                     self.views
                 ),
@@ -138,7 +138,7 @@ impl Facts {
             self.sample_submission.display(),
         ));
         text.push_str(&format!(
-            "Look closer:\n  \
+            "Next:\n  \
              soup evaluate {run}\n  \
              soup evaluate {run} --data {test_pack}{decision}\n  \
              soup report   {run}\n\n\

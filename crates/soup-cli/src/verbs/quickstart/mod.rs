@@ -22,10 +22,12 @@ use soup_data::{
     folds::{FoldKind, Folds},
     pack::{Pack, PackOptions},
 };
-use soup_decide::{Decision, Predictions, Rule, Template, views::Candidate};
+use soup_decide::{
+    Decision, Predictions, Rule, Template, decision::Metric, metrics::RowMetric, views::Candidate,
+};
 use soup_model::{PredictOptions, Predictor};
 use soup_train::{
-    config::{CheckedConfig, Config},
+    config::{CheckedConfig, Config, renamed},
     trainer::{TrainRequest, train},
 };
 use soup_zoo::Head;
@@ -33,7 +35,6 @@ use soup_zoo::Head;
 use super::{compose, decide, evaluate, pack, path_setting, predict, submit, tta};
 use crate::{
     console::{Console, Report},
-    deciding::Metric,
     failure::Usage,
     images::Images,
     interrupt,
@@ -49,27 +50,28 @@ const TRAIN_SEED: u64 = 1 << 32;
 const TEST_SEED: u64 = 2 << 32;
 /// Folds that the labelled images are cut into.
 const FOLDS: u32 = 5;
-/// Ways of looking at an image that are tried: small letters may be seen better larger. Quarter turns say nothing new to
-/// a network with p4 symmetry.
+/// Views that are tried: small letters may be read better enlarged. Quarter turns add nothing to a network with p4
+/// symmetry.
 const VIEWS: &str = "scale:1.125,scale:1.25,scale:1.4";
-/// Share of composed images beside the packed ones where the preset names none: they bring boxes, which teach more
-/// than labels alone.
+/// Share of composed images beside the packed ones where the preset names none. They have boxes, which train more than
+/// labels alone.
 const COMPOSE_SHARE: f64 = 0.85;
-/// Share of the training whose composed images hold twice the letters, and so teach twice as much.
-const CROWD_SHARE: f64 = 0.67;
+/// Share of the training whose composed images are dense: they hold twice the letters.
+const DENSE_SHARE: f64 = 0.67;
 /// Images of an epoch: short ones, so that a few minutes hold several.
 const EPOCH_IMAGES: usize = 6000;
-/// Under this noise a grey level tells nothing but the band that it lies in.
+/// Under this noise only the bin of a grey level carries information.
 const TRANSFORMS: &str =
     r#"[{kind="quantize",edges=[0,100,200,255]},{kind="normalize",mean=[0.5],std=[0.5]}]"#;
-/// Weight of the lessons of boxes where the preset names none.
+/// Weight of the box loss where the preset names none.
 const BOX_WEIGHT: f32 = 1.0;
 
-/// Do the main job on images that the program makes itself
+/// Do the whole job on images that the program makes itself
 ///
-/// Composes labelled images of letters under noise, and test images of glyphs that the others
-/// never show; packs both; cuts folds; trains; keeps the ways of looking and deciding that held-out images
-/// prove; scores out of fold and on the test images; predicts them and writes a submission. Nothing is downloaded. Interrupted, the same command goes on.
+/// Composes labelled images of letters under noise, and test images of other glyphs. Packs both, cuts
+/// folds and trains. Fits views and a decision on the held-out images, and keeps what is a significant gain.
+/// Scores out of fold and on the test images, predicts these and writes a submission. Nothing is downloaded.
+/// Interrupted, the same command goes on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -122,6 +124,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let places = Places::of(&arguments.out);
     // Nothing is begun with settings that cannot be.
     let settings = config(arguments, &places, 1.0)?;
+    console.renamed(&renamed::used(None, &arguments.settings));
     let begun = Plan::read(&places.plan, arguments)?;
     let (images, test_images) = match &begun {
         Some(plan) => (plan.images, plan.test_images),
@@ -170,7 +173,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     };
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
 
-    console.note("5/7 trying ways to look and to decide on the held-out images");
+    console.note("5/7 fitting views and a decision on the held-out images");
     let decision = decide_on(&places, summary.out_of_fold_images, console, &stop)?;
     let views = decision.as_ref().and_then(Decision::views).cloned();
     let views = views.unwrap_or_default();
@@ -213,7 +216,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     Report::new(facts, text)
 }
 
-/// Keeps the ways of looking and deciding that held-out images prove, where there are enough of them.
+/// Fits views and a decision on the held-out images, where there are enough of them.
 fn decide_on(
     places: &Places,
     held_out: usize,
@@ -222,8 +225,8 @@ fn decide_on(
 ) -> Result<Option<Decision>> {
     if held_out < Decision::FEWEST_IMAGES {
         console.note(&format!(
-            "{held_out} held-out images prove nothing: images are looked at once, and answers are what is above \
-             one half"
+            "{held_out} held-out images are too few to fit on: images are predicted once, and a yes is a probability \
+             above one half"
         ));
         return Ok(None);
     }
@@ -232,7 +235,7 @@ fn decide_on(
         &Candidate::parse_list(VIEWS)?,
         None,
         PredictOptions::default(),
-        tta::Metric::Accuracy,
+        RowMetric::Accuracy,
         console,
         stop,
     )?;
@@ -250,28 +253,28 @@ fn config(arguments: &Arguments, places: &Places, train_minutes: f64) -> Result<
     } else {
         COMPOSE_SHARE
     };
-    // The composed images bring their boxes; maps of labels learn from them.
+    // Composed images have boxes, which train the label maps.
     let box_weight = match preset.model.head {
         Head::LabelMap if !preset.boxes.is_on() => BOX_WEIGHT,
         _ => preset.boxes.weight,
     };
-    let mut settings = vec![
+    let settings = vec![
         format!("boxes.weight={box_weight}"),
         format!("train.seed={}", arguments.seed),
         format!("train.minutes={train_minutes}"),
         path_setting("data.path", &places.train_pack)?,
         path_setting("folds.file", &places.folds)?,
         format!("data.compose_share={share}"),
-        format!("data.crowd_share={CROWD_SHARE}"),
-        "data.crowd_labels=false".to_owned(),
+        format!("data.dense_share={DENSE_SHARE}"),
+        "data.dense_labels=false".to_owned(),
         format!("train.epoch_images={EPOCH_IMAGES}"),
         // Letters stand at any angle.
         "model.symmetry=p4".to_owned(),
         format!("transforms={TRANSFORMS}"),
         format!("data.glyphs={}", Value::from(TRAIN_GLYPHS)),
     ];
-    settings.extend(arguments.settings.iter().cloned());
-    Ok(Config::load(Some("quick"), &settings)?.check()?)
+    let own = Config::load(Some("quick"), &settings)?;
+    Ok(own.with(&arguments.settings)?.check()?)
 }
 
 fn pack_images(data: &Path, out: &Path, console: Console, stop: &AtomicBool) -> Result<Pack> {

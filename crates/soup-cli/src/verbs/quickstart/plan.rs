@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use soup_data::files::write_whole;
+use soup_train::config::renamed::in_settings;
 
 use super::Arguments;
 use crate::failure::Usage;
@@ -86,15 +87,16 @@ impl Plan {
         let Ok(text) = std::fs::read_to_string(path) else {
             return Ok(None);
         };
-        let plan: Self = serde_json::from_str(&text).map_err(|error| {
+        let mut plan: Self = serde_json::from_str(&text).map_err(|error| {
             let hint = "name another --out, or remove this folder";
             soup_data::Error::format(path, error.to_string(), hint)
         })?;
+        plan.settings = in_settings(&plan.settings)?;
         let (images, test_images) = sizes(arguments);
         let now = Self {
             minutes: arguments.minutes,
             seed: arguments.seed,
-            settings: arguments.settings.clone(),
+            settings: in_settings(&arguments.settings)?,
             images,
             test_images,
             train_minutes: plan.train_minutes,
@@ -123,7 +125,7 @@ impl Plan {
         let plan = Self {
             minutes: arguments.minutes,
             seed: arguments.seed,
-            settings: arguments.settings.clone(),
+            settings: in_settings(&arguments.settings)?,
             images,
             test_images,
             train_minutes: (of_a_fold.as_secs_f64() / 60.0 * 1000.0).round() / 1000.0,

@@ -1,4 +1,4 @@
-//! `soup sweep`: which settings are best, and which cannot be told from the best.
+//! `soup sweep`: which settings are best, and which are tied with the best.
 
 mod report;
 mod workers;
@@ -57,7 +57,7 @@ A sweep file names a preset, settings for all candidates, and options:
   values = [8, 16]
 
 To learn what each of several things changes instead of which is best, name one of the
-candidates: all get the same seeds, and the table tells the others' gains over it
+candidates: all get the same seeds, and the table shows the others' gains over it
 (sweeps/levers.toml):
   [race]
   rungs = []
@@ -95,7 +95,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 20.0)]
     stale_seconds: f64,
 
-    /// Tell the ranking by this instead of what the sweep goes by; the files of the ranking stay
+    /// Rank by this metric instead of the sweep's; the files of the ranking stay
     #[arg(long, value_name = "METRIC", value_parser = metric())]
     metric: Option<Metric>,
 
@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     if !positive(arguments.stale_seconds) || minutes.is_some_and(|minutes| !positive(minutes)) {
         return Err(Usage("--budget-minutes and --stale-seconds must be above 0".into()).into());
     }
-    let directory = open(arguments)?;
+    let directory = open(arguments, console)?;
     let stop = interrupt::watch()?;
     if arguments.worker {
         workers::stop_with_input(Arc::clone(&stop));
@@ -135,7 +135,9 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         deadline: budget.and_then(|budget| started.checked_add(budget)),
         stop: &stop,
     };
-    let ending = work(&directory, &options, &mut |event| tell(event, console));
+    let ending = work(&directory, &options, &mut |event| {
+        report_event(event, console)
+    });
     workers.finish(ending.is_err() || stop.load(Ordering::Relaxed), console);
     let ending = match ending {
         Err(soup_train::Error::Base(soup_model::Error::Stopped)) => {
@@ -169,7 +171,7 @@ fn metric() -> impl TypedValueParser<Value = Metric> {
 }
 
 /// The sweep's folder, begun where a file is given.
-fn open(arguments: &Arguments) -> Result<SweepDirectory> {
+fn open(arguments: &Arguments, console: Console) -> Result<SweepDirectory> {
     let path = &arguments.sweep;
     if path.is_dir() {
         if arguments.out.is_some() || !arguments.settings.is_empty() {
@@ -188,7 +190,10 @@ fn open(arguments: &Arguments) -> Result<SweepDirectory> {
     };
     let text = read(path)?;
     let mut file = SweepFile::parse(&text, &path.display().to_string())?;
-    file.settings.extend(arguments.settings.iter().cloned());
+    if !arguments.worker {
+        console.renamed(&SweepFile::renamed(&text, &arguments.settings));
+    }
+    file.lay_over(&arguments.settings)?;
     let directory = SweepDirectory::at(out);
     directory.begin(&text, &file)?;
     Ok(directory)
@@ -207,7 +212,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// A line for each thing that happens; with several processes, bars would overwrite each other.
-fn tell(event: &SweepEvent<'_>, console: Console) {
+fn report_event(event: &SweepEvent<'_>, console: Console) {
     match event {
         SweepEvent::Started {
             trial,

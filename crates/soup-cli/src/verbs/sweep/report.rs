@@ -56,7 +56,7 @@ impl Facts {
             text.push_str("* no other is both better and faster\n");
         }
         match ranking.reference {
-            // The gains tell it better.
+            // The gains show it better.
             Some(reference) => text.push_str(&format!(
                 "\ngain: over candidate {reference}, each by itself, on the same seeds and images\n"
             )),
@@ -92,7 +92,7 @@ impl Facts {
 
 fn effects(ranking: &Ranking) -> String {
     let mut text =
-        "\nwhat each value does (beside the mean of all, at the first look):\n".to_owned();
+        "\neffect of each value (compared with the mean of all, at the first rung):\n".to_owned();
     for effect in &ranking.effects {
         let error = effect
             .standard_error

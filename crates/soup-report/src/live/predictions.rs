@@ -1,4 +1,4 @@
-//! A few held-out images as the newest weights see them.
+//! Predictions of a few held-out images by the newest weights.
 
 use std::{path::Path, time::SystemTime};
 
@@ -10,51 +10,51 @@ use soup_train::{Error, runs::RunDirectory, trainer::OwnedData};
 
 use super::modified;
 use crate::{
-    images::{HEATS, Heat, Seen, Shown, Wrong},
+    images::{HEATS, HeatMap, InlineImage, Prediction, Sample},
     pages::wrong,
     words::Words,
 };
 
 /// Images that are shown at once.
 const COUNT: usize = 4;
-/// Threads that look; the others are the training's.
+/// Threads that predict; the others are the training's.
 const THREADS: usize = 1;
 
-/// What there is to look at: the newest weights of a run. Looking at the same again shows the same.
+/// The newest weights of a run, and which images they predict. The same selection gives the same predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Selection {
     fold: usize,
     written: SystemTime,
     set: usize,
 }
 
-/// Images and what was answered.
+/// Images and what was predicted of them.
 #[derive(Clone, Debug)]
-pub struct Looked {
+pub struct PredictedImages {
     /// Fold and epoch of the weights.
     origin: [usize; 2],
     label_names: Vec<String>,
-    images: Vec<Wrong>,
+    images: Vec<Prediction>,
 }
 
-impl Look {
+impl Selection {
     /// The newest weights of the run in a folder, and which of its images: another `set` is others.
     /// None before the first weights are written.
     pub fn newest(path: &Path, set: usize) -> Option<Self> {
         let run = RunDirectory::at(path);
         let folds = run.folds().unwrap_or_default().into_iter();
-        let looks = folds.filter_map(|fold| {
+        let weights = folds.filter_map(|fold| {
             let written = modified(&run.fold(fold).file(soup_model::WEIGHTS_FILE))?;
             Some(Self { fold, written, set })
         });
-        looks.max_by_key(|look| look.written)
+        weights.max_by_key(|of| of.written)
     }
 
-    /// Shows the images to the weights.
+    /// Predicts the images.
     ///
     /// # Errors
     /// Where the run, its images or its weights cannot be read.
-    pub fn look(&self, path: &Path) -> Result<Looked, Error> {
+    pub fn predict(&self, path: &Path) -> Result<PredictedImages, Error> {
         let run = RunDirectory::at(path);
         let owned = OwnedData::held_out(&run.config()?.check()?, &run)?;
         let data = owned.borrow();
@@ -73,11 +73,11 @@ impl Look {
             let row = rows[place];
             let (mut pixels, mut targets) = (vec![0; shape.len()], vec![0.0; names.len()]);
             examples.read(row, &mut pixels, &mut targets)?;
-            let seen = Seen {
+            let sample = Sample {
                 id: data.ids[row as usize].clone(),
                 fold: self.fold as u32,
                 labels: (0..names.len()).filter(|at| targets[*at] > 0.5).collect(),
-                image: Shown::image(&pixels, shape),
+                image: InlineImage::image(&pixels, shape),
             };
             let question = Question {
                 pixels: &pixels,
@@ -89,8 +89,11 @@ impl Look {
                 let table = ScoredPredictions::new(&reply.probabilities, &targets, names, &[0.5]);
                 let loss = table.map(|table| table.row_values(RowMetric::Loss));
                 let loss = loss.ok().and_then(|of| of.first().copied());
-                let mut wrong =
-                    Wrong::of(seen.clone(), loss.unwrap_or(f64::NAN), &reply.probabilities);
+                let mut wrong = Prediction::of(
+                    sample.clone(),
+                    loss.unwrap_or(f64::NAN),
+                    &reply.probabilities,
+                );
                 if let Some(maps) = &reply.maps {
                     add_heats(&mut wrong, maps, &reply.probabilities);
                 }
@@ -98,7 +101,7 @@ impl Look {
             }
         }
         let origin = model.members.first().map(|member| &member.origin);
-        Ok(Looked {
+        Ok(PredictedImages {
             origin: origin.map_or([self.fold, 0], |of| [of.fold, of.epoch]),
             label_names: names.to_vec(),
             images,
@@ -106,10 +109,11 @@ impl Look {
     }
 }
 
-/// The maps of the worst answers and, where there are few, of the labels that the network was surest of.
-fn add_heats(wrong: &mut Wrong, maps: &LabelMaps, probabilities: &[f32]) {
+/// The maps of the worst answers and, where there are few, of the labels with the highest probability.
+fn add_heats(wrong: &mut Prediction, maps: &LabelMaps, probabilities: &[f32]) {
     wrong.add_heats(maps);
-    let is_right = |label: &usize| wrong.seen.labels.contains(label) && probabilities[*label] > 0.5;
+    let is_right =
+        |label: &usize| wrong.sample.labels.contains(label) && probabilities[*label] > 0.5;
     let mut right: Vec<usize> = (0..probabilities.len()).filter(is_right).collect();
     right.sort_by(|a, b| {
         probabilities[*b]
@@ -118,17 +122,19 @@ fn add_heats(wrong: &mut Wrong, maps: &LabelMaps, probabilities: &[f32]) {
     });
     let room = HEATS - wrong.heats.len();
     let right = right.into_iter().take(room);
-    wrong.heats.extend(right.map(|label| Heat::of(maps, label)));
+    wrong
+        .heats
+        .extend(right.map(|label| HeatMap::of(maps, label)));
 }
 
-impl Looked {
+impl PredictedImages {
     /// The images as HTML.
     pub fn draw(&self, words: &Words) -> Markup {
         let [fold, epoch] = self.origin;
         let has_maps = self.images.iter().any(|of| !of.heats.is_empty());
         html! {
             p.soft {
-                ((words.live.seen_by)(fold, epoch)) " "
+                ((words.live.predicted_by)(fold, epoch)) " "
                 @if has_maps { (words.live.maps_note) } @else { (words.live.no_maps) }
             }
             ol.wrong {

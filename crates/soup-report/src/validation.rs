@@ -1,4 +1,4 @@
-//! What the out-of-fold predictions of a run show.
+//! Scores of a run's out-of-fold predictions, and the images they were made for.
 
 use std::{
     path::Path,
@@ -18,14 +18,14 @@ use soup_train::{
 
 use crate::{
     Run,
-    images::{Seen, Shown, Wrong},
+    images::{InlineImage, Prediction, Sample},
     run::{held_out, table},
 };
 
-/// How much of a run is looked at.
+/// How many images of a run are shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Most wrong images that are shown with their maps.
+    /// Images of the largest loss that are shown with their maps.
     pub wrong: usize,
     /// Images that are shown of the data.
     pub samples: usize,
@@ -40,9 +40,9 @@ impl Default for Wanted {
     }
 }
 
-/// The predictions of the images that a run held out beside the truth, and what follows from them.
+/// The predictions of a run's held-out images, their labels, and the scores.
 #[derive(Debug)]
-pub struct Judged {
+pub struct Validation {
     /// Predictions, labels and folds of all images.
     pub found: OutOfFold,
     /// Rows of `found` that have a prediction.
@@ -59,18 +59,18 @@ pub struct Judged {
     pub intervals: Intervals,
     /// Size of the images, where they are there.
     pub image: Option<ImageShape>,
-    /// Why the images could not be looked at, where they could not; the run's own files tell the rest.
-    pub not_seen: Option<String>,
+    /// Why the images could not be read, where they could not. The scores need the run's own files only.
+    pub no_images: Option<String>,
     /// Trainable parameters and multiply-adds of a network.
     pub network: Option<(usize, u64)>,
-    /// The most wrong images.
-    pub wrong: Vec<Wrong>,
+    /// The images of the largest loss.
+    pub wrong: Vec<Prediction>,
     /// Some images of the data.
-    pub samples: Vec<Seen>,
+    pub samples: Vec<Sample>,
 }
 
-impl Judged {
-    /// Judges a run, and looks at its images once more.
+impl Validation {
+    /// Scores a run, and reads the images that are shown.
     ///
     /// # Errors
     /// As [`OutOfFold::read`] and [`OwnedData::held_out`]; [`Error::Format`] for predictions that are none.
@@ -80,12 +80,12 @@ impl Judged {
         let table = table(&found, &probabilities, &targets)?;
         let (evaluation, intervals) = (table.evaluate(), table.intervals());
         let losses = table.row_values(RowMetric::Loss);
-        let mut judged = Self {
+        let mut validation = Self {
             answers: probabilities.iter().map(|p| *p > 0.5).collect(),
             evaluation,
             intervals,
             image: None,
-            not_seen: None,
+            no_images: None,
             network: None,
             wrong: Vec::new(),
             samples: Vec::new(),
@@ -96,10 +96,12 @@ impl Judged {
         };
         let config = run.config.clone().check()?;
         match OwnedData::held_out(&config, &RunDirectory::at(&run.path)) {
-            Ok(owned) => judged.look(&run.path, &config, &owned, &losses, wanted, stop)?,
-            Err(error) => judged.not_seen = Some(error.to_string()),
+            Ok(owned) => {
+                validation.add_images(&run.path, &config, &owned, &losses, wanted, stop)?
+            }
+            Err(error) => validation.no_images = Some(error.to_string()),
         }
-        Ok(judged)
+        Ok(validation)
     }
 
     /// As [`read`](Self::read), with the reason in words where the run can be shown without.
@@ -122,7 +124,7 @@ impl Judged {
         &self.found.label_names
     }
 
-    /// What saying no to everything would score.
+    /// Accuracy of answering no to everything.
     pub fn accuracy_of_all_zeros(&self) -> f64 {
         let positives: f64 = self.targets.iter().map(|target| f64::from(*target)).sum();
         1.0 - positives / self.targets.len() as f64
@@ -137,7 +139,7 @@ impl Judged {
     }
 
     /// Reads the images that are shown.
-    fn look(
+    fn add_images(
         &mut self,
         run: &Path,
         config: &CheckedConfig,
@@ -150,8 +152,8 @@ impl Judged {
         let examples = data.validation()?;
         let image = examples.shape();
         self.image = Some(image);
-        let seen = config.transforms.evaluation().output_shape(image);
-        self.network = seen.ok().and_then(|shape| {
+        let input = config.transforms.evaluation().output_shape(image);
+        self.network = input.ok().and_then(|shape| {
             let graph = config.model.build(shape, self.labels().len()).ok()?;
             Some((graph.trainable_len(), graph.multiply_adds()))
         });
@@ -163,18 +165,18 @@ impl Judged {
             Ok(pixels)
         };
         let all = self.found.ids.len();
-        let samples: Vec<Seen> = (0..wanted.samples.min(all))
+        let samples: Vec<Sample> = (0..wanted.samples.min(all))
             .map(|place| place * all / wanted.samples.min(all))
-            .map(|row| Ok(self.seen(row, &load(row)?, image)))
+            .map(|row| Ok(self.sample(row, &load(row)?, image)))
             .collect::<Result<_, Error>>()?;
 
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by(|a, b| losses[*b].total_cmp(&losses[*a]).then(a.cmp(b)));
         order.truncate(wanted.wrong);
-        let mut wrong: Vec<(usize, Wrong, Vec<u8>)> = Vec::new();
+        let mut wrong: Vec<(usize, Prediction, Vec<u8>)> = Vec::new();
         for place in order {
             let pixels = load(self.rows[place])?;
-            let of = self.wrong(place, losses[place], &pixels, image);
+            let of = self.prediction(place, losses[place], &pixels, image);
             wrong.push((place, of, pixels));
         }
         self.add_heats(run, &mut wrong, image, stop)?;
@@ -183,33 +185,33 @@ impl Judged {
         Ok(())
     }
 
-    fn seen(&self, row: usize, pixels: &[u8], image: ImageShape) -> Seen {
+    fn sample(&self, row: usize, pixels: &[u8], image: ImageShape) -> Sample {
         let labels = self.labels().len();
         let targets = &self.found.targets[row * labels..][..labels];
-        Seen {
+        Sample {
             id: self.found.ids[row].clone(),
             fold: self.found.folds[row],
             labels: (0..labels).filter(|at| targets[*at] > 0.5).collect(),
-            image: Shown::image(pixels, image),
+            image: InlineImage::image(pixels, image),
         }
     }
 
-    fn wrong(&self, place: usize, loss: f64, pixels: &[u8], image: ImageShape) -> Wrong {
+    fn prediction(&self, place: usize, loss: f64, pixels: &[u8], image: ImageShape) -> Prediction {
         let labels = self.labels().len();
         let probabilities = &self.probabilities[place * labels..][..labels];
-        let seen = self.seen(self.rows[place], pixels, image);
-        Wrong::of(seen, loss, probabilities)
+        let sample = self.sample(self.rows[place], pixels, image);
+        Prediction::of(sample, loss, probabilities)
     }
 
-    /// Adds the maps of the worst answers, by the network of the fold that held the image out.
+    /// Adds the heat maps of the worst answers, by the network of the fold that held the image out.
     fn add_heats(
         &self,
         path: &Path,
-        wrong: &mut [(usize, Wrong, Vec<u8>)],
+        wrong: &mut [(usize, Prediction, Vec<u8>)],
         image: ImageShape,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
-        let mut folds: Vec<u32> = wrong.iter().map(|of| of.1.seen.fold).collect();
+        let mut folds: Vec<u32> = wrong.iter().map(|of| of.1.sample.fold).collect();
         folds.sort_unstable();
         folds.dedup();
         let device = DeviceName::Auto.with_threads(0);
@@ -218,7 +220,7 @@ impl Judged {
                 .fold(fold as usize)
                 .file(soup_model::WEIGHTS_FILE);
             if !file.is_file() {
-                // Thrown away, perhaps; the predictions are there all the same.
+                // Perhaps removed; the predictions do not need it.
                 continue;
             }
             let predictor = Predictor::open(&[path.to_owned()], Some(&[fold as usize]))?;
@@ -227,7 +229,7 @@ impl Judged {
             if session.map_size().is_none() {
                 return Ok(());
             }
-            let own = wrong.iter_mut().filter(|of| of.1.seen.fold == fold);
+            let own = wrong.iter_mut().filter(|of| of.1.sample.fold == fold);
             for (_, wrong, pixels) in own {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::STOPPED);
