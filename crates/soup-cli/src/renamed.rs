@@ -98,4 +98,22 @@ mod tests {
         let (_, hints) = rewritten("soup quickstart --pictures 5 --pictures=6");
         assert_eq!(hints.len(), 1);
     }
+
+    #[test]
+    fn the_glossary_lists_every_old_name() {
+        let glossary = include_str!("../../../docs/glossary.md");
+        let (_, listed) = glossary.split_once("## Old settings, flags and kinds").unwrap();
+        let keys = soup_train::config::renamed::RENAMED;
+        let keys = keys.iter().map(|key| ("settings", key.old, key.new));
+        for (place, old, new) in keys.chain(RENAMED) {
+            let row = |line: &&str| {
+                let cells: Vec<&str> = line.split('|').collect();
+                cells.len() == 5
+                    && cells[1].contains(place)
+                    && cells[2].trim() == format!("`{old}`")
+                    && cells[3].trim() == format!("`{new}`")
+            };
+            assert!(listed.lines().any(|line| row(&line)), "{place} {old} {new}");
+        }
+    }
 }

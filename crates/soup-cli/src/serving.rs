@@ -4,10 +4,6 @@ use std::thread;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level;
-
 use crate::console::Console;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -36,7 +32,11 @@ pub fn start_log(log: Log, console: Console) {
 }
 
 /// Does what signals say, on a thread of its own. A second one to stop ends the program at once.
+#[cfg(unix)]
 pub fn obey(stop: impl Fn() + Send + 'static, reload: impl Fn() + Send + 'static) -> Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::{iterator::Signals, low_level};
+
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let thread = thread::Builder::new().name("soup-signals".to_owned());
     thread.spawn(move || {
@@ -51,6 +51,22 @@ pub fn obey(stop: impl Fn() + Send + 'static, reload: impl Fn() + Send + 'static
                 stop();
             }
         }
+    })?;
+    Ok(())
+}
+
+/// Does what Ctrl-C says, on a thread of its own. A second one ends the program at once. No signal asks to reload.
+#[cfg(not(unix))]
+pub fn obey(stop: impl Fn() + Send + 'static, _: impl Fn() + Send + 'static) -> Result<()> {
+    use std::{sync::atomic::Ordering, time::Duration};
+
+    let asked = crate::interrupt::watch()?;
+    let thread = thread::Builder::new().name("soup-signals".to_owned());
+    thread.spawn(move || {
+        while !asked.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(50));
+        }
+        stop();
     })?;
     Ok(())
 }

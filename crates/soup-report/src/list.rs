@@ -37,6 +37,9 @@ pub struct Listed {
     pub epochs: usize,
     /// Folds that are trained to their end, and all of them.
     pub folds: [usize; 2],
+    /// Folds that diverged, and so have only the weights from before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diverged: Vec<usize>,
     /// Seconds of training and validation, in all folds.
     pub seconds: f64,
     /// The settings in which the runs differ.
@@ -100,6 +103,7 @@ fn one(
             .max()
             .unwrap_or(0),
         folds: [run.trained.len(), run.folds],
+        diverged: run.diverged.iter().map(|found| found.fold).collect(),
         seconds: run.seconds(),
         settings,
         problem: None,

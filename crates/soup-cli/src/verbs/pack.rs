@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use soup_data::{
+    Source,
     dataset::{Channels, Columns, Dataset, Fit, FitMode, LeftOut, Reading, SampleRange},
     pack::{Pack, PackOptions, PackReport, write_pack},
 };

@@ -294,7 +294,7 @@ fn images_of_several_sizes_walk_from_folder_to_answer_as_they_were_fitted() {
         let side = 20 + 4 * (seed % 5);
         place.write(
             &format!("photos/{seed}.png"),
-            png(side, Rgb, Eight, seed as u16, 255),
+            png(side, Rgb, Eight, seed, 255),
         );
     }
     labels(&place, "photos/labels.csv", 12);

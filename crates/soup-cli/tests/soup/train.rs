@@ -280,6 +280,10 @@ fn a_fold_that_diverged_ends_no_other_and_is_shown_everywhere() {
         (&"run".into(), &3.into())
     );
 
+    let said = place.soup("runs run").stdout;
+    assert!(said.contains("fold 0 diverged"), "{said}");
+    assert_eq!(place.json("runs run")["runs"][0]["diverged"], serde_json::json!([0]));
+
     let (mut child, address, mut log) = crate::serve::start(&place, "watch run --port 0");
     let page = crate::watch::get(&address, "/");
     assert!(page.contains("Diverged: fold 0, epoch 2, step 3"), "{page}");
