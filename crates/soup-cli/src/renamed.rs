@@ -102,7 +102,9 @@ mod tests {
     #[test]
     fn the_glossary_lists_every_old_name() {
         let glossary = include_str!("../../../docs/glossary.md");
-        let (_, listed) = glossary.split_once("## Old settings, flags and kinds").unwrap();
+        let (_, listed) = glossary
+            .split_once("## Old settings, flags and kinds")
+            .unwrap();
         let keys = soup_train::config::renamed::RENAMED;
         let keys = keys.iter().map(|key| ("settings", key.old, key.new));
         for (place, old, new) in keys.chain(RENAMED) {

@@ -2,9 +2,9 @@
 
 use std::thread;
 
+use crate::console::Console;
 use anyhow::Result;
 use clap::ValueEnum;
-use crate::console::Console;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Log {

@@ -13,7 +13,7 @@ use soup_train::Error;
 
 use crate::{Run, pages::differing};
 
-/// Folders are looked into so deep; a sweep's runs lie at 3.
+/// Folders are searched so deep; a sweep's runs lie at 3.
 const DEEPEST: usize = 4;
 
 /// One run among others.

@@ -48,7 +48,7 @@ pub struct SweepFile {
     #[serde(default)]
     pub race: RaceConfig,
     /// The candidate that all others are compared with, by its value of every option: an ablation. Seeds then go to
-    /// every candidate alike, while the budget lasts, and the ranking tells each one's gain over this one.
+    /// every candidate alike, while the budget lasts, and the ranking shows each one's gain over this one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reference: BTreeMap<String, Value>,
     /// What is varied.

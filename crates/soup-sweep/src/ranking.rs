@@ -122,7 +122,7 @@ impl Ranking {
     /// not paired.
     ///
     /// # Errors
-    /// As [`Ranking::read`]; [`Error::Format`] for a trial that tells nothing of this metric.
+    /// As [`Ranking::read`]; [`Error::Format`] for a trial without this metric.
     pub fn read_by(directory: &SweepDirectory, metric: Metric) -> Result<Self, Error> {
         let file = directory.open()?;
         let mut records = BTreeMap::new();

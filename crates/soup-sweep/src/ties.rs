@@ -453,10 +453,10 @@ mod tests {
         );
     }
 
-    /// Two equal candidates on the same images, of which few tell them apart, as with rare labels: each is
+    /// Two equal candidates on the same images, of which few differ between them, as with rare labels: each is
     /// ruled out in 2.5 of 100 sweeps at most.
     #[test]
-    fn equal_candidates_are_hardly_ever_told_apart_by_few_images() {
+    fn equal_candidates_are_hardly_ever_ruled_out_by_few_images() {
         for apart in [0.01, 0.03, 0.1] {
             let sweeps = 300;
             let (mut better, mut out) = (0, 0);

@@ -159,7 +159,7 @@ fn planted(race: &Race, sweeps: u64, gaps: [f64; 2]) -> Found {
     found
 }
 
-/// The founders' differences: .001 to .004, at their noise. Eighteen trainings hardly tell these apart, so
+/// The founders' differences: .001 to .004, at their noise. Eighteen trainings hardly distinguish these, so
 /// nearly all are rightly called tied.
 #[test]
 fn the_truly_best_are_tied_at_half_the_cost() {
@@ -187,7 +187,7 @@ fn over_200_sweeps_the_truly_best_are_tied_in_95_of_100() {
     assert!(found.most_spent <= 18.0 + 1e-9, "{}", found.most_spent);
     let clear = planted(&race, 200, [0.006, 0.012]);
     assert!(clear.all_three >= 190, "{}", clear.all_three);
-    // What twice the cost would tell: every candidate to its end, with as many seeds as still decide.
+    // What twice the cost would show: every candidate to its end, with as many seeds as still decide.
     (race.config.rungs, race.config.budget) = (Vec::new(), 1.0);
     let full = planted(&race, 200, [0.001, 0.004]);
     assert!(full.tied < 10.0, "{}", full.tied);

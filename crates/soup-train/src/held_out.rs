@@ -75,8 +75,8 @@ impl HeldOut {
             let predictor = Predictor::open(&[run.to_path_buf()], Some(&[fold]))?;
             let before = (all.rows.len() * views.len()) as u64;
             let mut done = |done| note(before + done, total);
-            let seen = predictor.view_logits(0, examples, &rows, options, &mut done, stop)?;
-            for (all, seen) in all.logits.logits.iter_mut().zip(seen.logits) {
+            let predicted = predictor.view_logits(0, examples, &rows, options, &mut done, stop)?;
+            for (all, seen) in all.logits.logits.iter_mut().zip(predicted.logits) {
                 all.extend(seen);
             }
             for row in &rows {

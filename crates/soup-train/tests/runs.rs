@@ -446,7 +446,7 @@ fn a_run_that_diverges_says_where_and_keeps_the_last_good_weights() {
         let answers = predictor.predict(examples, &rows, &options, &mut |_, _| {}, &NEVER);
         assert_eq!(answers.unwrap().len(), 3 * 26);
 
-        // The same command says so at once, and where it is told to try all the same it ends the same.
+        // The same command says so at once, and made to try again it ends the same.
         let again = train();
         assert!(again.to_string().contains("stopped there"), "{again}");
         let written = again.written.unwrap();
@@ -456,7 +456,7 @@ fn a_run_that_diverges_says_where_and_keeps_the_last_good_weights() {
     }
 }
 
-/// As a version wrote it that did not look.
+/// As a version wrote it that did not check.
 #[test]
 fn a_checkpoint_of_what_is_no_number_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();

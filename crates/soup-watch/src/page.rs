@@ -45,7 +45,7 @@ pub fn page(
                 }
             }
             body data-offline=(live.offline) data-pause=(live.pause) data-resume=(live.resume)
-                data-looking=(live.predicting) data-look=(live.predict_others) {
+                data-predicting=(live.predicting) data-others=(live.predict_others) {
                 header {
                     h1 { img src="icon.svg" alt="" width="32" height="32"; " " (drawn.name) }
                     div.choices {

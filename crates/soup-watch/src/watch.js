@@ -54,18 +54,18 @@ function pause() {
   at("pause").textContent = source ? said.pause : said.resume;
 }
 
-async function look(event) {
+async function predict(event) {
   event.preventDefault();
   const link = at("look");
   if (link.ariaBusy === "true") return;
   link.ariaBusy = "true";
-  at("images").textContent = said.looking;
+  at("images").textContent = said.predicting;
   try {
     const response = await fetch(`images?language=${language}&set=${link.dataset.set}`);
     if (!response.ok) throw new Error((await response.json()).error);
     replace("images", await response.text());
     link.dataset.set = Number(link.dataset.set) + 1;
-    link.textContent = said.look;
+    link.textContent = said.others;
   } catch (error) {
     at("images").textContent = error.message;
   }
@@ -74,6 +74,6 @@ async function look(event) {
 
 at("pause").hidden = false;
 at("pause").addEventListener("click", pause);
-at("look").addEventListener("click", look);
+at("look").addEventListener("click", predict);
 localise();
 follow();

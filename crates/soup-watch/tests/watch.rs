@@ -292,7 +292,7 @@ fn images_are_seen_by_the_newest_weights_and_nothing_is_written() {
     let images = watching.page("/images");
     let of = |word: &str| images.matches(word).count();
     assert_eq!(of("aria-label=\"image "), 4, "{images}");
-    assert!(of("data:image/png;base64,") >= 8 && of("where the network saw") >= 4);
+    assert!(of("data:image/png;base64,") >= 8 && of("aria-label=\"heat map of") >= 4);
     assert!(images.contains("Held-out images of fold 0, by the weights of epoch "));
     assert_eq!(images, watching.page("/images?set=0"));
     assert_ne!(images, watching.page("/images?set=4294967295"));

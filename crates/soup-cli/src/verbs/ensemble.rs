@@ -73,7 +73,7 @@ pub struct Arguments {
 enum Method {
     /// Mean of the probabilities
     Mean,
-    /// Sigmoid of the mean of the logits: sure files count for more
+    /// Sigmoid of the mean of the logits: confident files count for more
     LogitMean,
     /// Majority of yes and no: the result is 0 or 1
     Vote,

@@ -74,7 +74,10 @@ fn text(runs: &[Listed]) -> String {
             duration(run.seconds)
         );
         text.push_str(&format!("{}\n", line.trim_end()));
-        let diverged = run.diverged.iter().map(|fold| format!("fold {fold} diverged"));
+        let diverged = run
+            .diverged
+            .iter()
+            .map(|fold| format!("fold {fold} diverged"));
         text.push_str(&wrapped(diverged));
         let words = run
             .settings

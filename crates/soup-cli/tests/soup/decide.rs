@@ -195,8 +195,8 @@ fn a_run_is_looked_at_decided_and_submitted() {
     insta::assert_snapshot!("bad_deciding", table);
 }
 
-/// Probabilities of a judge who knows, of one who guesses, and the truth.
-fn judges(place: &Place, images: usize) {
+/// Probabilities of a rater who knows, of one who guesses, and the truth.
+fn raters(place: &Place, images: usize) {
     let mut files = ["good", "bad", "truth"].map(|name| (name, String::from("index,a,b,c\n")));
     for image in 0..images {
         let mut rows = [(); 3].map(|()| image.to_string());
@@ -214,7 +214,7 @@ fn judges(place: &Place, images: usize) {
         }
     }
     for (name, text) in files {
-        // Hundredths in the file of the bad judge.
+        // Hundredths in the file of the bad rater.
         let text = match name {
             "bad" => {
                 let mut lines = text.lines();
@@ -238,7 +238,7 @@ fn judges(place: &Place, images: usize) {
 #[test]
 fn weights_are_fitted_or_refused() {
     let place = Place::new("decide_weights");
-    judges(&place, 300);
+    raters(&place, 300);
     let facts = place.json("ensemble good.csv bad.csv --fit truth.csv --out mixed.csv");
     let fitted = &facts["fitted"];
     assert_eq!(fitted["is_fitted"], true);
@@ -251,7 +251,7 @@ fn weights_are_fitted_or_refused() {
         text.contains("no significant gain, so equal weights stay\n--weights 0.5000,0.5000"),
         "{text}"
     );
-    judges(&place, 150);
+    raters(&place, 150);
     let mut table = String::new();
     for (code, arguments) in [
         (3, "ensemble good.csv bad.csv --fit truth.csv --out m.csv"),
@@ -277,7 +277,7 @@ fn weights_are_fitted_or_refused() {
 #[test]
 fn predictions_of_anybody_are_decided() {
     let place = Place::new("decide_files");
-    judges(&place, 300);
+    raters(&place, 300);
     let facts = place.json("decide --predictions good.csv --labels truth.csv --out d.json");
     assert_eq!(
         (&facts["pictures"], &facts["parts"]),

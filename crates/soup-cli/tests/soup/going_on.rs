@@ -66,8 +66,8 @@ fn a_run_goes_on_with_its_own_settings() {
         2,
         "train --out r --fold 1 train.epochs=4 folds.k=4 train.threads=2",
     );
-    for told in ["train.epochs: 1 there, 4 now", "folds.k: 5 there, 4 now"] {
-        assert!(message.contains(told), "{message}");
+    for expected in ["train.epochs: 1 there, 4 now", "folds.k: 5 there, 4 now"] {
+        assert!(message.contains(expected), "{message}");
     }
     assert!(!message.contains("threads"), "{message}");
 }
@@ -88,12 +88,12 @@ fn a_run_from_a_folder_lives_on_without_it() {
     lines[2] = format!("{},{now},{rest}", cells[0]);
     place.write("set/answer.csv", lines.join("\n"));
     let message = place.failure(3, "train --out r --fold 1 --quiet");
-    let told = format!(
+    let expected = format!(
         "image `{}`: label `{label}` was {then} and is {now}",
         cells[0]
     );
     assert!(
-        message.contains("error: set: changed") && message.contains(&told),
+        message.contains("error: set: changed") && message.contains(&expected),
         "{message}"
     );
     place.write("set/answer.csv", &table);
@@ -104,8 +104,8 @@ fn a_run_from_a_folder_lives_on_without_it() {
     }
     let message = place.failure(3, "train --out r --fold 1 --quiet");
     for id in [1, 2] {
-        let told = format!("  image `{id}` has changed");
-        assert!(message.contains(&told), "{message}");
+        let expected = format!("  image `{id}` has changed");
+        assert!(message.contains(&expected), "{message}");
     }
     assert!(message.contains("put the old ones back"), "{message}");
     for (name, kept) in ["00001", "00002"].into_iter().zip(kept) {
@@ -123,12 +123,12 @@ fn a_run_from_a_folder_lives_on_without_it() {
     );
     let outcome = place.soup("train --out r --fold 1");
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let told = "set is not there any more; the run goes on with the images that it packed, r/pictures.pack";
-    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    let expected = "set is not there any more; the run goes on with the images that it packed, r/pictures.pack";
+    assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
     place.json(&format!("train {TINY} --data gone --out whole --fold 1"));
     assert!(model(&place, "r", 1) == model(&place, "whole", 1));
 
-    // Others in its place: judged by the run's own, and not trained on.
+    // Others in its place: scored on the run's own, and not trained on.
     place.json(&format!("compose {COMPOSED} --count 40 --seed 9 --out set"));
     place.json("evaluate r");
     let message = place.failure(3, "train --out r --fold 2 --quiet");
@@ -142,7 +142,7 @@ fn a_run_from_a_pack_knows_its_images() {
     place.json(&format!("train {TINY} --data pack --out r --fold 0"));
     let score = place.json("evaluate r");
     fs::rename(place.path("pack"), place.path("elsewhere")).unwrap();
-    // The labels are the run's; images are looked for.
+    // The labels are the run's; images are searched for.
     assert_eq!(place.json("evaluate r"), score);
     let outcome = place.soup("report r --out r.html");
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -189,10 +189,10 @@ fn a_run_from_a_pack_knows_its_images() {
     assert!(message.contains("cut short"), "{message}");
 }
 
-/// As on a read-only disk: no verb that only looks takes a lock or leaves a file.
+/// As on a read-only disk: no verb that only reads takes a lock or leaves a file.
 #[test]
-fn looking_at_a_run_writes_nothing() {
-    let place = Place::new("looked_at");
+fn reading_a_run_writes_nothing() {
+    let place = Place::new("only_read");
     // A decision takes fifty images.
     place.json(&format!("compose {COMPOSED} --count 60 --seed 3 --out set"));
     place.json(&format!("train {TINY} --data set --out runs/r folds.k=2"));
@@ -244,8 +244,9 @@ fn a_budget_that_ends_before_the_schedule_says_so_and_plans_can_be_followed_agai
         "train {minutes} --data set --out r --fold 0 --json"
     ));
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let told = "the time budget is spent, 4 steps of the 100000 that the schedule was laid out for";
-    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    let expected =
+        "the time budget is spent, 4 steps of the 100000 that the schedule was laid out for";
+    assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
     let facts: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     let cut = serde_json::json!({"steps": 4, "planned": 100_000});
     assert_eq!(facts["folds"][0]["cut_short"], cut);

@@ -126,3 +126,33 @@ fn docs_are_those_of_the_book() {
     }
     assert_eq!(place.soup("docs nothing").code, 2);
 }
+
+#[test]
+fn old_names_are_read_with_a_hint() {
+    let place = Place::new("renamed");
+    for (line, hint) in [
+        (
+            "report nowhere --pictures 3",
+            "hint: --pictures is now called --images\n",
+        ),
+        (
+            "train --preset quick --out run data.crowd_share=2 data.compose_share=1",
+            "hint: data.crowd_share is now called data.dense_share\n",
+        ),
+    ] {
+        let outcome = place.soup(line);
+        assert_ne!(outcome.code, 0, "{line}");
+        assert!(outcome.stderr.starts_with(hint), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("hint: ").count(), 1);
+        let quiet = place.soup(&format!("{line} --quiet"));
+        assert!(!quiet.stderr.contains(hint), "{}", quiet.stderr);
+    }
+    let both = place.failure(
+        2,
+        "train --out run data.crowd=[3,4] data.dense_letters=[3,4]",
+    );
+    assert!(
+        both.contains("data.crowd: is the old name of data.dense_letters"),
+        "{both}"
+    );
+}

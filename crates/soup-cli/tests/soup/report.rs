@@ -20,13 +20,10 @@ fn a_run_becomes_a_page_a_line_and_event_files() {
     );
     let page = place.read("runs/first/report.html");
     assert_eq!(facts["bytes"], page.len());
-    assert_eq!(
-        page.matches("aria-label=\"where the network saw").count(),
-        9
-    );
+    assert_eq!(page.matches("aria-label=\"heat map of").count(), 9);
     for part in [
-        "Are probabilities right?",
-        "The most wrong images",
+        "Calibration of probabilities",
+        "Images with the largest loss",
         "model.name",
     ] {
         assert!(page.contains(part), "{part}");
@@ -36,7 +33,7 @@ fn a_run_becomes_a_page_a_line_and_event_files() {
     place.json(&format!("train {plain} --out plain"));
     place.json("report plain -o plain.html");
     let page = place.read("plain.html");
-    assert!(!page.contains("where the network saw") && page.contains("label_map"));
+    assert!(!page.contains("heat map of") && page.contains("label_map"));
 
     let outcome = place.soup("report runs/first runs/second --out both.html");
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));

@@ -163,7 +163,7 @@ fn killed_sweeps_go_on_and_no_trial_is_repeated_or_lost() {
     let again = place.soup("sweep s");
     assert_eq!((again.code, again.stderr.as_str()), (0, ""));
     assert!(
-        again.stdout.contains("what each value does"),
+        again.stdout.contains("effect of each value"),
         "{}",
         again.stdout
     );
@@ -173,7 +173,7 @@ fn killed_sweeps_go_on_and_no_trial_is_repeated_or_lost() {
         again.stdout.trim_end()
     );
     assert_eq!(place.read("s/ranking.csv").lines().count(), 5);
-    // By the loss instead, which the trials told too.
+    // By the loss instead, which the trials recorded too.
     let other = place.json("sweep s --metric loss");
     let score = other["candidates"][0]["score"].as_f64().unwrap();
     assert!(score < 0.0 && other["metric"] == "loss", "{other}");

@@ -86,7 +86,7 @@ fn the_batch_size_is_found_once() {
     assert_eq!(batch(&again.stderr), found);
 }
 
-/// Another run's network, with another head, for which boxes cannot teach.
+/// Another run's network, with another head, which boxes cannot train.
 #[test]
 fn a_run_begins_with_the_weights_of_another() {
     let place = Place::new("train_weights");
@@ -98,12 +98,12 @@ fn a_run_begins_with_the_weights_of_another() {
     let still = format!("train {TINY} {weights} train.rate=1e-12");
     let outcome = place.soup(&format!("{still} model.head=linear --out second"));
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let told = "first/fold0/model.safetensors: fresh: 'head.fc.weight', 'head.fc.bias'; not used: \
+    let expected = "first/fold0/model.safetensors: fresh: 'head.fc.weight', 'head.fc.bias'; not used: \
         'context.bias', 'context.weight', 'label_map.bias' and 1 more";
-    let line = format!("fold 0: weights of {told}\n");
+    let line = format!("fold 0: weights of {expected}\n");
     assert!(outcome.stderr.contains(&line), "{}", outcome.stderr);
     let log = fs::read_to_string(place.path("second/fold0/log.txt")).unwrap();
-    assert!(log.contains(&format!(" weights {told}\n")), "{log}");
+    assert!(log.contains(&format!(" weights {expected}\n")), "{log}");
     // A file that holds anything but its network's weights is refused.
     let weights = |run: &str, head, context| {
         let graph = build(&ModelConfig {
@@ -282,7 +282,10 @@ fn a_fold_that_diverged_ends_no_other_and_is_shown_everywhere() {
 
     let said = place.soup("runs run").stdout;
     assert!(said.contains("fold 0 diverged"), "{said}");
-    assert_eq!(place.json("runs run")["runs"][0]["diverged"], serde_json::json!([0]));
+    assert_eq!(
+        place.json("runs run")["runs"][0]["diverged"],
+        serde_json::json!([0])
+    );
 
     let (mut child, address, mut log) = crate::serve::start(&place, "watch run --port 0");
     let page = crate::watch::get(&address, "/");

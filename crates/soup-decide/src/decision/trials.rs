@@ -15,9 +15,9 @@ use crate::{
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// Right cells.
+    /// Share of right cells.
     Accuracy,
-    /// Right images.
+    /// Share of images with all labels right.
     ExactMatch,
 }
 

@@ -87,6 +87,10 @@ pub enum RowMetric {
     /// Share of right cells.
     Accuracy,
     /// 1 where all labels of the image are right.
+    #[cfg_attr(
+        feature = "clap",
+        value(help = "Share of images with all labels right")
+    )]
     ExactMatch,
     /// Binary cross-entropy.
     Loss,

@@ -35,11 +35,11 @@ pub fn threshold_curve(probabilities: &[f32], targets: &[f32]) -> Vec<AtThreshol
         .map(|step| {
             let threshold = step as f64 / STEPS as f64;
             let no = cells.partition_point(|cell| f64::from(cell.0) <= threshold);
-            let (yes, missed) = (cells.len() - no, below[no]);
-            let found = positives - missed;
+            let (yes, false_negatives) = (cells.len() - no, below[no]);
+            let found = positives - false_negatives;
             AtThreshold {
                 threshold,
-                accuracy: (found + no - missed) as f64 / cells.len() as f64,
+                accuracy: (found + no - false_negatives) as f64 / cells.len() as f64,
                 precision: found as f64 / yes as f64,
                 recall: found as f64 / positives as f64,
                 f1: match yes + positives {

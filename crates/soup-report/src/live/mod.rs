@@ -60,7 +60,7 @@ pub struct Now {
     /// Where each fold stands that was begun.
     pub folds: Vec<(usize, Standing)>,
     /// When the run was last written to.
-    pub heard: Option<SystemTime>,
+    pub written: Option<SystemTime>,
     /// Whether that is so long ago that nobody can be training.
     pub is_quiet: bool,
     /// The last lines of the log.
@@ -92,7 +92,7 @@ impl Now {
         let run = Run::read(path)?;
         let directory = RunDirectory::at(path);
         let mut folds = Vec::new();
-        let mut heard = modified(&directory.file("config.toml"));
+        let mut written = modified(&directory.file("config.toml"));
         let mut log = String::new();
         for fold in directory.folds()? {
             let files = directory.fold(fold);
@@ -103,24 +103,24 @@ impl Now {
             folds.push((fold, standing));
             let signs = SIGNS.iter().map(|file| modified(&files.file(file)));
             let own = signs.max().flatten();
-            if own >= heard {
+            if own >= written {
                 // The log of whichever fold spoke last.
                 let text = fs::read(files.file("log.txt")).unwrap_or_default();
                 log = last_lines(&String::from_utf8_lossy(&text));
             }
-            heard = heard.max(own);
+            written = written.max(own);
         }
         let longest = run.epochs.iter().map(|record| record.seconds);
         let longest = longest.filter(|seconds| seconds.is_finite());
         let expected = longest.fold(run.config.train.checkpoint_seconds as f64, f64::max);
         let expected = Duration::try_from_secs_f64(2.0 * expected).unwrap_or(Duration::MAX);
         // A clock that was set back makes no run quiet.
-        let silence = heard.and_then(|heard| heard.elapsed().ok());
+        let silence = written.and_then(|written| written.elapsed().ok());
         Ok(Self {
             is_quiet: silence.is_some_and(|silence| silence > expected.max(PATIENCE)),
             run,
             folds,
-            heard,
+            written,
             log,
         })
     }

@@ -124,11 +124,11 @@ fn facts(now: &Now, words: &Words) -> Markup {
         let note = live.memory_note.to_owned();
         facts.push((live.memory, format!("{memory:.0} MiB"), note));
     }
-    let heard = now.heard.map(timestamp);
+    let written = now.written.map(timestamp);
     html! {
         (cards(&facts))
-        @if let Some(heard) = heard {
-            p.soft { (live.last_sign) " " time datetime=(heard) { (heard) } }
+        @if let Some(written) = written {
+            p.soft { (live.last_sign) " " time datetime=(written) { (written) } }
         }
     }
 }

@@ -14,7 +14,7 @@ const MOST_BARS: usize = 60;
 const MOST_CELLS: usize = 32;
 const BINS: usize = 10;
 /// A pair this many standard deviations above chance is shown; a few of a thousand get there by chance.
-const SURE: f64 = 3.0;
+const SIGNIFICANT: f64 = 3.0;
 /// The darkest cell is at least so far above chance.
 const DARKEST: f64 = 6.0;
 /// Cells this little above chance are left out.
@@ -131,7 +131,7 @@ fn confusion(validation: &Validation) -> Markup {
             number(expected)
         )
     };
-    let pairs = confusion.above_chance(SURE);
+    let pairs = confusion.above_chance(SIGNIFICANT);
     let alternative = match pairs.first() {
         None => {
             "No false negative goes with a false positive more often than by chance.".to_owned()

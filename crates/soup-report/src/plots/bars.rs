@@ -17,7 +17,7 @@ pub struct Bar {
     pub value: f64,
     /// What it is to be compared with.
     pub mark: Option<f64>,
-    /// More about it, for whoever points at it.
+    /// More about it, shown on hover.
     pub words: String,
 }
 

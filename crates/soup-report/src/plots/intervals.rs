@@ -19,7 +19,7 @@ pub struct Row {
     pub value: f64,
     /// Ends of its interval, where one is known.
     pub interval: Option<(f64, f64)>,
-    /// More about it, for whoever points at it.
+    /// More about it, shown on hover.
     pub words: String,
 }
 

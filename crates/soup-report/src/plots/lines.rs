@@ -11,7 +11,7 @@ const MOST_DOTS: usize = 12;
 
 /// One curve.
 pub struct Line {
-    /// What it is, for whoever points at it.
+    /// What it is, shown on hover.
     pub name: String,
     /// Its colour.
     pub colour: usize,

@@ -28,7 +28,7 @@ use maud::{Markup, html};
 
 /// Width of every plot in its own units; one is a pixel on a phone.
 const WIDTH: f64 = 360.0;
-/// Colours that the style sheet tells apart; more take them in turn.
+/// Colours of the style sheet; further lines repeat them.
 const COLOURS: usize = 8;
 /// About the width of a character of the words beside an axis.
 const CHARACTER: f64 = 6.2;

@@ -17,7 +17,7 @@ pub struct Thread {
     pub bold: bool,
     /// Where it crosses each axis, from 0 to 1; none where nothing is known.
     pub places: Vec<Option<f64>>,
-    /// More about it, for whoever points at it.
+    /// More about it, shown on hover.
     pub words: String,
 }
 

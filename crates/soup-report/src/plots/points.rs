@@ -14,7 +14,7 @@ pub struct Point {
     pub colour: usize,
     /// What is written beside it.
     pub name: Option<String>,
-    /// More about it, for whoever points at it.
+    /// More about it, shown on hover.
     pub words: String,
 }
 

@@ -16,7 +16,7 @@ use ureq::Agent;
 use super::{begun, figures, timed};
 use crate::Run;
 
-/// Experiment that runs belong to where nobody names another.
+/// Experiment of runs where no other is named.
 pub const EXPERIMENT: &str = "soup";
 /// Metrics that a request may hold are 1000, and parameters 100; an epoch is sent whole.
 const EPOCHS_A_REQUEST: usize = 64;
@@ -37,7 +37,7 @@ pub enum TrackError {
         /// The address.
         url: String,
     },
-    /// Nobody answers.
+    /// No answer.
     #[error("{url}: no MLflow server answers: {problem}")]
     Unreachable {
         /// What was asked.

@@ -101,9 +101,9 @@ fn pages_of_runs_hold_what_there_is_to_see() {
 
     let page = of_runs(&[shown(&first)]).unwrap();
     check(&page);
-    let told = folder.path().display().to_string();
+    let shown_path = folder.path().display().to_string();
     assert!(!page.contains("How answers are made"));
-    insta::assert_snapshot!("run", outline(&page).replace(&told, "FOLDER"));
+    insta::assert_snapshot!("run", outline(&page).replace(&shown_path, "FOLDER"));
     // The same run gives the same page.
     assert_eq!(page, of_runs(&[shown(&first)]).unwrap());
 
@@ -125,7 +125,7 @@ fn pages_of_runs_hold_what_there_is_to_see() {
     support::decide(&first, Some(views));
     let page = of_runs(&[shown(&first)]).unwrap();
     check(&page);
-    insta::assert_snapshot!("decided", outline(&page).replace(&told, "FOLDER"));
+    insta::assert_snapshot!("decided", outline(&page).replace(&shown_path, "FOLDER"));
     for part in [
         "soup tta kept 2 views of an image, merged by mean: plain, rot90.",
         "on 120 images",

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::{ConfigError, overrides, presets};
 
-/// A key with a new name. As text it is the hint for whoever wrote the old one.
+/// A key with a new name. As text it is a hint to the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renamed {
     /// Full path of the key in earlier versions.

@@ -4,9 +4,9 @@
 //! are positive (at least the cell that holds the box's centre), all others negative. The loss is the binary
 //! cross-entropy of all cells, positives weighted, divided by the number of positive cells, as
 //! dense detectors normalise theirs (Lin et al., "Focal loss for dense object detection", ICCV
-//! 2017, section 4.1). Beside it, where a cell is positive for a label, the labels of that cell may be told
-//! from one another by the cross-entropy of their softmax: it does not ask whether there is something, only which
-//! of the labels it is, so that it teaches from the first step on, when the many empty cells still drown the rest.
+//! 2017, section 4.1). A second term is the cross-entropy of the softmax over the labels of a positive
+//! cell. It asks only which of the labels is there, so it has a gradient from the first step on, when the many empty
+//! cells still dominate the rest.
 
 use serde::{Deserialize, Serialize};
 use soup_data::Annotations;

@@ -7,7 +7,7 @@ use super::sigmoid::{sigmoid, softplus};
 
 /// Hill loss (Zhang et al., "Simple and robust loss design for multi-label learning with missing
 /// labels", 2021): negatives follow `(lambda - p) p^2`, which falls off again where the network is
-/// sure that the label was forgotten; positives follow a focal loss behind a margin.
+/// confident that the label was forgotten; positives follow a focal loss behind a margin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hill {

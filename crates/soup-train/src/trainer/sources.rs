@@ -45,7 +45,7 @@ pub struct TrainData<'a> {
     pub ids: &'a [String],
     /// The rows that each fold holds out, sorted.
     pub held_out_rows: &'a [Vec<u64>],
-    /// What tells these data from others, e.g. the pack's hash.
+    /// Identifies the data, e.g. the pack's hash.
     pub fingerprint: &'a str,
 }
 
@@ -211,7 +211,7 @@ impl OwnedData {
     }
 
     /// Images on disk with their table, in the folds of the run, and composed ones beside them as
-    /// `data.compose_share` asks. `fingerprint` tells these images from others.
+    /// `data.compose_share` asks. `fingerprint` identifies these images.
     ///
     /// # Errors
     /// A fold file that does not belong to the table, labels that the composer does not have in
@@ -295,14 +295,14 @@ pub(super) fn kept_pack(config: &CheckedConfig, run: &RunDirectory) -> Result<Pa
     Err(Error::format(
         given,
         format!(
-            "the images that the run was trained on are not here any more; soup train --data PACK --out {} tells \
-             the run where they are now",
+            "the images that the run was trained on are not here any more; soup train --data PACK --out {} \
+             says where they are now",
             run.root().display()
         ),
     ))
 }
 
-/// Those of a pack that the settings name, with their table and what tells them from others.
+/// Those of a pack that the settings name, with their table and fingerprint.
 pub(super) fn images(
     config: &CheckedConfig,
     pack: Pack,
@@ -323,7 +323,7 @@ pub(super) fn images(
 pub(super) fn refuse_other(run: &RunDirectory, fingerprint: &str) -> Result<(), Error> {
     for fold in run.folds()? {
         let path = run.fold(fold).file(LAST);
-        // A damaged one is named by whoever needs it.
+        // A damaged one is reported where it is needed.
         let cursor = checkpoint::read_state::<Cursor>(&path).ok().flatten();
         if let Some(cursor) = cursor.filter(|cursor| cursor.data != fingerprint) {
             return Err(other_data(&path, &cursor.data, fingerprint));

@@ -1,4 +1,4 @@
-//! Where the training of a fold stands, for whoever watches it from outside.
+//! Where the training of a fold stands, as its folder shows it.
 
 use super::{
     plan::{PLANS, Plan, Plans},
