@@ -11,5 +11,5 @@ MOST_MIB = 64
 def make(folder):
     save(folder / "images/1.png", noise_png())
     (folder / "images/2.png").symlink_to("/dev/zero")
-    (folder / "images/loop").symlink_to(folder / "pictures")
+    (folder / "images/loop").symlink_to(folder / "images")
     (folder / "images/3.png").symlink_to("3.png")
