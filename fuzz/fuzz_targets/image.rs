@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use soup_data::dataset::{Channels, Reading, decode, image_shape};
+use soup_data::dataset::{Channels, Fit, FitMode, Reading, decode, image_shape};
 
 /// As many pixels as a server decodes unless told otherwise.
 const PIXELS: usize = 1 << 22;
@@ -27,9 +27,25 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let scaled = Reading {
         channels: Channels::AsStored,
         max_value: Some(4095),
+        fit: None,
     };
     if let Ok((shape, _)) = decode(bytes, scaled) {
         assert_eq!(shape, claimed);
+    }
+    for mode in FitMode::ALL {
+        let fit = Fit {
+            height: 7,
+            width: 12,
+            mode,
+        };
+        let fitted = Reading {
+            fit: Some(fit),
+            ..scaled
+        };
+        if let Ok((shape, pixels)) = decode(bytes, fitted) {
+            assert_eq!(shape, fit.of_shape(claimed));
+            assert_eq!(pixels.len(), shape.len());
+        }
     }
     Corpus::Keep
 });
