@@ -189,6 +189,9 @@ def tables():
             continue
         rule = re.search(r'rename_all = "([\w-]+)"', variants[1])[1]
         for _, _, variant, inner in sorted(entries(variants[2]), key=lambda entry: entry[2]):
+            # A program's own, which has no settings.
+            if variant.startswith("Own"):
+                continue
             doc, rows = fields(inner, variants[0])
             yield section, renamed(variant, rule), doc, rows
 

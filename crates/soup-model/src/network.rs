@@ -158,7 +158,7 @@ impl ModelConfig {
             height: shape.height,
             width: shape.width,
             labels,
-            head: self.head,
+            head: self.head.clone(),
             pool: self.pool,
             sharpness: self.sharpness,
             attention_heads: self.attention_heads,

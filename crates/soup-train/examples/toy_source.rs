@@ -1,4 +1,4 @@
-//! Images from a function: a `Source` of one's own, trained by the trainer as it is.
+//! Images from a function: a `Source` of one's own, trained by the trainer as it is. The other toys train on it too.
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::{error::Error, sync::atomic::AtomicBool};
@@ -6,8 +6,8 @@ use std::{error::Error, sync::atomic::AtomicBool};
 use soup_data::{Annotation, ImageShape, Source};
 use soup_random::{Purpose, Stream};
 use soup_train::{
-    config::Config,
-    trainer::{TrainData, TrainRequest, train_on},
+    config::{Config, ConfigError},
+    trainer::{TrainData, TrainRequest, TrainSummary, train_on},
 };
 
 /// Noise with lines across, down, both or neither.
@@ -47,10 +47,8 @@ impl Source for Lines {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let images = Lines(["across", "down"].map(String::from));
-    let ids: Vec<String> = (0..images.len()).map(|row| row.to_string()).collect();
-    let folds = [(0..32).collect(), (32..64).collect::<Vec<u64>>()];
+/// Settings that suit them.
+pub fn settings() -> Result<Config, ConfigError> {
     let settings = [
         "model.name=soup_nano",
         "train.epochs=8",
@@ -58,10 +56,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         "optimizer.kind=adamw",
         "transforms=[{kind='normalize', mean=[0.5], std=[0.25]}]",
     ];
-    let settings = settings.map(String::from);
-    let folder = std::env::temp_dir().join(format!("toy-source-{}", std::process::id()));
+    Config::load(None, &settings.map(String::from))
+}
+
+/// Trains on them, in a folder that is gone afterwards.
+pub fn train(config: Config) -> Result<TrainSummary, Box<dyn Error>> {
+    let images = Lines(["across", "down"].map(String::from));
+    let ids: Vec<String> = (0..images.len()).map(|row| row.to_string()).collect();
+    let folds = [(0..32).collect(), (32..64).collect::<Vec<u64>>()];
+    let folder = std::env::temp_dir().join(format!("toy-{}", std::process::id()));
     let request = TrainRequest {
-        config: Config::load(None, &settings)?.check()?,
+        config: config.check()?,
         run: &folder,
         network: None,
         folds: None,
@@ -79,6 +84,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let summary = train_on(&request, &data, &mut (), &AtomicBool::new(false))?;
     std::fs::remove_dir_all(&folder)?;
+    Ok(summary)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let summary = train(settings()?)?;
     println!("accuracy {:.3}", summary.out_of_fold.accuracy);
     assert!(
         summary.out_of_fold.accuracy > 0.9,

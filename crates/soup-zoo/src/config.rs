@@ -1,12 +1,15 @@
 //! The settings of a network.
 
 use serde::{Deserialize, Serialize};
-use soup_graph::Activation;
+use soup_graph::{Activation, Own};
 
-use crate::{ZooError, heads};
+use crate::{
+    ZooError,
+    heads::{self, Layers},
+};
 
 /// What turns the backbone's feature map into one logit a label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
     /// Mean over the map, linear layer; as timm has it.
@@ -20,6 +23,8 @@ pub enum Head {
     ResidualAttention,
     /// Two maps a label: attention scores and logits.
     LabelQuery,
+    /// Layers of a program's own.
+    Own(Own<dyn Layers>),
 }
 
 /// How the head `label_map` makes one logit of a label's map.

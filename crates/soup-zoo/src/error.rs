@@ -1,9 +1,9 @@
 //! What can be wrong with a wish for a network.
 
-use soup_graph::GraphError;
+use soup_graph::{GraphError, NotHere, Shape};
 use thiserror::Error;
 
-use crate::models::models;
+use crate::{Head, models::models};
 
 /// Why a network cannot be built.
 #[derive(Debug, Error, PartialEq)]
@@ -25,6 +25,19 @@ pub enum ZooError {
         value: String,
         /// What it may be.
         range: &'static str,
+    },
+    /// The head is one of another program.
+    #[error("the head {0}")]
+    Own(#[from] NotHere),
+    /// A head of a program's own gives something else than the logits.
+    #[error("the head {head:?} gives {found:?}; it must give a vector of {labels} logits")]
+    Logits {
+        /// The head.
+        head: Head,
+        /// How many logits there must be.
+        labels: usize,
+        /// What it gives.
+        found: Shape,
     },
     /// The input is too small for the network, or a like contradiction of shapes.
     #[error("{name} cannot read images of {height}x{width}: {source}")]

@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use soup_graph::{Builder, Graph, GraphError, ImageShape};
+use soup_graph::{Builder, Graph, GraphError, ImageShape, Shape};
 
 use crate::backbone::{Backbone, Options};
-use crate::{Head, ModelConfig, ZooError, efficientnet, heads, repvgg, resnet, soup};
+use crate::heads::{self, Layers};
+use crate::{Head, ModelConfig, ZooError, efficientnet, repvgg, resnet, soup};
 
 /// A model that [`build`] knows.
 #[derive(Clone, Copy, Debug)]
@@ -69,50 +70,57 @@ pub fn find(name: &str) -> Result<&'static ModelSpec, ZooError> {
 /// Builds a network; its one output is a vector of one logit a label.
 ///
 /// # Errors
-/// [`ZooError`] where the name is unknown, a setting is out of its range or the images are too
-/// small for the network.
+/// [`ZooError`] where the name is unknown, a setting is out of its range, the images are too
+/// small for the network, or a head of a program's own is not here or does not give the logits.
 pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
     let spec = find(&config.name)?;
     config.check()?;
-    network(config, spec.backbone).map_err(|source| ZooError::Graph {
+    let classifier = spec.backbone.classifier();
+    let options = Options {
+        activation: config.activation.unwrap_or(spec.backbone.activation()),
+        drop_path: config.drop_path,
+    };
+    let head: &dyn Layers = match &config.head {
+        Head::Linear => &heads::Linear(classifier),
+        Head::Founders => &heads::Founders(classifier, options.activation),
+        Head::LabelMap => &heads::LabelMap,
+        Head::ResidualAttention => &heads::ResidualAttention,
+        Head::LabelQuery => &heads::LabelQuery,
+        Head::Own(own) => own.code()?,
+    };
+    let graph = network(config, spec.backbone, options, head);
+    let graph = graph.map_err(|source| ZooError::Graph {
         name: config.name.clone(),
         height: config.height,
         width: config.width,
         source,
-    })
+    })?;
+    let found = graph.node(graph.outputs()[0]).shape;
+    if found != Shape::Vector(config.labels) {
+        return Err(ZooError::Logits {
+            head: config.head.clone(),
+            labels: config.labels,
+            found,
+        });
+    }
+    Ok(graph)
 }
 
-fn network(config: &ModelConfig, backbone: &dyn Backbone) -> Result<Graph, GraphError> {
+fn network(
+    config: &ModelConfig,
+    backbone: &dyn Backbone,
+    options: Options,
+    head: &dyn Layers,
+) -> Result<Graph, GraphError> {
     let mut net = Builder::new(ImageShape {
         channels: config.channels,
         height: config.height,
         width: config.width,
     });
-    let options = Options {
-        activation: config.activation.unwrap_or(backbone.activation()),
-        drop_path: config.drop_path,
-    };
     let map = backbone.features(&mut net, options)?;
-    let classifier = backbone.classifier();
-    let logits = match config.head {
-        Head::Linear => heads::linear::add(&mut net, map, classifier, config)?,
-        Head::Founders => {
-            heads::founders::add(&mut net, map, classifier, options.activation, config)?
-        }
-        Head::LabelMap => heads::label_map::add(&mut net, map, config)?,
-        Head::ResidualAttention => heads::residual_attention::add(&mut net, map, config)?,
-        Head::LabelQuery => heads::label_query::add(&mut net, map, config)?,
-    };
+    let logits = head.add(&mut net, map, config)?;
     let mut graph = net.finish(&[logits])?;
     backbone.set_initials(&mut graph);
-    match config.head {
-        Head::Linear => heads::linear::set_initials(&mut graph, classifier, config.labels),
-        Head::Founders => {
-            heads::linear::set_initials(&mut graph, classifier, heads::founders::CLASSES);
-        }
-        Head::LabelMap => heads::label_map::set_initials(&mut graph),
-        Head::ResidualAttention => heads::residual_attention::set_initials(&mut graph),
-        Head::LabelQuery => heads::label_query::set_initials(&mut graph),
-    }
+    head.set_initials(&mut graph);
     Ok(graph)
 }

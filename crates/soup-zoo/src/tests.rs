@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use soup_graph::{Activation, Initial, Op, Shape, Weights};
+use std::sync::Arc;
+
+use soup_graph::{Activation, Builder, GraphError, Initial, NodeId, Op, Shape, Weights};
 
 use super::*;
 
@@ -31,7 +33,7 @@ fn every_model_builds_for_any_size_channels_labels_and_head() {
                     height,
                     width,
                     labels,
-                    head,
+                    head: head.clone(),
                     dropout: 0.1,
                     drop_path: 0.2,
                     ..config(model.name)
@@ -378,4 +380,52 @@ fn heads_have_their_layers() {
         assert_eq!(graph.parameter(first).unwrap().initial(), bound, "{first}");
         assert_eq!(heads::label_map::maps(&graph).is_some(), shows, "{first}");
     }
+}
+
+/// The sum over the map's largest values.
+struct Peaks;
+
+impl heads::Layers for Peaks {
+    fn add(
+        &self,
+        net: &mut Builder,
+        map: NodeId,
+        config: &ModelConfig,
+    ) -> Result<NodeId, GraphError> {
+        let peaks = net.log_sum_exp_pool(map, f32::INFINITY)?;
+        match config.labels {
+            26 => net.linear("peaks", peaks, 26, true),
+            _ => Ok(peaks),
+        }
+    }
+}
+
+#[test]
+fn a_head_of_a_programs_own_is_built_in_its_place_and_known_by_its_name_elsewhere() {
+    let own = ModelConfig {
+        head: Head::Own(heads::Own::new("peaks", Arc::new(Peaks))),
+        ..config("resnet18")
+    };
+    let graph = build(&own).unwrap();
+    assert_eq!(graph.parameter("peaks.weight").unwrap().shape(), [26, 512]);
+    let other = build(&ModelConfig {
+        labels: 7,
+        ..own.clone()
+    });
+    assert_eq!(
+        other.unwrap_err().to_string(),
+        "the head Own(Own(\"peaks\")) gives Vector(512); it must give a vector of 7 logits"
+    );
+
+    let text = serde_json::to_string(&own).unwrap();
+    assert!(
+        text.contains(r#""head":{"own":{"name":"peaks"}}"#),
+        "{text}"
+    );
+    let read: ModelConfig = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, own);
+    assert_eq!(
+        build(&read).unwrap_err().to_string(),
+        "the head 'peaks' is not built in: only the program that brought it along has it"
+    );
 }

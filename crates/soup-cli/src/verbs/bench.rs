@@ -151,7 +151,7 @@ enum Timed {
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let graph = build(&ModelConfig {
         name: arguments.model.clone(),
-        head: arguments.head,
+        head: arguments.head.clone(),
         channels: arguments.channels,
         height: arguments.size,
         width: arguments.size,
@@ -187,7 +187,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     };
     let facts = Facts {
         model: arguments.model.clone(),
-        head: arguments.head,
+        head: arguments.head.clone(),
         work: if arguments.infer {
             "inference"
         } else {

@@ -30,10 +30,10 @@ const HEADS: [Head; 5] = [
 fn networks() -> impl Iterator<Item = (String, Graph)> {
     (0..FAMILIES.len() * HEADS.len()).step_by(3).map(|number| {
         let (family, head) = (number % FAMILIES.len(), number % HEADS.len());
-        let (name, head) = (FAMILIES[family], HEADS[head]);
+        let (name, head) = (FAMILIES[family], &HEADS[head]);
         let graph = build(&ModelConfig {
             name: name.to_owned(),
-            head,
+            head: head.clone(),
             channels: 3,
             height: 40,
             width: 36,

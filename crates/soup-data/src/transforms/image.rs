@@ -53,7 +53,7 @@ impl Image {
     }
 
     /// Shape and scale.
-    pub(super) fn form(&self) -> Form {
+    pub fn form(&self) -> Form {
         Form {
             shape: self.shape(),
             scale: self.scale,
@@ -74,8 +74,10 @@ impl Image {
 
 /// Shape and scale: all that a check of parameters needs to know about an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Form {
+pub struct Form {
+    /// Height, width and channels.
     pub shape: ImageShape,
+    /// What the values range over.
     pub scale: ValueScale,
 }
 
@@ -103,7 +105,10 @@ impl Form {
         }
     }
 
-    /// The largest value of the scale, or a message for a transform that needs one.
+    /// The largest value of the scale.
+    ///
+    /// # Errors
+    /// A message for a transform that needs one, where the scale has none.
     pub fn maximum(self) -> Result<f32, String> {
         self.scale.maximum().ok_or_else(|| {
             "works on values in 0..255 or 0..1; put it before the normalisation".into()

@@ -24,6 +24,8 @@
 //! weights are computed to better than 1e-7 of a pixel, so a result lies closer to torchvision's on
 //! `float64` tensors than torchvision's own on `float32` ones.
 //!
+//! **One's own.** A program that uses the library has its [`Step`]s stand in the list too, under a name.
+//!
 //! **Randomness.** A transform draws its parameters from torchvision's distributions and hands
 //! them to a deterministic core, which is what the tests compare with torchvision.
 
@@ -41,6 +43,7 @@ mod image;
 mod median;
 mod normalize;
 mod otsu;
+mod own;
 mod pad;
 mod parameters;
 mod pipeline;
@@ -74,10 +77,11 @@ pub use error::TransformError;
 pub use gaussian_noise::GaussianNoise;
 pub use grid_distortion::GridDistortion;
 pub use horizontal_flip::HorizontalFlip;
-pub use image::{Image, Scratch, ValueScale};
+pub use image::{Form, Image, Scratch, ValueScale};
 pub use median::Median;
 pub use normalize::{Normalize, NormalizePreset};
 pub use otsu::Otsu;
+pub use own::{OwnStep, Step};
 pub use pad::{Pad, Padding, PaddingMode};
 pub use parameters::{ByAxis, Fill, Interpolation, Size, Span};
 pub use pipeline::Pipeline;
@@ -94,7 +98,7 @@ pub use to_unit::ToUnit;
 pub use vertical_flip::VerticalFlip;
 pub use view::{View, ViewError};
 
-use image::{Form, Workspace};
+use image::Workspace;
 use soup_random::Stream;
 
 /// One step of a [`Pipeline`]. Serialised as a table with `kind` and the fields of the variant.
@@ -129,6 +133,8 @@ pub enum Transform {
     Bilateral(Bilateral),
     Otsu(Otsu),
     Stretch(Stretch),
+    Own(OwnStep<false>),
+    OwnRandom(OwnStep<true>),
 }
 
 /// What every transform is: a check that needs no image, and the work.
@@ -169,6 +175,8 @@ macro_rules! every_transform {
             Transform::Bilateral($step) => $body,
             Transform::Otsu($step) => $body,
             Transform::Stretch($step) => $body,
+            Transform::Own($step) => $body,
+            Transform::OwnRandom($step) => $body,
         }
     };
 }
@@ -182,7 +190,7 @@ impl Transform {
         every_transform!(self, step => of(step))
     }
 
-    /// Whether what is at a share of the image's height and width stays there.
+    /// Whether what is at a share of the image's height and width stays there; of a program's own nobody knows.
     pub fn keeps_places(&self) -> bool {
         !matches!(
             self,
@@ -195,6 +203,8 @@ impl Transform {
                 | Self::Affine(_)
                 | Self::Elastic(_)
                 | Self::GridDistortion(_)
+                | Self::Own(_)
+                | Self::OwnRandom(_)
         )
     }
 

@@ -125,6 +125,12 @@ impl Transform {
                         .into(),
                 );
             }
+            Self::Own(step) => {
+                return Err(format!(
+                    "'{}' is a program's own; no model file carries it",
+                    step.0.name()
+                ));
+            }
             Self::HorizontalFlip(_)
             | Self::VerticalFlip(_)
             | Self::Rotation(_)
@@ -135,7 +141,8 @@ impl Transform {
             | Self::ColorJitter(_)
             | Self::GaussianNoise(_)
             | Self::Elastic(_)
-            | Self::GridDistortion(_) => Vec::new(),
+            | Self::GridDistortion(_)
+            | Self::OwnRandom(_) => Vec::new(),
         })
     }
 }

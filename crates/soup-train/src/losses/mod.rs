@@ -2,7 +2,8 @@
 //!
 //! A [`Loss`] is data: the section `[loss]` of a configuration, with `kind` as its tag. All sums
 //! run in `f64` and in the order of the cells, so the result depends on nothing but the input, and
-//! logits of any size that an `f32` holds give finite losses and gradients.
+//! logits of any size that an `f32` holds give finite losses and gradients. One of a program's own
+//! is a [`Criterion`] under a name, and keeps to the same as well as it can.
 //!
 //! ```
 //! use soup_train::losses::{Bce, Loss};
@@ -32,7 +33,8 @@ pub use two_way::TwoWay;
 
 use serde::{Deserialize, Serialize};
 
-use soup_engine::setting::InvalidSetting;
+use soup_engine::setting::{InvalidSetting, require};
+pub use soup_graph::Own;
 
 /// A loss and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +50,17 @@ pub enum Loss {
     TwoWay(TwoWay),
     /// Hill loss.
     Hill(Hill),
+    /// One of a program's own.
+    Own(Own<dyn Criterion>),
+}
+
+/// What a loss of a program's own does.
+pub trait Criterion: Send + Sync {
+    /// Gives the loss of a batch, a mean over its images, and writes its derivative by each logit into `gradient`, which
+    /// holds what was there before. All three slices hold one row of `labels` cells an image, as in [`Loss::evaluate`],
+    /// which has checked their lengths; a target lies between 0 and 1. What is no number ends the training.
+    fn evaluate(&self, logits: &[f32], targets: &[f32], labels: usize, gradient: &mut [f32])
+    -> f64;
 }
 
 impl Default for Loss {
@@ -68,16 +81,22 @@ impl Loss {
             Self::Asymmetric(loss) => loss.check(),
             Self::TwoWay(loss) => loss.check(),
             Self::Hill(loss) => loss.check(),
+            Self::Own(_) => Ok(()),
         }
     }
 
-    /// Checks the parameters that hold one value a label against the number of labels.
+    /// Checks before training what [`check`](Self::check) cannot: that lists of one value a label have as many as there
+    /// are labels, and that this program has the loss.
     ///
     /// # Errors
-    /// A list of another length, by its key.
+    /// A list of another length, by its key; a loss of another program's own, by its name.
     pub fn check_labels(&self, labels: usize) -> Result<(), InvalidSetting> {
         match self {
             Self::Bce(loss) => loss.check_labels(labels),
+            Self::Own(own) => match own.code() {
+                Ok(_) => Ok(()),
+                Err(error) => require(false, "loss.name", own.name(), error),
+            },
             Self::Focal(_) | Self::Asymmetric(_) | Self::TwoWay(_) | Self::Hill(_) => Ok(()),
         }
     }
@@ -124,6 +143,10 @@ impl Loss {
             Self::Hill(loss) => mean_of_cells(logits, targets, gradient, |_, logit, target| {
                 loss.cell(logit, target)
             }),
+            Self::Own(own) => match own.code() {
+                Ok(loss) => loss.evaluate(logits, targets, labels, gradient),
+                Err(error) => panic!("the loss {error}"),
+            },
         }
     }
 }

@@ -208,3 +208,31 @@ fn a_loss_is_written_and_read_back() {
         assert_eq!(serde_json::from_str::<Loss>(&text).unwrap(), case.config);
     }
 }
+
+struct Sum;
+
+impl Criterion for Sum {
+    fn evaluate(&self, logits: &[f32], _: &[f32], labels: usize, gradient: &mut [f32]) -> f64 {
+        gradient.fill(1.0 / labels as f32);
+        logits.iter().map(|logit| f64::from(*logit)).sum()
+    }
+}
+
+#[test]
+fn a_loss_of_a_programs_own_stands_in_its_place_and_is_known_by_its_name_elsewhere() {
+    let own = Loss::Own(Own::new("sum", std::sync::Arc::new(Sum)));
+    own.check().unwrap();
+    own.check_labels(2).unwrap();
+    let mut gradient = [0.0; 4];
+    let loss = own.evaluate(&[1.0, 2.0, 3.0, 4.0], &[0.0; 4], 2, &mut gradient);
+    assert_eq!((loss, gradient), (10.0, [0.5; 4]));
+
+    let text = serde_json::to_string(&own).unwrap();
+    assert_eq!(text, r#"{"kind":"own","name":"sum"}"#);
+    let read: Loss = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, own);
+    assert_eq!(
+        read.check_labels(2).unwrap_err().to_string(),
+        "`loss.name` is sum: 'sum' is not built in: only the program that brought it along has it"
+    );
+}

@@ -4,34 +4,40 @@
 
 use soup_graph::{Builder, Graph, GraphError, Initial, NodeId, Op};
 
+use super::Layers;
 use crate::{MapPool, ModelConfig};
 
 const NAME: &str = "label_map";
 const POOL: &str = "pool";
 const CONTEXT: &str = "context";
 
-pub(crate) fn add(
-    net: &mut Builder,
-    map: NodeId,
-    config: &ModelConfig,
-) -> Result<NodeId, GraphError> {
-    let map = net.dropout(map, config.dropout);
-    let maps = super::label_maps(net, NAME, map, config.labels)?;
-    let peaks = match config.pool {
-        MapPool::LogSumExp => net.log_sum_exp_pool(maps, config.sharpness)?,
-        MapPool::Max => net.log_sum_exp_pool(maps, f32::INFINITY)?,
-        MapPool::Gem => net.power_pool(POOL, maps, config.sharpness)?,
-    };
-    match config.context {
-        true => net.linear(CONTEXT, peaks, config.labels, true),
-        false => Ok(peaks),
-    }
-}
+pub(crate) struct LabelMap;
 
-pub(crate) fn set_initials(graph: &mut Graph) {
-    super::start_label_maps(graph, NAME);
-    super::start(graph, &format!("{CONTEXT}.weight"), Initial::Diagonal(1.0));
-    super::start(graph, &format!("{CONTEXT}.bias"), Initial::Constant(0.0));
+impl Layers for LabelMap {
+    fn add(
+        &self,
+        net: &mut Builder,
+        map: NodeId,
+        config: &ModelConfig,
+    ) -> Result<NodeId, GraphError> {
+        let map = net.dropout(map, config.dropout);
+        let maps = super::label_maps(net, NAME, map, config.labels)?;
+        let peaks = match config.pool {
+            MapPool::LogSumExp => net.log_sum_exp_pool(maps, config.sharpness)?,
+            MapPool::Max => net.log_sum_exp_pool(maps, f32::INFINITY)?,
+            MapPool::Gem => net.power_pool(POOL, maps, config.sharpness)?,
+        };
+        match config.context {
+            true => net.linear(CONTEXT, peaks, config.labels, true),
+            false => Ok(peaks),
+        }
+    }
+
+    fn set_initials(&self, graph: &mut Graph) {
+        super::start_label_maps(graph, NAME);
+        super::start(graph, &format!("{CONTEXT}.weight"), Initial::Diagonal(1.0));
+        super::start(graph, &format!("{CONTEXT}.bias"), Initial::Constant(0.0));
+    }
 }
 
 /// Starts the maps at this probability in every cell. Where the loss is per cell nearly all cells are negative, and

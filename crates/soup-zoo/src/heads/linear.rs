@@ -2,31 +2,30 @@
 
 use soup_graph::{Builder, Graph, GraphError, Initial, NodeId};
 
-use crate::ModelConfig;
-use crate::backbone::Classifier;
+use super::Layers;
+use crate::{ModelConfig, backbone::Classifier};
 
-pub(crate) fn add(
-    net: &mut Builder,
-    map: NodeId,
-    classifier: Classifier,
-    config: &ModelConfig,
-) -> Result<NodeId, GraphError> {
-    let pooled = net.average_pool(map)?;
-    let pooled = net.dropout(pooled, config.dropout);
-    net.linear(classifier.name, pooled, config.labels, true)
-}
+/// With the backbone's last layer.
+pub(crate) struct Linear(pub Classifier);
 
-pub(crate) fn set_initials(graph: &mut Graph, classifier: Classifier, outputs: usize) {
-    if let Some(weight) = classifier.weight {
-        super::start(
-            graph,
-            &format!("{}.weight", classifier.name),
-            weight(outputs),
-        );
-        super::start(
-            graph,
-            &format!("{}.bias", classifier.name),
-            Initial::Constant(0.0),
-        );
+impl Layers for Linear {
+    fn add(
+        &self,
+        net: &mut Builder,
+        map: NodeId,
+        config: &ModelConfig,
+    ) -> Result<NodeId, GraphError> {
+        let pooled = net.average_pool(map)?;
+        let pooled = net.dropout(pooled, config.dropout);
+        net.linear(self.0.name, pooled, config.labels, true)
+    }
+
+    fn set_initials(&self, graph: &mut Graph) {
+        let [weight, bias] = ["weight", "bias"].map(|kind| format!("{}.{kind}", self.0.name));
+        let outputs = graph.parameter(&weight).map(|p| p.shape()[0]);
+        if let (Some(initial), Some(outputs)) = (self.0.weight, outputs) {
+            super::start(graph, &weight, initial(outputs));
+            super::start(graph, &bias, Initial::Constant(0.0));
+        }
     }
 }

@@ -1,12 +1,41 @@
-//! Heads: from the backbone's feature map to one logit a label.
+//! Heads: from the backbone's feature map to one logit a label. One of a program's own is [`Layers`].
 
 pub mod founders;
 pub mod label_map;
-pub(crate) mod label_query;
-pub(crate) mod linear;
+mod label_query;
+mod linear;
 pub(crate) mod residual_attention;
 
+pub(crate) use founders::Founders;
+pub(crate) use label_map::LabelMap;
+pub(crate) use label_query::LabelQuery;
+pub(crate) use linear::Linear;
+pub(crate) use residual_attention::ResidualAttention;
+
+pub use soup_graph::Own;
 use soup_graph::{Builder, Convolution, Graph, GraphError, Initial, NodeId};
+
+use crate::ModelConfig;
+
+/// What a head is made of; [`Head::Own`](crate::Head::Own) holds one of a program's own.
+pub trait Layers: Send + Sync {
+    /// Adds everything from the backbone's last feature map, `map`, to a vector of `config.labels` logits, and gives
+    /// that. Parameters have names that no backbone has.
+    ///
+    /// # Errors
+    /// Those of the builder.
+    fn add(
+        &self,
+        net: &mut Builder,
+        map: NodeId,
+        config: &ModelConfig,
+    ) -> Result<NodeId, GraphError>;
+
+    /// Changes how the parameters that it added start, where the builder's rule is not the head's.
+    fn set_initials(&self, graph: &mut Graph) {
+        let _ = graph;
+    }
+}
 
 /// One map a label, by a 1x1 convolution with bias.
 fn label_maps(

@@ -6,6 +6,7 @@
 
 use soup_graph::{Builder, Graph, GraphError, NodeId};
 
+use super::Layers;
 use crate::ModelConfig;
 
 /// The authors' temperatures of so many branches; infinity is the maximum (their 99).
@@ -25,25 +26,30 @@ fn name(branch: usize) -> String {
     format!("attention.{branch}")
 }
 
-pub(crate) fn add(
-    net: &mut Builder,
-    map: NodeId,
-    config: &ModelConfig,
-) -> Result<NodeId, GraphError> {
-    let map = net.dropout(map, config.dropout);
-    // The settings are checked.
-    let temperatures = temperatures(config.attention_heads).unwrap_or(&[1.0]);
-    let mut branches = Vec::new();
-    for (branch, &temperature) in temperatures.iter().enumerate() {
-        let maps = super::label_maps(net, &name(branch), map, config.labels)?;
-        let weight = config.attention_weight;
-        branches.push(net.attention_pool(maps, maps, temperature, weight, 1.0)?);
-    }
-    super::sum(net, &branches)
-}
+pub(crate) struct ResidualAttention;
 
-pub(crate) fn set_initials(graph: &mut Graph) {
-    for branch in 0..8 {
-        super::start_label_maps(graph, &name(branch));
+impl Layers for ResidualAttention {
+    fn add(
+        &self,
+        net: &mut Builder,
+        map: NodeId,
+        config: &ModelConfig,
+    ) -> Result<NodeId, GraphError> {
+        let map = net.dropout(map, config.dropout);
+        // The settings are checked.
+        let temperatures = temperatures(config.attention_heads).unwrap_or(&[1.0]);
+        let mut branches = Vec::new();
+        for (branch, &temperature) in temperatures.iter().enumerate() {
+            let maps = super::label_maps(net, &name(branch), map, config.labels)?;
+            let weight = config.attention_weight;
+            branches.push(net.attention_pool(maps, maps, temperature, weight, 1.0)?);
+        }
+        super::sum(net, &branches)
+    }
+
+    fn set_initials(&self, graph: &mut Graph) {
+        for branch in 0..8 {
+            super::start_label_maps(graph, &name(branch));
+        }
     }
 }

@@ -74,7 +74,7 @@ impl Network {
             channels: self.channels,
             height: self.height,
             width: self.width,
-            head: self.head,
+            head: self.head.clone(),
             ..config
         })
         .unwrap();
@@ -87,7 +87,7 @@ impl Network {
     }
 
     fn title(&self) -> String {
-        let (model, head) = (&self.model, self.head);
+        let (model, head) = (&self.model, &self.head);
         format!(
             "{model} {head:?} {}x{}x{}",
             self.channels, self.height, self.width

@@ -88,7 +88,7 @@ fn a_symmetric_network_says_the_same_of_every_quarter_turn() {
         ("soup_tiny", Head::Linear),
         ("resnet18", Head::Founders),
     ] {
-        check(&Reference, model, head);
+        check(&Reference, model, head.clone());
         check(&Engine(Isa::detect()), model, head);
     }
 }

@@ -1,7 +1,12 @@
 //! The pipeline as data and as a whole.
 
+use std::sync::Arc;
+
+use soup_random::Stream;
+
 use super::super::{
-    HorizontalFlip, Normalize, Pipeline, Quantize, Scratch, Transform, TransformError, VerticalFlip,
+    Form, HorizontalFlip, Image, Normalize, OwnStep, Pipeline, Quantize, Scratch, Step, Transform,
+    TransformError, VerticalFlip,
 };
 use super::{bytes, image, shape, stream};
 
@@ -383,4 +388,86 @@ fn nothing_grows_after_the_first_image() {
         held.push((blocks, workspace.axes.len(), workspace.axes.as_ptr()));
     }
     assert!(held.iter().all(|held_now| *held_now == held[0]));
+}
+
+/// Halves the values, or leaves the lower half of the rows.
+struct Half {
+    rows: bool,
+}
+
+impl Step for Half {
+    fn check(&self, before: Form) -> Result<Form, String> {
+        match (self.rows, before.shape.height) {
+            (true, 1) => Err("there is but one row".to_owned()),
+            (true, height) => Ok(before.sized(height / 2, before.shape.width)),
+            (false, _) => Ok(before),
+        }
+    }
+
+    fn apply(&self, image: &mut Image, _: &mut Stream) {
+        if self.rows {
+            let above = image.height.div_ceil(2) * image.width * image.channels;
+            image.values.drain(..above);
+            image.height /= 2;
+        } else {
+            image.values.iter_mut().for_each(|value| *value /= 2.0);
+        }
+    }
+}
+
+#[test]
+fn steps_of_a_programs_own_stand_among_the_others_and_are_known_by_their_names_elsewhere() {
+    let pipeline = Pipeline::new(vec![
+        Transform::OwnRandom(OwnStep::new("dim", Arc::new(Half { rows: false }))),
+        Transform::Own(OwnStep::new("floor", Arc::new(Half { rows: true }))),
+        Transform::Normalize(Normalize::new(vec![0.0], vec![1.0 / 255.0])),
+    ]);
+    let input = shape(3, 2, 1);
+    let lowest: Vec<f32> = bytes(input)[4..].iter().map(|&x| f32::from(x)).collect();
+    let close = |found: &[f32], share: f32| {
+        let mut pairs = found.iter().zip(&lowest);
+        found.len() == 2 && pairs.all(|(found, byte)| (found - byte * share).abs() < 1e-3)
+    };
+    assert!(close(&apply(&pipeline, input, 0), 0.5));
+    assert!(close(&apply(&pipeline.evaluation(), input, 0), 1.0));
+    assert_eq!(
+        pipeline
+            .output_shape(shape(1, 2, 1))
+            .unwrap_err()
+            .to_string(),
+        "transform 2 (own): 'floor': there is but one row"
+    );
+    let error = pipeline.plain(input).unwrap_err().to_string();
+    assert!(error.ends_with("'floor' is a program's own; no model file carries it"));
+
+    let text = serde_json::to_string(&pipeline).unwrap();
+    assert!(text.starts_with(
+        r#"[{"kind":"own_random","name":"dim"},{"kind":"own","name":"floor"},{"kind":"normalize""#
+    ));
+    let read = parse(&text).unwrap();
+    assert_eq!(read, pipeline);
+    // Of the random one nothing is needed to predict.
+    assert_eq!(
+        read.evaluation()
+            .output_shape(input)
+            .unwrap_err()
+            .to_string(),
+        "transform 1 (own): 'floor' is not built in: only the program that brought it along has it"
+    );
+}
+
+/// Says that the image stays, and cuts it.
+struct Liar;
+
+impl Step for Liar {
+    fn apply(&self, image: &mut Image, _: &mut Stream) {
+        image.values.truncate(1);
+    }
+}
+
+#[test]
+#[should_panic(expected = "'liar' left the image in another form than it said")]
+fn a_step_that_breaks_its_word_is_named() {
+    let liar = Transform::Own(OwnStep::new("liar", Arc::new(Liar)));
+    apply(&Pipeline::new(vec![liar]), shape(3, 2, 1), 0);
 }
