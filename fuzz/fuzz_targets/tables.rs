@@ -31,7 +31,12 @@ fuzz_target!(|input: &[u8]| -> Corpus {
                 let (ids, labels) = (sample.ids().to_vec(), sample.labels().to_vec());
                 let table = Predictions::new(&path, ids, labels, values).expect("a sample's own names");
                 let filled = sample.fill(&table, &Thresholds::default()).expect("a table that fits");
-                Template::parse(&path, filled).expect("a submission in the shape of the sample");
+                let again = Template::parse(&path, filled);
+                // Other cells may make another separator the likelier one, where a file has several.
+                let separators = b",;\t|".iter().filter(|separator| bytes.contains(separator));
+                if separators.count() <= 1 {
+                    again.expect("a submission in the shape of the sample");
+                }
             }
         }
         b'g' => drop(SourceKind::Csv(path).open()),
