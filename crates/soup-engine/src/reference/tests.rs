@@ -326,3 +326,26 @@ fn wrong_lengths_are_named() {
     let short = Weights::zeros(&other);
     assert!(forward(&graph, &short, &images, 1, Mode::Eval).is_err());
 }
+
+/// A network that was trained in bf16 on another engine is answered, in single precision; training in bf16 is refused.
+#[test]
+fn answers_networks_of_bf16() {
+    use crate::{Engine, Learning, Precision, TrainingState};
+
+    let mut net = Builder::new(image(2, 4, 4));
+    let x = net.average_pool(net.input()).unwrap();
+    let logits = net.linear("fc", x, 3, true).unwrap();
+    let graph = net.finish(&[logits]).unwrap();
+    let engine = Reference::new(std::sync::Arc::new(soup_threads::Pool::new(1)));
+    let outputs = [Precision::F32, Precision::Bf16].map(|precision| {
+        let mut session = engine.inference(&graph, 1, precision).unwrap();
+        session.load(filled(&graph));
+        session.input_mut().copy_from_slice(&draws(3, 32));
+        session.run();
+        session.output(0).to_vec()
+    });
+    assert_eq!(outputs[0], outputs[1]);
+    let state = TrainingState::new(&graph, Learning::default(), filled(&graph)).unwrap();
+    let refused = engine.training(&graph, 1, Precision::Bf16, state);
+    assert!(refused.unwrap_err().to_string().contains("f32"));
+}
