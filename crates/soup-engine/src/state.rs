@@ -9,7 +9,7 @@ use soup_graph::{
 use soup_threads::Pool;
 
 use crate::{
-    optimizers::{Optimizer, OptimizerState, Piece, clip::clip_gradient_norm},
+    optimizers::{Optimizer, OptimizerState, Piece, RateOf, clip::clip_gradient_norm},
     setting::InvalidSetting,
 };
 
@@ -27,6 +27,8 @@ pub struct Learning {
     pub symmetry: Option<Symmetry>,
     /// Whether an average of the parameters is kept beside them.
     pub averages: bool,
+    /// Parts of the network that learn at a rate of their own.
+    pub rates: Vec<RateOf>,
 }
 
 /// All that training changes: parameters and running statistics, their average, the optimiser's state.
@@ -60,7 +62,9 @@ impl TrainingState {
             graph: graph.clone(),
             average: learning.averages.then(|| weights.clone()),
             weights,
-            optimizer: state.with_matrices(matrices),
+            optimizer: state
+                .with_matrices(matrices)
+                .with_rates(learning.rates.clone()),
             learning,
         })
     }

@@ -120,6 +120,15 @@ pub struct Matrix {
     pub turns: usize,
 }
 
+/// A part of the arena that moves at a rate of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateOf {
+    /// Its place in the arena.
+    pub range: Range<usize>,
+    /// What the learning rate is multiplied by; at 0 nothing there moves or decays.
+    pub factor: f32,
+}
+
 /// Checks what all optimisers of Adam's kind have.
 fn check_adam(betas: [f64; 2], eps: f64, weight_decay: f64) -> Result<(), InvalidSetting> {
     require(

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use soup_graph::finite::all_finite;
 
-use super::{Matrix, Optimizer, Sgd, adam::AdamStep, muon::MuonStep, sgd::SgdStep};
+use super::{Matrix, Optimizer, RateOf, Sgd, adam::AdamStep, muon::MuonStep, sgd::SgdStep};
 use crate::setting::InvalidSetting;
 
 /// The state of an optimiser for one arena of parameters.
@@ -20,6 +20,8 @@ pub struct OptimizerState {
     decays: Vec<Range<usize>>,
     /// Moved as a whole; sorted.
     matrices: Vec<Matrix>,
+    /// Where the learning rate is another one: sorted, apart from each other.
+    rates: Vec<RateOf>,
     /// Mean of the gradients, or the momentum buffer.
     first: Vec<f32>,
     /// Mean of the squared gradients.
@@ -111,6 +113,7 @@ impl OptimizerState {
             len,
             decays: sorted,
             matrices: Vec::new(),
+            rates: Vec::new(),
             first: kept(first),
             second: kept(second),
             steps: 0,
@@ -130,6 +133,28 @@ impl OptimizerState {
         }
         assert!(end <= self.len, "a matrix outside of the arena");
         self.matrices = matrices;
+        self
+    }
+
+    /// Moves these ranges at their own rates.
+    ///
+    /// # Panics
+    /// If one reaches past the arena, two overlap, or one begins or ends within a matrix.
+    pub fn with_rates(mut self, mut rates: Vec<RateOf>) -> Self {
+        rates.retain(|rate| !rate.range.is_empty());
+        rates.sort_by_key(|rate| rate.range.start);
+        let mut end = 0;
+        for rate in &rates {
+            assert!(rate.range.start >= end, "rates overlap");
+            end = rate.range.end;
+        }
+        assert!(end <= self.len, "a rate outside of the arena");
+        let edges = rates.iter().flat_map(|r| [r.range.start, r.range.end]);
+        for edge in edges {
+            let cut = |matrix: &Matrix| matrix.range.start < edge && edge < matrix.range.end;
+            assert!(!self.matrices.iter().any(cut), "a rate cuts a matrix");
+        }
+        self.rates = rates;
         self
     }
 
@@ -165,6 +190,7 @@ impl OptimizerState {
         assert_eq!(gradients.len(), self.len, "gradients of the arena");
         self.steps += 1;
         let rule = Rule::new(&self.optimizer, learning_rate, self.steps);
+        let mut rates = self.rates.iter().peekable();
         let decays = self.decays.as_slice();
         // An arena that is not kept is empty: its pieces are empty, too.
         let mut rest = (
@@ -185,6 +211,18 @@ impl OptimizerState {
             if matrix.is_some() {
                 matrices.next();
             }
+            while rates.next_if(|rate| rate.range.end <= at).is_some() {}
+            // A piece has one rate; none cuts a matrix.
+            let (end, rule) = match rates.peek() {
+                Some(rate) if rate.range.start <= at => (
+                    end.min(rate.range.end),
+                    (rate.factor != 0.0).then(|| {
+                        Rule::new(&self.optimizer, learning_rate * rate.factor, self.steps)
+                    }),
+                ),
+                Some(rate) => (end.min(rate.range.start), Some(rule)),
+                None => (end, Some(rule)),
+            };
             let (parameters, gradients, first, second) = rest;
             let (parameters, parameters_rest) = parameters.split_at_mut(end - at);
             let (gradients, gradients_rest) = gradients.split_at(end - at);
@@ -261,7 +299,8 @@ impl OptimizerState {
 #[derive(Debug)]
 #[must_use = "a piece that is not run leaves its parameters behind"]
 pub struct Piece<'a> {
-    rule: Rule,
+    /// None where nothing moves.
+    rule: Option<Rule>,
     /// What moves as a whole; values that move one by one have none.
     matrix: Option<&'a Matrix>,
     /// First value of the piece in the arena.
@@ -276,6 +315,9 @@ pub struct Piece<'a> {
 impl Piece<'_> {
     /// Moves the parameters of this piece; says whether all of them are still finite, while they are in cache.
     pub fn run(self) -> bool {
+        let Some(rule) = self.rule else {
+            return true;
+        };
         let end = self.start + self.parameters.len();
         let mut at = self.start;
         let next = self.decays.partition_point(|range| range.end <= at);
@@ -296,7 +338,7 @@ impl Piece<'_> {
                 }
             };
             let (first, second) = (kept(self.first), kept(self.second));
-            self.rule.run(
+            rule.run(
                 self.matrix,
                 &mut self.parameters[stretch.clone()],
                 &self.gradients[stretch],

@@ -346,3 +346,34 @@ fn bad_parameters_are_named() {
     }
     assert!(serde_json::from_str::<Optimizer>(r#"{"kind":"sgd","betas":[0.9,0.9]}"#).is_err());
 }
+
+/// A range with a factor moves as all would at that rate; one with 0 stays, whatever the pieces.
+#[test]
+fn ranges_move_at_their_own_rates() {
+    let fixture = fixture();
+    let len = fixture.start.len();
+    let (quarter, half) = (len / 4, len / 2);
+    for case in &fixture.cases {
+        let run = |rate: f32, rates: Vec<RateOf>, piece_len: usize| {
+            let state = OptimizerState::new(&case.config, len, &[0..fixture.decay_end]).unwrap();
+            let mut state = state.with_rates(rates);
+            let mut parameters = fixture.start.clone();
+            for _ in 0..5 {
+                let gradients = &fixture.a;
+                for piece in state.pieces(rate, &mut parameters, gradients, piece_len) {
+                    assert!(piece.run());
+                }
+            }
+            parameters
+        };
+        let of = |range: Range<usize>, factor| RateOf { range, factor };
+        let rates = vec![of(quarter..half, 0.5), of(0..quarter, 0.0)];
+        let (whole, halved) = (run(0.5, vec![], len), run(0.25, vec![], len));
+        for piece_len in [1, 3, len] {
+            let found = run(0.5, rates.clone(), piece_len);
+            assert_eq!(found[..quarter], fixture.start[..quarter]);
+            assert_eq!(found[quarter..half], halved[quarter..half]);
+            assert_eq!(found[half..], whole[half..]);
+        }
+    }
+}
