@@ -152,7 +152,19 @@ impl ModelConfig {
     /// # Errors
     /// An unknown name, or images that are too small for it.
     pub fn build(&self, shape: ImageShape, labels: usize) -> Result<Graph, ZooError> {
-        soup_zoo::build(&soup_zoo::ModelConfig {
+        soup_zoo::build(&self.of_zoo(shape, labels))
+    }
+
+    /// The network up to its last feature map, by the same names.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn backbone(&self, shape: ImageShape) -> Result<Graph, ZooError> {
+        soup_zoo::backbone(&self.of_zoo(shape, 1))
+    }
+
+    fn of_zoo(&self, shape: ImageShape, labels: usize) -> soup_zoo::ModelConfig {
+        soup_zoo::ModelConfig {
             name: self.name.clone(),
             channels: shape.channels,
             height: shape.height,
@@ -167,6 +179,6 @@ impl ModelConfig {
             activation: self.activation,
             dropout: self.dropout,
             drop_path: self.drop_path,
-        })
+        }
     }
 }

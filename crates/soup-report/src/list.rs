@@ -30,6 +30,9 @@ pub struct Listed {
     pub accuracy: Option<f64>,
     /// Its 95 % interval; none where it is not of single images.
     pub interval: Option<Interval>,
+    /// Mean over the labels of the average precision, of the same images; none where it is no number.
+    #[serde(rename = "mAP")]
+    pub mean_average_precision: Option<f64>,
     /// Images that were validation; 0 without an interval.
     #[serde(rename = "pictures")]
     pub images: usize,
@@ -95,6 +98,7 @@ fn one(
         model: run.config.model.name.clone(),
         accuracy: run.best_accuracy(),
         interval: None,
+        mean_average_precision: run.best_map(),
         images: 0,
         epochs: run
             .epochs
@@ -112,6 +116,7 @@ fn one(
         Ok(score) => {
             listed.accuracy = Some(score.accuracy);
             listed.interval = Some(score.interval);
+            listed.mean_average_precision = score.mean_average_precision;
             listed.images = score.images;
         }
         Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),

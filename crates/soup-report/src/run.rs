@@ -48,7 +48,9 @@ pub struct Score {
     pub accuracy: f64,
     /// Its 95 % interval.
     pub interval: Interval,
-    /// Images that it is the mean of.
+    /// Mean over the labels of the average precision; none where no image has a label.
+    pub mean_average_precision: Option<f64>,
+    /// Images that they are of.
     pub images: usize,
 }
 
@@ -138,9 +140,19 @@ impl Run {
     /// The mean of the folds' best accuracies on the images that they held out: what is known
     /// without the images.
     pub fn best_accuracy(&self) -> Option<f64> {
+        self.mean_of_best(|record| record.valid_accuracy)
+    }
+
+    /// The same of mAP.
+    pub fn best_map(&self) -> Option<f64> {
+        self.mean_of_best(|record| record.valid_map)
+    }
+
+    fn mean_of_best(&self, of: impl Fn(&EpochRecord) -> f64) -> Option<f64> {
         let best = self.best();
-        let sum: f64 = best.iter().map(|record| record.valid_accuracy).sum();
-        (!best.is_empty()).then(|| sum / best.len() as f64)
+        let sum: f64 = best.iter().map(|record| of(record)).sum();
+        let mean = sum / best.len() as f64;
+        mean.is_finite().then_some(mean)
     }
 
     /// The score of all images that were held out.
@@ -152,8 +164,10 @@ impl Run {
         let (_, probabilities, targets) = held_out(&found);
         let table = table(&found, &probabilities, &targets)?;
         let values = table.row_values(RowMetric::Accuracy);
+        let evaluation = table.evaluate();
         Ok(Score {
-            accuracy: table.evaluate().accuracy,
+            accuracy: evaluation.accuracy,
+            mean_average_precision: evaluation.mean_average_precision,
             interval: Interval::of_shares(&values),
             images: values.len(),
         })

@@ -4,14 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 use soup_data::pack::Pack;
-use soup_decide::metrics::{Evaluation, RowMetric};
+pub use soup_decide::metrics::Metric;
 use soup_engine::setting::require;
-use soup_train::{
-    config::{
-        CheckedConfig, Config, ConfigError, decode,
-        renamed::{Renamed, in_settings},
-    },
-    runs::EpochRecord,
+use soup_train::config::{
+    CheckedConfig, Config, ConfigError, decode,
+    renamed::{Renamed, in_settings},
 };
 use toml::Value;
 
@@ -58,76 +55,6 @@ pub struct SweepFile {
 
 fn first_fold() -> Vec<usize> {
     vec![0]
-}
-
-/// A score of the held-out images.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Share of right cells.
-    #[default]
-    Accuracy,
-    /// Share of images with every cell right.
-    ExactMatch,
-    /// Binary cross-entropy; smaller is better, so its scores are below 0.
-    Loss,
-    /// Mean over the labels of the average precision. It asks how well images are sorted, not where yes begins, so it
-    /// compares losses and heads whose probabilities mean different things.
-    #[serde(rename = "mAP")]
-    MeanAveragePrecision,
-}
-
-impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Accuracy,
-        Self::ExactMatch,
-        Self::Loss,
-        Self::MeanAveragePrecision,
-    ];
-
-    /// Its name in files and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Accuracy => "accuracy",
-            Self::ExactMatch => "exact_match",
-            Self::Loss => "loss",
-            Self::MeanAveragePrecision => "mAP",
-        }
-    }
-
-    /// Score of an epoch.
-    pub(super) fn of_epoch(self, record: &EpochRecord) -> f64 {
-        match self {
-            Self::Accuracy => record.valid_accuracy,
-            Self::ExactMatch => record.valid_exact_match,
-            Self::Loss => -record.valid_loss,
-            Self::MeanAveragePrecision => record.valid_map,
-        }
-    }
-
-    /// Score of a whole training.
-    pub(super) fn of_evaluation(self, evaluation: &Evaluation) -> f64 {
-        match self {
-            Self::Accuracy => evaluation.accuracy,
-            Self::ExactMatch => evaluation.exact_match,
-            Self::Loss => -evaluation.loss,
-            Self::MeanAveragePrecision => evaluation.mean_average_precision.unwrap_or(f64::NAN),
-        }
-    }
-
-    /// The score of single images, and the factor that makes larger ones better; none where the score is no mean over
-    /// images.
-    pub(super) fn of_images(self) -> Option<(RowMetric, f64)> {
-        match self {
-            Self::Accuracy => Some((RowMetric::Accuracy, 1.0)),
-            Self::ExactMatch => Some((RowMetric::ExactMatch, 1.0)),
-            Self::Loss => Some((RowMetric::Loss, -1.0)),
-            Self::MeanAveragePrecision => None,
-        }
-    }
 }
 
 impl SweepFile {

@@ -255,7 +255,7 @@ impl Work<'_> {
         record.images_per_second = speeds.sum::<f64>() / epochs.len() as f64;
         if self.trial.rung < self.race.last_rung() {
             record.scores = scores(|metric| {
-                let scores = records.iter().map(|record| metric.of_epoch(record));
+                let scores = records.iter().map(|record| record.score(metric));
                 scores.sum::<f64>() / records.len() as f64
             });
         } else {
@@ -310,7 +310,7 @@ impl Work<'_> {
         only_composed: bool,
     ) -> Result<(), Error> {
         if let Some(summary) = summary {
-            record.scores = scores(|metric| metric.of_evaluation(&summary.out_of_fold));
+            record.scores = scores(|metric| metric.of(&summary.out_of_fold));
         }
         // Each seed composes other images; those of a pack are the same for all.
         let Some((metric, factor)) = self.file.metric.of_images().filter(|_| !only_composed) else {

@@ -71,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let device = DeviceName::Auto.with_threads(threads.parse()?);
     let learning = Learning {
+        rates: Vec::new(),
         optimizer: Optimizer::Adam(Adam::default()),
         ..Learning::default()
     };

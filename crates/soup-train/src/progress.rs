@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::{runs::EpochRecord, trainer::Divergence};
+use crate::{
+    runs::EpochRecord,
+    trainer::{Best, Divergence},
+};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -86,12 +89,8 @@ pub enum Event<'a> {
     FoldFinished {
         /// Fold, counted from 0.
         fold: usize,
-        /// The best epoch, counted from 1.
-        best_epoch: usize,
-        /// Its loss on the held-out images.
-        best_loss: f64,
-        /// Its accuracy on the held-out images.
-        best_accuracy: f64,
+        /// Its best epoch.
+        best: &'a Best,
     },
 }
 

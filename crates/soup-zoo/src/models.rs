@@ -73,13 +73,8 @@ pub fn find(name: &str) -> Result<&'static ModelSpec, ZooError> {
 /// [`ZooError`] where the name is unknown, a setting is out of its range, the images are too
 /// small for the network, or a head of a program's own is not here or does not give the logits.
 pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
-    let spec = find(&config.name)?;
-    config.check()?;
+    let (spec, options) = checked(config)?;
     let classifier = spec.backbone.classifier();
-    let options = Options {
-        activation: config.activation.unwrap_or(spec.backbone.activation()),
-        drop_path: config.drop_path,
-    };
     let head: &dyn Layers = match &config.head {
         Head::Linear => &heads::Linear(classifier),
         Head::Founders => &heads::Founders(classifier, options.activation),
@@ -89,12 +84,7 @@ pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
         Head::Own(own) => own.code()?,
     };
     let graph = network(config, spec.backbone, options, head);
-    let graph = graph.map_err(|source| ZooError::Graph {
-        name: config.name.clone(),
-        height: config.height,
-        width: config.width,
-        source,
-    })?;
+    let graph = graph.map_err(|source| of_model(config, source))?;
     let found = graph.node(graph.outputs()[0]).shape;
     if found != Shape::Vector(config.labels) {
         return Err(ZooError::Logits {
@@ -106,17 +96,55 @@ pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
     Ok(graph)
 }
 
+/// Builds a network up to its last feature map, which is its one output. Parameters have the names that [`build`] gives
+/// them.
+///
+/// # Errors
+/// As [`build`].
+pub fn backbone(config: &ModelConfig) -> Result<Graph, ZooError> {
+    let (spec, options) = checked(config)?;
+    let features = || {
+        let mut net = builder(config);
+        let map = spec.backbone.features(&mut net, options)?;
+        net.finish(&[map])
+    };
+    features().map_err(|source| of_model(config, source))
+}
+
+fn checked(config: &ModelConfig) -> Result<(&'static ModelSpec, Options), ZooError> {
+    let spec = find(&config.name)?;
+    config.check()?;
+    let options = Options {
+        activation: config.activation.unwrap_or(spec.backbone.activation()),
+        drop_path: config.drop_path,
+    };
+    Ok((spec, options))
+}
+
+fn of_model(config: &ModelConfig, source: GraphError) -> ZooError {
+    ZooError::Graph {
+        name: config.name.clone(),
+        height: config.height,
+        width: config.width,
+        source,
+    }
+}
+
+fn builder(config: &ModelConfig) -> Builder {
+    Builder::new(ImageShape {
+        channels: config.channels,
+        height: config.height,
+        width: config.width,
+    })
+}
+
 fn network(
     config: &ModelConfig,
     backbone: &dyn Backbone,
     options: Options,
     head: &dyn Layers,
 ) -> Result<Graph, GraphError> {
-    let mut net = Builder::new(ImageShape {
-        channels: config.channels,
-        height: config.height,
-        width: config.width,
-    });
+    let mut net = builder(config);
     let map = backbone.features(&mut net, options)?;
     let logits = head.add(&mut net, map, config)?;
     let mut graph = net.finish(&[logits])?;

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::console::Console;
 
-pub use training::TrainingProgress;
+pub use training::{TrainingProgress, scores};
 
 /// How often a line is written where no bar can be.
 const LINE_EVERY: Duration = Duration::from_secs(30);

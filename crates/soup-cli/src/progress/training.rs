@@ -141,12 +141,11 @@ impl Progress for TrainingProgress {
                  for"
             )),
             Event::FoldFinished {
-                fold,
-                best_epoch,
-                best_loss,
-                best_accuracy,
+                fold, best
             } => self.note(&format!(
-                "fold {fold} is done: best epoch {best_epoch}, loss {best_loss:.4}, accuracy {best_accuracy:.4}"
+                "fold {fold} is done: best epoch {}, {}",
+                best.epoch,
+                scores(best.loss, best.accuracy, best.mean_average_precision)
             )),
         }
     }
@@ -156,6 +155,12 @@ impl Drop for TrainingProgress {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// Scores in words.
+pub fn scores(loss: f64, accuracy: f64, map: Option<f64>) -> String {
+    let map = map.map_or(String::new(), |map| format!(", mAP {map:.4}"));
+    format!("loss {loss:.4}, accuracy {accuracy:.4}{map}")
 }
 
 /// An epoch in a line: losses of the training and validation images, accuracy (`*`: the best so far), mAP, rate of the

@@ -12,7 +12,7 @@ use soup_data::{dataset::LabelTable, folds::Folds as FoldFile};
 use soup_decide::{
     Predictions, Rule,
     decision::Decoding,
-    metrics::{Evaluation, Interval, Intervals, ScoredPredictions},
+    metrics::{Evaluation, Interval, Intervals, Metric, ScoredPredictions},
     views::Views,
 };
 use soup_model::{PredictOptions, Predictor};
@@ -262,7 +262,7 @@ impl Score {
     pub fn text(&self) -> String {
         let all = &self.evaluation;
         let share = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
-        let scores = [
+        let mut scores = [
             (
                 "accuracy",
                 Some(all.accuracy),
@@ -298,6 +298,11 @@ impl Score {
             ("OF1", Some(all.overall_f1), self.intervals.overall_f1),
             ("loss", Some(all.loss), self.intervals.loss),
         ];
+        if Metric::to_show_first(all) == Metric::MeanAveragePrecision {
+            // Of rare labels these say more than how often nothing is there.
+            let first = |name: &str| !matches!(name, "mAP" | "CF1");
+            scores.sort_by_key(|(name, ..)| first(name));
+        }
         let mut text = format!(
             "{} images x {} labels, scores with their 95 % intervals\n",
             self.images,

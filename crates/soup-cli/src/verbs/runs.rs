@@ -14,7 +14,7 @@ use crate::interrupt;
 /// Columns of the narrowest usual terminal.
 const WIDTH: usize = 80;
 /// Longest name of a run in the table; of a longer one the end is shown.
-const NAME: usize = 26;
+const NAME: usize = 20;
 /// Longest value of a setting.
 const VALUE: usize = 44;
 
@@ -54,7 +54,7 @@ fn text(runs: &[Listed]) -> String {
     let longest = runs.iter().map(|run| run.name.chars().count()).max();
     let name = longest.unwrap_or(0).clamp(3, NAME);
     let mut text = format!(
-        "{:<name$} accuracy  95 % interval    epochs folds  time\n",
+        "{:<name$} accuracy  95 % interval    mAP    epochs folds  time\n",
         "run"
     );
     for run in runs {
@@ -65,9 +65,10 @@ fn text(runs: &[Listed]) -> String {
             Some(interval) => format!("{:.4} to {:.4}", interval.low, interval.high),
             None => String::new(),
         };
+        let map = (run.mean_average_precision).map_or("-".into(), |value| format!("{value:.4}"));
         let [trained, folds] = run.folds;
         let line = format!(
-            "{:<name$} {accuracy:>8}  {interval:<16} {:>6} {:>5}  {}",
+            "{:<name$} {accuracy:>8}  {interval:<16} {map:<6} {:>6} {:>5}  {}",
             end_of(&run.name, name),
             run.epochs,
             format!("{trained}/{folds}"),

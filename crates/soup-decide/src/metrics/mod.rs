@@ -44,12 +44,14 @@ mod average_precision;
 mod evaluation;
 mod interval;
 mod intervals;
+mod metric;
 mod scored_predictions;
 
 pub use average_precision::average_precision;
 pub use evaluation::{Evaluation, LabelEvaluation};
 pub use interval::{Difference, Interval};
 pub use intervals::Intervals;
+pub use metric::Metric;
 pub use scored_predictions::{MetricError, RowMetric, ScoredPredictions};
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub struct DataConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_value: Option<u16>,
     /// The one size that the images of a folder or zip are brought to, and how: `256`, `256x320-crop`, with `-squash`,
-    /// `-crop` or `-pad`. Without it images keep their size, or become `256x256-squash` where they have several. A pack
-    /// has its own.
+    /// `-crop` or `-pad`. Without it images keep their size; where they have several, the size is that of `[[transforms]]`
+    /// and an eighth of room, squashed. A pack has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
     /// Share of composed images in an epoch, from 0 (none) to 1 (no pack needed). Each packed

@@ -1,6 +1,7 @@
 //! How long, in what portions and with what care training runs.
 
 use serde::{Deserialize, Serialize};
+use soup_decide::metrics::Metric;
 use soup_devices::DeviceName;
 use soup_engine::setting::{InvalidSetting, require};
 
@@ -17,6 +18,12 @@ pub struct TrainConfig {
     pub rate_rule: RateRule,
     /// Images of a step for which `rate` was found, for `rate_rule`.
     pub rate_batch: usize,
+    /// Times the rate, at which the backbone learns; the head learns at the rate itself. Less than 1 where the
+    /// backbone begins with weights that are good already.
+    pub backbone_rate: f64,
+    /// Times the rate again for each block of the backbone that lies further from the head (Clark et al., "ELECTRA",
+    /// 2020); 1 leaves all alike.
+    pub layer_decay: f64,
     /// Passes over the training images.
     pub epochs: usize,
     /// Minutes a fold may take; 0 leaves it to `epochs`. How many steps that are is measured before the
@@ -30,6 +37,11 @@ pub struct TrainConfig {
     pub clip_norm: f64,
     /// Training images in an epoch, drawn anew each time; 0 takes all.
     pub epoch_images: u64,
+    /// Which score of the held-out images makes an epoch the best: `loss`, `accuracy`, `exact_match` or `mAP`. Where no
+    /// held-out image has a label, mAP is no number and the loss decides.
+    pub metric: Metric,
+    /// Folds that are trained where the command names none, counted from 0; empty trains all.
+    pub folds: Vec<usize>,
     /// Images in a batch of evaluation; 0 takes `batch`.
     pub evaluation_batch: usize,
     /// Where the network runs; `auto` takes the fastest that is there.
@@ -68,12 +80,16 @@ impl Default for TrainConfig {
             rate: 1e-3,
             rate_rule: RateRule::None,
             rate_batch: 8,
+            backbone_rate: 1.0,
+            layer_decay: 1.0,
             epochs: 25,
             minutes: 0.0,
             batch: 8,
             accumulate: 1,
             clip_norm: 0.0,
             epoch_images: 0,
+            metric: Metric::Loss,
+            folds: Vec::new(),
             evaluation_batch: 0,
             device: DeviceName::Auto,
             threads: 0,
@@ -135,6 +151,13 @@ impl TrainConfig {
             self.rate,
             "must be a number above 0",
         )?;
+        for (key, value) in [
+            ("train.backbone_rate", self.backbone_rate),
+            ("train.layer_decay", self.layer_decay),
+        ] {
+            let rule = "must be above 0, and at most 1";
+            require(value > 0.0 && value <= 1.0, key, value, rule)?;
+        }
         for (key, value) in [
             ("train.minutes", self.minutes),
             ("train.clip_norm", self.clip_norm),

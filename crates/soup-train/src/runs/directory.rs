@@ -40,7 +40,8 @@ pub struct RunDirectory {
 }
 
 /// Settings that a run may be resumed with although they differ: they do not reach the result.
-const HARMLESS: [&str; 6] = [
+const HARMLESS: [&str; 7] = [
+    "train.folds",
     "train.threads",
     "train.checkpoint_seconds",
     "train.checkpoint_steps",

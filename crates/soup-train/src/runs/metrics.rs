@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+use soup_decide::metrics::Metric;
 
 /// One epoch of one fold: a line of `metrics.jsonl` and a row of `metrics.csv`. A figure that could
 /// not be computed is NaN here, `null` in JSON and empty in CSV.
@@ -50,6 +51,16 @@ const COLUMNS: &str = "fold,epoch,step,rate,train_loss,train_accuracy,valid_loss
 valid_exact_match,valid_mAP,best,seconds,images_per_second,memory_mib";
 
 impl EpochRecord {
+    /// The score of the held-out images, larger for better; NaN where it has none.
+    pub fn score(&self, metric: Metric) -> f64 {
+        match metric {
+            Metric::Accuracy => self.valid_accuracy,
+            Metric::ExactMatch => self.valid_exact_match,
+            Metric::Loss => -self.valid_loss,
+            Metric::MeanAveragePrecision => self.valid_map,
+        }
+    }
+
     fn csv_row(&self, out: &mut String) {
         let figure = |value: f64| {
             if value.is_finite() {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use soup_decide::metrics::ScoredPredictions;
+use soup_decide::metrics::{Metric, ScoredPredictions};
 use soup_engine::memory;
 use soup_graph::{rewrite, safetensors};
 use soup_model::{Notes, Scores, WEIGHTS_FILE, score};
@@ -97,6 +97,7 @@ impl Work<'_> {
                 epoch: record.epoch,
                 loss: record.valid_loss,
                 accuracy: record.valid_accuracy,
+                mean_average_precision: Some(record.valid_map).filter(|value| value.is_finite()),
             });
         }
         cursor.history.push(record.clone());
@@ -135,7 +136,7 @@ impl Work<'_> {
             .map_err(|error| diverged(format!("of the held-out images, {error}")))?
             .evaluate();
         let step = cursor.step.saturating_sub(1);
-        Ok(EpochRecord {
+        let mut record = EpochRecord {
             fold: fold.fold,
             epoch,
             step: cursor.step,
@@ -151,14 +152,13 @@ impl Work<'_> {
             valid_accuracy: evaluation.accuracy,
             valid_exact_match: evaluation.exact_match,
             valid_map: evaluation.mean_average_precision.unwrap_or(f64::NAN),
-            best: cursor
-                .best
-                .as_ref()
-                .is_none_or(|best| valid_loss < best.loss),
+            best: false,
             seconds: cursor.seconds,
             images_per_second: speed,
             memory_mib: memory::peak_mib(),
-        })
+        };
+        record.best = is_best(&record, &cursor.history, fold.config.train.metric);
+        Ok(record)
     }
 
     fn log_epoch(&mut self, record: &EpochRecord) -> Result<(), Error> {
@@ -182,4 +182,16 @@ impl Work<'_> {
             record.memory_mib,
         ))
     }
+}
+
+/// Whether an epoch is better than all before it. The first of equals is the best one.
+fn is_best(record: &EpochRecord, before: &[EpochRecord], metric: Metric) -> bool {
+    let best = before.iter().rfind(|record| record.best);
+    best.is_none_or(|best| {
+        let (new, old) = (record.score(metric), best.score(metric));
+        match new.is_nan() || old.is_nan() {
+            true => record.valid_loss < best.valid_loss,
+            false => new > old,
+        }
+    })
 }

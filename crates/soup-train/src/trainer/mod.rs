@@ -14,6 +14,7 @@ mod fold;
 mod out_of_fold;
 mod pace;
 mod plan;
+mod rates;
 mod sources;
 mod standing;
 mod state;
@@ -56,7 +57,7 @@ pub struct TrainRequest<'a> {
     pub run: &'a Path,
     /// A network of the caller's own in place of the one that the settings name.
     pub network: Option<Graph>,
-    /// Folds to train, counted from 0; none trains all.
+    /// Folds to train, counted from 0, an empty list for all of them; none trains those of `train.folds`.
     pub folds: Option<Vec<usize>>,
     /// A run by time whose plans are followed where the run has none of its own: it ends with the same bytes.
     pub plans_of: Option<PathBuf>,
@@ -95,7 +96,7 @@ pub fn train(
     let run = RunDirectory::at(request.run);
     // Nothing is written for a wish that cannot be.
     let fold_count = sources::fold_count(&request.config, &run)?;
-    wanted(request.folds.as_deref(), fold_count)?;
+    wanted(request, fold_count)?;
     let weights = &request.config.model.weights;
     if !weights.is_empty() && !run.file("config.toml").exists() {
         soup_model::room_for_file(Path::new(weights))?;
@@ -140,7 +141,7 @@ pub fn train_on(
     heal_metrics(&run)?;
     let table = data.table(stop)?;
     let (mut folds, mut diverged) = (Vec::new(), Vec::new());
-    let wanted = wanted(request.folds.as_deref(), data.held_out_rows.len())?;
+    let wanted = wanted(request, data.held_out_rows.len())?;
     for &fold in &wanted {
         let work = Fold {
             config,
@@ -258,10 +259,12 @@ fn symmetry(config: &CheckedConfig, graph: &Graph) -> Result<Option<Symmetry>, E
     }
 }
 
-fn wanted(asked: Option<&[usize]>, count: usize) -> Result<Vec<usize>, Error> {
-    let Some(asked) = asked else {
+fn wanted(request: &TrainRequest<'_>, count: usize) -> Result<Vec<usize>, Error> {
+    let settings = &request.config.train.folds;
+    let asked = request.folds.as_deref().unwrap_or(settings);
+    if asked.is_empty() {
         return Ok((0..count).collect());
-    };
+    }
     if let Some(missing) = asked.iter().find(|fold| **fold >= count) {
         return Err(Error::mismatch(format!(
             "there is no fold {missing}; the folds are 0 to {}",

@@ -10,13 +10,14 @@ use std::{
 
 use soup_compose::{ComposeConfig, ComposedSource, Composer, glyphs::GlyphPool};
 use soup_data::{
-    Source,
+    ImageShape, Source,
     dataset::{Columns, Dataset, Fit, LabelTable, Reading},
     folds::Folds,
     ids::are_same_names,
     mixture::{Dense, Mixture},
     pack::{Pack, PackOptions, write_pack},
     subset::{Subset, SubsetSource},
+    transforms::Pipeline,
 };
 
 use super::{
@@ -393,7 +394,7 @@ fn pack_into(
             fit: config.data.fit,
             ..Reading::default()
         },
-        otherwise: Some(Fit::DEFAULT),
+        otherwise: Some(fit_with_room(&config.transforms)),
         stop: Some(stop),
         ..PackOptions::default()
     };
@@ -404,6 +405,28 @@ fn pack_into(
             Some(changes) => changed(path, &changes),
             None => error.into(),
         }),
+    }
+}
+
+/// The size for images of several sizes: that of the transforms' result with room for random crops, an eighth of it as
+/// where ImageNet's 224 pixels are cut from 256. Transforms that take any size get the usual one.
+fn fit_with_room(transforms: &Pipeline) -> Fit {
+    let usual = |side| ImageShape {
+        channels: 3,
+        height: side,
+        width: side,
+    };
+    let of = |side| transforms.output_shape(usual(side)).ok();
+    let sides = match (of(Fit::DEFAULT.height), of(2 * Fit::DEFAULT.height)) {
+        // A result of a size of its own, whatever comes in.
+        (Some(first), Some(second)) if first == second => [first.height, first.width],
+        _ => return Fit::DEFAULT,
+    };
+    let [height, width] = sides.map(|side| (side * 8).div_ceil(7).next_multiple_of(8));
+    Fit {
+        height,
+        width,
+        ..Fit::DEFAULT
     }
 }
 

@@ -8,6 +8,7 @@ use soup_graph::{Graph, Symmetry, Weights};
 
 use super::{
     plan::{Plan, Plans},
+    rates,
     sources::other_data,
 };
 use crate::{
@@ -91,6 +92,9 @@ pub struct Best {
     pub loss: f64,
     /// Its accuracy on the held-out images.
     pub accuracy: f64,
+    /// Its mAP on the held-out images; none where no image has a label, or an older program wrote this.
+    #[serde(default, rename = "mAP")]
+    pub mean_average_precision: Option<f64>,
 }
 
 impl Cursor {
@@ -278,6 +282,7 @@ pub(super) fn training_state(
         clip_norm: config.train.clip_norm,
         symmetry: symmetry.cloned(),
         averages: config.average.is_some(),
+        rates: rates::of(config, graph)?,
     };
     let state = TrainingState::new(graph, learning, weights);
     Ok(state.map_err(crate::config::ConfigError::from)?)

@@ -87,9 +87,7 @@ impl Work<'_> {
         };
         self.progress.event(&Event::FoldFinished {
             fold: cursor.fold,
-            best_epoch: best.epoch,
-            best_loss: best.loss,
-            best_accuracy: best.accuracy,
+            best: &best,
         });
         Ok(FoldSummary {
             fold: cursor.fold,

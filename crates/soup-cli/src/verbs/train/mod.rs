@@ -1,5 +1,7 @@
 //! `soup train`: folds of a run, trained or gone on with.
 
+mod advice;
+
 use std::{
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
@@ -25,7 +27,7 @@ use crate::{
     console::{Console, Report},
     images::{say_what_glyphs_leave_out, say_what_was_found, several_sizes},
     interrupt,
-    progress::TrainingProgress,
+    progress::{TrainingProgress, scores},
 };
 
 /// Train a network on the folds of a data set
@@ -70,9 +72,9 @@ pub struct Arguments {
     #[arg(long)]
     auto_batch: bool,
 
-    /// Folds to train: all, or numbers from 0 such as 0,2
-    #[arg(long, value_name = "FOLDS", default_value = "all")]
-    fold: Folds,
+    /// Folds to train: all, or numbers from 0 such as 0,2 [default: train.folds, which is all but for the presets of photographs]
+    #[arg(long, value_name = "FOLDS")]
+    fold: Option<Folds>,
 
     /// Follow the plans that another run with these settings made by its clock, and end with its bytes
     #[arg(long, value_name = "RUN")]
@@ -113,6 +115,8 @@ struct FoldFacts {
     best_epoch: usize,
     best_loss: f64,
     best_accuracy: f64,
+    #[serde(rename = "best_mAP")]
+    best_map: Option<f64>,
     /// Where the time budget was spent before the schedule was at its end.
     cut_short: Option<CutShort>,
 }
@@ -125,7 +129,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     }
     let stop = interrupt::watch()?;
     let run = RunDirectory::at(&arguments.out);
-    let preset = arguments.preset.as_deref();
+    let is_new = !run.file("config.toml").exists();
+    let mut preset = arguments.preset.as_deref();
+    if is_new {
+        preset = advice::preset(preset, &settings, console);
+        let config = run.settings(preset, &settings)?;
+        settings.extend(advice::settings_for(&config, &settings, console));
+    }
     console.renamed(&renamed::used(preset, &settings));
     if arguments.auto_batch {
         let config = run.settings(preset, &settings)?.check()?;
@@ -139,7 +149,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         config,
         run: &arguments.out,
         network: None,
-        folds: arguments.fold.0.clone(),
+        folds: arguments
+            .fold
+            .clone()
+            .map(|folds| folds.0.unwrap_or_default()),
         plans_of: arguments.plans_of.clone(),
     };
     let summary = train(&request, &mut TrainingProgress::new(console), &stop)?;
@@ -219,6 +232,7 @@ impl Facts {
             best_epoch: fold.best.epoch,
             best_loss: fold.best.loss,
             best_accuracy: fold.best.accuracy,
+            best_map: fold.best.mean_average_precision,
             cut_short: fold.cut_short,
         });
         Self {
@@ -240,15 +254,20 @@ impl Facts {
         let mut text = String::new();
         for fold in &self.folds {
             text.push_str(&format!(
-                "fold {}: best epoch {}, loss {:.4}, accuracy {:.4}\n",
-                fold.fold, fold.best_epoch, fold.best_loss, fold.best_accuracy
+                "fold {}: best epoch {}, {}\n",
+                fold.fold,
+                fold.best_epoch,
+                scores(fold.best_loss, fold.best_accuracy, fold.best_map)
             ));
         }
         text.push_str(&format!(
-            "out of fold, {} images: loss {:.4}, accuracy {:.4}\n\
+            "out of fold, {} images: {}\n\
              {} of {} folds are trained in {run}\n\
              next: soup predict {run} --images FOLDER --out probs.csv\n",
-            self.oof_images, self.oof_loss, self.oof_accuracy, self.folds_trained, self.fold_count,
+            self.oof_images,
+            scores(self.oof_loss, self.oof_accuracy, self.oof_map),
+            self.folds_trained,
+            self.fold_count,
         ));
         text
     }
