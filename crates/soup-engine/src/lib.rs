@@ -9,6 +9,7 @@
 
 mod device;
 mod engine;
+mod frozen;
 pub mod memory;
 pub mod optimizers;
 mod precision;
@@ -19,6 +20,7 @@ mod state;
 
 pub use device::Device;
 pub use engine::{Engine, EngineError, InferenceSession, TrainingSession};
+pub use frozen::Frozen;
 pub use precision::Precision;
 pub use profile::{Detail, Peak, StepTime};
 pub use soup_threads::Pool;

@@ -74,6 +74,31 @@ impl TrainingState {
         &self.graph
     }
 
+    /// How it is trained.
+    pub fn learning(&self) -> &Learning {
+        &self.learning
+    }
+
+    /// Optimiser steps done.
+    pub fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+
+    /// Takes over the state of a network that is the end of this one.
+    pub(crate) fn take_end(&mut self, end: &Self) {
+        let take = |weights: &mut Weights, end: &Weights| {
+            let at = weights.trainable().len() - end.trainable().len();
+            weights.trainable_mut()[at..].copy_from_slice(end.trainable());
+            let at = weights.buffers().len() - end.buffers().len();
+            weights.buffers_mut()[at..].copy_from_slice(end.buffers());
+        };
+        take(&mut self.weights, &end.weights);
+        if let (Some(average), Some(end)) = (&mut self.average, &end.average) {
+            take(average, end);
+        }
+        self.optimizer.take_end(&end.optimizer);
+    }
+
     /// Parameters and running statistics.
     pub fn weights(&self) -> &Weights {
         &self.weights

@@ -163,6 +163,14 @@ impl ModelConfig {
         soup_zoo::backbone(&self.of_zoo(shape, 1))
     }
 
+    /// The network from its last feature map on, which has this shape and takes the images' place.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn head_on(&self, map: ImageShape, labels: usize) -> Result<Graph, ZooError> {
+        soup_zoo::head(&self.of_zoo(map, labels), map)
+    }
+
     fn of_zoo(&self, shape: ImageShape, labels: usize) -> soup_zoo::ModelConfig {
         soup_zoo::ModelConfig {
             name: self.name.clone(),

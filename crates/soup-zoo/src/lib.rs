@@ -33,5 +33,5 @@ mod tests;
 
 pub use config::{Head, MapPool, ModelConfig};
 pub use error::ZooError;
-pub use models::{ModelSpec, backbone, build, find, models};
+pub use models::{ModelSpec, backbone, build, find, head, models};
 pub use soup_graph::{Activation, Graph};

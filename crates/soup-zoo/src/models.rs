@@ -74,17 +74,9 @@ pub fn find(name: &str) -> Result<&'static ModelSpec, ZooError> {
 /// small for the network, or a head of a program's own is not here or does not give the logits.
 pub fn build(config: &ModelConfig) -> Result<Graph, ZooError> {
     let (spec, options) = checked(config)?;
-    let classifier = spec.backbone.classifier();
-    let head: &dyn Layers = match &config.head {
-        Head::Linear => &heads::Linear(classifier),
-        Head::Founders => &heads::Founders(classifier, options.activation),
-        Head::LabelMap => &heads::LabelMap,
-        Head::ResidualAttention => &heads::ResidualAttention,
-        Head::LabelQuery => &heads::LabelQuery,
-        Head::Own(own) => own.code()?,
-    };
-    let graph = network(config, spec.backbone, options, head);
-    let graph = graph.map_err(|source| of_model(config, source))?;
+    let graph = with_head(config, spec, options, |head| {
+        network(config, spec.backbone, options, head)
+    })?;
     let found = graph.node(graph.outputs()[0]).shape;
     if found != Shape::Vector(config.labels) {
         return Err(ZooError::Logits {
@@ -109,6 +101,41 @@ pub fn backbone(config: &ModelConfig) -> Result<Graph, ZooError> {
         net.finish(&[map])
     };
     features().map_err(|source| of_model(config, source))
+}
+
+/// The other part: the head alone, on feature maps of this shape in the place of images.
+///
+/// # Errors
+/// As [`build`].
+pub fn head(config: &ModelConfig, map: ImageShape) -> Result<Graph, ZooError> {
+    let (spec, options) = checked(config)?;
+    with_head(config, spec, options, |head| {
+        let mut net = Builder::new(map);
+        let input = net.input();
+        let logits = head.add(&mut net, input, config)?;
+        let mut graph = net.finish(&[logits])?;
+        head.set_initials(&mut graph);
+        Ok(graph)
+    })
+}
+
+/// What `make` makes with the head that the settings name.
+fn with_head(
+    config: &ModelConfig,
+    spec: &ModelSpec,
+    options: Options,
+    make: impl FnOnce(&dyn Layers) -> Result<Graph, GraphError>,
+) -> Result<Graph, ZooError> {
+    let classifier = spec.backbone.classifier();
+    let head: &dyn Layers = match &config.head {
+        Head::Linear => &heads::Linear(classifier),
+        Head::Founders => &heads::Founders(classifier, options.activation),
+        Head::LabelMap => &heads::LabelMap,
+        Head::ResidualAttention => &heads::ResidualAttention,
+        Head::LabelQuery => &heads::LabelQuery,
+        Head::Own(own) => own.code()?,
+    };
+    make(head).map_err(|source| of_model(config, source))
 }
 
 fn checked(config: &ModelConfig) -> Result<(&'static ModelSpec, Options), ZooError> {

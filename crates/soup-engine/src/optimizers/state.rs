@@ -244,6 +244,18 @@ impl OptimizerState {
         pieces
     }
 
+    /// Takes over the state for an arena that is the end of this one, of an optimiser of the same kind.
+    pub(crate) fn take_end(&mut self, end: &Self) {
+        for (to, from) in [
+            (&mut self.first, &end.first),
+            (&mut self.second, &end.second),
+        ] {
+            let at = to.len() - from.len();
+            to[at..].copy_from_slice(from);
+        }
+        self.steps = end.steps;
+    }
+
     /// The tensors that a checkpoint keeps, by PyTorch's names; each as long as the arena.
     pub fn tensors(&self) -> Vec<(&'static str, &[f32])> {
         let mut tensors = Vec::new();

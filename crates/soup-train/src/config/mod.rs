@@ -176,6 +176,26 @@ impl Config {
         }
     }
 
+    /// What cannot be together with a frozen backbone.
+    fn check_frozen(&self) -> Result<(), ConfigError> {
+        let wrong = |problem: &str| {
+            Err(ConfigError::Value {
+                path: "train.backbone_rate".to_owned(),
+                problem: format!("at 0 the backbone is frozen, and {problem}"),
+            })
+        };
+        if self.train.backbone_rate > 0.0 {
+            return Ok(());
+        }
+        if self.boxes.is_on() {
+            return wrong("boxes have nothing to teach; set boxes.weight=0 or a rate above 0");
+        }
+        if self.model.symmetry != soup_model::Symmetry::None {
+            return wrong("its filters cannot be tied; set model.symmetry=none or a rate above 0");
+        }
+        Ok(())
+    }
+
     fn check_mix(&self) -> Result<(), ConfigError> {
         let Some(mix) = &self.mix else {
             return Ok(());
@@ -229,6 +249,7 @@ impl Config {
         self.model.check()?;
         self.loss.check()?;
         self.check_boxes()?;
+        self.check_frozen()?;
         self.check_mix()?;
         self.optimizer.check()?;
         self.schedule.check(epochs)?;

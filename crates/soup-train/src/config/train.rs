@@ -19,7 +19,8 @@ pub struct TrainConfig {
     /// Images of a step for which `rate` was found, for `rate_rule`.
     pub rate_batch: usize,
     /// Times the rate, at which the backbone learns; the head learns at the rate itself. Less than 1 where the
-    /// backbone begins with weights that are good already.
+    /// backbone begins with weights that are good already. At 0 it is frozen: it runs as in inference, in a third of the
+    /// time, and only the head learns.
     pub backbone_rate: f64,
     /// Times the rate again for each block of the backbone that lies further from the head (Clark et al., "ELECTRA",
     /// 2020); 1 leaves all alike.
@@ -151,13 +152,18 @@ impl TrainConfig {
             self.rate,
             "must be a number above 0",
         )?;
-        for (key, value) in [
-            ("train.backbone_rate", self.backbone_rate),
-            ("train.layer_decay", self.layer_decay),
-        ] {
-            let rule = "must be above 0, and at most 1";
-            require(value > 0.0 && value <= 1.0, key, value, rule)?;
-        }
+        require(
+            (0.0..=1.0).contains(&self.backbone_rate),
+            "train.backbone_rate",
+            self.backbone_rate,
+            "must be from 0 to 1",
+        )?;
+        require(
+            self.layer_decay > 0.0 && self.layer_decay <= 1.0,
+            "train.layer_decay",
+            self.layer_decay,
+            "must be above 0, and at most 1",
+        )?;
         for (key, value) in [
             ("train.minutes", self.minutes),
             ("train.clip_norm", self.clip_norm),

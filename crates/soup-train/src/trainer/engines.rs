@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use soup_data::{Source, batches::Loader};
-use soup_engine::{InferenceSession, TrainingSession, TrainingState};
+use soup_engine::{Frozen, InferenceSession, Precision, TrainingSession, TrainingState};
 use soup_graph::{Shape, Weights, finite::all_finite, rewrite};
 use soup_zoo::heads::label_map;
 
@@ -54,9 +54,12 @@ impl Engines {
         let engine = &fold.device.engine;
         let cells = train.batch * fold.data.label_names.len();
         Ok(Self {
-            training: engine
-                .training(&with_maps, train.batch, precision, state)
-                .map_err(wrong)?,
+            training: match train.backbone_rate == 0.0 {
+                true => Box::new(frozen(fold, precision, state)?),
+                false => engine
+                    .training(&with_maps, train.batch, precision, state)
+                    .map_err(wrong)?,
+            },
             inference: engine
                 .inference(&deployed, train.evaluation_batch(), precision)
                 .map_err(wrong)?,
@@ -144,4 +147,27 @@ impl Engines {
         self.pace.was(Part::Network);
         Ok((loss, right))
     }
+}
+
+/// The network with a backbone that does not learn.
+fn frozen(fold: &Fold<'_>, precision: Precision, state: TrainingState) -> Result<Frozen, Error> {
+    let (model, labels) = (&fold.config.model, fold.data.label_names.len());
+    let wrong = |error: &dyn std::fmt::Display| Error::network(&model.name, error.to_string());
+    let backbone = model
+        .backbone(fold.graph.input())
+        .map_err(|error| wrong(&error))?;
+    let map = match backbone.node(backbone.outputs()[0]).shape {
+        Shape::Map(map) => map,
+        Shape::Vector(_) => return Err(wrong(&"its backbone ends in no map")),
+    };
+    let head = model.head_on(map, labels).map_err(|error| wrong(&error))?;
+    let parts = (&backbone, &head);
+    Frozen::new(
+        &*fold.device.engine,
+        parts,
+        fold.config.train.batch,
+        precision,
+        state,
+    )
+    .map_err(|error| wrong(&error))
 }
