@@ -75,7 +75,7 @@ fn moved(run: &Path) -> [f32; 2] {
     let last = safetensors::load(&file, &graph).unwrap();
     let mut most = [0.0f32; 2];
     for parameter in graph.parameters() {
-        let is_head = usize::from(parameter.name().starts_with("classifier"));
+        let is_head = usize::from(parameter.name().starts_with("fc."));
         let pairs = first.of(parameter).iter().zip(last.of(parameter));
         let change = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         most[is_head] = most[is_head].max(change);
