@@ -56,7 +56,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Fills a batch with images of `source`: `input` (`input_len` values an image) and `targets` (`labels` values an
-    /// image), and gives the annotations of each image whose source knows them; what lies beyond the images is left
+    /// image), and gives the annotations of each image whose source knows them, as far as the transforms leave them; what lies beyond the images is left
     /// alone. `epoch` is counted from 0 and steers the random transforms.
     ///
     /// # Errors
@@ -118,9 +118,13 @@ impl<'a> Loader<'a> {
         let boxes = source.read(index, &mut thread.pixels, targets)?;
         let mut draws = Stream::new(self.seed, Purpose::Augment, epoch, source.draws_of(index));
         let (pixels, scratch) = (&thread.pixels, &mut thread.scratch);
-        self.transforms
-            .apply(pixels, image, &mut draws, scratch, input)?;
-        Ok(boxes.map(|boxes| Annotations { image, boxes }))
+        let (transforms, draws) = (self.transforms, &mut draws);
+        let Some(boxes) = boxes else {
+            transforms.apply(pixels, image, draws, scratch, input)?;
+            return Ok(None);
+        };
+        let annotations = Annotations { image, boxes };
+        Ok(transforms.apply_with_boxes(pixels, annotations, draws, scratch, input)?)
     }
 }
 

@@ -82,6 +82,9 @@ fn transforms_that_draw_are_told_apart() {
         r#"{"kind": "stretch", "low": 0, "high": 9}"#,
         r#"{"kind": "rotation", "degrees": 9}"#,
         r#"{"kind": "normalize", "preset": "none"}"#,
+        r#"{"kind": "random_resized_crop", "size": 9}"#,
+        r#"{"kind": "random_choice", "transforms": []}"#,
+        r#"{"kind": "aug_mix"}"#,
     ] {
         let transform: Transform = serde_json::from_str(table).unwrap();
         let start = format!("| `{}` |", transform.kind());

@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::rotation::{MAXIMUM_DEGREES, check_center, from_centre};
-use super::{Apply, Fill, Interpolation, Span, parameters, warp};
+use super::{Apply, Fill, Interpolation, Places, Span, parameters, warp};
 
 /// torchvision `RandomAffine`: rotation, translation, scaling and shear around the centre, each
 /// drawn uniformly, in one reading of the image. Angles turn clockwise, as torchvision's do here
@@ -100,6 +100,10 @@ const SCALES: [f64; 2] = [1e-3, 1e3];
 impl Apply for Affine {
     const KIND: &'static str = "affine";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Moves
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         self.degrees

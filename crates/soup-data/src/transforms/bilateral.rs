@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::pad::filter;
-use super::{Apply, PaddingMode};
+use super::{Apply, PaddingMode, Places};
 
 /// OpenCV `bilateralFilter` (Tomasi and Manduchi, ICCV 1998): every pixel becomes a mean of those
 /// around it, weighted down by how far away they are and by how much they differ (the sum over the
@@ -44,6 +44,10 @@ const SIGMAS: std::ops::RangeInclusive<f64> = 1e-3..=1e5;
 impl Apply for Bilateral {
     const KIND: &'static str = "bilateral";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         before.maximum()?;

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::pad::{PaddingMode, pad};
-use super::{Apply, Fill, Size};
+use super::pad::{self, PaddingMode};
+use super::random_erasing::Rectangle;
+use super::{Apply, Fill, Places, Size};
 use crate::ImageShape;
 
 /// torchvision `CenterCrop`: the middle of the image; where the image is smaller, zeros around
@@ -29,6 +30,10 @@ impl CenterCrop {
 impl Apply for CenterCrop {
     const KIND: &'static str = "center_crop";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Moves
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         self.size.check()?;
@@ -69,7 +74,7 @@ pub(super) fn center_crop(
 ) {
     let frame = frame(image.shape(), [height, width]);
     if frame != [0; 4] {
-        pad(
+        pad::frame(
             image,
             frame,
             &Fill::One(0.0),
@@ -77,14 +82,41 @@ pub(super) fn center_crop(
             workspace,
         );
     }
-    let [rows, columns] = kept([image.height, image.width], [height, width]);
+    let [rows, columns] = kept(image.size(), [height, width]);
+    let part = Rectangle {
+        top: rows.start,
+        left: columns.start,
+        height,
+        width,
+    };
+    crop(image, part, workspace);
+}
+
+/// torchvision's `crop`, of a part that lies within the image; boxes move with it.
+pub(super) fn crop(image: &mut Image, part: Rectangle, workspace: &mut Workspace) {
+    moved_into(part, image.size(), workspace);
+    cut(image, part);
+}
+
+/// Leaves a part of an image, which lies within it.
+pub(super) fn cut(image: &mut Image, part: Rectangle) {
     let channels = image.channels;
-    for (to, row) in rows.enumerate() {
-        let from = (row * image.width + columns.start) * channels;
-        let to = to * width * channels;
-        image.values.copy_within(from..from + width * channels, to);
+    let row_len = part.width * channels;
+    for row in 0..part.height {
+        let from = ((part.top + row) * image.width + part.left) * channels;
+        let to = row * row_len;
+        image.values.copy_within(from..from + row_len, to);
     }
-    image.values.truncate(height * width * channels);
-    image.height = height;
-    image.width = width;
+    image.values.truncate(part.height * row_len);
+    (image.height, image.width) = (part.height, part.width);
+}
+
+/// Moves boxes as a crop moves what is in an image of `[height, width]`.
+pub(super) fn moved_into(part: Rectangle, size: [usize; 2], workspace: &mut Workspace) {
+    let (left, top) = (part.left as f64, part.top as f64);
+    workspace
+        .boxes
+        .moved(size, [part.height, part.width], |[x, y]| {
+            [x - left, y - top]
+        });
 }

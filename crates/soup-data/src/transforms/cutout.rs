@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::random_erasing::{Rectangle, erase};
-use super::{Apply, Fill, parameters};
+use super::{Apply, Fill, Places, parameters};
 
 /// Cutout (DeVries and Taylor, 2017, "Improved regularization of convolutional neural networks with
 /// cutout"): squares whose centres are drawn uniformly over the image, cut off at its border.
@@ -36,6 +36,10 @@ const MAXIMUM_HOLES: usize = 1000;
 impl Apply for Cutout {
     const KIND: &'static str = "cutout";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         parameters::check_probability(self.p)?;

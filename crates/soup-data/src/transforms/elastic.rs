@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Apply, ByAxis, Fill, Interpolation, PaddingMode, warp};
+use super::{Apply, ByAxis, Fill, Interpolation, PaddingMode, Places, warp};
 
 /// torchvision `ElasticTransform` (Simard, Steinkraus and Platt, ICDAR 2003): every pixel is read
 /// from a place a little off its own. How far off is uniform noise, blurred so that neighbours move
@@ -46,6 +46,10 @@ const MAXIMUM_SIGMA: f64 = 200.0;
 impl Apply for Elastic {
     const KIND: &'static str = "elastic";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Loses
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         self.alpha.check("alpha", MAXIMUM_ALPHA)?;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Apply;
 use super::image::{Form, Image, Workspace};
+use super::{Apply, Places};
 
 /// torchvision `GaussianNoise`: adds a normal draw to every value. `mean` and `sigma` are on the
 /// 0..1 scale whichever scale the image is on.
@@ -36,6 +36,10 @@ const MAXIMUM: f64 = 1000.0;
 impl Apply for GaussianNoise {
     const KIND: &'static str = "gaussian_noise";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         before.maximum()?;

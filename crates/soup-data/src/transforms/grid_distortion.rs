@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::elastic::bilinear;
 use super::image::{Form, Image, Workspace};
-use super::{Apply, Fill, Interpolation, Span, parameters, warp};
+use super::{Apply, Fill, Interpolation, Places, Span, parameters, warp};
 
 /// Grid distortion, as albumentations' `GridDistortion` with `normalized=True`: a grid of equal cells
 /// is laid over the image, its columns and its rows get widths of their own, and all of it is
@@ -45,6 +45,10 @@ const LIMITS: [f64; 2] = [-0.99, 1.0];
 impl Apply for GridDistortion {
     const KIND: &'static str = "grid_distortion";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Loses
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         parameters::check_probability(self.p)?;

@@ -2,6 +2,8 @@
 
 use crate::ImageShape;
 
+use super::places::Boxes;
+use super::random_erasing::Rectangle;
 use super::resize::Axis;
 
 /// What the values of an image range over.
@@ -52,6 +54,11 @@ impl Image {
         }
     }
 
+    /// `[height, width]`.
+    pub(super) fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
     /// Shape and scale.
     pub fn form(&self) -> Form {
         Form {
@@ -69,6 +76,20 @@ impl Image {
         self.values.clear();
         self.values
             .extend(pixels.iter().map(|&byte| f32::from(byte)));
+    }
+
+    /// Takes a part of a decoded image, as [`load`](Self::load) takes all of it.
+    pub(super) fn load_part(&mut self, pixels: &[u8], shape: ImageShape, part: Rectangle) {
+        (self.height, self.width) = (part.height, part.width);
+        self.channels = shape.channels;
+        self.scale = ValueScale::Bytes;
+        self.values.clear();
+        let rows = pixels.chunks_exact(shape.width * shape.channels);
+        let columns = part.left * shape.channels..(part.left + part.width) * shape.channels;
+        for row in rows.skip(part.top).take(part.height) {
+            let row = &row[columns.clone()];
+            self.values.extend(row.iter().map(|&byte| f32::from(byte)));
+        }
     }
 }
 
@@ -102,6 +123,20 @@ impl Form {
                 ..self.shape
             },
             ..self
+        }
+    }
+
+    /// The same form.
+    ///
+    /// # Errors
+    /// A message for a transform of colours, where the image is not grey or RGB or its scale has no bounds.
+    pub(super) fn in_colours(self) -> Result<Self, String> {
+        self.maximum()?;
+        match self.shape.channels {
+            1 | 3 => Ok(self),
+            channels => Err(format!(
+                "the image has {channels} channels here; give it 1 or 3 with `to_grey` or `to_rgb`"
+            )),
         }
     }
 
@@ -156,6 +191,11 @@ pub(super) struct Workspace {
     /// A shift a pixel along x and along y, and a step on the way to them; contents undefined
     /// between transforms.
     pub fields: [Vec<f64>; 3],
+    /// The image as it was and a sum of what became of it, for transforms that mix several; contents undefined between
+    /// transforms.
+    pub mixed: [Vec<f32>; 2],
+    /// Where the boxes of the image are by now.
+    pub boxes: Boxes,
 }
 
 impl Workspace {

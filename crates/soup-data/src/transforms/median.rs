@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::pad::{Around, filter};
-use super::{Apply, PaddingMode};
+use super::{Apply, PaddingMode, Places};
 
 /// OpenCV `medianBlur`: every value becomes the median of the square around it, each channel by
 /// itself, the border repeated. Takes out specks and keeps edges.
@@ -29,6 +29,10 @@ const LANES: usize = 16;
 impl Apply for Median {
     const KIND: &'static str = "median";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         if !(3..=MAXIMUM).contains(&self.ksize) || self.ksize.is_multiple_of(2) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, ValueScale, Workspace};
-use super::{Apply, Transform};
+use super::{Apply, Places, Transform};
 
 /// torchvision `Normalize` (after scaling to 0..1): `(value - mean) / std` for every channel, with
 /// mean and standard deviation on the 0..1 scale whichever scale the image is on. Either a
@@ -73,6 +73,10 @@ impl Normalize {
 impl Apply for Normalize {
     const KIND: &'static str = "normalize";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         let (mean, std) = self

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Apply;
 use super::image::{Form, Image, Workspace};
+use super::{Apply, Places};
 
 /// OpenCV `threshold` with `THRESH_BINARY | THRESH_OTSU` (Otsu, 1979, "A threshold selection method
 /// from gray-level histograms"): values above the level that parts the image's own grey levels best
@@ -16,6 +16,10 @@ pub struct Otsu {}
 impl Apply for Otsu {
     const KIND: &'static str = "otsu";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         before.maximum()?;

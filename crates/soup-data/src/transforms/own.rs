@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use soup_graph::Own;
 use soup_random::Stream;
 
-use super::Apply;
 use super::image::{Form, Image, Workspace};
+use super::{Apply, Places};
 
 /// What a transform of a program's own does.
 pub trait Step: Send + Sync {
@@ -39,6 +39,10 @@ impl<const RANDOM: bool> OwnStep<RANDOM> {
 impl<const RANDOM: bool> Apply for OwnStep<RANDOM> {
     const KIND: &'static str = if RANDOM { "own_random" } else { "own" };
     const RANDOM: bool = RANDOM;
+
+    fn places(&self) -> Places {
+        Places::Loses
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         let step = self.0.code().map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Apply, Fill};
+use super::{Apply, Fill, Places};
 
 /// torchvision `Pad`: a frame around the image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,20 +73,31 @@ impl PaddingMode {
     }
 }
 
+impl Padding {
+    /// `[left, top, right, bottom]`.
+    pub(super) fn sides(self) -> [usize; 4] {
+        match self {
+            Self::All(side) => [side; 4],
+            Self::Sides([x, y]) => [x, y, x, y],
+            Self::Each(sides) => sides,
+        }
+    }
+}
+
 impl Pad {
     /// `[left, top, right, bottom]`.
     pub(super) fn sides(&self) -> [usize; 4] {
-        match self.padding {
-            Padding::All(side) => [side; 4],
-            Padding::Sides([x, y]) => [x, y, x, y],
-            Padding::Each(sides) => sides,
-        }
+        self.padding.sides()
     }
 }
 
 impl Apply for Pad {
     const KIND: &'static str = "pad";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Moves
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         let [left, top, right, bottom] = self.sides();
@@ -121,7 +132,7 @@ impl Apply for Pad {
     }
 
     fn apply(&self, image: &mut Image, _: &mut Stream, workspace: &mut Workspace) {
-        pad(
+        frame(
             image,
             self.sides(),
             &self.fill,
@@ -129,6 +140,22 @@ impl Apply for Pad {
             workspace,
         );
     }
+}
+
+/// Pads an image, and moves its boxes.
+pub(super) fn frame(
+    image: &mut Image,
+    sides: [usize; 4],
+    fill: &Fill,
+    mode: PaddingMode,
+    workspace: &mut Workspace,
+) {
+    let before = image.size();
+    pad(image, sides, fill, mode, workspace);
+    let (left, top) = (sides[0] as f64, sides[1] as f64);
+    workspace
+        .boxes
+        .moved(before, image.size(), |[x, y]| [x + left, y + top]);
 }
 
 /// The rows that a row of a filtered image is made of, of an image with a frame.

@@ -16,6 +16,21 @@ pub enum Interpolation {
     Bilinear,
 }
 
+/// How an image of another size is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resampling {
+    /// The nearest pixel, by torchvision's old rule (`floor(index * scale)`).
+    Nearest,
+    /// The nearest pixel by the rule of Pillow.
+    NearestExact,
+    /// Weighted means of the pixels around.
+    Bilinear,
+    /// Weighted sums of more of them, which can overshoot: what lies outside of the scale is cut off, as torchvision
+    /// does on bytes.
+    Bicubic,
+}
+
 /// A size: one number or `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(

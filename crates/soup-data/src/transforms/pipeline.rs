@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use crate::ImageShape;
+use crate::{Annotations, ImageShape};
 
 use super::image::Form;
-use super::{Image, Plain, Scratch, Transform, TransformError, ValueScale, normalize};
+use super::{Image, Places, Plain, Scratch, Transform, TransformError, ValueScale, normalize};
 
 /// Longest side of an image in a pipeline, in pixels.
 const MAXIMUM_SIDE: usize = 32_768;
@@ -39,10 +39,10 @@ impl Pipeline {
         self.check(input).map(|form| form.shape)
     }
 
-    /// The same without the random transforms: what an image meets in evaluation and production.
+    /// The same without what is random: what an image meets in evaluation and production. Random crops give way to the
+    /// middle of the image.
     pub fn evaluation(&self) -> Self {
-        let fixed = self.0.iter().filter(|transform| !transform.is_random());
-        Self(fixed.cloned().collect())
+        Self(self.0.iter().flat_map(Transform::evaluation).collect())
     }
 
     /// What the pipeline does in evaluation to images of shape `input`, in steps so plain that
@@ -89,14 +89,70 @@ impl Pipeline {
         check_buffer("transformed", out.len(), output.shape.len())?;
 
         let Scratch { image, workspace } = scratch;
-        image.load(pixels, shape);
         let (before, last) = self.0.split_at(self.0.len() - self.pointwise());
+        let before = match before {
+            [Transform::RandomResizedCrop(crop), rest @ ..] => {
+                crop.load((pixels, shape), image, draws, workspace);
+                rest
+            }
+            [Transform::RandomCrop(crop), rest @ ..] => {
+                crop.load((pixels, shape), image, draws, workspace);
+                rest
+            }
+            all => {
+                image.load(pixels, shape);
+                all
+            }
+        };
         for transform in before {
             transform.apply(image, draws, workspace);
         }
         normalize::write(last, image, out);
         workspace.level(&mut image.values);
         Ok(())
+    }
+
+    /// What the pipeline does to places: the worst that a transform of it does.
+    pub fn places(&self) -> Places {
+        let all = self.0.iter().map(Transform::places);
+        all.max().unwrap_or(Places::Keeps)
+    }
+
+    /// [`apply`](Self::apply) to an image with boxes: says where they are afterwards. A box of which less than a quarter of
+    /// its area, or no whole pixel, is still in the image is left out; `None` where nobody knows where things went.
+    ///
+    /// # Errors
+    /// Those of [`apply`](Self::apply).
+    pub fn apply_with_boxes(
+        &self,
+        pixels: &[u8],
+        annotations: Annotations,
+        draws: &mut Stream,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<Option<Annotations>, TransformError> {
+        let shape = annotations.image;
+        match self.places() {
+            Places::Keeps => {
+                self.apply(pixels, shape, draws, scratch, out)?;
+                Ok(Some(annotations))
+            }
+            Places::Moves => {
+                scratch.workspace.boxes.load(&annotations.boxes, shape);
+                let done = self.apply(pixels, shape, draws, scratch, out);
+                let image = done.and_then(|()| self.output_shape(shape));
+                let boxes = image.map(|image| {
+                    let boxes = scratch.workspace.boxes.seen(image);
+                    Some(Annotations { image, boxes })
+                });
+                scratch.workspace.boxes.load(&[], shape);
+                boxes
+            }
+            Places::Loses => {
+                self.apply(pixels, shape, draws, scratch, out)?;
+                Ok(None)
+            }
+        }
     }
 
     /// Transforms an image of which the values are `f32` already, in place.

@@ -142,6 +142,22 @@ impl Transform {
             | Self::GaussianNoise(_)
             | Self::Elastic(_)
             | Self::GridDistortion(_)
+            | Self::RandomResizedCrop(_)
+            | Self::RandomCrop(_)
+            | Self::RandomGrayscale(_)
+            | Self::GaussianBlur(_)
+            | Self::Solarize(_)
+            | Self::Posterize(_)
+            | Self::Equalize(_)
+            | Self::Autocontrast(_)
+            | Self::Sharpness(_)
+            | Self::Invert(_)
+            | Self::RandomApply(_)
+            | Self::RandomChoice(_)
+            | Self::RandomOrder(_)
+            | Self::RandAugment(_)
+            | Self::TrivialAugmentWide(_)
+            | Self::AugMix(_)
             | Self::OwnRandom(_) => Vec::new(),
         })
     }
@@ -173,17 +189,21 @@ impl Resize {
         };
         let method = self.method();
         let shrinks = height < old_height || width < old_width;
-        vec![match method {
+        let step = match method {
             Method::Nearest | Method::NearestExact => Plain::Pick {
                 rows: resize::nearest(method, old_height, height),
                 columns: resize::nearest(method, old_width, width),
             },
-            Method::Antialias if shrinks => Plain::Weigh {
+            Method::Antialias if !shrinks => Plain::Resize { height, width },
+            Method::Bilinear => Plain::Resize { height, width },
+            Method::Antialias | Method::Bicubic | Method::AntialiasBicubic => Plain::Weigh {
                 rows: resize::matrix(method, old_height, height),
                 columns: resize::matrix(method, old_width, width),
             },
-            Method::Antialias | Method::Bilinear => Plain::Resize { height, width },
-        }]
+        };
+        let high = before.scale.maximum().filter(|_| method.overshoots());
+        let clip = high.map(|high| Plain::Clip { low: 0.0, high });
+        std::iter::once(step).chain(clip).collect()
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Apply;
 use super::image::{Form, Image, ValueScale, Workspace};
+use super::{Apply, Places};
 
 /// Quantizes grey levels into bins, one channel a bin: 1 in the bin of the pixel's level, 0 in the
 /// others. torchvision has no counterpart; it is `torch.bucketize` and `one_hot`.
@@ -43,6 +43,10 @@ const MAXIMUM_BINS: usize = 256;
 impl Apply for Quantize {
     const KIND: &'static str = "quantize";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         if before.scale != ValueScale::Bytes {

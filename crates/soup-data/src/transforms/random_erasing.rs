@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Apply, Fill, parameters};
+use super::{Apply, Fill, Places, parameters};
 
 /// torchvision `RandomErasing`: with probability `p`, a rectangle of random area, aspect and place
 /// wiped out.
@@ -68,6 +68,10 @@ const RATIOS: [f64; 2] = [1e-3, 1e3];
 impl Apply for RandomErasing {
     const KIND: &'static str = "random_erasing";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         parameters::check_probability(self.p)?;

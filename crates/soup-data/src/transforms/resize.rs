@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Apply, Interpolation, Size};
+use super::random_erasing::Rectangle;
+use super::{Apply, Places, Resampling, Size};
 
 /// torchvision `Resize`: to `[height, width]`, or the shorter side to one number with the aspect
 /// kept.
@@ -15,20 +16,27 @@ pub struct Resize {
     pub size: Size,
     /// How values between pixels are read.
     #[serde(default = "bilinear")]
-    pub interpolation: Interpolation,
+    pub interpolation: Resampling,
     /// Limit for the longer side where `size` is one number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<usize>,
-    /// Whether a smaller image is a weighted mean of all pixels it covers (bilinear only).
+    /// Whether a smaller image is a weighted mean of all pixels it covers (bilinear and bicubic only).
     #[serde(default = "yes")]
     pub antialias: bool,
+    /// Whether the aspect is kept and `[height, width]` is only covered, by timm's rule (the other side is rounded).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cover: bool,
 }
 
-fn bilinear() -> Interpolation {
-    Interpolation::Bilinear
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
-fn yes() -> bool {
+pub(super) fn bilinear() -> Resampling {
+    Resampling::Bilinear
+}
+
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -37,7 +45,8 @@ impl Resize {
     pub fn new(size: Size) -> Self {
         Self {
             size,
-            interpolation: Interpolation::Bilinear,
+            interpolation: Resampling::Bilinear,
+            cover: false,
             max_size: None,
             antialias: true,
         }
@@ -48,6 +57,16 @@ impl Resize {
         let short = match (self.size, self.max_size) {
             (Size::HeightWidth(_), Some(_)) => {
                 return Err("`max_size` goes with a `size` of one number only".into());
+            }
+            (Size::HeightWidth([high, wide]), None) if self.cover => {
+                let scale = (high as f64 / height as f64).max(wide as f64 / width as f64);
+                let side = |side: usize, least: usize| {
+                    ((side as f64 * scale).round_ties_even() as usize).max(least)
+                };
+                return Ok([side(height, high), side(width, wide)]);
+            }
+            (Size::One(_), _) if self.cover => {
+                return Err("`cover` goes with a `size` of [height, width] only".into());
             }
             (Size::HeightWidth(target), None) => return Ok(target),
             (Size::One(short), Some(limit)) if limit <= short => {
@@ -79,18 +98,17 @@ impl Resize {
     }
 
     pub(super) fn method(&self) -> Method {
-        match self.interpolation {
-            Interpolation::Nearest => Method::Nearest,
-            Interpolation::NearestExact => Method::NearestExact,
-            Interpolation::Bilinear if self.antialias => Method::Antialias,
-            Interpolation::Bilinear => Method::Bilinear,
-        }
+        Method::new(self.interpolation, self.antialias)
     }
 }
 
 impl Apply for Resize {
     const KIND: &'static str = "resize";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         self.size.check()?;
@@ -112,9 +130,55 @@ pub(super) enum Method {
     NearestExact,
     Bilinear,
     Antialias,
+    Bicubic,
+    AntialiasBicubic,
+}
+
+/// Keys' cubic filter: `a` is -0.5 with antialiasing, as in Pillow, and -0.75 without, as in OpenCV and PyTorch.
+fn cubic(distance: f64, a: f64) -> f64 {
+    let x = distance.abs();
+    if x < 1.0 {
+        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * a
+    } else {
+        0.0
+    }
 }
 
 impl Method {
+    pub(super) fn new(interpolation: Resampling, antialias: bool) -> Self {
+        match (interpolation, antialias) {
+            (Resampling::Nearest, _) => Self::Nearest,
+            (Resampling::NearestExact, _) => Self::NearestExact,
+            (Resampling::Bilinear, true) => Self::Antialias,
+            (Resampling::Bilinear, false) => Self::Bilinear,
+            (Resampling::Bicubic, true) => Self::AntialiasBicubic,
+            (Resampling::Bicubic, false) => Self::Bicubic,
+        }
+    }
+
+    /// Whether what comes out can lie outside of what goes in.
+    pub(super) fn overshoots(self) -> bool {
+        matches!(self, Self::Bicubic | Self::AntialiasBicubic)
+    }
+
+    /// The most weights of an output position.
+    fn taps(self, input: usize, output: usize) -> usize {
+        let radius = match self {
+            Self::Nearest | Self::NearestExact => return 1,
+            Self::Bilinear => return 2,
+            Self::Bicubic => return 4,
+            Self::Antialias => 1.0,
+            Self::AntialiasBicubic => 2.0,
+        };
+        let widths = (0..output).map(|position| {
+            let (_, first, end) = covered(position, input as f64 / output as f64, input, radius);
+            end - first
+        });
+        widths.max().unwrap_or(1)
+    }
+
     /// Writes the weights of one output position into `window` and returns the input position of
     /// the first.
     fn window(self, position: usize, input: usize, output: usize, window: &mut Vec<f64>) -> usize {
@@ -134,21 +198,61 @@ impl Method {
                 window.extend([1.0 - fraction, fraction]);
                 source as usize
             }
-            Self::Antialias => {
-                let support = ratio.max(1.0);
-                let centre = (position as f64 + 0.5) * ratio;
-                let first = (centre - support + 0.5).max(0.0) as usize;
-                let end = ((centre + support + 0.5) as usize).min(input);
-                window.extend((first..end).map(|source| {
-                    let distance = (source as f64 - centre + 0.5) / support;
-                    (1.0 - distance.abs()).max(0.0)
-                }));
-                let sum: f64 = window.iter().sum();
-                window.iter_mut().for_each(|weight| *weight /= sum);
+            Self::Bicubic => {
+                let source = (position as f64 + 0.5) * ratio - 0.5;
+                let floor = source.floor();
+                // Where the image ends its last pixel is repeated.
+                let place = |tap: i64| (floor as i64 + tap).clamp(0, input as i64 - 1) as usize;
+                let first = place(-1);
+                window.resize(place(2) - first + 1, 0.0);
+                for tap in -1..=2 {
+                    window[place(tap) - first] += cubic(source - floor - tap as f64, -0.75);
+                }
                 first
+            }
+            Self::Antialias => averaged(
+                position,
+                ratio,
+                input,
+                1.0,
+                |x| (1.0 - x.abs()).max(0.0),
+                window,
+            ),
+            Self::AntialiasBicubic => {
+                averaged(position, ratio, input, 2.0, |x| cubic(x, -0.5), window)
             }
         }
     }
+}
+
+/// The input positions that a filter of this radius covers, widened where the image shrinks: its centre, the first one and
+/// one past the last.
+fn covered(position: usize, ratio: f64, input: usize, radius: f64) -> (f64, usize, usize) {
+    let support = radius * ratio.max(1.0);
+    let centre = (position as f64 + 0.5) * ratio;
+    let first = (centre - support + 0.5).max(0.0) as usize;
+    (
+        centre,
+        first,
+        ((centre + support + 0.5) as usize).min(input),
+    )
+}
+
+/// The weights of such a filter, as [`Method::window`].
+fn averaged(
+    position: usize,
+    ratio: f64,
+    input: usize,
+    radius: f64,
+    filter: impl Fn(f64) -> f64,
+    window: &mut Vec<f64>,
+) -> usize {
+    let (centre, first, end) = covered(position, ratio, input, radius);
+    let wide = ratio.max(1.0);
+    window.extend((first..end).map(|source| filter((source as f64 - centre + 0.5) / wide)));
+    let sum: f64 = window.iter().sum();
+    window.iter_mut().for_each(|weight| *weight /= sum);
+    first
 }
 
 /// The input position that each output position reads first: the only one, for the methods that
@@ -182,14 +286,7 @@ pub(super) struct Axis {
 impl Axis {
     fn new(method: Method, input: usize, output: usize) -> Self {
         let mut window = Vec::new();
-        // Two rounds, since the widest window is known only when all have been seen.
-        let taps = (0..output)
-            .map(|position| {
-                let _ = method.window(position, input, output, &mut window);
-                window.len()
-            })
-            .max()
-            .map_or(1, |widest| widest.min(input));
+        let taps = method.taps(input, output).min(input);
         let mut axis = Self {
             method,
             input,
@@ -246,55 +343,76 @@ pub(super) fn resize(
     method: Method,
     workspace: &mut Workspace,
 ) {
-    if [height, width] == [image.height, image.width] {
+    let whole = Rectangle {
+        top: 0,
+        left: 0,
+        height: image.height,
+        width: image.width,
+    };
+    resize_part(image, whole, [height, width], method, false, workspace);
+}
+
+/// Resizes a part of an image to `[height, width]`. With `rows_first` rows are added up before pixels within them, where
+/// that makes fewer rows: faster, with other last digits.
+pub(super) fn resize_part(
+    image: &mut Image,
+    part: Rectangle,
+    [height, width]: [usize; 2],
+    method: Method,
+    rows_first: bool,
+    workspace: &mut Workspace,
+) {
+    if [height, width] == [part.height, part.width] {
+        if image.size() != [height, width] {
+            super::center_crop::cut(image, part);
+        }
         return;
     }
     let Workspace { spare, axes, .. } = workspace;
     if axes.len() + 2 > AXES_KEPT {
         axes.clear();
     }
-    let along_row = find_axis(axes, method, image.width, width);
-    let along_column = find_axis(axes, method, image.height, height);
+    let along_row = find_axis(axes, method, part.width, width);
+    let along_column = find_axis(axes, method, part.height, height);
+    let (along_row, along_column) = (&axes[along_row], &axes[along_column]);
 
     let channels = image.channels;
-    spare.resize(image.height * width * channels, 0.0);
-    for (from, to) in image
-        .values
-        .chunks_exact(image.width * channels)
-        .zip(spare.chunks_exact_mut(width * channels))
-    {
-        resize_row(from, to, &axes[along_row], channels);
+    let stride = image.width * channels;
+    let (first, row_len) = (part.left * channels, part.width * channels);
+    let from = &image.values[part.top * stride..(part.top + part.height) * stride];
+    if rows_first && height <= part.height {
+        spare.resize(height * row_len, 0.0);
+        resize_columns(from, stride, first, spare, row_len, along_column);
+        image.values.resize(height * width * channels, 0.0);
+        let rows = spare.chunks_exact(row_len);
+        for (from, to) in rows.zip(image.values.chunks_exact_mut(width * channels)) {
+            resize_row(from, to, along_row, channels);
+        }
+    } else {
+        let len = width * channels;
+        spare.resize(part.height * len, 0.0);
+        let rows = from.chunks_exact(stride);
+        for (from, to) in rows.zip(spare.chunks_exact_mut(len)) {
+            resize_row(&from[first..first + row_len], to, along_row, channels);
+        }
+        image.values.resize(height * len, 0.0);
+        resize_columns(spare, len, 0, &mut image.values, len, along_column);
     }
-    image.values.resize(height * width * channels, 0.0);
-    resize_columns(
-        spare,
-        &mut image.values,
-        &axes[along_column],
-        width * channels,
-    );
-    image.height = height;
-    image.width = width;
+    if method.overshoots()
+        && let Some(most) = image.scale.maximum()
+    {
+        image
+            .values
+            .iter_mut()
+            .for_each(|value| *value = value.clamp(0.0, most));
+    }
+    (image.height, image.width) = (height, width);
 }
 
 fn resize_row(from: &[f32], to: &mut [f32], axis: &Axis, channels: usize) {
-    match (axis.taps, channels) {
-        (2, 1) => {
-            let weights = axis.weights.as_chunks::<2>().0;
-            for ((to, &start), weights) in to.iter_mut().zip(&axis.starts).zip(weights) {
-                let pair = &from[start..start + 2];
-                *to = pair[0] * weights[0] + pair[1] * weights[1];
-            }
-        }
-        (2, 3) => {
-            let weights = axis.weights.as_chunks::<2>().0;
-            let to = to.as_chunks_mut::<3>().0;
-            for ((to, &start), weights) in to.iter_mut().zip(&axis.starts).zip(weights) {
-                let pair = &from[start * 3..start * 3 + 6];
-                for channel in 0..3 {
-                    to[channel] = pair[channel] * weights[0] + pair[channel + 3] * weights[1];
-                }
-            }
-        }
+    match channels {
+        1 => resize_pixels::<1>(from, to, axis),
+        3 => resize_pixels::<3>(from, to, axis),
         _ => {
             for (to, (start, weights)) in to.chunks_exact_mut(channels).zip(axis.positions()) {
                 to.fill(0.0);
@@ -309,22 +427,98 @@ fn resize_row(from: &[f32], to: &mut [f32], axis: &Axis, channels: usize) {
     }
 }
 
-/// Every row of `to` is a weighted sum of rows of `from`; rows have `stride` values.
-fn resize_columns(from: &[f32], to: &mut [f32], axis: &Axis, stride: usize) {
-    for (to, (start, weights)) in to.chunks_exact_mut(stride).zip(axis.positions()) {
-        let rows = &from[start * stride..(start + axis.taps) * stride];
-        if let [first, second] = *weights {
-            let (upper, lower) = rows.split_at(stride);
-            for ((to, &upper), &lower) in to.iter_mut().zip(upper).zip(lower) {
-                *to = upper * first + lower * second;
-            }
-        } else {
-            to.fill(0.0);
-            for (row, &weight) in rows.chunks_exact(stride).zip(weights) {
-                for (to, &value) in to.iter_mut().zip(row) {
-                    *to += value * weight;
-                }
+fn resize_pixels<const CHANNELS: usize>(from: &[f32], to: &mut [f32], axis: &Axis) {
+    // A known number of weights is no loop.
+    match axis.taps {
+        2 => resize_taps::<CHANNELS, 2>(from, to, axis),
+        3 => resize_taps::<CHANNELS, 3>(from, to, axis),
+        4 => resize_taps::<CHANNELS, 4>(from, to, axis),
+        5 => resize_taps::<CHANNELS, 5>(from, to, axis),
+        6 => resize_taps::<CHANNELS, 6>(from, to, axis),
+        7 => resize_taps::<CHANNELS, 7>(from, to, axis),
+        8 => resize_taps::<CHANNELS, 8>(from, to, axis),
+        9 => resize_taps::<CHANNELS, 9>(from, to, axis),
+        10 => resize_taps::<CHANNELS, 10>(from, to, axis),
+        _ => {
+            let (from, to) = (
+                from.as_chunks::<CHANNELS>().0,
+                to.as_chunks_mut::<CHANNELS>().0,
+            );
+            for (to, (start, weights)) in to.iter_mut().zip(axis.positions()) {
+                *to = weighted_pixels(&from[start..start + weights.len()], weights);
             }
         }
+    }
+}
+
+fn resize_taps<const CHANNELS: usize, const TAPS: usize>(
+    from: &[f32],
+    to: &mut [f32],
+    axis: &Axis,
+) {
+    let (from, to) = (
+        from.as_chunks::<CHANNELS>().0,
+        to.as_chunks_mut::<CHANNELS>().0,
+    );
+    let weights = axis.weights.as_chunks::<TAPS>().0;
+    for ((to, &start), weights) in to.iter_mut().zip(&axis.starts).zip(weights) {
+        if let Some(pixels) = from[start..].first_chunk::<TAPS>() {
+            *to = weighted_pixels(pixels, weights);
+        }
+    }
+}
+
+#[inline(always)]
+fn weighted_pixels<const CHANNELS: usize>(
+    pixels: &[[f32; CHANNELS]],
+    weights: &[f32],
+) -> [f32; CHANNELS] {
+    let mut sum = [0.0; CHANNELS];
+    for (pixel, &weight) in pixels.iter().zip(weights) {
+        for (sum, &value) in sum.iter_mut().zip(pixel) {
+            *sum += value * weight;
+        }
+    }
+    sum
+}
+
+/// Values of a row that are added up together.
+const LANES: usize = 16;
+
+/// Every row of `to`, of `len` values, is a weighted sum of what stands from `first` on in rows of `from`, which have
+/// `stride` values.
+fn resize_columns(
+    from: &[f32],
+    stride: usize,
+    first: usize,
+    to: &mut [f32],
+    len: usize,
+    axis: &Axis,
+) {
+    for (to, (start, weights)) in to.chunks_exact_mut(len).zip(axis.positions()) {
+        let rows = &from[start * stride + first..];
+        weighted_sum(rows, stride, weights, to);
+    }
+}
+
+/// `to[i]` becomes the sum of `from[k * stride + i] * weights[k]`.
+pub(super) fn weighted_sum(from: &[f32], stride: usize, weights: &[f32], to: &mut [f32]) {
+    let (blocks, rest) = to.as_chunks_mut::<LANES>();
+    let whole = blocks.len() * LANES;
+    for (block, to) in blocks.iter_mut().enumerate() {
+        let mut sum = [0.0; LANES];
+        for (row, &weight) in weights.iter().enumerate() {
+            let from = &from[row * stride + block * LANES..][..LANES];
+            for (sum, &value) in sum.iter_mut().zip(from) {
+                *sum += value * weight;
+            }
+        }
+        *to = sum;
+    }
+    for (at, to) in rest.iter_mut().enumerate() {
+        let places = from[whole + at..].iter().step_by(stride);
+        *to = places
+            .zip(weights)
+            .fold(0.0, |sum, (&value, &weight)| sum + value * weight);
     }
 }

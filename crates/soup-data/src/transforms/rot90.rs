@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Apply, parameters};
+use super::{Apply, Places, parameters};
 
 /// With probability `p`, one of the four quarter turns (0, 90, 180, 270 degrees), equally likely.
 ///
@@ -21,6 +21,10 @@ pub struct Rot90 {
 impl Apply for Rot90 {
     const KIND: &'static str = "rot90";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Moves
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         parameters::check_probability(self.p)?;
@@ -50,6 +54,20 @@ pub(super) fn quarter_turns(image: &mut Image, turns: u32, workspace: &mut Works
         channels,
         ..
     } = *image;
+    let (wide, high) = (width as f64, height as f64);
+    let after = if turns % 2 == 1 {
+        [width, height]
+    } else {
+        [height, width]
+    };
+    workspace
+        .boxes
+        .moved([height, width], after, |[x, y]| match turns % 4 {
+            0 => [x, y],
+            1 => [y, wide - x],
+            2 => [wide - x, high - y],
+            _ => [high - y, x],
+        });
     match turns % 4 {
         0 => {}
         2 => {

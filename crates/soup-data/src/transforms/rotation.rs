@@ -5,7 +5,7 @@ use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
 use super::rot90::quarter_turns;
-use super::{Apply, Fill, Interpolation, Span, parameters, warp};
+use super::{Apply, Fill, Interpolation, Places, Span, parameters, warp};
 
 /// torchvision `RandomRotation`: by an angle drawn uniformly, anticlockwise, the size kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub(super) const MAXIMUM_DEGREES: f64 = 36_000.0;
 impl Apply for Rotation {
     const KIND: &'static str = "rotation";
     const RANDOM: bool = true;
+
+    fn places(&self) -> Places {
+        Places::Moves
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         let bounds = [-MAXIMUM_DEGREES, MAXIMUM_DEGREES];

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Apply;
 use super::image::{Form, Image, ValueScale, Workspace};
+use super::{Apply, Places};
 
 /// Linear stretch between two levels, as scikit-image's `rescale_intensity` with
 /// `in_range=(low, high)`: `low` becomes black, `high` white, what lies beyond is cut off.
@@ -30,6 +30,10 @@ impl Stretch {
 impl Apply for Stretch {
     const KIND: &'static str = "stretch";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         before.maximum()?;

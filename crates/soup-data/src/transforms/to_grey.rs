@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Apply;
 use super::image::{Form, Image, Workspace};
+use super::{Apply, Places};
 
 /// torchvision `Grayscale`: red, green and blue weighted .2989, .587 and .114. A grey image stays
 /// as it is, and alpha is dropped.
@@ -15,6 +15,10 @@ pub struct ToGrey {}
 impl Apply for ToGrey {
     const KIND: &'static str = "to_grey";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         match before.shape.channels {

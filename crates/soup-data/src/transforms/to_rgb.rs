@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
-use super::Apply;
 use super::image::{Form, Image, Workspace};
+use super::{Apply, Places};
 
 /// torchvision `RGB`: a grey image three times. RGB stays as it is, and alpha is dropped.
 /// Cheapest as late as possible in a pipeline: the transforms before it then see one channel.
@@ -15,6 +15,10 @@ pub struct ToRgb {}
 impl Apply for ToRgb {
     const KIND: &'static str = "to_rgb";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         match before.shape.channels {

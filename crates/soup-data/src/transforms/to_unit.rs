@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, ValueScale, Workspace};
-use super::{Apply, normalize};
+use super::{Apply, Places, normalize};
 
 /// torchvision `ToDtype(torch.float32, scale=True)`: from 0..255 to 0..1. An image that is there
 /// already stays as it is.
@@ -15,6 +15,10 @@ pub struct ToUnit {}
 impl Apply for ToUnit {
     const KIND: &'static str = "to_unit";
     const RANDOM: bool = false;
+
+    fn places(&self) -> Places {
+        Places::Keeps
+    }
 
     fn check(&self, before: Form) -> Result<Form, String> {
         before.maximum()?;

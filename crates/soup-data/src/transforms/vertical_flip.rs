@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use soup_random::Stream;
 
 use super::image::{Form, Image, Workspace};
-use super::{Apply, parameters};
+use super::{Apply, Places, parameters};
 
 /// torchvision `RandomVerticalFlip`: top for bottom with probability `p`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,13 +19,19 @@ impl Apply for VerticalFlip {
     const KIND: &'static str = "vertical_flip";
     const RANDOM: bool = true;
 
+    fn places(&self) -> Places {
+        Places::Moves
+    }
+
     fn check(&self, before: Form) -> Result<Form, String> {
         parameters::check_probability(self.p).map(|()| before)
     }
 
-    fn apply(&self, image: &mut Image, draws: &mut Stream, _: &mut Workspace) {
+    fn apply(&self, image: &mut Image, draws: &mut Stream, workspace: &mut Workspace) {
         if parameters::chance(draws, self.p) {
             vertical_flip(image);
+            let (size, height) = (image.size(), image.height as f64);
+            workspace.boxes.moved(size, size, |[x, y]| [x, height - y]);
         }
     }
 }

@@ -57,6 +57,17 @@ pub(super) fn warp(
 ) {
     let (height, width, channels) = (image.height, image.width, image.channels);
     workspace.spare(image.values.len());
+    let (size, half) = ([height, width], [width as f64 * 0.5, height as f64 * 0.5]);
+    let [a, b, c, d, e, f] = matrix;
+    // Things move the other way than pixels are read.
+    let determinant = a * e - b * d;
+    workspace.boxes.moved(size, size, |[x, y]| {
+        let [x, y] = [x - half[0] - c, y - half[1] - f];
+        [
+            (e * x - b * y) / determinant + half[0],
+            (a * y - d * x) / determinant + half[1],
+        ]
+    });
     let rows = Rows::new(matrix, height, width);
     for (row, to) in workspace
         .spare

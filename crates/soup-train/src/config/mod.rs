@@ -36,7 +36,7 @@ pub use train::{RateRule, TrainConfig};
 
 use serde::{Deserialize, Serialize};
 use soup_compose::ComposeConfig;
-use soup_data::transforms::Pipeline;
+use soup_data::transforms::{Pipeline, Places};
 use toml::Table;
 
 use crate::{
@@ -165,11 +165,10 @@ impl Config {
             .transforms
             .transforms()
             .iter()
-            .find(|t| !t.keeps_places())
+            .find(|t| t.places() == Places::Loses)
         {
             Some(transform) => wrong(format!(
-                "the transform {} moves things away from their boxes; leave it out (the composer turns \
-                 and shifts letters itself)",
+                "the transform {} moves things away from their boxes, and nobody knows where to; leave it out",
                 transform.kind()
             )),
             None => Ok(()),

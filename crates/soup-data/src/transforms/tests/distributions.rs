@@ -127,3 +127,91 @@ fn brightness_and_noise_draw_as_torchvision() {
     let values = values_of_one_pixel(Transform::GaussianNoise(noise));
     assert_moments("noise", &values, [125.5, 12.75]);
 }
+
+#[test]
+fn random_resized_crop_draws_as_torchvision() {
+    let crop: super::super::RandomResizedCrop = table(r#"{"size": 9, "scale": [0.2, 1.0]}"#);
+    let draws: Vec<_> = (0..DRAWS)
+        .map(|index| crop.draw([64, 48], &mut stream(index)))
+        .collect();
+    let of = |field: fn(&super::super::random_erasing::Rectangle) -> usize| {
+        draws
+            .iter()
+            .map(|place| field(place) as f64)
+            .collect::<Vec<_>>()
+    };
+    assert_moments("height", &of(|place| place.height), [39.6299, 9.3123]);
+    assert_moments("width", &of(|place| place.width), [37.8227, 6.8760]);
+    assert_moments("top", &of(|place| place.top), [12.1470, 9.0471]);
+    assert_moments("left", &of(|place| place.left), [5.0785, 5.0903]);
+    // A share of area that is never had: the middle, of an aspect that is allowed.
+    let wide: super::super::RandomResizedCrop =
+        table(r#"{"size": 9, "scale": [0, 0], "ratio": [2, 3]}"#);
+    let place = wide.draw([64, 48], &mut stream(0));
+    assert_eq!(
+        [place.top, place.left, place.height, place.width],
+        [20, 0, 24, 48]
+    );
+}
+
+#[test]
+fn weights_of_mixtures_draw_as_torchvision() {
+    let mix: super::super::AugMix = table(r#"{"alpha": 0.7}"#);
+    let draws: Vec<_> = (0..DRAWS)
+        .map(|index| mix.weights(&mut stream(index)))
+        .collect();
+    let own: Vec<f64> = draws.iter().map(|(own, _)| f64::from(*own)).collect();
+    // By definition: Beta(.7, .7), and a Dirichlet share of the other half.
+    assert_moments("own", &own, [0.5, (0.25f64 / 2.4).sqrt()]);
+    for chain in 0..3 {
+        let share: Vec<f64> = draws
+            .iter()
+            .map(|(_, shares)| f64::from(shares[chain]))
+            .collect();
+        let square = (0.25 + 0.25 / 2.4) * (1.0 / 9.0 + (2.0 / 9.0) / 3.1);
+        assert_moments(
+            "chain",
+            &share,
+            [1.0 / 6.0, (square - 1.0 / 36.0_f64).sqrt()],
+        );
+    }
+    assert!(
+        draws
+            .iter()
+            .all(|(own, rest)| (own + rest.iter().sum::<f32>() - 1.0).abs() < 1e-5)
+    );
+}
+
+#[test]
+fn operations_are_drawn_evenly_with_both_signs() {
+    use super::super::{operations, trivial_augment_wide};
+    let space = trivial_augment_wide::SPACE;
+    let mut counts = vec![[0u32; 2]; space.len()];
+    for index in 0..DRAWS {
+        let bin = |draws: &mut soup_random::Stream| draws.below(31) as usize;
+        let drawn = operations::draw(space, 31, [50, 50], bin, &mut stream(index));
+        let place = space
+            .iter()
+            .position(|(operation, _)| *operation == drawn.0)
+            .unwrap();
+        counts[place][usize::from(drawn.1 < 0.0)] += 1;
+    }
+    let expected = DRAWS as f64 / space.len() as f64;
+    for ((operation, magnitudes), [other, negative]) in space.iter().zip(counts) {
+        let all = f64::from(other + negative);
+        assert!(
+            (all - expected).abs() < 5.0 * expected.sqrt(),
+            "{operation:?}: {all}"
+        );
+        // A bin of 31 is 0, which has no sign.
+        let share = if magnitudes.is_signed() {
+            0.5 * 30.0 / 31.0
+        } else {
+            0.0
+        };
+        assert!(
+            (f64::from(negative) / all - share).abs() < 0.05,
+            "{operation:?}: {negative}"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Tests of the transforms: against torchvision, of the whole pipeline, and how long they take.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod boxes;
 mod distributions;
 mod pipeline;
 mod plain;

@@ -71,7 +71,13 @@ fn kinds_in_tables_are_the_kinds_in_messages() {
         {"kind":"color_jitter","contrast":0.5},{"kind":"gaussian_noise"},{"kind":"to_grey"},
         {"kind":"to_rgb"},{"kind":"to_unit"},{"kind":"normalize","mean":[0],"std":[1]},
         {"kind":"quantize","edges":[0,100]},{"kind":"elastic","alpha":[9,5]},{"kind":"grid_distortion"},
-        {"kind":"median"},{"kind":"bilateral"},{"kind":"otsu"},{"kind":"stretch","low":9,"high":90}]"#,
+        {"kind":"median"},{"kind":"bilateral"},{"kind":"otsu"},{"kind":"stretch","low":9,"high":90},
+        {"kind":"random_resized_crop","size":224},{"kind":"random_crop","size":9},{"kind":"random_grayscale"},
+        {"kind":"gaussian_blur","kernel_size":5},{"kind":"solarize","threshold":128},{"kind":"posterize","bits":4},
+        {"kind":"equalize"},{"kind":"autocontrast"},{"kind":"sharpness","sharpness_factor":2},{"kind":"invert"},
+        {"kind":"random_apply","transforms":[{"kind":"invert"}]},{"kind":"random_choice","transforms":[]},
+        {"kind":"random_order","transforms":[]},{"kind":"rand_augment"},{"kind":"trivial_augment_wide"},
+        {"kind":"aug_mix"}]"#,
     )
     .unwrap();
     for transform in pipeline.transforms() {
@@ -190,6 +196,44 @@ fn mistakes_are_named_with_their_place() {
         (
             r#"{"kind": "normalize", "mean": [0.5], "std": [0]}"#,
             "above zero",
+        ),
+        (
+            r#"{"kind": "random_resized_crop", "size": 9, "crop_pct": 0}"#,
+            "`crop_pct` is 0",
+        ),
+        (
+            r#"{"kind": "random_resized_crop", "size": 9, "interpolation": "cubic"}"#,
+            "unknown variant `cubic`",
+        ),
+        (
+            r#"{"kind": "random_crop", "size": 11}"#,
+            "`pad_if_needed = true`",
+        ),
+        (
+            r#"{"kind": "gaussian_blur", "kernel_size": 4}"#,
+            "odd number",
+        ),
+        (
+            r#"{"kind": "color_jitter", "hue": 0.6}"#,
+            "`hue` is 0.6; one number must lie in 0 to 0.5",
+        ),
+        (r#"{"kind": "posterize", "bits": 9}"#, "give 0 to 8"),
+        (
+            r#"{"kind": "rand_augment", "magnitude": 31}"#,
+            "below `num_magnitude_bins`, 31",
+        ),
+        (r#"{"kind": "aug_mix", "severity": 11}"#, "give 1 to 10"),
+        (
+            r#"{"kind": "random_choice", "transforms": [{"kind": "invert"}], "p": [0]}"#,
+            "one of them above it",
+        ),
+        (
+            r#"{"kind": "random_apply", "transforms": [{"kind": "invert"}, {"kind": "random_crop", "size": 3}]}"#,
+            "its transform 2 (random_crop) changes the shape",
+        ),
+        (
+            r#"{"kind": "random_order", "transforms": [{"kind": "cutout", "length": 0}]}"#,
+            "its transform 1 (cutout): `length` is 0",
         ),
         (r#"{"kind": "quantize", "edges": [100, 0]}"#, "`edges`"),
         (
@@ -470,4 +514,28 @@ impl Step for Liar {
 fn a_step_that_breaks_its_word_is_named() {
     let liar = Transform::Own(OwnStep::new("liar", Arc::new(Liar)));
     apply(&Pipeline::new(vec![liar]), shape(3, 2, 1), 0);
+}
+
+/// A crop that comes first takes only its part of the bytes; the same as one that comes later.
+#[test]
+fn crops_of_bytes_are_crops_of_images() {
+    for crop in [
+        r#"{"kind":"random_resized_crop","size":[13,9]}"#,
+        r#"{"kind":"random_resized_crop","size":40,"interpolation":"bicubic"}"#,
+        r#"{"kind":"random_crop","size":[9,7]}"#,
+        r#"{"kind":"random_crop","size":[9,7],"padding":2}"#,
+    ] {
+        let first = parse(&format!("[{crop}]")).unwrap();
+        let later = parse(&format!(
+            r#"[{{"kind":"center_crop","size":[31,23]}},{crop}]"#
+        ))
+        .unwrap();
+        for channels in 1..=4 {
+            let input = shape(31, 23, channels);
+            for index in 0..30 {
+                let found = [&first, &later].map(|pipeline| apply(pipeline, input, index));
+                assert_eq!(found[0], found[1], "{crop} {channels} {index}");
+            }
+        }
+    }
 }

@@ -4,11 +4,13 @@
 use proptest::prelude::*;
 
 use super::super::{
-    Affine, Bilateral, ByAxis, CenterCrop, ColorJitter, Cutout, Elastic, EraseValue, Fill,
-    GaussianNoise, GridDistortion, HorizontalFlip, Interpolation, Median, Normalize,
-    NormalizePreset, Otsu, Pad, Padding, PaddingMode, Pipeline, Quantize, RandomErasing,
-    RandomWord, Resize, Rot90, Rotation, Scratch, Shear, Size, Span, Stretch, ToGrey, ToRgb,
-    ToUnit, Transform, VerticalFlip,
+    Affine, AugMix, Autocontrast, Bilateral, ByAxis, CenterCrop, ColorJitter, Cutout, Elastic,
+    Equalize, EraseValue, Fill, GaussianBlur, GaussianNoise, GridDistortion, HorizontalFlip,
+    Interpolation, Invert, KernelSize, Median, Normalize, NormalizePreset, Otsu, Pad, Padding,
+    PaddingMode, Pipeline, Posterize, Quantize, RandAugment, RandomApply, RandomChoice, RandomCrop,
+    RandomErasing, RandomGrayscale, RandomOrder, RandomResizedCrop, RandomWord, Resampling, Resize,
+    Rot90, Rotation, Scratch, Sharpness, Shear, Size, Solarize, Span, Stretch, ToGrey, ToRgb,
+    ToUnit, Transform, TrivialAugmentWide, VerticalFlip,
 };
 use super::{bytes, shape, stream};
 
@@ -24,6 +26,118 @@ fn interpolation() -> impl Strategy<Value = Interpolation> {
         Just(Interpolation::Nearest),
         Just(Interpolation::NearestExact),
         Just(Interpolation::Bilinear),
+    ]
+}
+
+fn resampling() -> impl Strategy<Value = Resampling> {
+    prop_oneof![
+        Just(Resampling::Nearest),
+        Just(Resampling::NearestExact),
+        Just(Resampling::Bilinear),
+        Just(Resampling::Bicubic),
+    ]
+}
+
+/// Those for photographs.
+fn photographic() -> impl Strategy<Value = Transform> {
+    let pair = |most: f64| (0.0..most, 0.0..most).prop_map(|(low, more)| [low, low + more]);
+    let probability = || 0.0..=1.0f64;
+    prop_oneof![
+        (
+            size(),
+            pair(0.7),
+            pair(3.0),
+            resampling(),
+            any::<bool>(),
+            0.0..1.1f64
+        )
+            .prop_map(|(size, scale, ratio, interpolation, antialias, crop_pct)| {
+                Transform::RandomResizedCrop(RandomResizedCrop {
+                    size,
+                    scale,
+                    ratio,
+                    interpolation,
+                    antialias,
+                    crop_pct,
+                })
+            }),
+        (size(), prop::option::of(0usize..9), any::<bool>(), fill()).prop_map(
+            |(size, padding, pad_if_needed, fill)| {
+                Transform::RandomCrop(RandomCrop {
+                    size,
+                    padding: padding.map(Padding::All),
+                    pad_if_needed,
+                    fill,
+                    padding_mode: PaddingMode::Constant,
+                })
+            }
+        ),
+        probability().prop_map(|p| Transform::RandomGrayscale(RandomGrayscale { p })),
+        ([0usize..12, 0usize..12], pair(3.0)).prop_map(|(sides, sigma)| {
+            Transform::GaussianBlur(GaussianBlur {
+                kernel_size: KernelSize::Each(sides),
+                sigma,
+            })
+        }),
+        (-1f32..260.0, probability())
+            .prop_map(|(threshold, p)| Transform::Solarize(Solarize { threshold, p })),
+        (0u32..10, probability()).prop_map(|(bits, p)| Transform::Posterize(Posterize { bits, p })),
+        probability().prop_map(|p| Transform::Equalize(Equalize { p })),
+        probability().prop_map(|p| Transform::Autocontrast(Autocontrast { p })),
+        (-1f32..9.0, probability()).prop_map(|(sharpness_factor, p)| {
+            Transform::Sharpness(Sharpness {
+                sharpness_factor,
+                p,
+            })
+        }),
+        probability().prop_map(|p| Transform::Invert(Invert { p })),
+        (0usize..4, 0usize..12, 0usize..12, interpolation(), fill()).prop_map(
+            |(num_ops, magnitude, num_magnitude_bins, interpolation, fill)| {
+                Transform::RandAugment(RandAugment {
+                    num_ops,
+                    magnitude,
+                    num_magnitude_bins,
+                    interpolation,
+                    fill,
+                })
+            }
+        ),
+        (0usize..40, interpolation(), fill()).prop_map(
+            |(num_magnitude_bins, interpolation, fill)| {
+                Transform::TrivialAugmentWide(TrivialAugmentWide {
+                    num_magnitude_bins,
+                    interpolation,
+                    fill,
+                })
+            }
+        ),
+        (0usize..12, 0usize..5, -1i64..4, any::<bool>(), fill()).prop_map(
+            |(severity, mixture_width, chain_depth, all_ops, fill)| {
+                Transform::AugMix(AugMix {
+                    severity,
+                    mixture_width,
+                    chain_depth,
+                    alpha: 1.0,
+                    all_ops,
+                    interpolation: Interpolation::Bilinear,
+                    fill,
+                })
+            }
+        ),
+    ]
+}
+
+/// Those made of others.
+fn composite() -> impl Strategy<Value = Transform> {
+    let several = || prop::collection::vec(prop_oneof![other(), photographic()], 0..3);
+    prop_oneof![
+        (several(), 0.0..=1.0)
+            .prop_map(|(transforms, p)| Transform::RandomApply(RandomApply { transforms, p })),
+        (several(), any::<bool>()).prop_map(|(transforms, weighted)| {
+            let p = weighted.then(|| (0..transforms.len()).map(|at| at as f64).collect());
+            Transform::RandomChoice(RandomChoice { transforms, p })
+        }),
+        several().prop_map(|transforms| Transform::RandomOrder(RandomOrder { transforms })),
     ]
 }
 
@@ -67,18 +181,20 @@ fn geometric() -> impl Strategy<Value = Transform> {
     prop_oneof![
         (
             size(),
-            interpolation(),
+            resampling(),
             prop::option::of(0usize..60),
+            any::<bool>(),
             any::<bool>()
         )
-            .prop_map(
-                |(size, interpolation, max_size, antialias)| Transform::Resize(Resize {
+            .prop_map(|(size, interpolation, max_size, antialias, cover)| {
+                Transform::Resize(Resize {
                     size,
                     interpolation,
                     max_size,
-                    antialias
+                    antialias,
+                    cover,
                 })
-            ),
+            }),
         size().prop_map(|size| Transform::CenterCrop(CenterCrop { size })),
         (padding, fill(), mode).prop_map(|(padding, fill, padding_mode)| Transform::Pad(Pad {
             padding,
@@ -151,13 +267,16 @@ fn other() -> impl Strategy<Value = Transform> {
                 fill,
             })
         }),
-        (factor(), factor(), factor()).prop_map(|(brightness, contrast, saturation)| {
-            Transform::ColorJitter(ColorJitter {
-                brightness,
-                contrast,
-                saturation,
-            })
-        }),
+        (factor(), factor(), factor(), prop::option::of(span(0.6))).prop_map(
+            |(brightness, contrast, saturation, hue)| {
+                Transform::ColorJitter(ColorJitter {
+                    brightness,
+                    contrast,
+                    saturation,
+                    hue,
+                })
+            }
+        ),
         (-1.0..1.0, 0.0..2.0, any::<bool>()).prop_map(|(mean, sigma, clip)| {
             Transform::GaussianNoise(GaussianNoise { mean, sigma, clip })
         }),
@@ -218,7 +337,7 @@ proptest! {
         height in 1usize..=40,
         width in 1usize..=40,
         channels in 1usize..=5,
-        transforms in prop::collection::vec(prop_oneof![geometric(), other()], 0..5),
+        transforms in prop::collection::vec(prop_oneof![geometric(), other(), photographic(), composite()], 0..5),
         index in any::<u64>(),
     ) {
         let input = shape(height, width, channels);
@@ -249,5 +368,8 @@ proptest! {
         let parsed: Pipeline = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(parsed.transforms().len(), pipeline.transforms().len());
         prop_assert!(pipeline.evaluation().transforms().iter().all(|step| !step.is_random()));
+        // Networks meet images of one shape.
+        let evaluated = pipeline.evaluation().output_shape(input);
+        prop_assert_eq!(evaluated, pipeline.output_shape(input), "{:?}", pipeline);
     }
 }

@@ -6,10 +6,12 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::super::image::Workspace;
+use super::super::operations::Operation;
 use super::super::random_erasing::Rectangle;
 use super::super::{
-    AffineDraw, Elastic, Fill, Interpolation, Pipeline, Scratch, Transform, affine,
-    grid_distortion, random_erasing, rot90,
+    AffineDraw, AugMix, Elastic, Fill, Interpolation, Pipeline, Resampling, Scratch, Transform,
+    affine, aug_mix, grid_distortion, rand_augment, random_erasing, resize, rot90,
+    trivial_augment_wide,
 };
 use super::{bytes, image, stream};
 use crate::ImageShape;
@@ -33,8 +35,25 @@ struct Case {
     erase: Option<Erase>,
     elastic: Option<Elastic>,
     grid: Option<GridCase>,
+    crop: Option<CropCase>,
+    /// Of AugMix: the weight of the image, and chains with theirs.
+    own: Option<f32>,
+    #[serde(default)]
+    chains: Vec<(f32, Vec<(Operation, f64)>)>,
+    interpolation: Option<Interpolation>,
+    /// The image is the formula's, times the first, rounded down, plus the second.
+    given: Option<[f32; 2]>,
     /// Where the reference itself rounds.
     tolerance: Option<f32>,
+}
+
+#[derive(Deserialize)]
+struct CropCase {
+    /// Top, left, height, width.
+    part: [usize; 4],
+    size: [usize; 2],
+    interpolation: Resampling,
+    antialias: bool,
 }
 
 #[derive(Deserialize)]
@@ -67,14 +86,13 @@ fn run(case: &Case) -> (ImageShape, Vec<f32>) {
         let shape = pipeline.output_shape(case.shape).unwrap();
         let mut out = vec![f32::NAN; shape.len()];
         let mut scratch = Scratch::new();
+        let [factor, summand] = case.given.unwrap_or([1.0, 0.0]);
+        let pixels: Vec<u8> = bytes(case.shape)
+            .into_iter()
+            .map(|byte| ((f32::from(byte) * factor).floor() + summand) as u8)
+            .collect();
         pipeline
-            .apply(
-                &bytes(case.shape),
-                case.shape,
-                &mut stream(0),
-                &mut scratch,
-                &mut out,
-            )
+            .apply(&pixels, case.shape, &mut stream(0), &mut scratch, &mut out)
             .unwrap();
         return (shape, out);
     }
@@ -104,6 +122,20 @@ fn run(case: &Case) -> (ImageShape, Vec<f32>) {
     } else if let Some(grid) = &case.grid {
         let widths = [grid.columns.as_slice(), grid.rows.as_slice()];
         grid_distortion::distort(&mut image, widths, grid.interpolation, &mut workspace);
+    } else if let Some(crop) = &case.crop {
+        let [top, left, height, width] = crop.part;
+        let part = Rectangle {
+            top,
+            left,
+            height,
+            width,
+        };
+        let method = resize::Method::new(crop.interpolation, crop.antialias);
+        resize::resize_part(&mut image, part, crop.size, method, true, &mut workspace);
+    } else if let Some(own) = case.own {
+        let mut mix: AugMix = serde_json::from_str("{}").unwrap();
+        mix.interpolation = case.interpolation.unwrap();
+        mix.mix(&mut image, own, case.chains.clone(), &mut workspace);
     } else if let Some(erase) = &case.erase {
         let place = Rectangle {
             top: erase.top,
@@ -123,7 +155,7 @@ fn every_core_agrees_with_its_reference() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/transforms");
     let text = std::fs::read_to_string(folder.join("cases.json")).unwrap();
     let cases: Cases = serde_json::from_str(&text).unwrap();
-    assert!(cases.cases.len() >= 120, "{} cases", cases.cases.len());
+    assert!(cases.cases.len() >= 320, "{} cases", cases.cases.len());
     let mut worst: BTreeMap<&str, f32> = BTreeMap::new();
     let mut worst_float32 = 0f32;
     let mut failures = Vec::new();
@@ -161,4 +193,41 @@ fn every_core_agrees_with_its_reference() {
     eprintln!("worst differences, 0..255 scale: {worst:#?}");
     eprintln!("torchvision's own float32 results: {worst_float32}");
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Every table of magnitudes of automatic augmentation, number for number.
+#[test]
+fn magnitudes_are_torchvisions() {
+    type Tables = BTreeMap<String, BTreeMap<String, BTreeMap<String, Option<Vec<f32>>>>>;
+    #[derive(Deserialize)]
+    struct File {
+        magnitudes: Tables,
+        signed: BTreeMap<String, BTreeMap<String, bool>>,
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = path.join("tests/fixtures/transforms/magnitudes.json");
+    let file: File = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for (policy, space) in [
+        ("rand_augment", rand_augment::SPACE),
+        ("trivial_augment_wide", trivial_augment_wide::SPACE),
+        ("aug_mix", aug_mix::SPACE),
+    ] {
+        for (sizes, tables) in &file.magnitudes[policy] {
+            let numbers: Vec<usize> = sizes.split(' ').map(|n| n.parse().unwrap()).collect();
+            let [bins, height, width] = numbers[..] else {
+                panic!("{sizes}");
+            };
+            assert_eq!(tables.len(), space.len(), "{policy}");
+            for (operation, magnitudes) in space {
+                let name = format!("{operation:?}");
+                let expected = tables[&name].clone().unwrap_or(vec![0.0; bins]);
+                let found: Vec<f32> = (0..bins)
+                    .map(|bin| magnitudes.of(bin, bins, [height, width]) as f32)
+                    .collect();
+                assert_eq!(found, expected, "{policy} {name} {sizes}");
+                let signed = file.signed[policy][&name];
+                assert_eq!(magnitudes.is_signed(), signed, "{policy} {name}");
+            }
+        }
+    }
 }

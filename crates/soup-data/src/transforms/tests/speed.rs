@@ -78,3 +78,40 @@ fn filters() {
         }
     }
 }
+
+/// Beside `torchvision_speed.py` of the fixtures, on the same image.
+#[test]
+#[ignore = "a measurement"]
+fn photographs() {
+    let input = shape(375, 500, 3);
+    let empty = measure(&Pipeline::default(), input);
+    eprintln!("bytes in, floats out: {empty:.3} ms");
+    for table in [
+        r#"{"kind":"random_resized_crop","size":224}"#,
+        r#"{"kind":"random_resized_crop","size":224,"interpolation":"bicubic"}"#,
+        r#"{"kind":"random_crop","size":224}"#,
+        r#"{"kind":"resize","size":256}"#,
+        r#"{"kind":"color_jitter","brightness":0.4}"#,
+        r#"{"kind":"color_jitter","contrast":0.4}"#,
+        r#"{"kind":"color_jitter","saturation":0.4}"#,
+        r#"{"kind":"color_jitter","hue":0.1}"#,
+        r#"{"kind":"color_jitter","brightness":0.4,"contrast":0.4,"saturation":0.4,"hue":0.1}"#,
+        r#"{"kind":"random_grayscale","p":1}"#,
+        r#"{"kind":"gaussian_blur","kernel_size":5}"#,
+        r#"{"kind":"gaussian_blur","kernel_size":23}"#,
+        r#"{"kind":"solarize","threshold":128,"p":1}"#,
+        r#"{"kind":"posterize","bits":4,"p":1}"#,
+        r#"{"kind":"equalize","p":1}"#,
+        r#"{"kind":"autocontrast","p":1}"#,
+        r#"{"kind":"sharpness","sharpness_factor":2,"p":1}"#,
+        r#"{"kind":"invert","p":1}"#,
+        r#"{"kind":"rand_augment"}"#,
+        r#"{"kind":"trivial_augment_wide"}"#,
+        r#"{"kind":"aug_mix"}"#,
+    ] {
+        let pipeline: Pipeline = serde_json::from_str(&format!("[{table}]")).unwrap();
+        let milliseconds = measure(&pipeline, input);
+        let nanoseconds = milliseconds * 1e6 / (input.height * input.width) as f64;
+        eprintln!("{table}: {milliseconds:.3} ms, {nanoseconds:.2} ns a pixel");
+    }
+}
