@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::decode::formats;
 use super::images::{FileReader, ImageFile, Place, ReadFault, has_extension};
 use super::left_out::{LeftOut, Reason};
 use super::listing::Listing;
@@ -117,12 +118,15 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
 }
 
 fn nothing(path: &Path, left: &LeftOut) -> Error {
-    let hint = "PNG and JPEG files are looked for, in all folders below and in a zip archive";
+    let hint = format!(
+        "files in the formats {} are looked for, in all folders below and in a zip archive",
+        formats()
+    );
     Error::Empty {
         path: path.into(),
         what: "images",
         hint: match left.is_empty() {
-            true => hint.into(),
+            true => hint,
             false => format!("{hint}; {} left out: {left}", left.count()),
         },
     }

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use decode::{
-    Channels, EXTENSIONS, Fit, FitMode, InChannels, Reading, SampleRange, convert, decode,
-    image_shape, is_sixteen_bit,
+    Channels, Fit, FitMode, InChannels, Reading, SampleRange, convert, decode, extensions, formats,
+    image_shape, is_deep, is_image, no_image,
 };
 pub use folder::FolderSource;
 pub(crate) use labels::read_pairs;
