@@ -67,12 +67,23 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
             // In a folder only those at the top are meant.
             let is_candidate = |file: &&ImageFile| match place {
                 Place::Folder(_) => !file.name.contains('/'),
-                Place::Zip(_) => has_extension(Path::new(&file.name), &["csv", "tsv"]),
+                Place::Zip(_) | Place::Array(_) => {
+                    has_extension(Path::new(&file.name), &["csv", "tsv"])
+                }
             };
             let candidates: Vec<&ImageFile> = tables.iter().filter(is_candidate).collect();
-            choose_table(path, &candidates)?
-                .map(|file| Ok::<_, Error>((place.display(file), read_table(&place, file)?)))
-                .transpose()?
+            let beside = match &place {
+                Place::Array(path) => labels_beside(path),
+                _ => None,
+            };
+            if let Some(path) = beside {
+                let bytes = read_unpacked(&path)?;
+                Some((path, bytes))
+            } else {
+                choose_table(path, &candidates)?
+                    .map(|file| Ok::<_, Error>((place.display(file), read_table(&place, file)?)))
+                    .transpose()?
+            }
         }
     };
     let is_taken = |path: &Path| {
@@ -115,6 +126,12 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
         table,
         left,
     })
+}
+
+/// The labels of an array of images: `labels.npy` in its folder.
+fn labels_beside(images: &Path) -> Option<PathBuf> {
+    let labels = images.with_file_name("labels.npy");
+    (labels != images && labels.is_file()).then_some(labels)
 }
 
 fn nothing(path: &Path, left: &LeftOut) -> Error {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    arrays::Stack,
     decode::{extensions, foreign_format, is_image},
     images::{FileReader, ImageFile, Place, Source, Span, has_extension},
     left_out::{LeftOut, Reason},
@@ -44,6 +45,7 @@ impl Place {
             }
             .folder(path, "")?,
             Self::Zip(path) => list_zip(self, path, &mut listing)?,
+            Self::Array(path) => listing.images = Stack::open(path)?.files(),
         }
         for files in [
             &mut listing.images,

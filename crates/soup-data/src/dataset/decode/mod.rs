@@ -207,13 +207,24 @@ impl Decoder {
         }?;
         self.samples = samples;
         let channels = reading.channels.count(shape.channels);
-        if channels != shape.channels {
+        if channels < shape.channels {
+            channels::narrow(&mut self.pixels, shape.channels, channels);
+        } else if channels > shape.channels {
             self.converted.clear();
             convert(&self.pixels, shape.channels, channels, &mut self.converted);
             std::mem::swap(&mut self.pixels, &mut self.converted);
         }
-        let mut shape = orientation.apply(ImageShape { channels, ..shape }, &mut self.pixels);
-        if let Some(fit) = reading.fit {
+        let mut shape = ImageShape { channels, ..shape };
+        // To turn a large image takes it twice, so it is made small first.
+        let (first, second) = match is_large {
+            true => (reading.fit.map(|fit| orientation.of_fit(fit)), None),
+            false => (None, reading.fit),
+        };
+        if let Some(fit) = first {
+            shape = self.fitter.apply(fit, shape, &mut self.pixels)?;
+        }
+        shape = orientation.apply(shape, &mut self.pixels);
+        if let Some(fit) = second {
             shape = self.fitter.apply(fit, shape, &mut self.pixels)?;
         }
         Ok((shape, &self.pixels))

@@ -1,6 +1,7 @@
 //! Which way up an image is: tag 0x0112 of its EXIF data (Exif 2.32, section 4.6.4). Cameras store
 //! what the sensor saw and note how it was held; viewers turn the image, and so do we.
 
+use super::Fit;
 use crate::ImageShape;
 
 /// How the stored pixels become the image, by the tag's value.
@@ -49,6 +50,20 @@ impl Orientation {
                 width: shape.height,
                 channels: shape.channels,
             },
+        }
+    }
+
+    /// The fit of stored pixels that is this one once they stand upright.
+    pub(super) fn of_fit(self, fit: Fit) -> Fit {
+        let upright = self.of_shape(fit.of_shape(ImageShape {
+            height: 1,
+            width: 1,
+            channels: 1,
+        }));
+        Fit {
+            height: upright.height,
+            width: upright.width,
+            ..fit
         }
     }
 

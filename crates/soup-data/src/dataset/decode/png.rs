@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{Decoded, Orientation, checked_size, samples};
+use super::{Decoded, LARGE, Orientation, SampleRange, checked_size, samples};
 use crate::ImageShape;
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -39,6 +39,11 @@ impl PngDecoder {
         pixels: &mut Vec<u8>,
     ) -> Result<Decoded, String> {
         let fault = |fault: String| format!("damaged PNG: {fault}");
+        let (claimed, _) = shape(bytes)?;
+        if claimed.height.saturating_mul(claimed.width) > LARGE {
+            // Row by row: the whole filtered image beside the pixels would be as much again.
+            return general(bytes, max_value, pixels);
+        }
         let Some(shape) = self.gather(bytes).map_err(fault)? else {
             return general(bytes, max_value, pixels);
         };
@@ -304,14 +309,26 @@ fn general(bytes: &[u8], max_value: Option<u16>, pixels: &mut Vec<u8>) -> Result
     }
     let is_deep = depth == png::BitDepth::Sixteen;
     pixels.clear();
-    pixels.resize(if is_deep { 2 * size } else { size }, 0);
-    reader.next_frame(pixels).map_err(fault)?;
+    let samples = if is_deep && !reader.info().interlaced {
+        pixels.reserve(size);
+        let mut range: Option<SampleRange> = None;
+        while let Some(row) = reader.next_row().map_err(fault)? {
+            let row = row.data().as_chunks().0.iter();
+            let row = row.map(|sample| u16::from_be_bytes(*sample));
+            let found = samples::of_sixteen(row, shape.channels, max_value, pixels);
+            range = Some(range.map_or(found, |range| range.joined(found)));
+        }
+        range
+    } else {
+        pixels.resize(if is_deep { 2 * size } else { size }, 0);
+        reader.next_frame(pixels).map_err(fault)?;
+        is_deep.then(|| samples::in_place(shape.channels, max_value, pixels, u16::from_be_bytes))
+    };
     reader.finish().map_err(fault)?;
     Ok(Decoded {
         shape,
         orientation: self::shape(bytes)?.1,
-        samples: is_deep
-            .then(|| samples::in_place(shape.channels, max_value, pixels, u16::from_be_bytes)),
+        samples,
     })
 }
 
