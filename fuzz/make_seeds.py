@@ -50,6 +50,11 @@ def images():
     write("image/progressive.jpg", encoded(image("RGB", (17, 9)), format="JPEG", progressive=True))
     restarts = encoded(image("RGB", (33, 9)), format="JPEG", restart_marker_blocks=1, subsampling="4:2:0")
     write("image/restarts.jpg", restarts)
+    # The small files of every other format, which the tests compare with Pillow.
+    formats = pathlib.Path(__file__).parent.parent / "crates/soup-data/tests/fixtures/formats"
+    for path in sorted(formats.iterdir()):
+        if path.suffix != ".npy":
+            write(f"image/{path.name}", path.read_bytes())
 
 
 def packs(soup):

@@ -1,17 +1,18 @@
-//! PNG and JPEG files as `soup serve` takes them: the header first, then the pixels in every way in which
+//! Images of every format as `soup serve` takes them: the header first, then the pixels in every way in which
 //! a model may want them.
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use soup_data::dataset::{Channels, Fit, FitMode, Reading, decode, image_shape};
+use soup_data::dataset::{Channels, Fit, FitMode, Reading, decode, image_shape, is_deep, is_image};
 
 /// As many pixels as a server decodes unless told otherwise.
 const PIXELS: usize = 1 << 22;
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
-    if !bytes.starts_with(b"\x89PNG") && !bytes.starts_with(&[0xff, 0xd8]) {
+    if !is_image(bytes) {
         return Corpus::Reject;
     }
+    let _ = is_deep(bytes);
     let Ok(claimed) = image_shape(bytes) else {
         return Corpus::Keep;
     };

@@ -30,13 +30,11 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
+use crate::dataset::extensions;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// Endings that are taken for those of images, whether or not they can be decoded.
-const IMAGES: [&str; 17] = [
-    "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "tif", "tiff", "webp", "gif", "pgm", "ppm", "pnm",
-    "avif", "heic", "jp2", "jxl",
-];
+/// Endings that are taken for those of images beside those of the formats that are read.
+const FOREIGN: [&str; 6] = ["avif", "dcm", "heic", "heif", "jp2", "jxl"];
 
 /// Rows of a table, or files, to be found by id.
 pub struct Index<'a> {
@@ -289,7 +287,9 @@ impl<'a> Id<'a> {
         match name.rsplit_once('.') {
             Some((stem, extension))
                 if !stem.is_empty()
-                    && IMAGES.iter().any(|one| one.eq_ignore_ascii_case(extension)) =>
+                    && extensions()
+                        .chain(FOREIGN)
+                        .any(|one| one.eq_ignore_ascii_case(extension)) =>
             {
                 (stem, Some(extension))
             }

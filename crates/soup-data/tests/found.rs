@@ -20,6 +20,12 @@ fn png(value: u8) -> Vec<u8> {
     bytes
 }
 
+/// A file of `fixtures/formats`.
+fn format(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
+    fs::read(path.join(name)).unwrap()
+}
+
 fn jpeg() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images/jpeg_grey.jpg");
     fs::read(path).unwrap()
@@ -50,15 +56,16 @@ fn content_decides_and_what_is_left_is_named() {
     let folder = TempDir::new().unwrap();
     put(&folder, "0.png", png(0));
     put(&folder, "1.jpg", jpeg());
-    put(&folder, "2.bmp", b"BM\x36\x03\0\0\0\0\0\0");
-    put(&folder, "3.tif", b"II*\0\x08\0\0\0");
-    put(&folder, "4.webp", b"RIFF\x10\0\0\0WEBPVP8 ");
-    put(&folder, "5.gif", b"GIF89a");
+    put(&folder, "2.heic", b"\0\0\0\x18ftypheic");
+    put(&folder, "3.jp2", b"\0\0\0\x0cjP  ");
+    put(&folder, "4.jxl", b"\xff\x0a");
+    put(&folder, "5.exr", b"v/1\x01");
     put(&folder, "6.jpe", jpeg());
     put(&folder, "7.jfif", jpeg());
     put(&folder, "8", jpeg());
     put(&folder, "9.webp", png(9));
-    put(&folder, "10", b"GIF89a");
+    put(&folder, "10", b"\xff\x0a");
+    put(&folder, "11.data", format("rgb.qoi"));
     put(&folder, "scan.dcm", [&[0; 128][..], b"DICM"].concat());
     put(&folder, "read.me", "hello");
     put(&folder, "old.zip", "PK");
@@ -67,31 +74,31 @@ fn content_decides_and_what_is_left_is_named() {
     put(&folder, "Thumbs.db", "x");
     put(&folder, "notes.csv", "a,b\n");
     let found = images(folder.path());
-    assert_eq!(ids(&found), ["0", "1", "6", "7", "8", "9"]);
+    assert_eq!(ids(&found), ["0", "1", "6", "7", "8", "9", "11"]);
     let left = found.left_out();
     assert_eq!(
         left.sentence(found.len()),
-        "6 images found; 12 left out: 1 x .bmp (not supported), 1 x .dcm (not supported), \
-         1 x .gif (not supported), 1 x .tif (not supported), 1 x .webp (not supported), \
-         1 x GIF without an extension (not supported), 1 hidden, 1 an archive (not looked into), \
+        "7 images found; 12 left out: 1 x .dcm (not supported), 1 x .exr (not supported), \
+         1 x .heic (not supported), 1 x .jp2 (not supported), 1 x .jxl (not supported), \
+         1 x JPEG XL without an extension (not supported), 1 hidden, 1 an archive (not looked into), \
          1 a table (not read), 1 x .me (no image), 2 of the operating system\n  \
-         .bmp (not supported): 2.bmp\n  .dcm (not supported): scan.dcm\n  \
-         .gif (not supported): 5.gif\n  .tif (not supported): 3.tif\n  \
-         .webp (not supported): 4.webp\n  GIF without an extension (not supported): 10\n  \
+         .dcm (not supported): scan.dcm\n  .exr (not supported): 5.exr\n  \
+         .heic (not supported): 2.heic\n  .jp2 (not supported): 3.jp2\n  \
+         .jxl (not supported): 4.jxl\n  JPEG XL without an extension (not supported): 10\n  \
          hidden: .hidden.png\n  an archive (not looked into): old.zip\n  \
          a table (not read): notes.csv\n  .me (no image): read.me\n  \
          of the operating system: .gitignore, Thumbs.db"
     );
     assert!(
-        left.problem(folder.path(), 6, "mend it")
+        left.problem(folder.path(), 7, "mend it")
             .unwrap()
             .is_bad_data()
     );
     let json = serde_json::to_value(left).unwrap();
-    assert_eq!(json[0]["reason"], ".bmp (not supported)");
+    assert_eq!(json[0]["reason"], ".dcm (not supported)");
     assert_eq!(
         (&json[0]["count"], &json[0]["names"][0]),
-        (&1.into(), &"2.bmp".into())
+        (&1.into(), &"scan.dcm".into())
     );
 }
 
@@ -192,7 +199,7 @@ fn rows_and_images_that_do_not_meet_are_all_named() {
     for index in 0..6 {
         put(&folder, &format!("images/{index}.png"), png(index));
     }
-    put(&folder, "images/8.webp", b"RIFF\x10\0\0\0WEBPVP8 ");
+    put(&folder, "images/8.jxl", b"\xff\x0a of JPEG XL");
     put(&folder, "labels.csv", "id,a\n0,1\n8,1\n2,0\n9,1\n");
     let problem = Dataset::open(folder.path(), &Columns::default())
         .unwrap_err()
@@ -200,7 +207,7 @@ fn rows_and_images_that_do_not_meet_are_all_named() {
     for part in [
         "row 3: there is no image `8`",
         "row 5: there is no image `9`",
-        "8.webp",
+        "8.jxl",
     ] {
         assert!(problem.contains(part), "{problem}");
     }

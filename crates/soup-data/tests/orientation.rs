@@ -137,3 +137,54 @@ fn the_real_photographs_in_every_orientation_are_what_pillow_sees() {
         }
     }
 }
+
+/// Large images are made small before they are turned: what comes out is what other images get, but for rounding.
+#[test]
+fn large_images_are_fitted_as_others() {
+    use soup_data::dataset::{Fit, FitMode, Reading};
+    let (width, height) = (4300, 4000);
+    let level = |x: usize, y: usize| ((x / 17 * 5 + y / 13 * 3) % 256) as u8;
+    // Stored as it is, and turned a quarter counterclockwise with the tag that turns it back.
+    let encode = |width: usize, height: usize, pixels: &[u8], exif: Option<Vec<u8>>| {
+        let mut bytes = Vec::new();
+        let mut info = png::Info::with_size(width as u32, height as u32);
+        info.color_type = png::ColorType::Rgb;
+        info.exif_metadata = exif.map(Into::into);
+        let mut encoder = png::Encoder::with_info(&mut bytes, info).unwrap();
+        encoder.set_compression(png::Compression::Fast);
+        encoder
+            .write_header()
+            .unwrap()
+            .write_image_data(pixels)
+            .unwrap();
+        bytes
+    };
+    let pixel = |x: usize, y: usize| [level(x, y), level(y, x), 255 - level(x, y)];
+    let upright: Vec<u8> = (0..height)
+        .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)))
+        .collect();
+    let stored: Vec<u8> = (0..width)
+        .flat_map(|y| (0..height).flat_map(move |x| pixel(width - 1 - y, x)))
+        .collect();
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let upright = encode(width, height, &upright, None);
+    let turned = encode(height, width, &stored, Some(exif));
+    assert_eq!(image_shape(&turned).unwrap().width, width);
+    for mode in FitMode::ALL {
+        let fit = Fit {
+            height: 60,
+            width: 80,
+            mode,
+        };
+        let reading = Reading {
+            fit: Some(fit),
+            ..Reading::default()
+        };
+        let (shape, ours) = decode(&turned, reading).unwrap();
+        let (expected, theirs) = decode(&upright, reading).unwrap();
+        assert_eq!(shape, expected);
+        let apart = ours.iter().zip(&theirs).map(|(a, b)| a.abs_diff(*b));
+        let worst = apart.max().unwrap();
+        assert!(worst <= 1, "{mode:?}: {worst} levels apart");
+    }
+}

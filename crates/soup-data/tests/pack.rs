@@ -433,7 +433,7 @@ fn bad_data_is_named_with_file_and_row() {
         ),
         (
             |f| fs::write(f.join("images/00002.png"), b"GIF89a").unwrap(),
-            &["00002.png", "row 4", "neither a PNG nor a JPEG"],
+            &["00002.png", "row 4", "damaged GIF"],
         ),
         (
             |f| fs::write(f.join("images/00002.png"), grey_png(6, 8, &pixels(1))).unwrap(),

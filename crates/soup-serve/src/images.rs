@@ -4,7 +4,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use multer::Multipart;
-use soup_data::{ImageShape, dataset::image_shape};
+use soup_data::{
+    ImageShape,
+    dataset::{formats, image_shape, is_image, no_image},
+};
 
 use crate::{Limits, Refusal};
 
@@ -16,7 +19,7 @@ const FIELD: &str = "image";
 pub struct Upload {
     /// The file's name, where the form says.
     pub name: Option<String>,
-    /// PNG or JPEG.
+    /// In a format that is read.
     pub bytes: Bytes,
 }
 
@@ -24,7 +27,7 @@ pub struct Upload {
 ///
 /// # Errors
 /// 400 for a form that is none and an image whose header is damaged, 413 for too many images or
-/// pixels, 415 for what is no PNG or JPEG file.
+/// pixels, 415 for what is no image of a format that is read.
 pub async fn uploads(
     headers: &HeaderMap,
     body: Bytes,
@@ -43,7 +46,8 @@ pub async fn uploads(
     };
     if uploads.is_empty() {
         return Err(Refusal::request(format!(
-            "the form has no image; send PNG or JPEG files in fields named `{FIELD}`"
+            "the form has no image; send files in the formats {} in fields named `{FIELD}`",
+            formats()
         )));
     }
     for (number, upload) in uploads.iter().enumerate() {
@@ -67,10 +71,13 @@ impl Upload {
 /// Checks the header, before a pixel is decoded.
 fn check(upload: &Upload, limits: &Limits) -> Result<(), Refusal> {
     let bytes = &upload.bytes;
-    if !bytes.starts_with(b"\x89PNG") && !bytes.starts_with(&[0xff, 0xd8]) {
+    if !is_image(bytes) {
         let problem = match bytes.is_empty() {
-            true => "there is no image; send a PNG or JPEG file",
-            false => "neither a PNG nor a JPEG file",
+            true => format!(
+                "there is no image; send a file in one of the formats {}",
+                formats()
+            ),
+            false => no_image(bytes),
         };
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem));
     }

@@ -19,7 +19,7 @@ use std::{
 
 use soup_data::{
     ImageShape,
-    dataset::{Channels, decode, is_sixteen_bit},
+    dataset::{Channels, decode, is_deep},
 };
 use soup_decide::Decision;
 use soup_devices::DeviceName;
@@ -50,12 +50,12 @@ pub enum Error {
 pub struct Image {
     shape: ImageShape,
     pixels: Vec<u8>,
-    /// The file, where it has 16 bits a channel: a model may want other 8 of them.
+    /// The file, where it has more than 8 bits a channel: a model may want other 8 of them.
     deep: Option<Vec<u8>>,
 }
 
 impl Image {
-    /// Decodes a PNG or JPEG file.
+    /// Decodes an image's file, of any format that is read; its content says which it has.
     ///
     /// # Errors
     /// [`Error::Image`] where the file cannot be read or decoded.
@@ -69,7 +69,7 @@ impl Image {
         Self::of_file(bytes).map_err(wrong)
     }
 
-    /// Decodes the bytes of a PNG or JPEG file.
+    /// Decodes the bytes of an image's file, of any format that is read.
     ///
     /// # Errors
     /// [`Error::Image`] where they cannot be decoded.
@@ -85,7 +85,7 @@ impl Image {
         Ok(Self {
             shape,
             pixels,
-            deep: is_sixteen_bit(&bytes).then_some(bytes),
+            deep: is_deep(&bytes).then_some(bytes),
         })
     }
 

@@ -112,10 +112,13 @@ fn values_are_scaled_as_the_model_learned_them() {
 fn what_is_wrong_is_named() {
     let error = Image::new(2, 2, 1, vec![0; 5]).unwrap_err().to_string();
     assert!(error.contains("5 bytes for 2 rows of 2 pixels"), "{error}");
-    let error = Image::decode(b"GIF89a").unwrap_err().to_string();
+    let error = Image::decode(b"\0\0\0\x18ftypheic")
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         error,
-        "the image: a GIF file, neither a PNG nor a JPEG file"
+        "the image: a file in the format HEIF, which is not read; convert it to one of PNG, JPEG, WebP, GIF, BMP, TIFF, PNM \
+         and QOI"
     );
     let error = Image::open("nowhere.png").unwrap_err().to_string();
     assert!(error.starts_with("nowhere.png: "), "{error}");

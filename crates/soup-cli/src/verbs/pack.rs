@@ -33,26 +33,33 @@ use crate::{
 Examples:
   soup pack --data dirty_mnist_2nd/ --out pack/              the contest's layout, or compose's
   soup pack --images images/ --labels labels.csv --out pack/
-  soup pack --images images.zip --labels labels.csv --id file --ignore source --out pack/")]
+  soup pack --images images.zip --labels labels.csv --id file --ignore source --out pack/
+  soup pack --images x.npy --labels y.npy --label-names cat,dog --out pack/")]
 pub struct Arguments {
     /// A data set: a folder or zip file with images and at most one table of labels
     #[arg(long, value_name = "DIR_OR_ZIP", conflicts_with_all = ["images", "labels"])]
     data: Option<PathBuf>,
 
-    /// The images alone: a folder or a zip file
-    #[arg(long, value_name = "DIR_OR_ZIP")]
+    /// The images alone: a folder, a zip file, or a NumPy array (N x H x W or N x H x W x C of uint8 or uint16)
+    #[arg(long, value_name = "DIR_OR_ZIP_OR_NPY")]
     images: Option<PathBuf>,
 
-    /// The table of labels: an id column and 0/1 columns
-    #[arg(long, value_name = "CSV", requires = "images")]
+    /// The labels: a table with an id column and 0/1 columns, or a NumPy array of N x labels
+    #[arg(long, value_name = "CSV_OR_NPY", requires = "images")]
     labels: Option<PathBuf>,
 
     /// The id column [default: the first]
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
 
-    /// The label columns, in this order [default: all others]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    /// The label columns, in this order [default: all others]; of an array the names of its columns
+    /// [default: label0, label1, ...]
+    #[arg(
+        long,
+        visible_alias = "label-names",
+        value_name = "COLUMNS",
+        value_delimiter = ','
+    )]
     label_columns: Option<Vec<String>>,
 
     /// Columns that are no labels

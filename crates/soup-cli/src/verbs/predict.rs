@@ -55,8 +55,8 @@ pub struct Arguments {
     #[arg(required = true, value_name = "RUN_OR_MODEL")]
     models: Vec<PathBuf>,
 
-    /// The images: a folder, a zip file or a pack
-    #[arg(long, value_name = "DIR_OR_ZIP_OR_PACK")]
+    /// The images: a folder, a zip file, a NumPy array or a pack
+    #[arg(long, value_name = "DIR_OR_ZIP_OR_NPY_OR_PACK")]
     images: PathBuf,
 
     /// The probabilities: .csv, .csv.gz, or .npy with NAME.ids.json beside it;

@@ -21,7 +21,7 @@ use crate::{
 #[command(after_help = "\
 Addresses:
   /                           the page: drop an image, see what is in it
-  POST /predict               PNG or JPEG as the body, or several in fields `image` of a form;
+  POST /predict               an image's file as the body, or several in fields `image` of a form;
                               ?model=NAME, ?threshold=T, ?maps=true
   /v2/...                     the Open Inference Protocol 2 (KServe, Triton's clients)
   /metrics, /openapi.json     for Prometheus; all addresses with their forms

@@ -122,7 +122,7 @@ fn what_lies_beside_images_does_not_matter_to_predict_and_is_said() {
     place.write("test/labels.csv", "id,a\n000,1\n");
     place.write("test/metadata.csv", "id,width\n000,64\n");
     place.write("test/old.zip", b"PK");
-    place.write("test/5.webp", b"RIFF\x10\0\0\0WEBPVP8 ");
+    place.write("test/5.jxl", b"\xff\x0a of JPEG XL");
     let ids = || -> Vec<String> {
         let text = place.read("test/probs.csv");
         text.lines()
@@ -136,7 +136,7 @@ fn what_lies_beside_images_does_not_matter_to_predict_and_is_said() {
         assert_eq!(ids(), ["000", "001", "002", "003", "090"]);
         assert!(said.stderr.contains("5 images found; "), "{}", said.stderr);
         assert!(
-            said.stderr.contains("1 x .webp (not supported)"),
+            said.stderr.contains("1 x .jxl (not supported)"),
             "{}",
             said.stderr
         );
@@ -145,14 +145,11 @@ fn what_lies_beside_images_does_not_matter_to_predict_and_is_said() {
     let left = facts["left_out"].as_array().unwrap();
     let of = |reason: &str| left.iter().find(|kind| kind["reason"] == reason).unwrap();
     assert_eq!(of("a table (not read)")["count"], 3);
-    assert_eq!(of(".webp (not supported)")["names"][0], "5.webp");
+    assert_eq!(of(".jxl (not supported)")["names"][0], "5.jxl");
     let said = place.failure(3, "predict letters --threads 1 --images test --strict");
-    assert!(
-        said.contains("5.webp") && said.contains("old.zip"),
-        "{said}"
-    );
+    assert!(said.contains("5.jxl") && said.contains("old.zip"), "{said}");
     place.write("labelled/images/0.png", grey(0));
-    place.write("labelled/images/1.webp", b"RIFF\x10\0\0\0WEBPVP8 ");
+    place.write("labelled/images/1.jxl", b"\xff\x0a of JPEG XL");
     place.write("labelled/labels.csv", "id,a\n0,1\n");
     for verb in [
         "train --preset quick --data labelled --out run",
@@ -160,7 +157,7 @@ fn what_lies_beside_images_does_not_matter_to_predict_and_is_said() {
     ] {
         let said = place.failure(3, &format!("{verb} --strict"));
         assert!(
-            said.contains("1.webp") && said.contains("--strict"),
+            said.contains("1.jxl") && said.contains("--strict"),
             "{verb}: {said}"
         );
     }
@@ -347,12 +344,12 @@ fn what_is_no_glyph_in_a_folder_of_glyphs_is_said() {
             eight(16, png::ColorType::Grayscale, seed),
         );
     }
-    place.write("glyphs/a/3.webp", b"RIFF\x10\0\0\0WEBPVP8 ");
+    place.write("glyphs/a/3.jxl", b"\xff\x0a of JPEG XL");
     let compose = "compose --glyphs folder:glyphs --count 2 compose.letters=[1,2]";
     let said = place.soup(&format!("{compose} --out set"));
     assert_eq!(said.code, 0, "{}", said.stderr);
     for part in [
-        "glyphs in glyphs: 3 images found; 3 left out: 1 x .webp (not supported), 2 in no folder of a label",
+        "glyphs in glyphs: 3 images found; 3 left out: 1 x .jxl (not supported), 2 in no folder of a label",
         "a/old/2.png, loose.png",
     ] {
         assert!(said.stderr.contains(part), "{part}: {}", said.stderr);

@@ -1,4 +1,4 @@
-//! A folder of images per label: `PATH/<label>/*.png`, or JPEG.
+//! A folder of images per label: `PATH/<label>/*.png`, or of another format that is read.
 //!
 //! An image may be dark on light, light on dark, or drawn on a transparent ground; what its rim
 //! looks like is paper. Folders named by one letter are merged without regard to case.
@@ -26,7 +26,7 @@ const GREATEST_SIDE: usize = 128;
 pub fn read(path: &Path) -> Result<Scans> {
     let Listed { found, left } = list(path)?;
     if found.is_empty() {
-        let hint = "put PNG or JPEG images into a folder for each label, such as a/1.png";
+        let hint = "put images into a folder for each label, such as a/1.png";
         return Err(Error::Empty {
             path: path.into(),
             what: "glyphs",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::decode::formats;
 use super::images::{FileReader, ImageFile, Place, ReadFault, has_extension};
 use super::left_out::{LeftOut, Reason};
 use super::listing::Listing;
@@ -66,12 +67,23 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
             // In a folder only those at the top are meant.
             let is_candidate = |file: &&ImageFile| match place {
                 Place::Folder(_) => !file.name.contains('/'),
-                Place::Zip(_) => has_extension(Path::new(&file.name), &["csv", "tsv"]),
+                Place::Zip(_) | Place::Array(_) => {
+                    has_extension(Path::new(&file.name), &["csv", "tsv"])
+                }
             };
             let candidates: Vec<&ImageFile> = tables.iter().filter(is_candidate).collect();
-            choose_table(path, &candidates)?
-                .map(|file| Ok::<_, Error>((place.display(file), read_table(&place, file)?)))
-                .transpose()?
+            let beside = match &place {
+                Place::Array(path) => labels_beside(path),
+                _ => None,
+            };
+            if let Some(path) = beside {
+                let bytes = read_unpacked(&path)?;
+                Some((path, bytes))
+            } else {
+                choose_table(path, &candidates)?
+                    .map(|file| Ok::<_, Error>((place.display(file), read_table(&place, file)?)))
+                    .transpose()?
+            }
         }
     };
     let is_taken = |path: &Path| {
@@ -116,13 +128,22 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
     })
 }
 
+/// The labels of an array of images: `labels.npy` in its folder.
+fn labels_beside(images: &Path) -> Option<PathBuf> {
+    let labels = images.with_file_name("labels.npy");
+    (labels != images && labels.is_file()).then_some(labels)
+}
+
 fn nothing(path: &Path, left: &LeftOut) -> Error {
-    let hint = "PNG and JPEG files are looked for, in all folders below and in a zip archive";
+    let hint = format!(
+        "files in the formats {} are looked for, in all folders below and in a zip archive",
+        formats()
+    );
     Error::Empty {
         path: path.into(),
         what: "images",
         hint: match left.is_empty() {
-            true => hint.into(),
+            true => hint,
             false => format!("{hint}; {} left out: {left}", left.count()),
         },
     }

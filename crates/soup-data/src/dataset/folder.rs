@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
-use super::{Channels, Dataset, Decoder, FileReader, Fit, Reading, SampleRange};
+use super::{Channels, Dataset, Decoder, FileReader, Fit, Reading, SampleRange, formats};
 use crate::{Annotation, Error, ImageShape, Result, Source, problems::Problems};
 
 /// A [`Dataset`] as [`Source`].
@@ -64,7 +64,7 @@ impl<'a> FolderSource<'a> {
             None => Err(Error::Empty {
                 path: dataset.images_path().into(),
                 what: "images",
-                hint: "PNG and JPEG files are looked for".into(),
+                hint: format!("files in the formats {} are looked for", formats()),
             }),
         }
     }

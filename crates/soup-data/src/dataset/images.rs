@@ -1,4 +1,4 @@
-//! Where the files of images lie: a folder with all that is below it, or a zip archive.
+//! Where the files of images lie: a folder with all that is below it, a zip archive, or an array of images.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::arrays::Stack;
 use crate::files::read_into;
 use crate::{Error, Result};
 
 /// Bytes of an image's file at most.
 const MOST: u64 = 256 << 20;
 
-/// A folder or an archive.
+/// A folder, an archive or an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Folder(PathBuf),
     Zip(PathBuf),
+    /// A NumPy file of images.
+    Array(PathBuf),
 }
 
 /// One file, by its name inside its place (`/` between folders).
@@ -35,6 +38,8 @@ pub(crate) enum Source {
     Path(PathBuf),
     /// In the archive.
     Span(Span),
+    /// In the array, from 0.
+    Row(u64),
 }
 
 /// A file in a zip archive, so that threads can read it without sharing the archive.
@@ -81,30 +86,35 @@ impl Place {
             Ok(Self::Folder(path.into()))
         } else if path.is_file() && has_extension(path, &["zip"]) {
             Ok(Self::Zip(path.into()))
+        } else if path.is_file() && has_extension(path, &["npy"]) {
+            Ok(Self::Array(path.into()))
         } else if path.exists() {
             Err(Error::NotADataset {
                 path: path.into(),
-                problem: "neither a folder nor a zip archive".into(),
-                hint: "give the folder or the zip archive that holds the images".into(),
+                problem: "neither a folder nor a zip archive nor a NumPy file".into(),
+                hint: "give the folder, the zip archive or the .npy file that holds the images"
+                    .into(),
             })
         } else {
             Err(Error::NotFound {
                 path: path.into(),
-                hint: "give the folder or the zip archive that holds the images".into(),
+                hint: "give the folder, the zip archive or the .npy file that holds the images"
+                    .into(),
             })
         }
     }
 
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Folder(path) | Self::Zip(path) => path,
+            Self::Folder(path) | Self::Zip(path) | Self::Array(path) => path,
         }
     }
 
-    /// Where a file of a folder is.
+    /// Where a file of a folder is, or the array with it.
     pub(crate) fn path_of(&self, file: &ImageFile) -> PathBuf {
         match &file.source {
             Source::Path(path) => path.clone(),
+            Source::Row(_) => self.path().into(),
             _ => self.display(file),
         }
     }
@@ -130,6 +140,7 @@ pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 pub(crate) struct FileReader {
     place: Place,
     archive: Option<File>,
+    stack: Option<Stack>,
     stored: Vec<u8>,
     bytes: Vec<u8>,
 }
@@ -149,6 +160,7 @@ impl FileReader {
         Self {
             place: place.clone(),
             archive: None,
+            stack: None,
             stored: vec![],
             bytes: vec![],
         }
@@ -160,6 +172,17 @@ impl FileReader {
             _ => ReadFault::Io(error),
         };
         self.bytes.clear();
+        if let Source::Row(row) = file.source {
+            let stack = match &mut self.stack {
+                Some(stack) => stack,
+                closed => closed.insert(
+                    Stack::open(self.place.path())
+                        .map_err(|error| ReadFault::Damaged(error.to_string()))?,
+                ),
+            };
+            stack.read(row, &mut self.bytes).map_err(fault)?;
+            return Ok(&self.bytes);
+        }
         match file.span() {
             None => {
                 File::open(self.place.path_of(file))

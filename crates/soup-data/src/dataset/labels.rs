@@ -28,6 +28,9 @@ pub(super) fn read_labels(
     bytes: &[u8],
     columns: &Columns,
 ) -> Result<(Labels, Problems)> {
+    if super::arrays::is_array(bytes) {
+        return super::arrays::labels(path, bytes, columns.labels.as_deref());
+    }
     let table = Table::parse(path, bytes)?;
     let (matrix, wrong_cells) = table.matrix_of_rows(columns, Cells::Labels)?;
     let Matrix {

@@ -1,7 +1,7 @@
 //! All that lies in a folder or an archive, sorted into images, tables, archives and the rest. This
 //! is the one place where images are found.
 //!
-//! A file with the extension of PNG or JPEG is an image, and damaged where it holds something else.
+//! A file with the extension of a format that is read is an image, and damaged where it holds something else.
 //! Of every other file the first bytes decide. Links to files are followed, links to folders are not.
 
 use std::{
@@ -12,7 +12,8 @@ use std::{
 };
 
 use super::{
-    decode::{EXTENSIONS, foreign_format, is_image},
+    arrays::Stack,
+    decode::{extensions, foreign_format, is_image},
     images::{FileReader, ImageFile, Place, Source, Span, has_extension},
     left_out::{LeftOut, Reason},
 };
@@ -44,6 +45,7 @@ impl Place {
             }
             .folder(path, "")?,
             Self::Zip(path) => list_zip(self, path, &mut listing)?,
+            Self::Array(path) => listing.images = Stack::open(path)?.files(),
         }
         for files in [
             &mut listing.images,
@@ -78,7 +80,7 @@ impl Named {
         let path = Path::new(base);
         if base == "compose.json" {
             Self::Composed
-        } else if has_extension(path, &EXTENSIONS) {
+        } else if extensions().any(|extension| has_extension(path, &[extension])) {
             Self::Image
         } else if has_extension(path, &["csv", "tsv"])
             || base.to_lowercase().ends_with(".csv.gz")
@@ -97,9 +99,9 @@ impl Named {
 fn reason(name: &str, start: &[u8]) -> Reason {
     const ARCHIVES: [&str; 8] = ["7z", "bz2", "gz", "rar", "tar", "tgz", "xz", "zst"];
     /// What a file without a telling start may be meant as.
-    const IMAGES: [&str; 18] = [
-        "arw", "avif", "bmp", "cr2", "dcm", "dng", "gif", "heic", "heif", "ico", "jp2", "jxl",
-        "nef", "ppm", "tga", "tif", "tiff", "webp",
+    const IMAGES: [&str; 15] = [
+        "arw", "avif", "cr2", "cr3", "dcm", "dng", "exr", "heic", "heif", "ico", "jp2", "jxl",
+        "nef", "psd", "tga",
     ];
     let base = name.rsplit('/').next().unwrap_or(name);
     let extension = Path::new(base).extension().and_then(|end| end.to_str());

@@ -1,5 +1,6 @@
 //! Data sets as people have them: a folder or zip of images, and a table of 0/1 labels.
 
+mod arrays;
 mod decode;
 mod each;
 mod find;
@@ -18,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use decode::{
-    Channels, EXTENSIONS, Fit, FitMode, InChannels, Reading, SampleRange, convert, decode,
-    image_shape, is_sixteen_bit,
+    Channels, Fit, FitMode, InChannels, Reading, SampleRange, convert, decode, extensions, formats,
+    image_shape, is_deep, is_image, no_image,
 };
 pub use folder::FolderSource;
 pub(crate) use labels::read_pairs;
@@ -57,7 +58,7 @@ pub(crate) use images::{FileReader, ImageFile, Place, ReadFault};
 pub use crate::tables::Columns;
 use crate::{Error, ImageShape, Result};
 
-/// Images that lie in a folder or a zip archive, with their labels where there are any. Nothing
+/// Images that lie in a folder, a zip archive or an array, with their labels where there are any. Nothing
 /// is decoded yet.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -171,6 +172,18 @@ impl Dataset {
             });
         };
         let (read, mut problems) = labels::read_labels(&path, &bytes, columns)?;
+        if arrays::is_array(&bytes) && read.ids.len() != files.len() {
+            return Err(Error::OtherData {
+                path,
+                problem: format!(
+                    "it has labels of {} images, but {} has {}",
+                    read.ids.len(),
+                    place.path().display(),
+                    files.len()
+                ),
+                hint: "give the labels of these images, a row each in their order".into(),
+            });
+        }
         let matched = matching::files_of(&path, &read, files, &place, &mut left);
         let (files, note) = matched.or_else(|error| {
             let mut all = std::mem::take(&mut problems);

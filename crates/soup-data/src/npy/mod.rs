@@ -3,9 +3,10 @@
 pub(crate) mod images;
 mod matrix;
 
+pub(crate) use matrix::parse_numbers;
 pub use matrix::{matrix_header, parse_matrix};
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The header of an array in C order, padded so that the data begins at a multiple of 64 bytes, as `numpy.save` writes it.
 /// `kind` is NumPy's name of an element's type, such as `<f4`.

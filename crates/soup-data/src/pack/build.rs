@@ -16,7 +16,7 @@ use std::time::UNIX_EPOCH;
 use super::manifest::{self, Hashes, Manifest};
 use super::progress::{Done, Journal};
 use super::{IMAGES, Pack};
-use crate::dataset::{Channels, Dataset, Decoder, FileReader, Fit, Reading, content_hash};
+use crate::dataset::{Channels, Dataset, Decoder, FileReader, Fit, Reading, content_hash, formats};
 use crate::files::{sync_parent, write_whole};
 use crate::npy::images;
 use crate::problems::Problems;
@@ -206,7 +206,7 @@ fn first_shape(dataset: &Dataset, reading: Reading) -> Result<ImageShape> {
     Err(Error::Empty {
         path: dataset.images_path().into(),
         what: "images",
-        hint: "PNG and JPEG files are looked for".into(),
+        hint: format!("files in the formats {} are looked for", formats()),
     })
 }
 

@@ -29,7 +29,7 @@ pub struct Job {
 /// An image as it came.
 #[derive(Clone, Debug)]
 pub enum Image {
-    /// A PNG or JPEG file; decoded by the engine's threads.
+    /// An image's file; decoded by the engine's threads.
     File(Bytes),
     /// Pixels.
     Pixels(ImageShape, Bytes),

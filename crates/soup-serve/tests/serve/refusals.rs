@@ -30,13 +30,13 @@ fn what_is_wrong_with_a_image_is_named() {
             415,
             "/predict",
             vec![],
-            "there is no image; send a PNG or JPEG file",
+            "there is no image; send a file in one of the formats PNG, JPEG, ",
         ),
         (
             415,
             "/predict",
-            b"GIF89a".to_vec(),
-            "neither a PNG nor a JPEG file",
+            b"\xff\x0ax".to_vec(),
+            "a file in the format JPEG XL, which is not read; convert it",
         ),
         (
             400,
@@ -108,7 +108,7 @@ fn what_is_wrong_with_a_form_is_named() {
     let problem = |images: &[(&str, Vec<u8>)]| server.client.form("/predict", images).problem();
     assert_eq!(
         problem(&[("a.png", good()), ("b.png", b"text".to_vec())]),
-        "b.png: neither a PNG nor a JPEG file"
+        "b.png: no image in a format that is read (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM and QOI)"
     );
     let cut = good()[..good().len() - 5].to_vec();
     assert_eq!(

@@ -70,21 +70,39 @@ impl std::str::FromStr for Channels {
 pub fn convert(pixels: &[u8], from: usize, to: usize, converted: &mut Vec<u8>) {
     converted.reserve(pixels.len() / from * to);
     for pixel in pixels.chunks_exact(from) {
-        match (from, to) {
-            (1 | 2, 1 | 2) => converted.push(pixel[0]),
-            (1 | 2, _) => converted.extend([pixel[0]; 3]),
-            (_, 1 | 2) => {
-                let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
-                let luma = red * 4899 + green * 9617 + blue * 1868;
-                converted.push(((luma + 8192) >> 14) as u8);
-            }
-            _ => converted.extend(&pixel[..3]),
-        }
-        if to.is_multiple_of(2) {
-            let is_opaque = from % 2 == 1;
-            converted.push(if is_opaque { 255 } else { pixel[from - 1] });
-        }
+        converted.extend_from_slice(&converted_pixel(pixel, from, to)[..to]);
     }
+}
+
+/// The same in place, where pixels do not become longer.
+pub(super) fn narrow(pixels: &mut Vec<u8>, from: usize, to: usize) {
+    let count = pixels.len() / from;
+    for at in 0..count {
+        let pixel = converted_pixel(&pixels[from * at..][..from], from, to);
+        pixels[to * at..][..to].copy_from_slice(&pixel[..to]);
+    }
+    pixels.truncate(to * count);
+}
+
+/// One pixel in `to` channels.
+#[inline]
+fn converted_pixel(pixel: &[u8], from: usize, to: usize) -> [u8; 4] {
+    let mut converted = [0; 4];
+    match (from, to) {
+        (1 | 2, 1 | 2) => converted[0] = pixel[0],
+        (1 | 2, _) => converted[..3].fill(pixel[0]),
+        (_, 1 | 2) => {
+            let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+            let luma = red * 4899 + green * 9617 + blue * 1868;
+            converted[0] = ((luma + 8192) >> 14) as u8;
+        }
+        _ => converted[..3].copy_from_slice(&pixel[..3]),
+    }
+    if to.is_multiple_of(2) {
+        let is_opaque = from % 2 == 1;
+        converted[to - 1] = if is_opaque { 255 } else { pixel[from - 1] };
+    }
+    converted
 }
 
 /// Images in other channels than their own, for a network that learned from such.

@@ -1,12 +1,16 @@
-//! JPEG, baseline and progressive.
+//! JPEG, baseline and progressive, grey, of three colours or of four inks. Inks are taken as Adobe's programs
+//! store them, inverted; so does Pillow.
 
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::{Orientation, checked_size};
+use super::{Decoded, Orientation, checked_size};
 use crate::ImageShape;
+
+/// The marker that begins a file.
+pub(super) const SIGNATURE: &[u8] = &[0xff, 0xd8];
 
 const MOST_SIDE: usize = 1 << 16;
 
@@ -16,10 +20,15 @@ pub(super) fn shape(bytes: &[u8]) -> Result<(ImageShape, Orientation), String> {
         .set_max_width(MOST_SIDE)
         .set_max_height(MOST_SIDE);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder
-        .decode_headers()
-        .map_err(|error| format!("damaged JPEG: {error}"))?;
+    decoder.decode_headers().map_err(|error| fault(&error))?;
     header(&decoder)
+}
+
+/// The decoder's words, some of which have several lines, in one.
+fn fault(error: &zune_jpeg::errors::DecodeErrors) -> String {
+    let text = error.to_string();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    format!("damaged JPEG: {}", words.join(" "))
 }
 
 /// Shape and orientation, once the headers are decoded.
@@ -39,17 +48,13 @@ fn header(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> Result<(ImageShape, Orientat
 }
 
 /// Decodes to grey or RGB as it is stored, and says which way up that is. Strict: a file cut short is an error, not an image with a grey end.
-pub(super) fn decode(
-    bytes: &[u8],
-    pixels: &mut Vec<u8>,
-) -> Result<(ImageShape, Orientation), String> {
+pub(super) fn decode(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<Decoded, String> {
     let strict = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(MOST_SIDE)
         .set_max_height(MOST_SIDE);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), strict);
-    let fault = |error: zune_jpeg::errors::DecodeErrors| format!("damaged JPEG: {error}");
-    decoder.decode_headers().map_err(fault)?;
+    decoder.decode_headers().map_err(|error| fault(&error))?;
     let (shape, orientation) = header(&decoder)?;
     decoder.set_options(strict.jpeg_set_out_colorspace(if shape.channels == 1 {
         ColorSpace::Luma
@@ -67,6 +72,10 @@ pub(super) fn decode(
     if !bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
         return Err("damaged JPEG: the file is cut short".into());
     }
-    decoder.decode_into(pixels).map_err(fault)?;
-    Ok((shape, orientation))
+    decoder.decode_into(pixels).map_err(|error| fault(&error))?;
+    Ok(Decoded {
+        shape,
+        orientation,
+        samples: None,
+    })
 }

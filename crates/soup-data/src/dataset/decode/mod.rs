@@ -1,23 +1,28 @@
-//! From the bytes of a PNG or JPEG file to pixels of 8 bits.
+//! From the bytes of an image's file to pixels of 8 bits. A format is a file here and a row of the
+//! table in `formats.rs`.
 
 mod channels;
 mod fit;
+mod formats;
+mod general;
+mod gif;
 mod jpeg;
 mod orientation;
 mod png;
+mod samples;
+mod tiff;
 
 pub use channels::{Channels, InChannels, convert};
 pub use fit::{Fit, FitMode};
-pub use png::is_sixteen_bit;
+pub(crate) use formats::foreign_format;
+pub use formats::{extensions, formats, is_image, no_image};
 
 use std::sync::{Mutex, PoisonError};
 
+use formats::Format;
 use orientation::Orientation;
 
 use crate::ImageShape;
-
-/// File name extensions, in lower case, of the images that can be decoded.
-pub const EXTENSIONS: [&str; 5] = ["jfif", "jpe", "jpeg", "jpg", "png"];
 
 /// No image that a network sees has more pixels or bytes; a damaged header may claim anything.
 const MOST_PIXELS: usize = 1 << 27;
@@ -33,8 +38,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 pub struct Reading {
     /// What becomes of the channels.
     pub channels: Channels,
-    /// The sample of an image with 16 bits a channel that becomes 255; whatever is above it does
-    /// too. Without one the upper 8 bits of each sample are taken.
+    /// The sample of an image with more than 8 bits a channel that becomes 255; whatever is above it
+    /// does too. Without one the upper 8 of 16 bits are taken, and of real numbers 0 to 1.
     pub max_value: Option<u16>,
     /// The one size that images are brought to; as they are where nothing is given.
     pub fit: Option<Fit>,
@@ -69,7 +74,7 @@ impl From<Channels> for Reading {
     }
 }
 
-/// Decodes one PNG or JPEG file: its shape and its pixels, row by row, the channels of a pixel
+/// Decodes an image's file, of any format that is read: its shape and its pixels, row by row, the channels of a pixel
 /// beside each other, upright as its EXIF data say.
 ///
 /// # Errors
@@ -80,107 +85,38 @@ pub fn decode(bytes: &[u8], reading: impl Into<Reading>) -> Result<(ImageShape, 
     Ok((shape, decoder.pixels))
 }
 
-/// The shape that a PNG or JPEG file will be decoded to as it is stored, by its header, without
+/// The shape that an image's file will be decoded to as it is stored, by its header, without
 /// decoding a pixel: what a program that takes files from strangers checks first.
 ///
 /// # Errors
 /// What is wrong with the bytes, in a few words.
 pub fn image_shape(bytes: &[u8]) -> Result<ImageShape, String> {
-    let (shape, orientation) = match Format::of(bytes) {
-        Some(Format::Png) => png::shape(bytes)?,
-        Some(Format::Jpeg) => jpeg::shape(bytes)?,
-        None => return Err(no_image(bytes)),
-    };
+    let format = Format::of(bytes).ok_or_else(|| no_image(bytes))?;
+    let (shape, orientation) = match format {
+        Format::Png => png::shape(bytes),
+        Format::Jpeg => jpeg::shape(bytes),
+        Format::Gif => gif::shape(bytes),
+        Format::Tiff => tiff::shape(bytes),
+        Format::WebP | Format::Bmp | Format::Pnm | Format::Qoi => general::shape(format, bytes),
+    }?;
     Ok(orientation.of_shape(shape))
 }
 
-/// The formats that can be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Png,
-    Jpeg,
-}
-
-impl Format {
-    /// By the first bytes of a file; its name says nothing.
-    fn of(bytes: &[u8]) -> Option<Self> {
-        if bytes.starts_with(png::SIGNATURE) {
-            Some(Self::Png)
-        } else if bytes.starts_with(&[0xff, 0xd8]) {
-            Some(Self::Jpeg)
-        } else {
-            None
-        }
+/// Whether an image has samples of more than 8 bits, so that another `max_value` makes other pixels of it.
+pub fn is_deep(bytes: &[u8]) -> bool {
+    match Format::of(bytes) {
+        Some(Format::Png) => png::is_sixteen_bit(bytes),
+        Some(Format::Tiff) => tiff::is_deep(bytes),
+        Some(Format::Pnm) => general::is_deep(bytes),
+        Some(Format::Jpeg | Format::WebP | Format::Gif | Format::Bmp | Format::Qoi) | None => false,
     }
 }
 
-/// Whether a file that begins with these bytes is a PNG or JPEG file.
-pub(crate) fn is_image(start: &[u8]) -> bool {
-    Format::of(start).is_some()
-}
-
-/// Why a file is no image, by its first bytes.
-fn no_image(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return "the file is empty".into();
-    }
-    match foreign_format(bytes) {
-        Some(format) => format!("a {format} file, neither a PNG nor a JPEG file"),
-        None => "neither a PNG nor a JPEG file".into(),
-    }
-}
-
-/// The image format that a file has which we do not decode, by its first bytes (132 are enough).
-pub(crate) fn foreign_format(start: &[u8]) -> Option<&'static str> {
-    let at = |from: usize, mark: &[u8]| start.get(from..from + mark.len()) == Some(mark);
-    let begins = |mark: &[u8]| at(0, mark);
-    if begins(b"GIF87a") || begins(b"GIF89a") {
-        Some("GIF")
-    } else if begins(b"RIFF") && at(8, b"WEBP") {
-        Some("WebP")
-    } else if begins(b"II*\0") || begins(b"MM\0*") || begins(b"II+\0") || begins(b"MM\0+") {
-        Some("TIFF")
-    } else if begins(b"BM") && at(6, &[0; 4]) {
-        Some("BMP")
-    } else if at(4, b"ftyp") {
-        let brand = |mark: &[u8]| {
-            start
-                .get(8..)
-                .is_some_and(|from| from.windows(4).any(|four| four == mark))
-        };
-        if brand(b"avif") || brand(b"avis") {
-            Some("AVIF")
-        } else if [b"heic", b"heix", b"hevc", b"mif1", b"msf1"]
-            .iter()
-            .any(|mark| brand(*mark))
-        {
-            Some("HEIF")
-        } else {
-            None
-        }
-    } else if begins(&[0xff, 0x0a]) || begins(b"\0\0\0\x0cJXL ") {
-        Some("JPEG XL")
-    } else if begins(b"\0\0\0\x0cjP  ") || begins(&[0xff, 0x4f, 0xff, 0x51]) {
-        Some("JPEG 2000")
-    } else if at(128, b"DICM") {
-        Some("DICOM")
-    } else if begins(b"8BPS") {
-        Some("Photoshop")
-    } else if begins(b"\0\0\x01\0") && start.get(5) == Some(&0) {
-        Some("icon")
-    } else if begins(b"qoif") {
-        Some("QOI")
-    } else if begins(b"v/1\x01") {
-        Some("OpenEXR")
-    } else if start.len() > 2
-        && start[0] == b'P'
-        && (b'1'..=b'7').contains(&start[1])
-        && start[2].is_ascii_whitespace()
-    {
-        Some("Netpbm")
-    } else {
-        None
-    }
+/// What a file was decoded to, as it is stored.
+struct Decoded {
+    shape: ImageShape,
+    orientation: Orientation,
+    samples: Option<SampleRange>,
 }
 
 /// The least and greatest sample of an image with 16 bits a channel, alpha left aside.
@@ -244,6 +180,7 @@ impl Decoder {
         bytes: &[u8],
         reading: Reading,
     ) -> Result<(ImageShape, &[u8]), String> {
+        let format = Format::of(bytes).ok_or_else(|| no_image(bytes))?;
         let claimed = image_shape(bytes)?;
         let is_large = claimed.height.saturating_mul(claimed.width) > LARGE;
         // Whoever panicked with it left nothing behind.
@@ -254,25 +191,40 @@ impl Decoder {
             kept.shrink_to(4 * LARGE);
         }
         self.samples = None;
-        let (shape, orientation) = match Format::of(bytes) {
-            Some(Format::Png) => {
-                let decoded = self
-                    .png
-                    .decode(bytes, reading.max_value, &mut self.pixels)?;
-                self.samples = decoded.samples;
-                (decoded.shape, decoded.orientation)
+        let (most, pixels) = (reading.max_value, &mut self.pixels);
+        let Decoded {
+            shape,
+            orientation,
+            samples,
+        } = match format {
+            Format::Png => self.png.decode(bytes, most, pixels),
+            Format::Jpeg => jpeg::decode(bytes, pixels),
+            Format::Gif => gif::decode(bytes, pixels),
+            Format::Tiff => tiff::decode(bytes, most, pixels),
+            Format::WebP | Format::Bmp | Format::Pnm | Format::Qoi => {
+                general::decode(format, bytes, most, pixels)
             }
-            Some(Format::Jpeg) => jpeg::decode(bytes, &mut self.pixels)?,
-            None => return Err(no_image(bytes)),
-        };
+        }?;
+        self.samples = samples;
         let channels = reading.channels.count(shape.channels);
-        if channels != shape.channels {
+        if channels < shape.channels {
+            channels::narrow(&mut self.pixels, shape.channels, channels);
+        } else if channels > shape.channels {
             self.converted.clear();
             convert(&self.pixels, shape.channels, channels, &mut self.converted);
             std::mem::swap(&mut self.pixels, &mut self.converted);
         }
-        let mut shape = orientation.apply(ImageShape { channels, ..shape }, &mut self.pixels);
-        if let Some(fit) = reading.fit {
+        let mut shape = ImageShape { channels, ..shape };
+        // To turn a large image takes it twice, so it is made small first.
+        let (first, second) = match is_large {
+            true => (reading.fit.map(|fit| orientation.of_fit(fit)), None),
+            false => (None, reading.fit),
+        };
+        if let Some(fit) = first {
+            shape = self.fitter.apply(fit, shape, &mut self.pixels)?;
+        }
+        shape = orientation.apply(shape, &mut self.pixels);
+        if let Some(fit) = second {
             shape = self.fitter.apply(fit, shape, &mut self.pixels)?;
         }
         Ok((shape, &self.pixels))
@@ -298,4 +250,14 @@ fn checked_size(shape: ImageShape) -> Result<usize, String> {
                 shape.width, shape.height
             )
         })
+}
+
+/// Refuses a large image in a file that is too small for it. Of formats without a bound on how much
+/// they compress, what a small file may claim is a small image.
+fn plausible(shape: ImageShape, bytes: usize) -> Result<(), String> {
+    let pixels = shape.height.saturating_mul(shape.width);
+    match pixels > LARGE && pixels / 2048 > bytes {
+        true => Err("it has too little data for its size".into()),
+        false => Ok(()),
+    }
 }

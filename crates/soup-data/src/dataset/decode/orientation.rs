@@ -1,6 +1,7 @@
 //! Which way up an image is: tag 0x0112 of its EXIF data (Exif 2.32, section 4.6.4). Cameras store
 //! what the sensor saw and note how it was held; viewers turn the image, and so do we.
 
+use super::Fit;
 use crate::ImageShape;
 
 /// How the stored pixels become the image, by the tag's value.
@@ -26,6 +27,20 @@ impl Orientation {
         read_tag(exif).unwrap_or_default()
     }
 
+    /// Of the tag's value; one that means nothing is upright.
+    pub(super) fn of_value(value: u16) -> Self {
+        match value {
+            2 => Self::Mirrored,
+            3 => Self::UpsideDown,
+            4 => Self::Flipped,
+            5 => Self::Transposed,
+            6 => Self::Clockwise,
+            7 => Self::Transversed,
+            8 => Self::Counterclockwise,
+            _ => Self::Upright,
+        }
+    }
+
     /// The shape that the image has when it stands upright.
     pub(super) fn of_shape(self, shape: ImageShape) -> ImageShape {
         match self {
@@ -35,6 +50,20 @@ impl Orientation {
                 width: shape.height,
                 channels: shape.channels,
             },
+        }
+    }
+
+    /// The fit of stored pixels that is this one once they stand upright.
+    pub(super) fn of_fit(self, fit: Fit) -> Fit {
+        let upright = self.of_shape(fit.of_shape(ImageShape {
+            height: 1,
+            width: 1,
+            channels: 1,
+        }));
+        Fit {
+            height: upright.height,
+            width: upright.width,
+            ..fit
         }
     }
 
@@ -99,15 +128,5 @@ fn read_tag(exif: &[u8]) -> Option<Orientation> {
         4 => four(entry + 8)?,
         _ => return None,
     };
-    Some(match value {
-        1 => Orientation::Upright,
-        2 => Orientation::Mirrored,
-        3 => Orientation::UpsideDown,
-        4 => Orientation::Flipped,
-        5 => Orientation::Transposed,
-        6 => Orientation::Clockwise,
-        7 => Orientation::Transversed,
-        8 => Orientation::Counterclockwise,
-        _ => return None,
-    })
+    Some(Orientation::of_value(u16::try_from(value).ok()?))
 }

@@ -7,17 +7,10 @@ use std::io::Cursor;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{Orientation, SampleRange, checked_size};
+use super::{Decoded, LARGE, Orientation, SampleRange, checked_size, samples};
 use crate::ImageShape;
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-
-/// What a file was decoded to.
-pub(super) struct Decoded {
-    pub(super) shape: ImageShape,
-    pub(super) orientation: Orientation,
-    pub(super) samples: Option<SampleRange>,
-}
 
 /// Buffers of the plain path.
 pub(super) struct PngDecoder {
@@ -46,6 +39,11 @@ impl PngDecoder {
         pixels: &mut Vec<u8>,
     ) -> Result<Decoded, String> {
         let fault = |fault: String| format!("damaged PNG: {fault}");
+        let (claimed, _) = shape(bytes)?;
+        if claimed.height.saturating_mul(claimed.width) > LARGE {
+            // Row by row: the whole filtered image beside the pixels would be as much again.
+            return general(bytes, max_value, pixels);
+        }
         let Some(shape) = self.gather(bytes).map_err(fault)? else {
             return general(bytes, max_value, pixels);
         };
@@ -188,7 +186,7 @@ pub(super) fn shape(bytes: &[u8]) -> Result<(ImageShape, Orientation), String> {
 }
 
 /// Whether a file is a PNG with 16 bits a channel.
-pub fn is_sixteen_bit(bytes: &[u8]) -> bool {
+pub(super) fn is_sixteen_bit(bytes: &[u8]) -> bool {
     bytes.starts_with(SIGNATURE) && bytes.get(SIGNATURE.len() + 16) == Some(&16)
 }
 
@@ -311,36 +309,27 @@ fn general(bytes: &[u8], max_value: Option<u16>, pixels: &mut Vec<u8>) -> Result
     }
     let is_deep = depth == png::BitDepth::Sixteen;
     pixels.clear();
-    pixels.resize(if is_deep { 2 * size } else { size }, 0);
-    reader.next_frame(pixels).map_err(fault)?;
+    let samples = if is_deep && !reader.info().interlaced {
+        pixels.reserve(size);
+        let mut range: Option<SampleRange> = None;
+        while let Some(row) = reader.next_row().map_err(fault)? {
+            let row = row.data().as_chunks().0.iter();
+            let row = row.map(|sample| u16::from_be_bytes(*sample));
+            let found = samples::of_sixteen(row, shape.channels, max_value, pixels);
+            range = Some(range.map_or(found, |range| range.joined(found)));
+        }
+        range
+    } else {
+        pixels.resize(if is_deep { 2 * size } else { size }, 0);
+        reader.next_frame(pixels).map_err(fault)?;
+        is_deep.then(|| samples::in_place(shape.channels, max_value, pixels, u16::from_be_bytes))
+    };
     reader.finish().map_err(fault)?;
     Ok(Decoded {
         shape,
         orientation: self::shape(bytes)?.1,
-        samples: is_deep.then(|| to_eight_bits(shape.channels, max_value, pixels)),
+        samples,
     })
-}
-
-/// Big-endian samples of 16 bits become bytes in place. Alpha is never scaled.
-fn to_eight_bits(channels: usize, max_value: Option<u16>, pixels: &mut Vec<u8>) -> SampleRange {
-    let (mut least, mut greatest) = (u16::MAX, 0);
-    let size = pixels.len() / 2;
-    for at in 0..size {
-        let sample = u16::from_be_bytes([pixels[2 * at], pixels[2 * at + 1]]);
-        let is_alpha = channels.is_multiple_of(2) && at % channels == channels - 1;
-        if !is_alpha {
-            (least, greatest) = (least.min(sample), greatest.max(sample));
-        }
-        pixels[at] = match max_value {
-            Some(most) if !is_alpha => {
-                let most = u32::from(most.max(1));
-                ((u32::from(sample).min(most) * 255 + most / 2) / most) as u8
-            }
-            _ => (sample >> 8) as u8,
-        };
-    }
-    pixels.truncate(size);
-    SampleRange { least, greatest }
 }
 
 #[cfg(test)]
