@@ -3,10 +3,16 @@
 use super::ConfigError;
 
 /// Every preset: its name and its TOML, sorted by name.
-const PRESETS: [(&str, &str); 4] = [
+const PRESETS: [(&str, &str); 7] = [
     ("best", include_str!("../../presets/best.toml")),
     ("dacon12", include_str!("../../presets/dacon12.toml")),
     ("hour", include_str!("../../presets/hour.toml")),
+    ("linear", include_str!("../../presets/linear.toml")),
+    ("photo", include_str!("../../presets/photo.toml")),
+    (
+        "photo-scratch",
+        include_str!("../../presets/photo-scratch.toml"),
+    ),
     ("quick", include_str!("../../presets/quick.toml")),
 ];
 
