@@ -183,13 +183,13 @@ impl Decoder {
         let format = Format::of(bytes).ok_or_else(|| no_image(bytes))?;
         let claimed = image_shape(bytes)?;
         let is_large = claimed.height.saturating_mul(claimed.width) > LARGE;
-        // Whoever panicked with it left nothing behind.
-        let _alone = is_large.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
-        // What a large image took is not kept.
+        // What a large image took is not kept, least of all while another one is waited for.
         for kept in [&mut self.pixels, &mut self.converted] {
             kept.clear();
             kept.shrink_to(4 * LARGE);
         }
+        // Whoever panicked with it left nothing behind.
+        let _alone = is_large.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
         self.samples = None;
         let (most, pixels) = (reading.max_value, &mut self.pixels);
         let Decoded {
@@ -222,6 +222,7 @@ impl Decoder {
         };
         if let Some(fit) = first {
             shape = self.fitter.apply(fit, shape, &mut self.pixels)?;
+            self.pixels.shrink_to(4 * LARGE);
         }
         shape = orientation.apply(shape, &mut self.pixels);
         if let Some(fit) = second {
