@@ -19,7 +19,10 @@ struct Names {
     labels: Vec<String>,
 }
 
-pub(super) fn read(path: &Path) -> Result<Predictions> {
+pub(super) fn read(
+    path: &Path,
+    new: fn(PathBuf, Vec<String>, Vec<String>, Vec<f32>) -> Result<Predictions>,
+) -> Result<Predictions> {
     let bytes = read_unpacked(path)?;
     let broken = |problem: String| {
         let hint = "save it with numpy.save as a C-ordered float32 array, images x labels";
@@ -55,7 +58,7 @@ pub(super) fn read(path: &Path) -> Result<Predictions> {
         )
         .into());
     }
-    Predictions::new(path, names.ids, names.labels, values)
+    new(path.into(), names.ids, names.labels, values)
 }
 
 pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {
