@@ -9,30 +9,57 @@ use soup_data::{
 
 /// Flags of the labels' shape.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Labels")]
 pub struct LabelOptions {
     /// The shape of the labels [default: told by their content, and said]
-    #[arg(long, value_name = "SHAPE", value_enum, hide_possible_values = true)]
+    #[arg(
+        long,
+        help_heading = "Labels",
+        value_name = "SHAPE",
+        value_enum,
+        hide_possible_values = true
+    )]
     labels_format: Option<LabelsFormat>,
 
     /// The id column of a table [default: the first]
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, help_heading = "Labels", value_name = "COLUMN")]
     id: Option<String>,
 
     /// The label columns of a table, in this order, or its column of tags [default: all others]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(
+        long,
+        help_heading = "Labels",
+        value_name = "COLUMNS",
+        value_delimiter = ','
+    )]
     label_columns: Option<Vec<String>>,
 
     /// Columns that are no labels
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(
+        long,
+        help_heading = "Labels",
+        value_name = "COLUMNS",
+        value_delimiter = ','
+    )]
     ignore: Vec<String>,
 
     /// What parts the tags of a cell: space, comma, semicolon, pipe, list or none [default: told by the cells]
-    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    #[arg(
+        long,
+        help_heading = "Labels",
+        value_name = "WHAT",
+        value_enum,
+        hide_possible_values = true
+    )]
     separator: Option<Separator>,
 
     /// What a blank cell of a 0/1 table means: zero (the label is not there) or unknown [default: it is an error]
-    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    #[arg(
+        long,
+        help_heading = "Labels",
+        value_name = "WHAT",
+        value_enum,
+        hide_possible_values = true
+    )]
     blank: Option<Blank>,
 }
 

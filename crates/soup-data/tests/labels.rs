@@ -685,3 +685,36 @@ fn unknown_cells_are_packed_as_such() {
     let manifest = fs::read_to_string(out.join("manifest.json")).unwrap();
     assert!(manifest.contains("\"labels\":\"?1\""), "{manifest}");
 }
+
+#[test]
+fn an_archive_is_read_as_its_folder() {
+    let yolo = "0 0.5 0.5 0.5 0.5\n";
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("set.zip");
+    let mut writer = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    let image = png(40, 20);
+    for (name, bytes) in [
+        ("images/1.png", &image[..]),
+        ("images/2.png", &image),
+        ("labels/1.txt", yolo.as_bytes()),
+        ("labels/classes.txt", b"cat\ndog\n"),
+    ] {
+        writer.start_file(name, options).unwrap();
+        std::io::Write::write_all(&mut writer, bytes).unwrap();
+    }
+    writer.finish().unwrap();
+    let set = open(&path);
+    assert_eq!(said(&set), [("1", vec!["cat"]), ("2", vec![])]);
+    assert_eq!(set.table().label_names(), ["cat", "dog"]);
+    assert!(set.left_out().is_empty());
+}
+
+#[test]
+fn labels_may_be_called_as_the_sides_of_boxes() {
+    let text = "id,w,x,y,h,xmin,ymin,xmax,ymax\n1,0,1,1,0,1,0,1,1\n2,0,0,1,0,1,0,0,1\n";
+    let folder = folder(&[("t.csv", text)]);
+    let (table, _) = read_label_table(&folder.path().join("t.csv"), &Columns::default()).unwrap();
+    assert_eq!(table.label_names().len(), 8);
+    assert_eq!(names(&table, 1), ["y", "xmin", "ymax"]);
+}

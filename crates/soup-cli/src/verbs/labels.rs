@@ -18,9 +18,9 @@ use crate::{
     output::Output,
 };
 
-/// Show what is understood of labels: their shape, how often each is there, what was left out
+/// Show what is understood of the labels of images
 ///
-/// Labels are read as pack and train read them: a 0/1 table, a column of tags, a folder a label, boxes of COCO, Pascal
+/// Their shape, how often each label is there, and what was left out. Labels are read as pack and train read them: a 0/1 table, a column of tags, a folder a label, boxes of COCO, Pascal
 /// VOC, YOLO, Roboflow, LabelMe or a CSV, lists in JSON. With --out they are written as a 0/1 table (-1 for unknown).
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -26,7 +26,7 @@ pub use decode::{
 };
 pub use folder::FolderSource;
 pub(crate) use labels::Marks;
-pub use labels::{Blank, LabelsFormat, Part, Separator, read_label_table};
+pub use labels::{Blank, LabelsFormat, Part, Separator, read_label_table, tags_of_sample};
 pub use left_out::{LeftOut, Reason};
 pub(crate) use listing::Listing;
 pub(crate) use table::content_hash;

@@ -98,7 +98,7 @@ impl Cells {
                 "predictions must be probabilities from 0 to 1 (for logits, apply the sigmoid first)"
             }
             (_, value) if is_missing(value) => {
-                "write 0 or 1, or say what blank cells mean: --blank zero or --blank unknown"
+                "write 0 or 1, or say what blanks mean: --blank zero or --blank unknown (soup labels, pack, train)"
             }
             _ => "labels must be 0 or 1, or -1 for unknown",
         }

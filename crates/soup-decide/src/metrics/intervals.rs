@@ -188,6 +188,10 @@ impl ScoredPredictions<'_> {
         let rare = || positives.each(FEWEST);
         let of_rows = |metric| {
             let (parts, wholes) = self.row_parts(metric);
+            // An image of which nothing is known says nothing of how far a score varies.
+            let rows = parts.into_iter().zip(wholes);
+            let (parts, wholes): (Vec<f64>, Vec<f64>) =
+                rows.filter(|(_, whole)| *whole > 0.0).unzip();
             Influence::ratio(&parts, &wholes)
         };
         Intervals {

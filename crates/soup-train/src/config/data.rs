@@ -26,8 +26,8 @@ pub struct DataConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_column: Option<String>,
     /// Columns of a table that are no labels.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ignored_columns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored_columns: Option<Vec<String>>,
     /// The columns of a table that are labels; none takes all but the first, which names the images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_columns: Option<Vec<String>>,
@@ -80,7 +80,7 @@ impl Default for DataConfig {
             labels: None,
             labels_format: None,
             id_column: None,
-            ignored_columns: Vec::new(),
+            ignored_columns: None,
             label_columns: None,
             separator: None,
             blank: None,
@@ -106,7 +106,7 @@ impl DataConfig {
             format: self.labels_format,
             id: self.id_column.clone(),
             labels: self.label_columns.clone(),
-            ignored: self.ignored_columns.clone(),
+            ignored: self.ignored_columns.clone().unwrap_or_default(),
             separator: self.separator,
             blank: self.blank,
         }

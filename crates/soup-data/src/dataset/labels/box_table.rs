@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Labels, LabelsFormat, Mark, Marks, count, gathered::Names, tags::plain};
+use super::{
+    Labels, LabelsFormat, MOST_CELLS, Mark, Marks, count,
+    gathered::Names,
+    tags::{may_be_label, plain},
+};
 use crate::problems::Problems;
 use crate::tables::{Columns, Table, is_missing};
 use crate::{Error, Result};
@@ -68,6 +72,12 @@ impl BoxColumns {
                 "name",
             ]),
         };
+        let is_asked_for = columns.format == Some(LabelsFormat::BoxTable);
+        // Labels may be called x, y, w and h, too: a box is no four cells of 0 and 1.
+        let are_labels = sides.iter().all(|side| may_be_label(table, *side));
+        if !is_asked_for && (are_labels || (class.is_none() && are_sizes)) {
+            return Ok(None);
+        }
         let Some(class) = class else {
             return Err(Error::table(
                 table.path(),
@@ -190,6 +200,18 @@ pub(super) fn read(
             table.path(),
             table.header_line(),
             "there is no box in the table",
+        ));
+    }
+    if ids.len().saturating_mul(names.len()) > MOST_CELLS {
+        return Err(Error::table(
+            table.path(),
+            table.header_line(),
+            format!(
+                "`{}` has {} different classes for {} images; is it another column? --label-columns names it",
+                table.header()[found.class],
+                names.len(),
+                ids.len()
+            ),
         ));
     }
     let mut labels = vec![0; ids.len() * names.len()];

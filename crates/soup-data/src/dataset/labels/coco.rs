@@ -202,7 +202,7 @@ pub(super) fn read(lying: &Lying<'_>) -> Result<Gathered> {
             }
         }
     }
-    let names = known.as_met();
+    let names = known.into_met();
     renumber(&mut entries, &(0..names.len()).collect::<Vec<_>>());
     if boxes == 0 {
         entries.iter_mut().for_each(|entry| entry.marks = None);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use super::{LabelsFormat, Marks, Part};
+use super::{LabelsFormat, MOST_CELLS, Marks, Part};
 use crate::dataset::images::{ImageFile, Place};
 use crate::dataset::left_out::{LeftOut, Reason};
 use crate::dataset::table::UNKNOWN;
@@ -112,6 +112,16 @@ impl Gathered {
     ) -> Result<Met> {
         let mut problems = std::mem::take(&mut self.problems);
         let mut met = Met::default();
+        if files.len().saturating_mul(self.names.len()) > MOST_CELLS {
+            let problem = format!("{} labels for {} images", self.names.len(), files.len());
+            problems.push(Error::format(
+                &self.path,
+                problem,
+                "are they labels? fewer can be learned from",
+            ));
+            problems.check()?;
+            return Ok(met);
+        }
         let of_images = self.images_of(&files, place, &mut problems, &mut met.notes);
         if !problems.is_empty() {
             let hint = "convert, unpack or move what is meant";
@@ -303,7 +313,7 @@ impl Names {
     }
 
     /// The names in the order in which they were met.
-    pub(super) fn as_met(self) -> Vec<String> {
+    pub(super) fn into_met(self) -> Vec<String> {
         self.names
     }
 

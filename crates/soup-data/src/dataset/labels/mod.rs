@@ -24,6 +24,7 @@ pub(super) use lying::{Lying, choose, given, parts_with_tables, read, read_file}
 pub(crate) use marks::{Mark, Marks};
 pub use parts::Part;
 use serde::{Deserialize, Serialize};
+pub use tags::tags_of_sample;
 
 use super::LabelTable;
 use super::table::cell_of;
@@ -33,6 +34,9 @@ use crate::{
     problems::Problems,
     tables::{Cells, Columns, Matrix, Table},
 };
+
+/// Cells of a set at most: images times labels.
+const MOST_CELLS: usize = 1 << 31;
 
 /// A shape in which labels come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

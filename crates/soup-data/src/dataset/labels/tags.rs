@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Labels, LabelsFormat, Separator, alike, box_table, count, gathered::Names};
+use super::{
+    Labels, LabelsFormat, MOST_CELLS, Separator, alike, box_table, count, gathered::Names,
+};
 use crate::ids::{is_image, place_of_name};
 use crate::problems::Problems;
 use crate::tables::{Columns, Table, is_label, is_missing};
 use crate::{Error, Result};
-
-/// Cells of a set at most: images times labels.
-const MOST_CELLS: usize = 1 << 31;
 
 /// What a table is.
 pub(super) enum TableShape {
@@ -108,13 +107,32 @@ pub(super) fn shape_of(table: &Table, columns: &Columns) -> Result<TableShape> {
     }
 }
 
+/// The one column of tags of a sample submission, and what parts them: spaces, where no cell says. None for a sample with
+/// a column a label.
+///
+/// # Errors
+/// Cells that leave in doubt what parts them.
+pub fn tags_of_sample(table: &Table) -> Result<Option<(usize, Separator)>> {
+    let [_, name] = table.header() else {
+        return Ok(None);
+    };
+    let is_blank = cells(table, 1).next().is_none();
+    if !TAGS.contains(&plain(name).as_str()) || !(is_blank || holds_tags(table, 1)) {
+        return Ok(None);
+    }
+    Ok(Some(match is_blank {
+        true => (1, Separator::Space),
+        false => (1, separator_of(table, &[1])?),
+    }))
+}
+
 fn cells(table: &Table, column: usize) -> impl Iterator<Item = std::borrow::Cow<'_, str>> {
     let cells = (0..table.len()).map(move |row| table.cell(row, column));
     cells.filter(|cell| !is_missing(cell))
 }
 
 /// Whether a column could be one of labels: what stands in it is 0 or 1.
-fn may_be_label(table: &Table, column: usize) -> bool {
+pub(super) fn may_be_label(table: &Table, column: usize) -> bool {
     cells(table, column).all(|cell| is_label(table, &cell))
 }
 
