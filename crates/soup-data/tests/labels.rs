@@ -606,6 +606,10 @@ fn lists_are_read_in_every_form() {
         let path = beside.path().join(name);
         let found = Dataset::from_parts(set.path(), Some(&path), &Columns::default()).unwrap();
         assert_eq!(found.len(), 2);
+        // Named where it lies, it is not left out.
+        let path = set.path().join(name);
+        let found = Dataset::from_parts(set.path(), Some(&path), &Columns::default()).unwrap();
+        assert!(found.left_out().is_empty());
     }
     let set = folder(&[
         ("1.png", ""),

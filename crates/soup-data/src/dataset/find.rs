@@ -104,11 +104,21 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>, columns: &Columns) -> Resul
             };
         }
     }
-    let used = match (&gathered, labels) {
-        (Some(gathered), Labels::Beside) => &gathered.used[..],
-        _ => &[],
+    let used: Vec<String> = match (&gathered, labels) {
+        (Some(gathered), Labels::Beside) => gathered.used.clone(),
+        // What was named may lie among the images.
+        (Some(_), Labels::Given(given)) => {
+            let given = given.canonicalize().unwrap_or_else(|_| given.to_path_buf());
+            let is_given = |file: &&ImageFile| {
+                let path = place.path_of(file).canonicalize();
+                path.is_ok_and(|path| path.starts_with(&given))
+            };
+            let names = others.iter().filter(is_given);
+            names.map(|file| file.name.clone()).collect()
+        }
+        _ => vec![],
     };
-    Listing::leave_labels(&mut left, &others, used);
+    Listing::leave_labels(&mut left, &others, &used);
     let is_taken = |path: &Path| {
         let same = |(taken, _): &(PathBuf, Vec<u8>)| {
             taken == path
