@@ -419,7 +419,7 @@ fn yolo_and_its_layouts() {
     assert_eq!(found.parts().unwrap()[2], Part::Valid);
     let source = found.examples(Channels::default(), None).unwrap();
     let read = source
-        .read(0, &mut vec![0; 800], &mut [0.0; 2])
+        .read(0, &mut [0; 800], &mut [0.0; 2])
         .unwrap()
         .unwrap();
     let sides = |at: usize| [read[at].x0, read[at].y0, read[at].x1, read[at].y1];
@@ -549,10 +549,7 @@ fn a_table_of_boxes_names_labels_and_boxes() {
     };
     assert_eq!(sides(0, 0), (0, [2, 1, 10, 5]));
     assert_eq!(sides(0, 1), (1, [0, 0, 20, 10]));
-    let read = pack
-        .read(0, &mut vec![0; 200], &mut [0.0; 2])
-        .unwrap()
-        .unwrap();
+    let read = pack.read(0, &mut [0; 200], &mut [0.0; 2]).unwrap().unwrap();
     assert_eq!(read, pack.boxes(0).unwrap());
     // Again: nothing is decoded, other boxes are other data.
     assert_eq!(write_pack(&found, &out, &options).unwrap().kept, 2);

@@ -51,7 +51,7 @@ fn what_was_understood_is_shown_and_becomes_a_table() {
     let facts = place.json("labels a.pack");
     assert_eq!(facts["labels"][0]["images"], 2);
     let error = place.failure(3, "labels pics --labels tags.csv --labels-format table");
-    assert!(error.contains("column `tags` holds words"), "{error}");
+    assert!(error.contains("label `tags` is `sea sunset`"), "{error}");
 }
 
 #[test]

@@ -156,7 +156,8 @@ impl Predictions {
     /// Names the file and all rows and columns at fault.
     pub fn read(path: &Path) -> Result<Self> {
         if is_npy(path) {
-            npy::read(path, Self::new)
+            let (names, values) = npy::read(path)?;
+            Self::new(path, names.ids, names.labels, values)
         } else {
             csv::read(path)
         }
@@ -169,7 +170,10 @@ impl Predictions {
     /// As [`read`](Self::read); a cell that is none of these, with its file and row.
     pub fn read_answers(path: &Path) -> Result<Self> {
         match is_npy(path) {
-            true => npy::read(path, Self::answers),
+            true => {
+                let (names, values) = npy::read(path)?;
+                Self::answers(path, names.ids, names.labels, values)
+            }
             false => csv::read_answers(path),
         }
     }
