@@ -89,8 +89,37 @@ def tables():
         write(f"tables/{kind}-gzip", kind.encode() + gzip.compress(data, mtime=0))
 
 
+def labels():
+    coco = (
+        b'{"images": [{"id": 1, "file_name": "1.png", "width": 7, "height": 5}], "categories": [{"id": 1, "name": "a"}],'
+        b'"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 2]}]}'
+    )
+    voc = (
+        b"<annotation><filename>1.png</filename><size><width>7</width><height>5</height></size><object><name>a</name>"
+        b"<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>3</ymax></bndbox></object></annotation>"
+    )
+    labelme = (
+        b'{"imagePath": "1.png", "imageWidth": 7, "imageHeight": 5, "flags": {"x": true}, "shapes": [{"label": "a",'
+        b'"points": [[1, 1], [4, 3]], "shape_type": "rectangle"}]}'
+    )
+    seeds = {
+        "c": coco,
+        "v": voc,
+        "y": b"0 0.5 0.5 0.2 0.4\n1 0.1 0.1 0.4 0.1 0.3 0.9\n",
+        "n": b"train: x\nnc: 2\nnames: ['a', \"b\"]\nmore:\n  0: [1, {c: d}]\n",
+        "m": labelme,
+        "j": b'[{"image": "1.png", "labels": ["a", "b"]}]',
+        "l": b'{"image": "1.png", "labels": {"a": 1, "b": null}}\n',
+        "t": b"file,tags\n1.png,\"['a', 'b c']\"\n",
+        "b": b"filename,width,height,class,xmin,ymin,xmax,ymax\n1.png,7,5,a,1,1,4,3\n",
+    }
+    for kind, data in seeds.items():
+        write(f"labels/{kind}", kind.encode() + data)
+
+
 if __name__ == "__main__":
     images()
     packs(str(pathlib.Path(sys.argv[1]).resolve()))
     idx()
     tables()
+    labels()

@@ -5,6 +5,7 @@ mod deciding;
 mod failure;
 mod images;
 mod interrupt;
+mod labels;
 mod output;
 mod progress;
 mod renamed;
@@ -59,6 +60,7 @@ Results go to stdout, progress and messages to stderr. NO_COLOR is obeyed.";
 enum Verb {
     Quickstart(verbs::quickstart::Arguments),
     Compose(verbs::compose::Arguments),
+    Labels(verbs::labels::Arguments),
     Pack(verbs::pack::Arguments),
     Doctor(verbs::doctor::Arguments),
     Folds(verbs::folds::Arguments),
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.verb {
         Verb::Quickstart(verb) => verbs::quickstart::run(verb, console),
         Verb::Compose(verb) => verbs::compose::run(verb, console),
+        Verb::Labels(verb) => verbs::labels::run(verb, console),
         Verb::Pack(verb) => verbs::pack::run(verb, console),
         Verb::Doctor(verb) => verbs::doctor::run(verb, console),
         Verb::Folds(verb) => verbs::folds::run(verb, console),

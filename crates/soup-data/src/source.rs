@@ -37,7 +37,7 @@ pub trait Source: Sync {
     }
 
     /// Writes image `index` into `pixels` (`shape_of(index).len()` bytes, row by row, the channels of a pixel beside
-    /// each other) and its labels into `labels` (`label_names().len()` values, each 0.0 or 1.0); says where the labels
+    /// each other) and its labels into `labels` (`label_names().len()` values, each 0.0, 1.0 or, where nobody knows, NaN); says where the labels
     /// are, if it knows.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use soup_random::{Purpose, Stream};
 
 use crate::{
     Annotation, Error, ImageShape, Result, Source,
-    dataset::{LabelTable, Reading, content_hash},
+    dataset::{LabelTable, Reading, UNKNOWN, content_hash},
     files::{self, write_once},
     folds::stratified,
 };
@@ -79,10 +79,12 @@ impl Subset {
         let share_of = |label: usize, rows: &mut dyn Iterator<Item = usize>| {
             let (mut with, mut all) = (0u64, 0u64);
             for row in rows {
-                with += u64::from(table.labels(row).is_some_and(|cells| cells[label] == 1));
-                all += 1;
+                let cell = table.labels(row).map_or(UNKNOWN, |cells| cells[label]);
+                with += u64::from(cell == 1);
+                all += u64::from(cell != UNKNOWN);
             }
-            with as f64 / all as f64
+            // Of a label that is known of no image there is no mean.
+            with as f64 / all.max(1) as f64
         };
         let labels = table
             .label_names()
@@ -238,7 +240,7 @@ impl<'a> Balance<'a> {
             .iter_mut()
             .zip(self.table.labels(row).unwrap_or_default())
         {
-            *surplus += times * f64::from(cell);
+            *surplus += times * f64::from(u8::from(cell == 1));
         }
     }
 
@@ -246,8 +248,9 @@ impl<'a> Balance<'a> {
     fn squares_after(&self, joins: Option<usize>, leaves: Option<usize>) -> f64 {
         let cells = |row: Option<usize>| row.and_then(|row| self.table.labels(row));
         let (joins, leaves) = (cells(joins), cells(leaves));
-        let cell =
-            |cells: Option<&[u8]>, label: usize| cells.map_or(0.0, |cells| f64::from(cells[label]));
+        let cell = |cells: Option<&[u8]>, label: usize| {
+            cells.map_or(0.0, |cells| f64::from(u8::from(cells[label] == 1)))
+        };
         self.surplus
             .iter()
             .enumerate()

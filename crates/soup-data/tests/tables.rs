@@ -205,12 +205,12 @@ fn what_is_ambiguous_is_refused_and_says_what_to_do() {
             [line, "column 3 has no name", ""],
         ),
         (
-            "tags",
-            written("image,tags", "{i},tag{a}"),
+            "words",
+            written("image,what,cat", "{i},word{a},{b}"),
             [
                 line,
-                "column `tags` holds words (`tag0`, `tag1`), no numbers",
-                "a column of tags is not supported yet",
+                "column `what` holds words (`word0`, `word1`), no numbers",
+                "if these are tags, say so with --label-columns what",
             ],
         ),
         (
@@ -223,18 +223,22 @@ fn what_is_ambiguous_is_refused_and_says_what_to_do() {
             ],
         ),
         (
-            "unknown",
-            plain().replacen(",1", ",-1", 1),
+            "two",
+            plain().replacen(",1", ",2", 1),
             [
-                "t.csv, row 2 (image `00000`): label `dog` is `-1`",
-                "unknown labels are not supported yet",
-                "remove the row",
+                "t.csv, row 2 (image `00000`): label `dog` is `2`",
+                "labels must be 0 or 1, or -1 for unknown",
+                "",
             ],
         ),
         (
             "nan",
             plain().replacen(",1", ",nan", 1),
-            ["label `dog` is `nan`", "not supported yet", ""],
+            [
+                "label `dog` is `nan`",
+                "--blank zero or --blank unknown",
+                "",
+            ],
         ),
         (
             "empty cell",
@@ -275,7 +279,7 @@ fn what_is_ambiguous_is_refused_and_says_what_to_do() {
 fn all_that_is_wrong_is_named_at_once() {
     let mut text = String::from("id,a,b\n");
     for row in 0..300 {
-        let wrong = if row % 2 == 0 { "?" } else { "0" };
+        let wrong = if row % 2 == 0 { "x" } else { "0" };
         text.push_str(&format!("{row},{wrong},1\n"));
     }
     text.push_str("5,0,0\n ,0,0\n");
@@ -292,7 +296,7 @@ fn all_that_is_wrong_is_named_at_once() {
     );
     assert_eq!(
         lines[3],
-        "  t.csv, row 2 (image `0`): label `a` is `?`; labels must be 0 or 1"
+        "  t.csv, row 2 (image `0`): label `a` is `x`; labels must be 0 or 1, or -1 for unknown"
     );
     assert_eq!(lines[101], "  and 52 more");
     let error = read("id,a\n1\n2,0,0\n3,1\n").unwrap_err();

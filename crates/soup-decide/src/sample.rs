@@ -45,10 +45,11 @@ impl Sample {
         }
     }
 
-    /// Probability and presence of one label, an image each.
+    /// Probability and presence of one label, of each image of which it is known.
     pub(crate) fn column(&self, label: usize) -> impl Iterator<Item = (f32, bool)> {
         (label..self.probabilities.len())
             .step_by(self.labels)
+            .filter(|cell| !self.targets[*cell].is_nan())
             .map(|cell| (self.probabilities[cell], self.targets[cell] == 1.0))
     }
 

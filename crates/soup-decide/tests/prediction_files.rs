@@ -198,7 +198,18 @@ fn answers_are_0_or_1() {
         Predictions::read_answers(&path).unwrap().values(),
         [1.0, 0.0, 0.0, 1.0]
     );
-    for value in ["0.5", "2", "-1", "yes", "", "nan"] {
+    // What is unknown, and the same as tags.
+    fs::write(&path, "id,a,b\n7,-1,no\n8,Yes,?\n").unwrap();
+    let values = Predictions::read_answers(&path).unwrap().values().to_vec();
+    assert!(values[0].is_nan() && values[3].is_nan());
+    assert_eq!(values[1..3], [0.0, 1.0]);
+    fs::write(&path, "id,tags\n7,a\n8,a b\n9,b a\n").unwrap();
+    let read = Predictions::read_answers(&path).unwrap();
+    assert_eq!(
+        (read.labels(), read.row(1)),
+        (&["a".to_owned(), "b".to_owned()][..], &[1.0, 1.0][..])
+    );
+    for value in ["0.5", "2", "-2", "maybe", "", "nan"] {
         let end = if value == "2" { "\r\n" } else { "\n" };
         let text = format!("id,a,b\n7,1,0\n\n8,0,{value}").replace('\n', end);
         fs::write(&path, text).unwrap();
@@ -208,11 +219,14 @@ fn answers_are_0_or_1() {
             .to_string()
             .replace(&format!("{}/", folder.display()), "");
         let said = match value {
-            "" => "is empty; write 0 or 1".into(),
-            "-1" | "nan" => format!(
-                "is `{value}`; unknown labels are not supported yet: write 0 or 1, or remove the row"
-            ),
-            value => format!("is `{value}`; labels must be 0 or 1"),
+            "" | "nan" => {
+                let is = if value.is_empty() { "empty" } else { "`nan`" };
+                format!(
+                    "is {is}; write 0 or 1, or say what blanks mean: --blank zero or --blank unknown (soup labels, pack, \
+                     train)"
+                )
+            }
+            value => format!("is `{value}`; labels must be 0 or 1, or -1 for unknown"),
         };
         assert_eq!(
             message,
@@ -220,7 +234,11 @@ fn answers_are_0_or_1() {
         );
     }
     let error = Predictions::read_answers(&fixture("probabilities_f4.npy")).unwrap_err();
-    assert!(error.to_string().contains("labels must be 0 or 1"));
+    assert!(
+        error
+            .to_string()
+            .contains("labels must be 0 or 1, or -1 for unknown")
+    );
 }
 
 #[test]

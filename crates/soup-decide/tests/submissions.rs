@@ -132,3 +132,52 @@ fn bad_samples_are_refused_with_their_row() {
         assert_eq!(template(text).unwrap_err(), message);
     }
 }
+
+#[test]
+fn a_column_of_tags_takes_the_labels_that_are_there() {
+    let table = predictions(
+        &["1", "2", "3"],
+        &["haze", "primary", "road"],
+        &[0.9, 0.8, 0.1, 0.2, 0.3, 0.4, 0.6, 0.1, 0.7],
+    );
+    for (sample, expected) in [
+        (
+            "image_name,tags\n2,clear primary\n1,primary clear\n3,clear\n",
+            "image_name,tags\n2,\n1,haze primary\n3,haze road\n",
+        ),
+        (
+            "id,labels\r\n1,\r\n2,\r\n3,\r\n",
+            "id,labels\r\n1,haze primary\r\n2,\r\n3,haze road\r\n",
+        ),
+        (
+            "id,tags\n3,a|b\n1,b\n2,a\n",
+            "id,tags\n3,haze|road\n1,haze|primary\n2,\n",
+        ),
+        (
+            "id,tags\n3,\"a,b\"\n1,b\n2,a\n",
+            "id,tags\n3,\"haze,road\"\n1,\"haze,primary\"\n2,\n",
+        ),
+    ] {
+        let filled = template(sample)
+            .unwrap()
+            .fill(&table, &Thresholds::default())
+            .unwrap();
+        assert_eq!(String::from_utf8(filled).unwrap(), expected, "{sample}");
+    }
+    // A label with the column's own name is a column of 0 and 1.
+    let one = predictions(&["1", "2"], &["tags"], &[0.9, 0.1]);
+    let filled = template("id,tags\n1,\n2,\n")
+        .unwrap()
+        .fill(&one, &Thresholds::default())
+        .unwrap();
+    assert_eq!(String::from_utf8(filled).unwrap(), "id,tags\n1,1\n2,0\n");
+    let spaced = predictions(&["1", "2", "3"], &["a b", "c"], &[0.9; 6]);
+    let error = template("id,tags\n1,\n2,\n3,\n")
+        .unwrap()
+        .fill(&spaced, &Thresholds::default())
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("which the label `a b` holds"),
+        "{error}"
+    );
+}

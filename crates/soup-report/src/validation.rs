@@ -126,8 +126,9 @@ impl Validation {
 
     /// Accuracy of answering no to everything.
     pub fn accuracy_of_all_zeros(&self) -> f64 {
-        let positives: f64 = self.targets.iter().map(|target| f64::from(*target)).sum();
-        1.0 - positives / self.targets.len() as f64
+        let known = self.targets.iter().filter(|target| !target.is_nan());
+        let positives: f64 = known.clone().map(|target| f64::from(*target)).sum();
+        1.0 - positives / known.count().max(1) as f64
     }
 
     /// The share of right cells of each image that was held out.

@@ -160,7 +160,8 @@ fn alike(found: Option<&OutOfFold>) -> Result<Finding, Error> {
             .collect::<Vec<_>>(),
     )
     .sqrt();
-    let most = found.folds.iter().max().map_or(0, |fold| fold + 1);
+    let most =
+        (found.folds.iter().filter(|fold| **fold != u32::MAX).max()).map_or(0, |fold| fold + 1);
     let (mut off, mut folds) = (Vec::new(), 0);
     for fold in 0..most {
         let own: Vec<f64> = (rows.iter().zip(&values))

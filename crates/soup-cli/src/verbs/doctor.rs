@@ -24,6 +24,7 @@ use crate::{
     failure::Usage,
     images::{all_faults, say_what_was_found},
     interrupt,
+    labels::LabelOptions,
     output::Output,
     progress::Bar,
 };
@@ -69,6 +70,9 @@ pub struct Arguments {
     /// Fails where files were left out that may be images
     #[arg(long)]
     strict: bool,
+
+    #[command(flatten)]
+    shape: LabelOptions,
 }
 
 #[derive(Serialize)]
@@ -130,7 +134,12 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let run = patient.join("config.toml").is_file().then_some(patient);
     let data = match run {
         Some(run) => of_run(run, arguments.strict, console)?,
-        None => Some(open(patient, arguments.strict, console)?),
+        None => Some(open(
+            patient,
+            &arguments.shape.columns(),
+            arguments.strict,
+            console,
+        )?),
     };
     let Some(data) = data else {
         // Every image of the run is composed: held-out glyphs are never trained on.
@@ -215,10 +224,15 @@ fn of_run(run: &Path, is_strict: bool, console: Console) -> Result<Option<Data>>
     let own = run.join("pictures.pack");
     let path = PathBuf::from(&config.data.path);
     let path = if Pack::is_pack(&own) { &own } else { &path };
-    Ok(Some(open(path, is_strict, console)?))
+    Ok(Some(open(
+        path,
+        &config.data.columns(),
+        is_strict,
+        console,
+    )?))
 }
 
-fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
+fn open(path: &Path, columns: &Columns, is_strict: bool, console: Console) -> Result<Data> {
     if Pack::is_pack(path) {
         let pack = Pack::open(path)?;
         return Ok(Data {
@@ -230,7 +244,7 @@ fn open(path: &Path, is_strict: bool, console: Console) -> Result<Data> {
             left_out: None,
         });
     }
-    let dataset = Dataset::open(path, &Columns::default())?;
+    let dataset = Dataset::open(path, columns)?;
     say_what_was_found(&dataset, is_strict, console)?;
     Ok(Data {
         left_out: Some(dataset.left_out().clone()),
@@ -259,7 +273,7 @@ fn sources(arguments: &Arguments, data: &Data) -> Result<Option<Sources>> {
 }
 
 /// A field of a CSV file.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     if text.contains([',', ';', '\t', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

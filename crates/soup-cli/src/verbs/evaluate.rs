@@ -8,7 +8,10 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::{dataset::LabelTable, folds::Folds as FoldFile};
+use soup_data::{
+    dataset::{LabelTable, target},
+    folds::Folds as FoldFile,
+};
 use soup_decide::{
     Predictions, Rule,
     decision::Decoding,
@@ -191,11 +194,11 @@ fn of_images(
     let cells = (0..table.len())
         .filter_map(|row| table.labels(row))
         .flatten();
-    let answers = Predictions::new(
+    let answers = Predictions::answers(
         data,
         table.ids().to_vec(),
         table.label_names().to_vec(),
-        cells.map(|cell| f32::from(*cell)).collect(),
+        cells.map(|cell| target(*cell)).collect(),
     )?;
     Ok((predictions, answers))
 }
@@ -222,7 +225,8 @@ pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> R
         decoding = Some(overruled.unwrap_or(decision.decoding()));
     }
     let intervals = table.intervals();
-    let positives: f64 = targets.iter().map(|value| f64::from(*value)).sum();
+    let known = targets.iter().filter(|value| !value.is_nan());
+    let positives: f64 = known.clone().map(|value| f64::from(*value)).sum();
     Ok(Score {
         predictions: predictions.source().to_path_buf(),
         answers: answers.source().to_path_buf(),
@@ -232,7 +236,7 @@ pub fn score(predictions: &Predictions, answers: &Predictions, rule: &Rule) -> R
         no_interval: intervals.missing.clone(),
         intervals,
         decoding,
-        accuracy_of_all_zeros: 1.0 - positives / targets.len() as f64,
+        accuracy_of_all_zeros: 1.0 - positives / known.count().max(1) as f64,
         notes: predictions
             .notes()
             .iter()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::dataset::{Columns, Dataset, LabelTable, read_column, read_label_table};
+use soup_data::dataset::{Columns, Dataset, LabelTable, cell_of, read_column, read_label_table};
 use soup_data::folds::{FoldKind, Folds, group_spellings};
 use soup_data::pack::Pack;
 use soup_decide::Predictions;
@@ -24,6 +24,7 @@ Examples:
   soup folds --data pack/ --kind kfold --k 5 --seed 42 --out folds.json
   soup folds --data answer.csv.gz --kind stratified --out folds.json
   soup folds --data images/ --kind group --group writer --out folds.json
+  soup folds --data set/ --kind given --out folds.json       the set's own train and valid folders
   soup folds --data pack/ --kind group --group writer --groups writers.csv --out folds.json
 
 A column of the table of labels that names groups is no label: pack it with --ignore COLUMN.")]
@@ -87,6 +88,7 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         table,
         labels_path,
         notes,
+        given,
     } = table(&arguments.data, &columns)?;
     console.notes(&notes);
     let groups = match &arguments.group {
@@ -102,7 +104,18 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let groups = groups.as_deref();
     let mut warnings = groups.map(group_spellings).unwrap_or_default();
     console.notes(&warnings);
-    let folds = Folds::make(kind, arguments.k, arguments.seed, &table, groups)?;
+    let folds = match (kind, &given) {
+        (FoldKind::Given, Some(given)) => given.clone(),
+        (FoldKind::Given, None) => {
+            return Err(Usage(format!(
+                "{} did not come divided into images to train on and to validate by, such as folders train and valid; \
+                 take another --kind",
+                arguments.data.display()
+            ))
+            .into());
+        }
+        _ => Folds::make(kind, arguments.k, arguments.seed, &table, groups)?,
+    };
     let of_folds = folds.warnings(&table, groups);
     console.notes(&of_folds);
     warnings.extend(of_folds);
@@ -111,14 +124,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     } else {
         folds.save(&arguments.out)?;
     }
-    let mut sizes = vec![0; arguments.k as usize];
-    for fold in folds.of_rows() {
-        sizes[*fold as usize] += 1;
-    }
+    let sizes: Vec<usize> = (0..folds.k())
+        .map(|fold| folds.valid_rows(fold).len())
+        .collect();
     let text = format!(
         "{} images in {} folds of {} in {}",
         table.len(),
-        arguments.k,
+        folds.k(),
         sizes
             .iter()
             .map(ToString::to_string)
@@ -168,15 +180,22 @@ pub struct Known {
     pub labels_path: Option<PathBuf>,
     /// What a person should know of how it was read.
     pub notes: Vec<String>,
+    /// The division with which the data came.
+    pub given: Option<Folds>,
 }
 
 /// Ids and labels of a pack, a data set or a table alone.
 pub fn table(path: &Path, columns: &Columns) -> Result<Known> {
     if Pack::is_pack(path) {
+        let pack = Pack::open(path)?;
+        let given = pack.given_folds();
         return Ok(Known {
-            table: Pack::open(path)?.table().clone(),
+            table: pack.table().clone(),
             labels_path: None,
             notes: vec![],
+            given: given
+                .map(|path| Folds::load(&path, pack.table()))
+                .transpose()?,
         });
     }
     let ends_in = |ending: &str| {
@@ -190,12 +209,15 @@ pub fn table(path: &Path, columns: &Columns) -> Result<Known> {
         return Ok(Known {
             labels_path: dataset.labels_path().map(Path::to_path_buf),
             notes: dataset.notes().iter().cloned().chain(left).collect(),
+            given: (dataset.parts())
+                .map(|parts| Folds::given(dataset.table(), parts))
+                .transpose()?,
             table: dataset.table().clone(),
         });
     }
     let (table, notes) = if ends_in("npy") {
         let answers = Predictions::read_answers(path)?;
-        let cells = answers.values().iter().map(|value| *value as u8);
+        let cells = answers.values().iter().map(|value| cell_of(*value));
         let (ids, labels) = (answers.ids().to_vec(), answers.labels().to_vec());
         (LabelTable::new(ids, labels, cells.collect()), vec![])
     } else {
@@ -205,5 +227,6 @@ pub fn table(path: &Path, columns: &Columns) -> Result<Known> {
         table,
         labels_path: Some(path.to_path_buf()),
         notes,
+        given: None,
     })
 }

@@ -10,6 +10,7 @@ pub mod ensemble;
 pub mod evaluate;
 pub mod export;
 pub mod folds;
+pub mod labels;
 pub mod models;
 pub mod pack;
 pub mod predict;

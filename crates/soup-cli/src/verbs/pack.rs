@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use soup_data::{
     Source,
-    dataset::{Channels, Columns, Dataset, Fit, FitMode, LeftOut, Reading, SampleRange},
+    dataset::{Channels, Dataset, Fit, FitMode, LabelsFormat, LeftOut, Reading, SampleRange},
     pack::{Pack, PackOptions, PackReport, write_pack},
 };
 
@@ -20,13 +20,14 @@ use crate::{
     failure::Usage,
     images::{say_what_was_found, several_sizes},
     interrupt,
+    labels::LabelOptions,
     progress::Bar,
 };
 
 /// Decode images once into a memory-mapped array, and check every one and every label
 ///
 /// The pack holds one .npy (uint8, N x H x W for grey, N x H x W x C else; NumPy opens it) and a
-/// manifest of ids, labels and hashes. What is wrong with the input is named with its file and row.
+/// manifest of ids, labels, boxes and hashes. What is wrong with the input is named with its file and row.
 /// Interrupted, the same command goes on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -34,9 +35,12 @@ Examples:
   soup pack --data dirty_mnist_2nd/ --out pack/              the contest's layout, or compose's
   soup pack --images images/ --labels labels.csv --out pack/
   soup pack --images images.zip --labels labels.csv --id file --ignore source --out pack/
-  soup pack --images x.npy --labels y.npy --label-names cat,dog --out pack/")]
+  soup pack --images images/ --labels annotations.json --out pack/     COCO, with its boxes
+  soup pack --images x.npy --labels y.npy --label-names cat,dog --out pack/
+
+soup labels shows beforehand what is understood of the labels.")]
 pub struct Arguments {
-    /// A data set: a folder or zip file with images and at most one table of labels
+    /// A data set: a folder or zip file with images, and labels in any shape that soup labels reads
     #[arg(long, value_name = "DIR_OR_ZIP", conflicts_with_all = ["images", "labels"])]
     data: Option<PathBuf>,
 
@@ -44,27 +48,12 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR_OR_ZIP_OR_NPY")]
     images: Option<PathBuf>,
 
-    /// The labels: a table with an id column and 0/1 columns, or a NumPy array of N x labels
-    #[arg(long, value_name = "CSV_OR_NPY", requires = "images")]
+    /// The labels: a table, a JSON file, a folder of files with boxes, or a NumPy array of N x labels
+    #[arg(long, value_name = "FILE_OR_DIR", requires = "images")]
     labels: Option<PathBuf>,
 
-    /// The id column [default: the first]
-    #[arg(long, value_name = "COLUMN")]
-    id: Option<String>,
-
-    /// The label columns, in this order [default: all others]; of an array the names of its columns
-    /// [default: label0, label1, ...]
-    #[arg(
-        long,
-        visible_alias = "label-names",
-        value_name = "COLUMNS",
-        value_delimiter = ','
-    )]
-    label_columns: Option<Vec<String>>,
-
-    /// Columns that are no labels
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
-    ignore: Vec<String>,
+    #[command(flatten)]
+    shape: LabelOptions,
 
     /// Channels of the pack: grey, rgb, or auto: as the files have them, and of files that differ RGB
     /// where any is coloured, else grey, without alpha
@@ -113,6 +102,16 @@ struct Facts<'a> {
     left_out: &'a LeftOut,
     shape: [usize; 3],
     labels: usize,
+    /// The shape in which they came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels_format: Option<LabelsFormat>,
+    /// Cells of which nobody knows.
+    unknown_labels: usize,
+    /// Images of which it is known where their labels are.
+    images_with_boxes: usize,
+    /// The fold file of the division with which the data came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folds: Option<PathBuf>,
     hash: String,
     /// Of images with 16 bits a channel: the least and greatest value, and the one that became 255.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,11 +132,7 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 
 pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     let started = Instant::now();
-    let columns = Columns {
-        id: arguments.id.clone(),
-        labels: arguments.label_columns.clone(),
-        ignored: arguments.ignore.clone(),
-    };
+    let columns = arguments.shape.columns();
     let stop = interrupt::watch()?;
     let reading = Reading {
         channels: arguments.channels,
@@ -185,6 +180,13 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     if let Some(fit) = written.fitted {
         console.warn(&several_sizes(fit, "--size and --fit choose"));
     }
+    if written.unplaced > 0 {
+        console.warn(&format!(
+            "the boxes of {} images were drawn on images of another aspect (turned, perhaps); nobody knows where they \
+             are, so they teach no maps",
+            written.unplaced
+        ));
+    }
     let samples = pack.samples();
     if let Some(warning) = samples.and_then(|samples| samples.warning(arguments.max_value)) {
         console.warn(&warning);
@@ -197,6 +199,12 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         left_out: dataset.left_out(),
         shape: [shape.height, shape.width, shape.channels],
         labels: pack.label_names().len(),
+        labels_format: dataset.labels_format(),
+        unknown_labels: pack.table().unknown(),
+        images_with_boxes: (0..pack.len())
+            .filter(|at| pack.boxes(*at).is_some())
+            .count(),
+        folds: pack.given_folds(),
         hash: pack.hash().to_owned(),
         samples,
         max_value: arguments.max_value,
@@ -209,6 +217,12 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         facts.labels,
         arguments.out.display()
     );
+    if let Some(folds) = &facts.folds {
+        text.push_str(&format!(
+            "\nimages to train on and to validate by came apart: {} holds that, and soup train keeps to it",
+            folds.display()
+        ));
+    }
     if written.unlisted > 0 {
         text.push_str(&format!(
             "\n{} images are in no row of the table",

@@ -14,7 +14,8 @@ use crate::output::Output;
 
 /// Write a submission in the exact shape of the given sample
 ///
-/// Every byte of the sample stays (order, ids as written, line ends), only the cells become 0 or 1.
+/// Every byte of the sample stays (order, ids as written, line ends), only the cells become 0 or 1, or, in a column of
+/// tags, the labels that are there.
 /// An image that is missing or that the sample does not ask for is refused.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -3,9 +3,10 @@
 
 use crate::place::Place;
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "quickstart",
     "compose",
+    "labels",
     "pack",
     "doctor",
     "folds",

@@ -12,6 +12,7 @@ mod folds;
 mod going_on;
 mod help;
 mod images;
+mod labels;
 mod models;
 mod outputs;
 mod place;

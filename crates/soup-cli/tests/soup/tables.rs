@@ -193,11 +193,11 @@ fn ids_meet_in_every_verb_and_what_was_overlooked_is_said() {
 fn everything_wrong_with_labels_and_groups_is_named_at_once() {
     let place = Place::new("all_at_once");
     images(&place, "pics", 4);
-    let rows = (0..130).map(|row| format!("{row},{}\n", if row % 2 == 0 { "?" } else { "1" }));
+    let rows = (0..130).map(|row| format!("{row},{}\n", if row % 2 == 0 { "x" } else { "1" }));
     place
         .write("cells.csv", format!("id,a\n{}", rows.collect::<String>()))
         .write("gone.csv", table("id,a,b,c", 130, |row| row.to_string()))
-        .write("two.csv", "id,a\n0,?\n1,-1\n")
+        .write("two.csv", "id,a\n0,x\n1,-2\n")
         .write("g.csv", "id,g\n0,\n1,nan\n2,p\n3,p\n");
     let message = place.failure(3, "pack --images pics --labels cells.csv --out p");
     assert!(
@@ -207,7 +207,7 @@ fn everything_wrong_with_labels_and_groups_is_named_at_once() {
     // Images that are missing come with the wrong cells.
     let cells = message
         .lines()
-        .filter(|line| line.contains("label `a` is `?`"));
+        .filter(|line| line.contains("label `a` is `x`"));
     assert_eq!(cells.count(), 65);
     let message = place.failure(3, "pack --images pics --labels gone.csv --out p");
     assert!(message.starts_with("error: 126 problems:"), "{message}");

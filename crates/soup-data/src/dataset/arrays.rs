@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     images::{ImageFile, Source},
-    labels::Labels,
+    labels::{Labels, LabelsFormat},
 };
 use crate::{Error, ImageShape, Result, npy, problems::Problems};
 
@@ -183,6 +183,8 @@ pub(super) fn labels(
         }
     }
     let labels = Labels {
+        format: LabelsFormat::Table,
+        marks: None,
         ids: (0..rows).map(|row| row.to_string()).collect(),
         rows: (0..rows as u64).collect(),
         names,

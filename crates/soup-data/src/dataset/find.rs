@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::decode::formats;
-use super::images::{FileReader, ImageFile, Place, ReadFault, has_extension};
+use super::images::{ImageFile, Place, has_extension};
+use super::labels::{self as shapes, Gathered, LabelsFormat, Lying};
 use super::left_out::{LeftOut, Reason};
 use super::listing::Listing;
 use crate::files::read_unpacked;
+use crate::tables::Columns;
 use crate::{Error, Result};
 
 /// Names of label tables.
@@ -39,6 +41,8 @@ pub(super) struct Found {
     pub(super) files: Vec<ImageFile>,
     /// Path, for messages, and text of the label table.
     pub(super) table: Option<(PathBuf, Vec<u8>)>,
+    /// Labels that are no single table.
+    pub(super) gathered: Option<Gathered>,
     pub(super) left: LeftOut,
 }
 
@@ -52,17 +56,25 @@ pub(super) enum Labels<'a> {
     None,
 }
 
-pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
+pub(super) fn find(path: &Path, labels: &Labels<'_>, columns: &Columns) -> Result<Found> {
     let place = Place::new(path)?;
     let Listing {
         images,
         tables,
         archives,
+        labels: others,
         mut left,
     } = place.list()?;
+    let mut gathered = match labels {
+        Labels::Given(given) => gathered_of(given, &place, &images, columns)?,
+        Labels::Beside | Labels::None => None,
+    };
+    let wants_table = columns.format.is_none_or(LabelsFormat::is_table);
     let table = match labels {
+        _ if gathered.is_some() => None,
         Labels::Given(path) => Some((path.to_path_buf(), read_unpacked(path)?)),
         Labels::None => None,
+        Labels::Beside if !wants_table => None,
         Labels::Beside => {
             // In a folder only those at the top are meant.
             let is_candidate = |file: &&ImageFile| match place {
@@ -81,11 +93,44 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
                 Some((path, bytes))
             } else {
                 choose_table(path, &candidates)?
-                    .map(|file| Ok::<_, Error>((place.display(file), read_table(&place, file)?)))
+                    .map(|file| Ok::<_, Error>((place.display(file), shapes::read_file(&place, file)?)))
                     .transpose()?
             }
         }
     };
+    if matches!(labels, Labels::Beside) && table.is_none() {
+        let lying = Lying {
+            place: &place,
+            images: &images,
+            labels_place: &place,
+            files: &others,
+            columns,
+        };
+        if wants_table && !images.is_empty() {
+            gathered = shapes::parts_with_tables(&lying, &tables)?;
+        }
+        if gathered.is_none() && !images.is_empty() {
+            gathered = match shapes::choose(&lying)? {
+                None | Some(LabelsFormat::None) => None,
+                Some(format) => Some(shapes::read(&lying, format)?),
+            };
+        }
+    }
+    let used: Vec<String> = match (&gathered, labels) {
+        (Some(gathered), Labels::Beside) => gathered.used.clone(),
+        // What was named may lie among the images.
+        (Some(_), Labels::Given(given)) => {
+            let given = given.canonicalize().unwrap_or_else(|_| given.to_path_buf());
+            let is_given = |file: &&ImageFile| {
+                let path = place.path_of(file).canonicalize();
+                path.is_ok_and(|path| path.starts_with(&given))
+            };
+            let names = others.iter().filter(is_given);
+            names.map(|file| file.name.clone()).collect()
+        }
+        _ => vec![],
+    };
+    Listing::leave_labels(&mut left, &others, &used);
     let is_taken = |path: &Path| {
         let same = |(taken, _): &(PathBuf, Vec<u8>)| {
             taken == path
@@ -97,11 +142,22 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
     };
     for file in &tables {
         let is_known = NO_LABELS.contains(&plain_name(&file.name).as_str());
-        if !is_taken(&place.display(file)) && !is_known {
+        if !is_taken(&place.display(file)) && !is_known && !used.contains(&file.name) {
             left.add(Reason::Table, &file.name);
         }
     }
     let (place, mut files) = match labels {
+        _ if gathered.is_some() => {
+            leave(&mut left, Reason::Archive, &archives);
+            // Places of images are those of the listing.
+            return Ok(Found {
+                place,
+                files: images,
+                table: None,
+                gathered,
+                left,
+            });
+        }
         Labels::Given(_) => {
             leave(&mut left, Reason::Archive, &archives);
             (place, images)
@@ -124,6 +180,7 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
         place,
         files,
         table,
+        gathered: None,
         left,
     })
 }
@@ -132,6 +189,44 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>) -> Result<Found> {
 fn labels_beside(images: &Path) -> Option<PathBuf> {
     let labels = images.with_file_name("labels.npy");
     (labels != images && labels.is_file()).then_some(labels)
+}
+
+/// Labels that were named and are no single table.
+fn gathered_of(
+    given: &Path,
+    place: &Place,
+    images: &[ImageFile],
+    columns: &Columns,
+) -> Result<Option<Gathered>> {
+    let named = match shapes::given(given)? {
+        Some(named) if !columns.format.is_some_and(LabelsFormat::is_table) => named,
+        Some((labels_place, _)) if given.is_dir() => {
+            return Err(Error::NotADataset {
+                path: labels_place.path().into(),
+                problem: "it is a folder, not a table".into(),
+                hint: "name the table itself with --labels".into(),
+            });
+        }
+        _ => return Ok(None),
+    };
+    let (labels_place, files) = named;
+    let lying = Lying {
+        place,
+        images,
+        labels_place: &labels_place,
+        files: &files,
+        columns,
+    };
+    match shapes::choose(&lying)? {
+        None | Some(LabelsFormat::None | LabelsFormat::Folders) => Err(Error::NotADataset {
+            path: given.into(),
+            problem: "there are no labels for these images in any shape that is known".into(),
+            hint: "soup docs your-images lists the shapes; --labels-format says which one it is, and then what is wrong \
+                   with it is named"
+                .into(),
+        }),
+        Some(format) => shapes::read(&lying, format).map(Some),
+    }
 }
 
 fn nothing(path: &Path, left: &LeftOut) -> Error {
@@ -197,27 +292,6 @@ fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
         text.push_str(&format!(" and {more} more"));
     }
     text
-}
-
-fn read_table(place: &Place, file: &ImageFile) -> Result<Vec<u8>> {
-    let path = place.display(file);
-    if let Place::Folder(_) = place {
-        return read_unpacked(&place.path_of(file));
-    }
-    let mut reader = FileReader::new(place);
-    match reader.read(file) {
-        Ok(bytes) => Ok(bytes.to_vec()),
-        Err(ReadFault::Damaged(problem)) => Err(Error::format(
-            path,
-            problem,
-            "restore the archive from its source",
-        )),
-        Err(ReadFault::Io(source)) => Err(Error::io("read", place.path())(source)),
-        Err(ReadFault::Missing) => Err(Error::NotFound {
-            path: place.path().into(),
-            hint: "it was there a moment ago; restore it".into(),
-        }),
-    }
 }
 
 /// Which of the images are meant, and where they lie: those of a folder or archive with a known name

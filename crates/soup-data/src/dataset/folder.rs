@@ -6,7 +6,9 @@ use std::{
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
-use super::{Channels, Dataset, Decoder, FileReader, Fit, Reading, SampleRange, formats};
+use super::{
+    Channels, Dataset, Decoder, FileReader, Fit, Reading, SampleRange, formats, image_shape,
+};
 use crate::{Annotation, Error, ImageShape, Result, Source, problems::Problems};
 
 /// A [`Dataset`] as [`Source`].
@@ -93,7 +95,7 @@ impl<'a> FolderSource<'a> {
         &self,
         index: usize,
         then: impl FnOnce(ImageShape, &[u8]) -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<(T, Option<Vec<Annotation>>)> {
         let lock = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = lock().pop();
         let (mut reader, mut decoder) =
@@ -101,6 +103,14 @@ impl<'a> FolderSource<'a> {
         let bytes = reader
             .read(&self.dataset.files()[index])
             .map_err(|fault| self.dataset.read_fault(index, fault))?;
+        let boxes = match self.dataset.has_boxes() {
+            true => {
+                let stored = image_shape(bytes);
+                let stored = stored.map_err(|problem| self.dataset.damaged(index, problem))?;
+                self.dataset.boxes_of(index, stored, self.reading.fit)
+            }
+            false => None,
+        };
         let (shape, pixels) = decoder
             .decode(bytes, self.reading)
             .map_err(|problem| self.dataset.damaged(index, problem))?;
@@ -110,7 +120,7 @@ impl<'a> FolderSource<'a> {
             *all = Some(all.map_or(samples, |all| all.joined(samples)));
         }
         lock().push((reader, decoder));
-        Ok(result)
+        Ok((result, boxes))
     }
 }
 
@@ -143,7 +153,7 @@ impl Source for FolderSource<'_> {
         }
         let index = index as usize;
         self.dataset.table().load_labels(index, labels)?;
-        self.with_image(index, |shape, decoded| {
+        let ((), boxes) = self.with_image(index, |shape, decoded| {
             self.dataset.check_shape(index, shape, self.shape)?;
             if pixels.len() != decoded.len() {
                 return Err(Error::Buffer {
@@ -153,7 +163,8 @@ impl Source for FolderSource<'_> {
                 });
             }
             pixels.copy_from_slice(decoded);
-            Ok(None)
-        })
+            Ok(())
+        })?;
+        Ok(boxes)
     }
 }

@@ -39,6 +39,10 @@ pub enum Reason {
     NoGlyph,
     /// An image that no row of the label table names.
     Unlisted,
+    /// An image of which the labels say nothing.
+    Unlabelled,
+    /// An image to test with, beside those to learn from.
+    Test,
     /// An image that cannot be decoded, where that was allowed.
     Damaged,
     /// A device, a pipe, or a file that may not be read.
@@ -81,6 +85,8 @@ impl fmt::Display for Reason {
             Self::Beside => "beside the images that were taken",
             Self::NoGlyph => "in no folder of a label",
             Self::Unlisted => "in no row of the table",
+            Self::Unlabelled => "without labels of their own",
+            Self::Test => "to test with",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",
             Self::Table => "a table (not read)",

@@ -31,6 +31,8 @@ pub(crate) struct Listing {
     pub(crate) tables: Vec<ImageFile>,
     /// Zip archives.
     pub(crate) archives: Vec<ImageFile>,
+    /// Files that may hold labels in other shapes than a table: JSON, XML, YAML, texts.
+    pub(crate) labels: Vec<ImageFile>,
     pub(crate) left: LeftOut,
 }
 
@@ -51,6 +53,7 @@ impl Place {
             &mut listing.images,
             &mut listing.tables,
             &mut listing.archives,
+            &mut listing.labels,
         ] {
             files.sort_by(|a, b| a.name.cmp(&b.name));
         }
@@ -63,6 +66,8 @@ enum Named {
     Image,
     Table,
     Archive,
+    /// What may hold labels.
+    Labels,
     System,
     /// What `soup compose` says of the images that it made.
     Composed,
@@ -89,8 +94,26 @@ impl Named {
             Self::Table
         } else if has_extension(path, &["zip"]) {
             Self::Archive
+        } else if has_extension(path, &LABELS) {
+            Self::Labels
         } else {
             Self::Unknown
+        }
+    }
+}
+
+/// Extensions of files that may hold labels.
+const LABELS: [&str; 9] = [
+    "json", "jsonl", "ndjson", "xml", "yaml", "yml", "txt", "names", "labels",
+];
+
+impl Listing {
+    /// Leaves out files that hold no labels after all.
+    pub(crate) fn leave_labels(left: &mut LeftOut, files: &[ImageFile], used: &[String]) {
+        // Only looked up, never iterated: its order reaches nothing.
+        let used: HashSet<&str> = used.iter().map(String::as_str).collect();
+        for file in files.iter().filter(|file| !used.contains(&*file.name)) {
+            left.add(reason(&file.name, &[]), &file.name);
         }
     }
 }
@@ -178,6 +201,7 @@ impl Walk<'_> {
             images,
             tables,
             archives,
+            labels,
             left,
         } = &mut *self.listing;
         if is_hidden {
@@ -196,8 +220,9 @@ impl Walk<'_> {
             Named::Archive => archives.push(file),
             Named::System => left.add(Reason::System, file.name),
             Named::Composed => {}
-            Named::Unknown => match start_of(path) {
+            named @ (Named::Unknown | Named::Labels) => match start_of(path) {
                 Ok(start) if is_image(&start) => images.push(file),
+                Ok(_) if matches!(named, Named::Labels) => labels.push(file),
                 Ok(start) => left.add(reason(&file.name, &start), file.name),
                 Err(_) => left.add(Reason::Unreadable, file.name),
             },
@@ -301,7 +326,8 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
             listing.left.add(Reason::System, name);
             continue;
         }
-        let is_wanted = !is_hidden && !matches!(named, Named::Unknown);
+        let is_open = matches!(named, Named::Unknown | Named::Labels);
+        let is_wanted = !is_hidden && !is_open;
         let is_deflated = match entry.compression() {
             _ if entry.encrypted() => {
                 listing.left.add(Reason::Encrypted, name);
@@ -348,6 +374,7 @@ fn list_zip(place: &Place, path: &Path, listing: &mut Listing) -> Result<()> {
             match named {
                 Named::Table => listing.tables.push(file),
                 Named::Archive => listing.archives.push(file),
+                Named::Labels if !is_image(&start) => listing.labels.push(file),
                 Named::Composed => {}
                 _ => listing.images.push(file),
             }

@@ -1,6 +1,7 @@
-//! Data sets as people have them: a folder or zip of images, and a table of 0/1 labels.
+//! Data sets as people have them: a folder or zip of images, and labels in one of many shapes.
 
 mod arrays;
+mod column;
 mod decode;
 mod each;
 mod find;
@@ -18,17 +19,19 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+pub(crate) use column::read_pairs;
+pub use column::{Column, read_column};
 pub use decode::{
     Channels, Fit, FitMode, InChannels, Reading, SampleRange, convert, decode, extensions, formats,
     image_shape, is_deep, is_image, no_image,
 };
 pub use folder::FolderSource;
-pub(crate) use labels::read_pairs;
-pub use labels::{Column, read_column, read_label_table};
+pub(crate) use labels::Marks;
+pub use labels::{Blank, LabelsFormat, Part, Separator, read_label_table, tags_of_sample};
 pub use left_out::{LeftOut, Reason};
 pub(crate) use listing::Listing;
-pub use table::LabelTable;
 pub(crate) use table::content_hash;
+pub use table::{LabelTable, UNKNOWN, cell_of, target};
 
 pub(crate) use decode::Decoder;
 /// The images in a folder and the folders in it, by one listing for all verbs: names that count from the folder, and
@@ -43,8 +46,10 @@ pub fn images_below(folder: &Path) -> Result<(Vec<(String, PathBuf)>, LeftOut)> 
         images,
         tables,
         archives,
+        labels,
         mut left,
     } = place.list()?;
+    Listing::leave_labels(&mut left, &labels, &[]);
     for (reason, files) in [(Reason::Table, tables), (Reason::Archive, archives)] {
         for file in files {
             left.add(reason.clone(), file.name);
@@ -56,7 +61,7 @@ pub fn images_below(folder: &Path) -> Result<(Vec<(String, PathBuf)>, LeftOut)> 
 pub(crate) use images::{FileReader, ImageFile, Place, ReadFault};
 
 pub use crate::tables::Columns;
-use crate::{Error, ImageShape, Result};
+use crate::{Annotation, Error, ImageShape, Result};
 
 /// Images that lie in a folder, a zip archive or an array, with their labels where there are any. Nothing
 /// is decoded yet.
@@ -66,13 +71,18 @@ pub struct Dataset {
     files: Vec<ImageFile>,
     table: LabelTable,
     labels: Option<LabelSource>,
+    /// The boxes of each image, where the labels have any.
+    marks: Option<Vec<Marks>>,
+    /// What each image is for, where the data came divided.
+    parts: Option<Vec<Part>>,
     notes: Vec<String>,
     left: LeftOut,
 }
 
-/// The label file, and in which of its lines each image stands.
+/// The label file, and in which of its lines each image stands (0 where it has none).
 #[derive(Clone, Debug)]
 struct LabelSource {
+    format: LabelsFormat,
     path: PathBuf,
     /// Hash of its text, unpacked.
     hash: String,
@@ -85,7 +95,7 @@ fn existing(labels: &Path) -> Result<&Path> {
         true => Ok(labels),
         false => Err(Error::NotFound {
             path: labels.into(),
-            hint: "give the CSV file with the labels".into(),
+            hint: "give the file or folder with the labels".into(),
         }),
     }
 }
@@ -94,13 +104,17 @@ impl Dataset {
     /// Finds images and labels below `path`: the contest's layout (a folder or zip archive of
     /// images beside `answer.csv` or `dirty_mnist_2nd_answer.csv`, gzipped or not), what
     /// `soup compose` writes (`images/` beside `answer.csv`), or any folder or zip with images, in
-    /// all folders below, and at most one table. Without a table the images have no labels, and
-    /// their ids are their file names without extension.
+    /// all folders below, and at most one table; else labels in another shape ([`LabelsFormat`]), told by
+    /// content. Without any the images have no labels, and their ids are their file names without extension.
     ///
     /// # Errors
     /// What is missing or ambiguous, and everything that [`Dataset::from_parts`] reports.
     pub fn open(path: &Path, columns: &Columns) -> Result<Self> {
-        Self::join(find::find(path, &find::Labels::Beside)?, columns, None)
+        Self::join(
+            find::find(path, &find::Labels::Beside, columns)?,
+            columns,
+            None,
+        )
     }
 
     /// As [`open`](Self::open) where `labels` is none and they lie beside the images, else as
@@ -119,7 +133,7 @@ impl Dataset {
             Some(labels) => find::Labels::Given(existing(labels)?),
             None => find::Labels::Beside,
         };
-        let found = find::find(images, &labels)?;
+        let found = find::find(images, &labels, columns)?;
         Self::join(found, columns, Some((reading, stop)))
     }
 
@@ -128,12 +142,13 @@ impl Dataset {
     /// # Errors
     /// What is missing or ambiguous.
     pub fn open_images(path: &Path) -> Result<Self> {
-        let found = find::find(path, &find::Labels::None)?;
-        Self::join(found, &Columns::default(), None)
+        let columns = Columns::default();
+        let found = find::find(path, &find::Labels::None, &columns)?;
+        Self::join(found, &columns, None)
     }
 
-    /// The images in `images` (folder or zip) that the table `labels` (CSV, gzipped or not)
-    /// names, in its order; without a table all images, in the order of their names.
+    /// The images in `images` (folder or zip) that `labels` names: a table (CSV, gzipped or not), in its order;
+    /// another file or a folder of files with labels, in the order of the images' names. Without `labels` all images.
     ///
     /// Ids and files meet by the rule of [`ids`](crate::ids).
     ///
@@ -144,7 +159,7 @@ impl Dataset {
         let Some(labels) = labels else {
             return Self::open_images(images);
         };
-        let found = find::find(images, &find::Labels::Given(existing(labels)?))?;
+        let found = find::find(images, &find::Labels::Given(existing(labels)?), columns)?;
         Self::join(found, columns, None)
     }
 
@@ -158,8 +173,12 @@ impl Dataset {
             place,
             files,
             table,
+            gathered,
             mut left,
         } = found;
+        if let Some(gathered) = gathered {
+            return Self::of_gathered(gathered, place, files, left);
+        }
         let Some((path, bytes)) = table else {
             let ids = matching::ids_of(&files);
             return Ok(Self {
@@ -167,6 +186,8 @@ impl Dataset {
                 files,
                 table: LabelTable::new(ids, vec![], vec![]),
                 labels: None,
+                marks: None,
+                parts: None,
                 notes: vec![],
                 left,
             });
@@ -196,7 +217,10 @@ impl Dataset {
             left,
             files,
             table: LabelTable::new(read.ids, read.names, read.labels),
+            marks: read.marks,
+            parts: None,
             labels: Some(LabelSource {
+                format: read.format,
                 hash: content_hash(&bytes),
                 path,
                 rows: read.rows,
@@ -210,6 +234,75 @@ impl Dataset {
             problems.check()?;
         }
         Ok(set)
+    }
+
+    /// The images that labels of another shape than one table speak of.
+    fn of_gathered(
+        mut gathered: labels::Gathered,
+        place: Place,
+        files: Vec<ImageFile>,
+        mut left: LeftOut,
+    ) -> Result<Self> {
+        let met = gathered.meet(files, &place, &mut left)?;
+        if met.files.is_empty() {
+            return Err(Error::Empty {
+                path: place.path().into(),
+                what: "images",
+                hint: format!("the labels in {} speak of none", gathered.path.display()),
+            });
+        }
+        Ok(Self {
+            table: LabelTable::new(matching::ids_of(&met.files), gathered.names, met.labels),
+            labels: Some(LabelSource {
+                format: gathered.format,
+                path: gathered.path,
+                hash: gathered.hash,
+                rows: vec![0; met.files.len()],
+            }),
+            place,
+            files: met.files,
+            marks: met.marks,
+            parts: met.parts,
+            notes: gathered.notes.into_iter().chain(met.notes).collect(),
+            left,
+        })
+    }
+
+    /// The shape in which the labels came; none where there are none.
+    pub fn labels_format(&self) -> Option<LabelsFormat> {
+        self.labels.as_ref().map(|source| source.format)
+    }
+
+    /// Whether it is known where labels are in the images.
+    pub fn has_boxes(&self) -> bool {
+        self.marks.is_some()
+    }
+
+    /// Number of boxes in all images together, where the labels have any.
+    pub fn box_count(&self) -> Option<usize> {
+        let marks = self.marks.as_ref()?;
+        Some(marks.iter().map(|marks| marks.boxes.len()).sum())
+    }
+
+    /// What each image is for, where the data came divided into images to train on and to validate by.
+    pub fn parts(&self) -> Option<&[Part]> {
+        self.parts.as_deref()
+    }
+
+    /// Where labels are in an image that is `stored` upright in this shape, once it was read; none where nobody knows.
+    pub(crate) fn boxes_of(
+        &self,
+        index: usize,
+        stored: ImageShape,
+        fit: Option<Fit>,
+    ) -> Option<Vec<Annotation>> {
+        self.marks.as_ref()?[index].placed(stored, fit)
+    }
+
+    /// Identifies all boxes; none where there are none.
+    pub(crate) fn boxes_hash(&self) -> Option<String> {
+        let marks = self.marks.as_ref()?;
+        Some(content_hash(format!("{marks:?}").as_bytes()))
     }
 
     /// Ids, label names and labels.
@@ -295,6 +388,12 @@ impl Dataset {
             .iter()
             .map(|&index| self.files[index].clone())
             .collect();
+        if let Some(marks) = &mut self.marks {
+            *marks = kept.iter().map(|&index| marks[index].clone()).collect();
+        }
+        if let Some(parts) = &mut self.parts {
+            *parts = kept.iter().map(|&index| parts[index]).collect();
+        }
         if let Some(source) = &mut self.labels {
             source.rows = kept.iter().map(|&index| source.rows[index]).collect();
         }
@@ -332,15 +431,16 @@ impl Dataset {
         self.labels
             .as_ref()
             .and_then(|source| source.rows.get(index).copied())
+            .filter(|row| *row > 0)
     }
 
     /// The error for an image whose bytes could not be had.
     pub(crate) fn read_fault(&self, index: usize, fault: ReadFault) -> Error {
         let path = self.place.display(&self.files[index]);
-        match (fault, &self.labels) {
-            (ReadFault::Missing, Some(source)) => Error::MissingImage {
+        match (fault, self.labels.as_ref().zip(self.row(index))) {
+            (ReadFault::Missing, Some((source, row))) => Error::MissingImage {
                 labels: source.path.clone(),
-                row: source.rows[index],
+                row,
                 id: self.table.ids()[index].clone(),
                 images: self.place.path().into(),
             },

@@ -1,4 +1,4 @@
-//! The rows of a data set: one id an image and, where there are any, its 0/1 labels.
+//! The rows of a data set: one id an image and, where there are any, its labels: 0, 1 or unknown.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,25 @@ pub(crate) fn content_hash(bytes: &[u8]) -> String {
     format!("{:032x}", Hasher::oneshot(bytes))
 }
 
+/// A label of which nobody knows whether it is there: it neither teaches nor counts.
+pub const UNKNOWN: u8 = 2;
+
+/// What a label is to a network and to scores: 0.0, 1.0 or, where it is unknown, NaN.
+pub fn target(cell: u8) -> f32 {
+    match cell {
+        UNKNOWN => f32::NAN,
+        cell => f32::from(cell),
+    }
+}
+
+/// What a [`target`] is in a table.
+pub fn cell_of(target: f32) -> u8 {
+    match target.is_nan() {
+        true => UNKNOWN,
+        false => u8::from(target > 0.5),
+    }
+}
+
 /// Ids and labels of a data set, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LabelTable {
@@ -22,7 +41,7 @@ pub struct LabelTable {
 }
 
 impl LabelTable {
-    /// A table of `ids.len()` rows; `labels` holds 0 or 1, row by row.
+    /// A table of `ids.len()` rows; `labels` holds 0, 1 or [`UNKNOWN`], row by row.
     ///
     /// # Panics
     /// Where `labels.len()` is not `ids.len() * label_names.len()`.
@@ -56,7 +75,7 @@ impl LabelTable {
         &self.label_names
     }
 
-    /// The labels of a row, each 0 or 1; `None` where the set has none or the row does not exist.
+    /// The labels of a row, each 0, 1 or [`UNKNOWN`]; `None` where the set has none or the row does not exist.
     pub fn labels(&self, row: usize) -> Option<&[u8]> {
         let width = self.label_names.len();
         if width == 0 {
@@ -65,7 +84,12 @@ impl LabelTable {
         self.labels.get(row * width..(row + 1) * width)
     }
 
-    /// Writes the labels of `row` as 0.0 and 1.0.
+    /// Number of cells of which nobody knows.
+    pub fn unknown(&self) -> usize {
+        self.labels.iter().filter(|cell| **cell == UNKNOWN).count()
+    }
+
+    /// Writes the labels of `row` as 0.0 and 1.0, and NaN for one that is unknown.
     pub(crate) fn load_labels(&self, row: usize, labels: &mut [f32]) -> Result<()> {
         if labels.len() != self.label_names.len() {
             return Err(Error::Buffer {
@@ -75,7 +99,7 @@ impl LabelTable {
             });
         }
         for (value, &label) in labels.iter_mut().zip(self.labels(row).unwrap_or_default()) {
-            *value = f32::from(label);
+            *value = target(label);
         }
         Ok(())
     }
@@ -125,8 +149,14 @@ impl LabelTable {
             let cells = then.unwrap_or_default().iter().zip(now.unwrap_or_default());
             for ((then, now), name) in cells.zip(&self.label_names) {
                 if then != now {
+                    let said = |cell: &u8| match *cell {
+                        UNKNOWN => "unknown".to_owned(),
+                        cell => cell.to_string(),
+                    };
                     lines.push(format!(
-                        "image `{id}`: label `{name}` was {then} and is {now}"
+                        "image `{id}`: label `{name}` was {} and is {}",
+                        said(then),
+                        said(now)
                     ));
                 }
             }

@@ -84,13 +84,13 @@ fn predicted_by_words(inputs: &Inputs<'_>, names: &[String]) -> Vec<String> {
     for (row, name) in names.iter().enumerate() {
         let present = table.labels(row).unwrap_or(&[]);
         for (support, label) in supports.iter_mut().zip(present) {
-            *support += usize::from(*label);
+            *support += usize::from(*label == 1);
         }
         for word in words(name) {
             let (uses, together) = by_word.entry(word).or_insert_with(|| (0, vec![0; labels]));
             *uses += 1;
             for (together, label) in together.iter_mut().zip(present) {
-                *together += usize::from(*label);
+                *together += usize::from(*label == 1);
             }
         }
     }

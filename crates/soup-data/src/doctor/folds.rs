@@ -1,6 +1,7 @@
 //! Whether the folds are alike.
 
 use super::{Finding, Inputs, Verdict};
+use crate::{dataset::UNKNOWN, folds::FoldKind};
 
 /// A chance of one in a thousand that any label of any fold lies further off, were folds cut at
 /// random.
@@ -17,33 +18,42 @@ pub(super) fn balance(inputs: &Inputs<'_>) -> Finding {
     if names.is_empty() {
         return Finding::skipped(CHECK, "there are no labels");
     }
-    let (images, k) = (table.len(), folds.k() as usize);
-    let mut sizes = vec![0usize; k];
+    // Rows that no fold holds out stand past the last one.
+    let k = folds.k() as usize + usize::from(folds.kind() == FoldKind::Given);
+    let mut known = vec![0usize; k * names.len()];
     let mut positives = vec![0usize; k * names.len()];
     for (row, fold) in folds.of_rows().iter().enumerate() {
-        sizes[*fold as usize] += 1;
-        let places = positives[*fold as usize * names.len()..].iter_mut();
-        for (positive, label) in places.zip(table.labels(row).unwrap_or(&[])) {
-            *positive += usize::from(*label);
+        let first = *fold as usize * names.len();
+        for (at, label) in (first..).zip(table.labels(row).unwrap_or(&[])) {
+            known[at] += usize::from(*label != UNKNOWN);
+            positives[at] += usize::from(*label == 1);
         }
     }
     // Mill's bound on the normal tail, both sides, for so many comparisons.
     let limit = (2.0 * (2.0 * (k * names.len()) as f64 / CHANCE).ln()).sqrt();
     let mut off: Vec<(f64, String)> = Vec::new();
     for (label, name) in names.iter().enumerate() {
-        let all: usize = (0..k)
-            .map(|fold| positives[fold * names.len() + label])
-            .sum();
-        let share = all as f64 / images as f64;
-        for (fold, size) in sizes.iter().enumerate() {
-            let found = positives[fold * names.len() + label];
-            let rest = 1.0 - *size as f64 / images as f64;
-            let spread = (*size as f64 * share * (1.0 - share) * rest).sqrt();
-            let distance = (found as f64 - *size as f64 * share).abs() / spread;
+        let over_folds = |counts: &[usize]| -> usize {
+            (0..k).map(|fold| counts[fold * names.len() + label]).sum()
+        };
+        let images = over_folds(&known);
+        let share = over_folds(&positives) as f64 / images as f64;
+        for fold in 0..k {
+            let (size, found) = (
+                known[fold * names.len() + label],
+                positives[fold * names.len() + label],
+            );
+            let rest = 1.0 - size as f64 / images as f64;
+            let spread = (size as f64 * share * (1.0 - share) * rest).sqrt();
+            let distance = (found as f64 - size as f64 * share).abs() / spread;
             if spread > 0.0 && distance > limit {
-                let here = found as f64 / *size as f64;
+                let here = found as f64 / size as f64;
+                let place = match fold == folds.k() as usize {
+                    true => "the images to train on".to_owned(),
+                    false => format!("fold {fold}"),
+                };
                 let text = format!(
-                    "`{name}` is in {:.1} % of fold {fold}, in {:.1} % of all",
+                    "`{name}` is in {:.1} % of {place}, in {:.1} % of all",
                     100.0 * here,
                     100.0 * share
                 );

@@ -1,19 +1,58 @@
 //! Labels from which nothing can be learned.
 
 use super::{EXAMPLES, Finding, Inputs, Verdict, counted};
+use crate::dataset::UNKNOWN;
 
-/// How often each label is there.
-fn supports(inputs: &Inputs<'_>) -> Vec<(String, usize)> {
+/// How often a label is there, and of how many images that is known.
+struct Support {
+    name: String,
+    images: usize,
+    known: usize,
+}
+
+fn supports(inputs: &Inputs<'_>) -> Vec<Support> {
     let table = inputs.table;
-    let mut supports: Vec<(String, usize)> = (table.label_names().iter())
-        .map(|name| (name.clone(), 0))
+    let mut supports: Vec<Support> = (table.label_names().iter())
+        .map(|name| Support {
+            name: name.clone(),
+            images: 0,
+            known: 0,
+        })
         .collect();
     for row in 0..table.len() {
         for (support, label) in supports.iter_mut().zip(table.labels(row).unwrap_or(&[])) {
-            support.1 += usize::from(*label);
+            support.images += usize::from(*label == 1);
+            support.known += usize::from(*label != UNKNOWN);
         }
     }
     supports
+}
+
+/// Cells of which nobody knows, where there are any.
+pub(super) fn unknown(inputs: &Inputs<'_>) -> Option<Finding> {
+    let images = inputs.table.len();
+    let mut supports = supports(inputs);
+    supports.retain(|support| support.known < images);
+    supports.sort_by_key(|support| support.known);
+    let cells: usize = supports.iter().map(|support| images - support.known).sum();
+    let listed: Vec<String> = (supports.iter().take(EXAMPLES))
+        .map(|support| format!("`{}` {}", support.name, images - support.known))
+        .collect();
+    (cells > 0).then(|| {
+        let all = images * inputs.table.label_names().len();
+        Finding::fine(
+            "unknown labels",
+            format!(
+                "{cells} of {all} cells neither teach nor count: {}{}",
+                listed.join(", "),
+                if supports.len() > EXAMPLES {
+                    ", ..."
+                } else {
+                    ""
+                }
+            ),
+        )
+    })
 }
 
 /// Labels that are the same in every image.
@@ -25,10 +64,13 @@ pub(super) fn constant(inputs: &Inputs<'_>) -> Finding {
         return Finding::skipped(CHECK, "there are no labels");
     }
     let constant: Vec<String> = (supports.iter())
-        .filter(|(_, support)| *support == 0 || *support == images)
-        .map(|(name, support)| {
-            let always = if *support == 0 { 0 } else { 1 };
-            format!("`{name}` is always {always}")
+        .filter(|support| support.images == 0 || support.images == support.known)
+        .map(|support| {
+            let (name, always) = (&support.name, u8::from(support.images > 0));
+            match support.known {
+                0 => format!("`{name}` is always unknown"),
+                _ => format!("`{name}` is always {always}"),
+            }
         })
         .collect();
     if constant.is_empty() {
@@ -57,14 +99,20 @@ pub(super) fn constant(inputs: &Inputs<'_>) -> Finding {
 pub(super) fn rare(inputs: &Inputs<'_>) -> Finding {
     const CHECK: &str = "rare labels";
     let parts = inputs.folds.map_or(5, |folds| folds.k() as usize);
-    let images = inputs.table.len();
     let rare: Vec<String> = supports(inputs)
         .into_iter()
-        .filter(|(_, support)| {
-            let fewer = (*support).min(images - *support);
+        .filter(|support| {
+            let fewer = support.images.min(support.known - support.images);
             fewer > 0 && fewer < 2 * parts
         })
-        .map(|(name, support)| format!("`{name}` is 1 in {support} of {images} images"))
+        .map(|support| {
+            let Support {
+                name,
+                images,
+                known,
+            } = support;
+            format!("`{name}` is 1 in {images} of {known} images")
+        })
         .collect();
     if rare.is_empty() {
         return Finding::fine(

@@ -115,6 +115,7 @@ pub struct Inputs<'a> {
 pub fn examine(inputs: &Inputs<'_>) -> Vec<Finding> {
     let likeness = inputs.fingerprints.map(Likeness::of);
     let mut findings = vec![labels::constant(inputs), labels::rare(inputs)];
+    findings.extend(labels::unknown(inputs));
     findings.extend(likeness::findings(inputs, likeness.as_ref()));
     findings.extend(file_names::findings(inputs));
     findings.push(sources::finding(inputs));

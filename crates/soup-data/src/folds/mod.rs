@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::LabelTable;
+use crate::dataset::{LabelTable, Part};
 use crate::files::{self, write_once};
 use crate::subset::Subset;
 use crate::{Error, Result};
@@ -30,6 +30,8 @@ pub enum FoldKind {
     Stratified,
     /// The images of one source stay together.
     Group,
+    /// The division with which the data came: one fold, which holds out the images to validate by.
+    Given,
 }
 
 impl std::str::FromStr for FoldKind {
@@ -40,9 +42,10 @@ impl std::str::FromStr for FoldKind {
             "kfold" => Ok(Self::Kfold),
             "stratified" => Ok(Self::Stratified),
             "group" => Ok(Self::Group),
+            "given" => Ok(Self::Given),
             other => Err(Error::setting(
                 "kind",
-                format!("`{other}` is not one of kfold, stratified, group"),
+                format!("`{other}` is not one of kfold, stratified, group, given"),
             )),
         }
     }
@@ -107,6 +110,12 @@ impl Folds {
                 stratified::fill_empty(&mut folds, k, table);
                 folds
             }
+            FoldKind::Given => {
+                return Err(Error::setting(
+                    "kind",
+                    "given folds come with the data, in folders such as train and valid; take one of the other kinds",
+                ));
+            }
             FoldKind::Group => match groups {
                 Some(groups) if groups.len() == rows => group::assign(groups, k, seed)?,
                 Some(groups) => {
@@ -135,6 +144,38 @@ impl Folds {
         })
     }
 
+    /// One fold, which holds out the images of `parts` (one a row of `table`) to validate by; all others are only
+    /// trained on.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where there is none of either kind, or not one part a row.
+    pub fn given(table: &LabelTable, parts: &[Part]) -> Result<Self> {
+        let fold: Vec<u32> = (parts.iter())
+            .map(|part| u32::from(*part != Part::Valid))
+            .collect();
+        let held_out = fold.iter().filter(|fold| **fold == 0).count();
+        if parts.len() != table.len() || held_out == 0 || held_out == parts.len() {
+            return Err(Error::setting(
+                "kind",
+                format!(
+                    "{} images of {} are to validate by; given folds need some of either kind",
+                    held_out,
+                    table.len()
+                ),
+            ));
+        }
+        Ok(Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            kind: FoldKind::Given,
+            k: 1,
+            seed: 0,
+            data: table.hash(),
+            rows: table.len() as u64,
+            fold,
+        })
+    }
+
     /// What is odd about the folds, a line each: labels that some fold holds out no image of, groups
     /// that are larger than a fold should be.
     pub fn warnings(&self, table: &LabelTable, groups: Option<&[String]>) -> Vec<String> {
@@ -144,7 +185,10 @@ impl Folds {
             let mut images = 0;
             for (row, fold) in self.fold.iter().enumerate() {
                 if table.labels(row).is_some_and(|cells| cells[label] == 1) {
-                    without[*fold as usize] = false;
+                    // Rows that no fold holds out count as images alone.
+                    if let Some(without) = without.get_mut(*fold as usize) {
+                        *without = false;
+                    }
                     images += 1;
                 }
             }
@@ -223,10 +267,14 @@ impl Folds {
                 folds.rows
             )));
         }
-        if folds.k < 2 || folds.k as usize > folds.fold.len() {
+        let is_given = folds.kind == FoldKind::Given;
+        let least = if is_given { 1 } else { 2 };
+        if folds.k < least || (is_given && folds.k > 1) || folds.k as usize > folds.fold.len() {
             return Err(broken(format!("{} folds of {} rows", folds.k, folds.rows)));
         }
-        if let Some(row) = folds.fold.iter().position(|&fold| fold >= folds.k) {
+        // Of given folds, the rows that are only trained on stand past the last fold.
+        let most = folds.k + u32::from(is_given);
+        if let Some(row) = folds.fold.iter().position(|&fold| fold >= most) {
             return Err(broken(format!(
                 "row {row} (from 0) is in fold {}, but there are {}",
                 folds.fold[row], folds.k
@@ -298,7 +346,7 @@ impl Folds {
         })
     }
 
-    /// The fold, from 0, in which each row is held out.
+    /// The fold, from 0, in which each row is held out; `k` for a row that no fold holds out.
     pub fn of_rows(&self) -> &[u32] {
         &self.fold
     }

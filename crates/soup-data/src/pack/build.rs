@@ -15,12 +15,15 @@ use std::time::UNIX_EPOCH;
 
 use super::manifest::{self, Hashes, Manifest};
 use super::progress::{Done, Journal};
-use super::{IMAGES, Pack};
-use crate::dataset::{Channels, Dataset, Decoder, FileReader, Fit, Reading, content_hash, formats};
+use super::{FOLDS, IMAGES, Pack};
+use crate::dataset::{
+    Channels, Dataset, Decoder, FileReader, Fit, Reading, content_hash, formats, image_shape,
+};
 use crate::files::{sync_parent, write_whole};
+use crate::folds::Folds;
 use crate::npy::images;
 use crate::problems::Problems;
-use crate::{Error, ImageShape, Result};
+use crate::{Annotation, Error, ImageShape, Result};
 
 /// A block of images is at most this large, so that memory does not grow with their number.
 const BLOCK_BYTES: usize = 4 << 20;
@@ -57,6 +60,8 @@ pub struct PackReport {
     pub joined: Option<Channels>,
     /// The size that all images were brought to, where this run found them to differ and nothing was asked for.
     pub fitted: Option<Fit>,
+    /// Images whose boxes were drawn on an image of another aspect, so that nobody knows where they are.
+    pub unplaced: u64,
 }
 
 /// Decodes every image of `dataset` into the pack `out` (a folder, `X.pack` by custom). Where a
@@ -120,6 +125,13 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
     File::open(&array)
         .and_then(|file| file.sync_all())
         .map_err(Error::io("write", &array))?;
+    let boxes: Vec<Option<Vec<Annotation>>> = (done.iter().enumerate())
+        .map(|(index, done)| dataset.boxes_of(index, done.stored?, reading.fit))
+        .collect();
+    let unplaced = match dataset.has_boxes() {
+        true => boxes.iter().filter(|boxes| boxes.is_none()).count() as u64,
+        false => 0,
+    };
     let manifest = Manifest::new(
         plan,
         shape,
@@ -127,7 +139,11 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         dataset.labels_file(),
         dataset.files().iter().map(|file| file.name.as_str()),
         (done, reading),
+        boxes,
     );
+    if let Some(parts) = dataset.parts() {
+        Folds::given(dataset.table(), parts)?.save(&folder.join(FOLDS))?;
+    }
     let manifest_path = folder.join(manifest::FILE);
     write_whole(&manifest_path, &manifest.to_json(&manifest_path)?)?;
     drop(journal);
@@ -146,6 +162,7 @@ pub fn write_pack(dataset: &Dataset, out: &Path, options: &PackOptions) -> Resul
         unlisted: dataset.unlisted() as u64,
         joined: found.joined,
         fitted: found.fitted,
+        unplaced,
     })
 }
 
@@ -158,6 +175,12 @@ fn plan(dataset: &Dataset, reading: Reading) -> String {
     }
     if let Some(fit) = reading.fit {
         text.push_str(&format!("fit {fit}\n"));
+    }
+    if let Some(boxes) = dataset.boxes_hash() {
+        text.push_str(&format!("boxes {boxes}\n"));
+    }
+    if let Some(parts) = dataset.parts() {
+        text.push_str(&format!("parts {parts:?}\n"));
     }
     for file in dataset.files() {
         let span = file.span().map(|span| (span.size, span.crc32));
@@ -281,6 +304,7 @@ fn keep_existing(
         unlisted: dataset.unlisted() as u64,
         joined: None,
         fitted: None,
+        unplaced: 0,
     })
 }
 
@@ -526,6 +550,10 @@ impl Work<'_> {
             return Ok(None);
         }
         target.copy_from_slice(decoded);
+        let stored = (self.dataset.has_boxes())
+            .then(|| image_shape(bytes))
+            .transpose()
+            .map_err(|problem| self.dataset.damaged(index, problem))?;
         let hashes = Hashes {
             input: content_hash(bytes),
             pixels: content_hash(decoded),
@@ -534,6 +562,7 @@ impl Work<'_> {
             stamp,
             hashes,
             samples: decoder.samples(),
+            stored,
         }))
     }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::progress::Done;
-use crate::dataset::{Fit, LabelTable, Reading, SampleRange, content_hash};
-use crate::{Error, ImageShape, Result, files};
+use crate::dataset::{Fit, LabelTable, Reading, SampleRange, UNKNOWN, content_hash};
+use crate::{Annotation, Error, ImageShape, Result, files};
 
 pub(super) const FILE: &str = "manifest.json";
 const FORMAT: &str = "soup-pack";
@@ -53,10 +53,13 @@ struct LabelsFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Image {
     pub(super) id: String,
-    /// One `0` or `1` a label.
+    /// One `0`, `1` or, where nobody knows, `?` a label.
     pub(super) labels: String,
     /// Name of the image's file in its folder or archive.
     pub(super) file: String,
+    /// Where labels are in it, where that is known: label, left, top, right, bottom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) boxes: Option<Vec<[u32; 5]>>,
     #[serde(flatten)]
     pub(super) hashes: Hashes,
 }
@@ -79,21 +82,28 @@ impl Manifest {
         labels_file: Option<(String, &str)>,
         files: impl Iterator<Item = &'a str>,
         (done, reading): (Vec<Done>, Reading),
+        boxes: Vec<Option<Vec<Annotation>>>,
     ) -> Self {
         let samples = done.iter().filter_map(|done| done.samples);
         let samples = samples.reduce(SampleRange::joined);
         let images: Vec<Image> = files
             .zip(done)
+            .zip(boxes)
             .enumerate()
-            .map(|(row, (file, done))| Image {
+            .map(|(row, ((file, done), boxes))| Image {
                 id: table.ids()[row].clone(),
                 labels: table
                     .labels(row)
                     .unwrap_or_default()
                     .iter()
-                    .map(|&label| if label == 1 { '1' } else { '0' })
+                    .map(|&label| match label {
+                        0 => '0',
+                        UNKNOWN => '?',
+                        _ => '1',
+                    })
                     .collect(),
                 file: file.into(),
+                boxes: boxes.map(|boxes| boxes.iter().map(sides).collect()),
                 hashes: done.hashes,
             })
             .collect();
@@ -164,8 +174,19 @@ impl Manifest {
                 labels.push(match label {
                     b'0' => 0,
                     b'1' => 1,
+                    b'?' => UNKNOWN,
                     _ => return Err(broken(format!("{} has a label not 0 or 1", place()))),
                 });
+            }
+            let is_right = |[label, x0, y0, x1, y1]: &[u32; 5]| {
+                (*label as usize) < manifest.label_names.len()
+                    && x0 < x1
+                    && y0 < y1
+                    && *x1 as usize <= shape.width
+                    && *y1 as usize <= shape.height
+            };
+            if !image.boxes.iter().flatten().all(is_right) {
+                return Err(broken(format!("{} has a box outside of it", place())));
             }
         }
         let ids = manifest.images.iter().map(|image| image.id.clone());
@@ -179,10 +200,18 @@ impl Manifest {
     }
 }
 
+/// A box as it is written.
+fn sides(found: &Annotation) -> [u32; 5] {
+    [found.label as u32, found.x0, found.y0, found.x1, found.y1]
+}
+
 fn hash(shape: ImageShape, table: &LabelTable, images: &[Image]) -> String {
     let mut text = format!("soup-pack 1\n{shape}\n{}\n", table.hash());
     for image in images {
         text.push_str(&image.hashes.pixels);
+        if let Some(boxes) = &image.boxes {
+            text.push_str(&format!(" {boxes:?}"));
+        }
         text.push('\n');
     }
     format!("xxh3-128:{}", content_hash(text.as_bytes()))

@@ -1,7 +1,8 @@
 //! The pack: images decoded once into one memory-mapped array, with ids, labels and hashes.
 //!
 //! A pack is a folder `X.pack` with `pictures.npy` (`uint8`, N x H x W for grey images, else
-//! N x H x W x C; NumPy opens it) and `manifest.json`.
+//! N x H x W x C; NumPy opens it) and `manifest.json`, and, where the data came divided into images to train on and to
+//! validate by, the fold file `folds.json`.
 
 mod build;
 mod manifest;
@@ -23,6 +24,8 @@ use crate::{
 };
 
 const IMAGES: &str = "pictures.npy";
+/// The division that the data came with, as a fold file.
+const FOLDS: &str = "folds.json";
 
 /// An open pack. Images stay on disk until they are touched.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub struct Pack {
     samples: Option<SampleRange>,
     /// Name of each image's file.
     files: Vec<String>,
+    /// Where labels are in each image, where that is known.
+    boxes: Vec<Option<Vec<Annotation>>>,
     /// Hash of each image's file, and of its pixels.
     inputs: Vec<String>,
     pixels: Vec<String>,
@@ -82,7 +87,20 @@ impl Pack {
             Error::format(&array_path, problem, "make the pack again with `soup pack`")
         })?;
         let (mut files, mut inputs, mut pixels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut boxes = Vec::new();
         for image in manifest.images {
+            let of_box = |[label, x0, y0, x1, y1]: [u32; 5]| Annotation {
+                label: label as usize,
+                x0,
+                y0,
+                x1,
+                y1,
+            };
+            boxes.push(
+                image
+                    .boxes
+                    .map(|boxes| boxes.into_iter().map(of_box).collect()),
+            );
             files.push(image.file);
             inputs.push(image.hashes.input);
             pixels.push(image.hashes.pixels);
@@ -102,6 +120,7 @@ impl Pack {
             },
             samples: manifest.samples,
             files,
+            boxes,
             inputs,
             pixels,
         })
@@ -181,9 +200,24 @@ impl Pack {
         self.table.label_names()
     }
 
-    /// The labels of an image, each 0 or 1; `None` where the pack has none.
+    /// The labels of an image, each 0, 1 or [`UNKNOWN`](crate::dataset::UNKNOWN); `None` where the pack has none.
     pub fn labels(&self, index: usize) -> Option<&[u8]> {
         self.table.labels(index)
+    }
+
+    /// Where labels are in image `index`, in its pixels; `None` where that is not known.
+    pub fn boxes(&self, index: usize) -> Option<&[Annotation]> {
+        self.boxes.get(index)?.as_deref()
+    }
+
+    /// Whether it is known of any image where labels are in it.
+    pub fn has_boxes(&self) -> bool {
+        self.boxes.iter().any(Option::is_some)
+    }
+
+    /// The fold file of the division that the data came with, where they came divided.
+    pub fn given_folds(&self) -> Option<PathBuf> {
+        Some(self.path.join(FOLDS)).filter(|path| path.is_file())
     }
 
     /// The samples of those of its images that had 16 bits a channel; packs of earlier versions do not
@@ -235,7 +269,7 @@ impl Source for Pack {
         }
         self.table.load_labels(index as usize, labels)?;
         pixels.copy_from_slice(image);
-        Ok(None)
+        Ok(self.boxes[index as usize].clone())
     }
 
     fn read_labels(&self, index: u64, labels: &mut [f32]) -> Result<(), Error> {

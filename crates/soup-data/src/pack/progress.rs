@@ -54,6 +54,9 @@ pub(super) struct Done {
     /// Of an image with 16 bits a channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) samples: Option<SampleRange>,
+    /// The shape in which it was stored, where boxes are to be placed in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stored: Option<ImageShape>,
 }
 
 pub(super) struct Journal {

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use super::{Table, is_missing, is_unnamed, names_ids};
 use crate::{
     Error, Result,
+    dataset::{Blank, LabelsFormat, Separator},
     ids::{is_image, place_of_name},
     problems::Problems,
 };
 
-/// Which columns of a table are what.
+/// Which columns of a table are what, and how labels are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     /// The column with the images' ids or file names; the first one where nothing is given.
@@ -18,12 +19,18 @@ pub struct Columns {
     pub labels: Option<Vec<String>>,
     /// Columns that are no labels (a group, a comment).
     pub ignored: Vec<String>,
+    /// The shape in which labels come; told by their content where nothing is given.
+    pub format: Option<LabelsFormat>,
+    /// What parts the tags of a cell; told by the cells where nothing is given.
+    pub separator: Option<Separator>,
+    /// What an empty cell of a 0/1 table says; an error where nothing is given.
+    pub blank: Option<Blank>,
 }
 
 /// What the cells of a table must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cells {
-    /// 0 or 1.
+    /// 0 or 1, `yes` or `no`; -1 and `?` are unknown, which is NaN.
     Labels,
     /// From 0 to 1.
     Probabilities,
@@ -44,6 +51,34 @@ pub struct Matrix {
     pub columns: Vec<usize>,
     /// `ids.len() * names.len()` numbers, row by row.
     pub values: Vec<f32>,
+    /// What a person should know of how cells were read, a line each.
+    pub notes: Vec<String>,
+}
+
+/// What a cell of a label says: 0, 1 or NaN for unknown.
+fn label(table: &Table, cell: &str) -> Option<f32> {
+    const WORDS: [(&str, f32); 7] = [
+        ("yes", 1.0),
+        ("no", 0.0),
+        ("y", 1.0),
+        ("n", 0.0),
+        ("?", f32::NAN),
+        ("unknown", f32::NAN),
+        ("uncertain", f32::NAN),
+    ];
+    match table.number(cell) {
+        Some(-1.0) => Some(f32::NAN),
+        Some(number) => (number == 0.0 || number == 1.0).then_some(number),
+        None => (WORDS
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(cell)))
+        .map(|(_, value)| *value),
+    }
+}
+
+/// Whether a cell could be one of a label's 0/1 column.
+pub(crate) fn is_label(table: &Table, cell: &str) -> bool {
+    label(table, cell).is_some()
 }
 
 impl Cells {
@@ -62,11 +97,10 @@ impl Cells {
             (Self::Probabilities | Self::Any, _) => {
                 "predictions must be probabilities from 0 to 1 (for logits, apply the sigmoid first)"
             }
-            (_, "") => "write 0 or 1",
-            (_, value) if is_missing(value) || matches!(value, "-1" | "-1.0") => {
-                "unknown labels are not supported yet: write 0 or 1, or remove the row"
+            (_, value) if is_missing(value) => {
+                "write 0 or 1, or say what blanks mean: --blank zero or --blank unknown (soup labels, pack, train)"
             }
-            _ => "labels must be 0 or 1",
+            _ => "labels must be 0 or 1, or -1 for unknown",
         }
     }
 }
@@ -127,7 +161,7 @@ impl Table {
             ..Matrix::default()
         };
         let mut problems = self.ids_into(&mut matrix, id_column);
-        let wrong_cells = self.values_into(&mut matrix, cells);
+        let wrong_cells = self.values_into(&mut matrix, cells, columns.blank);
         if problems.is_empty() {
             return Ok((matrix, wrong_cells));
         }
@@ -225,20 +259,51 @@ impl Table {
         problems
     }
 
-    fn values_into(&self, matrix: &mut Matrix, cells: Cells) -> Problems {
+    fn values_into(&self, matrix: &mut Matrix, cells: Cells, blank: Option<Blank>) -> Problems {
         let mut wrong: Vec<(usize, usize)> = vec![];
+        let (mut unknown, mut blanks) = (0, 0);
         matrix.values.reserve(self.len() * matrix.columns.len());
         for row in 0..self.len() {
             for (at, &column) in matrix.columns.iter().enumerate() {
                 let value = match cells {
                     Cells::Any => Some(0.0),
-                    _ => cells.value(self.number(&self.cell(row, column))),
+                    Cells::Labels => {
+                        let cell = self.cell(row, column);
+                        match (label(self, &cell), blank) {
+                            (None, Some(blank)) if is_missing(&cell) => {
+                                blanks += 1;
+                                Some(match blank {
+                                    Blank::Zero => 0.0,
+                                    Blank::Unknown => f32::NAN,
+                                })
+                            }
+                            (value, _) => value,
+                        }
+                    }
+                    Cells::Probabilities => cells.value(self.number(&self.cell(row, column))),
                 };
+                unknown += usize::from(value.is_some_and(f32::is_nan));
                 if value.is_none() {
                     wrong.push((row, at));
                 }
                 matrix.values.push(value.unwrap_or_default());
             }
+        }
+        if blanks > 0 {
+            let zeros = if blank == Some(Blank::Zero) {
+                "0"
+            } else {
+                "unknown"
+            };
+            let note = format!("{}: {blanks} blank cells are taken as {zeros}", self.name());
+            matrix.notes.push(note);
+        }
+        if unknown > 0 {
+            matrix.notes.push(format!(
+                "{}: {unknown} of {} cells are unknown; they neither teach nor count",
+                self.name(),
+                matrix.values.len()
+            ));
         }
         let mut problems = Problems::default();
         let mut wrong_in = vec![0; matrix.columns.len()];
@@ -253,8 +318,7 @@ impl Table {
                 let name = &matrix.names[at];
                 let what_to_do = match cells {
                     Cells::Labels => format!(
-                        "a column of tags is not supported yet: write a 0/1 column for each, or leave it out \
-                         (soup pack --ignore {name})"
+                        "if these are tags, say so with --label-columns {name}, else leave it out with --ignore {name}"
                     ),
                     _ => cells.rule("word").into(),
                 };

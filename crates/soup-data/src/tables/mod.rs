@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) use matrix::is_label;
 pub use matrix::{Cells, Columns, Matrix};
 pub use text::Encoding;
 

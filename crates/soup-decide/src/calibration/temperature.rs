@@ -16,7 +16,8 @@ pub(super) fn fit(sample: &Sample) -> f64 {
     // First and second derivative of the loss by the sharpness, 1 / temperature.
     let derivatives = |sharpness: f64| {
         let mut sums = (0.0, 0.0);
-        for (logit, target) in logits.iter().zip(&sample.targets) {
+        let cells = logits.iter().zip(&sample.targets);
+        for (logit, target) in cells.filter(|(_, target)| !target.is_nan()) {
             let probability = sigmoid(sharpness * logit);
             sums.0 += (probability - f64::from(*target)) * logit;
             sums.1 += probability * (1.0 - probability) * logit * logit;

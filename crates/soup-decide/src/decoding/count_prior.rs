@@ -25,7 +25,8 @@ impl CountPrior {
     /// possible, however unlikely.
     pub const PSEUDO_IMAGES: f64 = 1.0;
 
-    /// Counts the labels of `targets` (rows of `labels` cells, each 0 or 1).
+    /// Counts the labels of `targets` (rows of `labels` cells, each 0 or 1). Of an image with a label that is unknown
+    /// (NaN) nobody can say how many it has: it is left out.
     ///
     /// # Errors
     /// [`DecideError::CountPrior`] without images or labels, or for a `pseudo_images` that is
@@ -36,7 +37,8 @@ impl CountPrior {
             with_label: vec![0; labels],
             pseudo_images,
         };
-        for row in targets.chunks_exact(labels.max(1)) {
+        let rows = targets.chunks_exact(labels.max(1));
+        for row in rows.filter(|row| !row.iter().any(|target| target.is_nan())) {
             let mut count = 0;
             for (label, target) in row.iter().enumerate() {
                 if *target > 0.5 {
@@ -65,7 +67,7 @@ impl CountPrior {
         }
         let images = self.images();
         if images == 0 {
-            return refuse("it was learned from no image".into());
+            return refuse("it was learned from no image of which all labels are known".into());
         }
         if self.with_label.iter().any(|with| *with > images) {
             return refuse("a label has more images than there are".into());

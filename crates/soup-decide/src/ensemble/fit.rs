@@ -56,6 +56,10 @@ pub fn fit_weights(tables: &[Predictions], truth: &Predictions) -> Result<Fitted
             (table.iter().zip(&sample.targets))
                 .map(|(p, target)| {
                     let p = f64::from(*p);
+                    // What nobody knows is given by every file alike.
+                    if target.is_nan() {
+                        return 1.0;
+                    }
                     let right = if *target == 1.0 { p } else { 1.0 - p };
                     right.clamp(CLOSEST, 1.0 - CLOSEST)
                 })

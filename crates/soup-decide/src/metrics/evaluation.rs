@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::average_precision;
 use super::scored_predictions::{RowMetric, ScoredPredictions};
 
-/// The metrics of a table. Shares lie between 0 and 1.
+/// The metrics of a table, over all labels that are known. Shares lie between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Number of images.
@@ -136,15 +136,19 @@ impl ScoredPredictions<'_> {
     pub fn evaluate(&self) -> Evaluation {
         let rows = self.rows();
         let mut all = Counts::default();
+        let (mut known_cells, mut loss_of_all) = (0, 0.0);
         let labels: Vec<LabelEvaluation> = (0..self.labels().len())
             .map(|label| {
                 let threshold = self.threshold(label);
                 let mut counts = Counts::default();
-                let mut loss = 0.0;
-                for cell in self.column(label) {
+                let (mut loss, mut known) = (0.0, 0);
+                for cell in self.column(label).filter(|cell| cell.is_known) {
                     counts.add(cell.predicted, cell.target, 1);
                     loss += cell.loss();
+                    known += 1;
                 }
+                known_cells += known;
+                loss_of_all += loss;
                 all.true_positives += counts.true_positives;
                 all.false_positives += counts.false_positives;
                 all.false_negatives += counts.false_negatives;
@@ -153,26 +157,35 @@ impl ScoredPredictions<'_> {
                     threshold,
                     support: counts.true_positives + counts.false_negatives,
                     predicted: counts.true_positives + counts.false_positives,
-                    accuracy: share(rows - counts.false_positives - counts.false_negatives, rows),
+                    accuracy: share(
+                        known - counts.false_positives - counts.false_negatives,
+                        known,
+                    ),
                     precision: counts.precision(),
                     recall: counts.recall(),
                     f1: counts.f1(),
                     average_precision: average_precision(
                         self.column(label)
+                            .filter(|cell| cell.is_known)
                             .map(|cell| (cell.probability, cell.target)),
                     ),
-                    loss: loss / rows as f64,
+                    loss: loss / known.max(1) as f64,
                 }
             })
             .collect();
-        let cells = rows * labels.len();
         let ranked: Vec<f64> = labels.iter().filter_map(|l| l.average_precision).collect();
         let class_precision = mean(labels.iter().map(|l| l.precision));
         let class_recall = mean(labels.iter().map(|l| l.recall));
         Evaluation {
             rows,
-            accuracy: share(cells - all.false_positives - all.false_negatives, cells),
-            exact_match: mean(self.row_values(RowMetric::ExactMatch).into_iter()),
+            accuracy: share(
+                known_cells - all.false_positives - all.false_negatives,
+                known_cells,
+            ),
+            exact_match: {
+                let (parts, wholes) = self.row_parts(RowMetric::ExactMatch);
+                parts.iter().sum::<f64>() / wholes.iter().sum::<f64>().max(1.0)
+            },
             mean_average_precision: (!ranked.is_empty()).then(|| mean(ranked.into_iter())),
             class_precision,
             class_recall,
@@ -181,7 +194,11 @@ impl ScoredPredictions<'_> {
             overall_precision: all.precision(),
             overall_recall: all.recall(),
             overall_f1: all.f1(),
-            loss: mean(labels.iter().map(|l| l.loss)),
+            loss: match self.has_unknown() {
+                false => mean(labels.iter().map(|l| l.loss)),
+                // Labels have not as many cells each.
+                true => loss_of_all / known_cells.max(1) as f64,
+            },
             labels,
         }
     }

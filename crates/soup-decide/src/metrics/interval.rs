@@ -149,11 +149,6 @@ impl Influence {
         }
     }
 
-    /// The mean of plain values, one an image.
-    pub(super) fn mean(values: &[f64]) -> Self {
-        Self::ratio(values, &vec![1.0; values.len()])
-    }
-
     /// The average precision of one label; `cells` are probability and presence, an image each. None
     /// without a positive.
     ///

@@ -133,7 +133,7 @@ impl ScoredPredictions<'_> {
             for (row, cell) in self.column(label).enumerate() {
                 let number = |flag: bool| f64::from(u8::from(flag));
                 cells.true_positives[row] = number(cell.predicted && cell.target);
-                cells.predicted[row] = number(cell.predicted);
+                cells.predicted[row] = number(cell.predicted && cell.is_known);
                 cells.targets[row] = number(cell.target);
             }
             cells
@@ -174,7 +174,7 @@ impl ScoredPredictions<'_> {
                 None => interval(),
             };
         let ranked = Influence::mean_of((0..labels).filter_map(|label| {
-            let cells = self.column(label);
+            let cells = self.column(label).filter(|cell| cell.is_known);
             let cells: Vec<_> = cells.map(|cell| (cell.probability, cell.target)).collect();
             Influence::average_precision(&cells)
         }));
@@ -186,9 +186,17 @@ impl ScoredPredictions<'_> {
         });
         let share = |influence: Influence| Some(influence.share_interval());
         let rare = || positives.each(FEWEST);
+        let of_rows = |metric| {
+            let (parts, wholes) = self.row_parts(metric);
+            // An image of which nothing is known says nothing of how far a score varies.
+            let rows = parts.into_iter().zip(wholes);
+            let (parts, wholes): (Vec<f64>, Vec<f64>) =
+                rows.filter(|(_, whole)| *whole > 0.0).unzip();
+            Influence::ratio(&parts, &wholes)
+        };
         Intervals {
-            accuracy: Interval::of_shares(&self.row_values(RowMetric::Accuracy)),
-            exact_match: Interval::of_shares(&self.row_values(RowMetric::ExactMatch)),
+            accuracy: of_rows(RowMetric::Accuracy).share_interval(),
+            exact_match: of_rows(RowMetric::ExactMatch).share_interval(),
             mean_average_precision: unless("mAP", few_ranks, &|| {
                 ranked.as_ref()?.precision_interval()
             }),
@@ -206,7 +214,7 @@ impl ScoredPredictions<'_> {
             overall_recall: unless("OR", positives.together(FEWEST), &|| share(all.recall())),
             overall_f1: unless("OF1", positives.together(FEWEST), &|| share(all.f1())),
             loss: unless("loss", positives.together(FEWEST), &|| {
-                Some(Influence::mean(&self.row_values(RowMetric::Loss)).positive_interval())
+                Some(of_rows(RowMetric::Loss).positive_interval())
             }),
             missing,
         }

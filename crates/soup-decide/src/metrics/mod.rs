@@ -24,6 +24,8 @@
 //! * A precision without a predicted positive, a recall without a true one and an F1 of both are 0. So all zeros
 //!   give CP, CR, CF1, OP, OR and OF1 of 0, while accuracy is the share of absent labels and the
 //!   average precision of a label is its share of positives (all ties).
+//! * A label that is NaN is unknown: its cell counts nowhere, as with a `sample_weight` of 0. An image of which nothing
+//!   is known is left out of the exact match.
 //! * 0/1 answers may be given as probabilities; the average precision then has two steps only, and
 //!   the loss of a wrong cell is `-ln(2^-52)`, about 36, as with scikit-learn's `log_loss`.
 //!

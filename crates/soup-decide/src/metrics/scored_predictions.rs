@@ -1,6 +1,7 @@
 //! Predictions beside the true labels.
 
-/// Probabilities or 0/1 predictions beside 0/1 labels: rows of images, columns of labels.
+/// Probabilities or 0/1 predictions beside 0/1 labels: rows of images, columns of labels. A label that is NaN is unknown
+/// and counts nowhere, as under scikit-learn's `sample_weight` of 0.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoredPredictions<'a> {
     probabilities: &'a [f32],
@@ -137,7 +138,10 @@ impl<'a> ScoredPredictions<'a> {
             let ((row, label), value) = (place(cell), probabilities[cell]);
             return Err(MetricError::Probability { row, label, value });
         }
-        if let Some(cell) = targets.iter().position(|&t| t != 0.0 && t != 1.0) {
+        if let Some(cell) = targets
+            .iter()
+            .position(|&t| t != 0.0 && t != 1.0 && !t.is_nan())
+        {
             let ((row, label), value) = (place(cell), targets[cell]);
             return Err(MetricError::Target { row, label, value });
         }
@@ -182,7 +186,7 @@ impl<'a> ScoredPredictions<'a> {
         self.answers.is_none().then(|| self.thresholds[place])
     }
 
-    /// The cells of one label, a row each.
+    /// The cells of one label, a row each; see [`Cell::is_known`].
     pub(super) fn column(&self, label: usize) -> impl Iterator<Item = Cell> {
         let columns = self.labels.len();
         (label..self.probabilities.len())
@@ -200,25 +204,49 @@ impl<'a> ScoredPredictions<'a> {
                 None => probability > self.thresholds[place],
             },
             target: self.targets[cell] == 1.0,
+            is_known: !self.targets[cell].is_nan(),
         }
     }
 
-    /// The value of each image, of which the metric is the mean.
+    /// Whether any label of any image is unknown.
+    pub(super) fn has_unknown(&self) -> bool {
+        self.targets.iter().any(|target| target.is_nan())
+    }
+
+    /// The value of each image, of which the metric is the mean: over its known labels. An image of which nothing is
+    /// known has nothing wrong.
     pub fn row_values(&self, metric: RowMetric) -> Vec<f64> {
+        let (parts, wholes) = self.row_parts(metric);
+        let value = |(part, whole): (f64, f64)| match (whole > 0.0, metric) {
+            (true, _) => part / whole,
+            (false, RowMetric::Loss) => 0.0,
+            (false, _) => 1.0,
+        };
+        parts.into_iter().zip(wholes).map(value).collect()
+    }
+
+    /// What each image adds to the metric, and to what that is divided by: 1 where all its labels are known.
+    pub(super) fn row_parts(&self, metric: RowMetric) -> (Vec<f64>, Vec<f64>) {
         let columns = self.labels.len();
         (0..self.rows())
             .map(|row| {
                 let cells = (0..columns).map(|label| self.cell(row * columns + label, label));
+                let cells = cells.filter(|cell| cell.is_known);
+                let known = cells.clone().count();
+                let share = known as f64 / columns as f64;
                 if metric == RowMetric::Loss {
-                    return cells.map(Cell::loss).sum::<f64>() / columns as f64;
+                    return (cells.map(Cell::loss).sum::<f64>() / columns as f64, share);
                 }
                 let right = cells.filter(|cell| cell.predicted == cell.target).count();
                 match metric {
-                    RowMetric::ExactMatch => f64::from(right == columns),
-                    _ => right as f64 / columns as f64,
+                    RowMetric::ExactMatch => {
+                        let counts = known > 0;
+                        (f64::from(counts && right == known), f64::from(counts))
+                    }
+                    _ => (right as f64 / columns as f64, share),
                 }
             })
-            .collect()
+            .unzip()
     }
 }
 
@@ -227,7 +255,10 @@ impl<'a> ScoredPredictions<'a> {
 pub(super) struct Cell {
     pub(super) probability: f32,
     pub(super) predicted: bool,
+    /// False where it is unknown.
     pub(super) target: bool,
+    /// Whether it counts.
+    pub(super) is_known: bool,
 }
 
 impl Cell {

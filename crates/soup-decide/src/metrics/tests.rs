@@ -10,7 +10,7 @@ struct Case {
     name: String,
     labels: usize,
     thresholds: Vec<f32>,
-    targets: Vec<f32>,
+    targets: Vec<Option<f32>>,
     probabilities: Vec<f32>,
     expected: Map<String, Value>,
     expected_labels: Vec<Map<String, Value>>,
@@ -23,19 +23,22 @@ fn names(count: usize) -> Vec<String> {
 /// Every figure of scikit-learn against the field of that name in the JSON that scripts read.
 #[test]
 fn figures_agree_with_scikit_learn() {
-    let cases: Vec<Case> =
+    let mut cases: Vec<Case> =
         serde_json::from_str(include_str!("../../tests/fixtures/metrics.json")).unwrap();
     assert_eq!(cases.len(), 7);
+    // Labels that are unknown are cells of no weight there.
+    let unknown: Vec<Case> =
+        serde_json::from_str(include_str!("../../tests/fixtures/metrics_unknown.json")).unwrap();
+    assert_eq!(unknown.len(), 2);
+    cases.extend(unknown);
     let mut worst = 0.0f64;
     for case in &cases {
         let labels = names(case.labels);
-        let table = ScoredPredictions::new(
-            &case.probabilities,
-            &case.targets,
-            &labels,
-            &case.thresholds,
-        )
-        .unwrap();
+        let targets = case.targets.iter().map(|target| target.unwrap_or(f32::NAN));
+        let targets: Vec<f32> = targets.collect();
+        let table =
+            ScoredPredictions::new(&case.probabilities, &targets, &labels, &case.thresholds)
+                .unwrap();
         let ours = serde_json::to_value(table.evaluate()).unwrap();
         let mut pairs: Vec<(&Value, &Map<String, Value>)> = vec![(&ours, &case.expected)];
         pairs.extend(
@@ -65,6 +68,54 @@ fn figures_agree_with_scikit_learn() {
         }
     }
     println!("worst difference: {worst:e}");
+}
+
+/// An interval holds its score, and says the same where unknown cells are there or were never asked about.
+#[test]
+fn intervals_are_those_of_known_cells() {
+    let labels = names(1);
+    let known: Vec<(f32, f32)> = (0..60)
+        .map(|row| {
+            (
+                (row * 7 % 60) as f32 / 60.0,
+                f32::from(u8::from(row % 3 == 0)),
+            )
+        })
+        .collect();
+    let mut with_unknown = known.clone();
+    (0..20).for_each(|row| with_unknown.insert(row * 3, (0.9, f32::NAN)));
+    let of = |cells: &[(f32, f32)]| {
+        let (probabilities, targets): (Vec<f32>, Vec<f32>) = cells.iter().copied().unzip();
+        let table = ScoredPredictions::new(&probabilities, &targets, &labels, &[0.5]).unwrap();
+        (table.evaluate(), table.intervals())
+    };
+    let ((scores, intervals), (theirs, their_intervals)) = (of(&known), of(&with_unknown));
+    assert_eq!(scores.labels, theirs.labels);
+    assert_eq!(scores.accuracy, theirs.accuracy);
+    for (ours, theirs) in [
+        (Some(intervals.accuracy), Some(their_intervals.accuracy)),
+        (
+            Some(intervals.exact_match),
+            Some(their_intervals.exact_match),
+        ),
+        (
+            intervals.mean_average_precision,
+            their_intervals.mean_average_precision,
+        ),
+        (
+            intervals.overall_precision,
+            their_intervals.overall_precision,
+        ),
+        (intervals.overall_recall, their_intervals.overall_recall),
+        (intervals.loss, their_intervals.loss),
+    ] {
+        let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
+        assert!((ours.low - theirs.low).abs() < 1e-12, "{ours:?} {theirs:?}");
+        assert!(
+            (ours.high - theirs.high).abs() < 1e-12,
+            "{ours:?} {theirs:?}"
+        );
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use soup_data::{
 
 use crate::{DecideError, Result, error::NAMED};
 
-/// Probabilities from 0 to 1 (or answers, 0 and 1) for named images and labels.
+/// Probabilities from 0 to 1 (or answers, 0, 1 and NaN for unknown) for named images and labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
     source: PathBuf,
@@ -41,7 +41,40 @@ impl Predictions {
         labels: Vec<String>,
         values: Vec<f32>,
     ) -> Result<Self> {
-        let source = source.into();
+        let is_right = |value| (0.0..=1.0).contains(&value);
+        Self::checked(
+            source.into(),
+            (ids, labels, values),
+            Cells::Probabilities,
+            is_right,
+        )
+    }
+
+    /// True labels from their parts, as [`new`](Self::new): 0, 1 or, where nobody knows, NaN.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); a value that is none of these.
+    pub fn answers(
+        source: impl Into<PathBuf>,
+        ids: Vec<String>,
+        labels: Vec<String>,
+        values: Vec<f32>,
+    ) -> Result<Self> {
+        let is_right = |value: f32| value == 0.0 || value == 1.0 || value.is_nan();
+        Self::checked(
+            source.into(),
+            (ids, labels, values),
+            Cells::Labels,
+            is_right,
+        )
+    }
+
+    fn checked(
+        source: PathBuf,
+        (ids, labels, values): (Vec<String>, Vec<String>, Vec<f32>),
+        cells: Cells,
+        is_right: fn(f32) -> bool,
+    ) -> Result<Self> {
         if labels.is_empty() {
             let hint = "the columns after the id must be the labels";
             return Err(Error::format(source, "there is no label column", hint).into());
@@ -88,8 +121,7 @@ impl Predictions {
             values,
             notes: vec![],
         };
-        problems
-            .extend(table.wrong_cells(Cells::Probabilities, |value| (0.0..=1.0).contains(&value)));
+        problems.extend(table.wrong_cells(cells, is_right));
         problems.check()?;
         Ok(table)
     }
@@ -124,26 +156,26 @@ impl Predictions {
     /// Names the file and all rows and columns at fault.
     pub fn read(path: &Path) -> Result<Self> {
         if is_npy(path) {
-            npy::read(path)
+            let (names, values) = npy::read(path)?;
+            Self::new(path, names.ids, names.labels, values)
         } else {
-            csv::read(path, Cells::Probabilities)
+            csv::read(path)
         }
     }
 
-    /// Reads a table of true labels, in the formats of [`read`](Self::read): every cell must be 0
-    /// or 1.
+    /// Reads a table of true labels, in the formats of [`read`](Self::read), or with a column of tags: every cell must be
+    /// 0 or 1; what is unknown (-1 in a CSV, NaN in an array) is NaN.
     ///
     /// # Errors
-    /// As [`read`](Self::read); a cell that is neither 0 nor 1, with its file and row.
+    /// As [`read`](Self::read); a cell that is none of these, with its file and row.
     pub fn read_answers(path: &Path) -> Result<Self> {
-        if !is_npy(path) {
-            return csv::read(path, Cells::Labels);
+        match is_npy(path) {
+            true => {
+                let (names, values) = npy::read(path)?;
+                Self::answers(path, names.ids, names.labels, values)
+            }
+            false => csv::read_answers(path),
         }
-        let table = npy::read(path)?;
-        let mut problems = Problems::default();
-        problems.extend(table.wrong_cells(Cells::Labels, |value| value == 0.0 || value == 1.0));
-        problems.check()?;
-        Ok(table)
     }
 
     /// Writes a table where [`read`](Self::read) finds it again: `.npy` with its `NAME.ids.json`,

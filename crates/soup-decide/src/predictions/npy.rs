@@ -12,14 +12,15 @@ use crate::Result;
 /// What NumPy's file does not say.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Names {
+pub(super) struct Names {
     /// The image of each row.
-    ids: Vec<String>,
+    pub(super) ids: Vec<String>,
     /// The label of each column.
-    labels: Vec<String>,
+    pub(super) labels: Vec<String>,
 }
 
-pub(super) fn read(path: &Path) -> Result<Predictions> {
+/// The names of an array, and its values row by row.
+pub(super) fn read(path: &Path) -> Result<(Names, Vec<f32>)> {
     let bytes = read_unpacked(path)?;
     let broken = |problem: String| {
         let hint = "save it with numpy.save as a C-ordered float32 array, images x labels";
@@ -55,7 +56,7 @@ pub(super) fn read(path: &Path) -> Result<Predictions> {
         )
         .into());
     }
-    Predictions::new(path, names.ids, names.labels, values)
+    Ok((names, values))
 }
 
 pub(super) fn write(table: &Predictions, path: &Path) -> Result<()> {

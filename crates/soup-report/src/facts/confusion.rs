@@ -56,7 +56,9 @@ impl Confusion {
             let wrong = |yes: bool| {
                 let cells = answers.iter().zip(targets).enumerate();
                 cells
-                    .filter(move |(_, (answer, target))| **answer == yes && (**target > 0.5) != yes)
+                    .filter(move |(_, (answer, target))| {
+                        **answer == yes && !target.is_nan() && (**target > 0.5) != yes
+                    })
                     .map(|(label, _)| label)
             };
             for false_negative in wrong(false) {

@@ -4,8 +4,10 @@
 /// Labels of all images of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataFacts {
-    /// Share of the images that have each label.
+    /// Share of the images that have each label, of those of which that is known.
     pub shares: Vec<f64>,
+    /// Labels of images of which nobody knows.
+    pub unknown: usize,
     /// The folds, in order.
     pub folds: Vec<FoldFacts>,
 }
@@ -29,7 +31,9 @@ impl DataFacts {
     pub fn of(targets: &[f32], folds: &[u32], labels: usize) -> Self {
         let rows: Vec<usize> = (0..folds.len()).collect();
         let shares = shares(targets, &rows, labels);
-        let most = folds.iter().max().map_or(0, |fold| fold + 1);
+        // Images that no fold holds out are past all folds.
+        let held_out = folds.iter().filter(|fold| **fold != u32::MAX);
+        let most = held_out.max().map_or(0, |fold| fold + 1);
         let folds = (0..most).map(|fold| {
             let own: Vec<usize> = (rows.iter().copied())
                 .filter(|row| folds[*row] == fold)
@@ -49,20 +53,24 @@ impl DataFacts {
         });
         Self {
             folds: folds.collect(),
+            unknown: targets.iter().filter(|target| target.is_nan()).count(),
             shares,
         }
     }
 }
 
 fn shares(targets: &[f32], rows: &[usize], labels: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; labels];
+    let mut sums = vec![(0.0, 0usize); labels];
     for row in rows {
         for (sum, target) in sums.iter_mut().zip(&targets[row * labels..][..labels]) {
-            *sum += f64::from(*target);
+            if !target.is_nan() {
+                sum.0 += f64::from(*target);
+                sum.1 += 1;
+            }
         }
     }
     sums.iter()
-        .map(|sum| sum / rows.len().max(1) as f64)
+        .map(|(sum, known)| sum / (*known).max(1) as f64)
         .collect()
 }
 

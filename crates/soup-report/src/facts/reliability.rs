@@ -27,7 +27,8 @@ impl Reliability {
     pub fn of(probabilities: &[f32], targets: &[f32], bins: usize) -> Self {
         let edges: Vec<f64> = (1..bins).map(|edge| edge as f64 / bins as f64).collect();
         let mut sums = vec![(0usize, 0.0f64, 0usize); bins];
-        for (probability, target) in probabilities.iter().zip(targets) {
+        let known = (probabilities.iter().zip(targets)).filter(|(_, target)| !target.is_nan());
+        for (probability, target) in known.clone() {
             let probability = f64::from(*probability);
             let sum = &mut sums[edges.partition_point(|edge| *edge < probability)];
             sum.0 += 1;
@@ -45,7 +46,7 @@ impl Reliability {
         let gaps = bins
             .iter()
             .map(|bin| bin.count as f64 * (bin.probability - bin.present).abs());
-        let cells = probabilities.len().max(1) as f64;
+        let cells = known.count().max(1) as f64;
         Self {
             error: gaps.sum::<f64>() / cells,
             bins,

@@ -21,6 +21,7 @@ const STEPS: usize = 100;
 /// The scores at each of 101 thresholds from 0 to 1.
 pub fn threshold_curve(probabilities: &[f32], targets: &[f32]) -> Vec<AtThreshold> {
     let mut cells: Vec<(f32, bool)> = (probabilities.iter().zip(targets))
+        .filter(|(_, target)| !target.is_nan())
         .map(|(probability, target)| (*probability, *target > 0.5))
         .collect();
     cells.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));

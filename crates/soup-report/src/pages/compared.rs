@@ -54,6 +54,13 @@ pub(super) fn section(runs: &[ReportedRun]) -> Result<Markup, Error> {
     })
 }
 
+/// Whether labels are the same; unknown ones too.
+fn are_same(ours: &[f32], theirs: &[f32]) -> bool {
+    let bits =
+        |labels: &[f32]| -> Vec<u32> { labels.iter().map(|label| label.to_bits()).collect() };
+    bits(ours) == bits(theirs)
+}
+
 /// By how much `best` is better on the images that both held out; none where they held out others. Images
 /// that are composed anew for each seed have the same ids and other labels, so they are others.
 fn paired(best: &Validation, other: &Validation) -> Result<Option<Difference>, Error> {
@@ -71,7 +78,7 @@ fn paired(best: &Validation, other: &Validation) -> Result<Option<Difference>, E
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for (id, (accuracy, labels)) in &best {
         match other.get(id) {
-            Some((_, their_labels)) if labels != their_labels => return Ok(None),
+            Some((_, their_labels)) if !are_same(labels, their_labels) => return Ok(None),
             Some((their_accuracy, _)) => {
                 ours.push(*accuracy);
                 theirs.push(*their_accuracy);

@@ -30,6 +30,9 @@ pub(super) fn section(validation: &Validation, number: usize) -> Markup {
             (found.ids.len()) " images"
             @if let Some(image) = validation.image { " of " (image) }
             ", " (names.len()) " labels, from " (found.labels_of.display()) "."
+            @if facts.unknown > 0 {
+                " " (facts.unknown) " of " (found.targets.len()) " labels of images are unknown; they neither teach nor count."
+            }
             @if let Some(reason) = &validation.no_images { " No image is shown: " (reason) "." }
         }
         div.plots {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use soup_compose::glyphs::GlyphSpec;
-use soup_data::dataset::Fit;
+use soup_data::{
+    dataset::{Blank, Fit, LabelsFormat, Separator},
+    tables::Columns,
+};
 use soup_engine::setting::{InvalidSetting, require};
 
 /// The section `[data]`.
@@ -11,6 +14,29 @@ use soup_engine::setting::{InvalidSetting, require};
 pub struct DataConfig {
     /// The pack; empty where every image is composed.
     pub path: String,
+    /// Where the labels of a folder or zip of images are: a table, a file or a folder of files; none looks beside the
+    /// images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
+    /// The shape in which they come: `table`, `tags`, `box-table`, `folders`, `coco`, `voc`, `yolo`, `labelme`, `json` or
+    /// `none`; without it their content says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels_format: Option<LabelsFormat>,
+    /// The column of a table that names the images; none takes the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_column: Option<String>,
+    /// Columns of a table that are no labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored_columns: Option<Vec<String>>,
+    /// The columns of a table that are labels; none takes all but the first, which names the images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_columns: Option<Vec<String>>,
+    /// What parts the tags of a cell: `space`, `comma`, `semicolon`, `pipe`, `list` or `none`; without it the cells say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub separator: Option<Separator>,
+    /// What an empty cell of a 0/1 table says: `zero` or `unknown`; without it that is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blank: Option<Blank>,
     /// A subset file that `soup subset` wrote: only these images of the pack are trained on and
     /// held out; none takes all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +77,13 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             path: String::new(),
+            labels: None,
+            labels_format: None,
+            id_column: None,
+            ignored_columns: None,
+            label_columns: None,
+            separator: None,
+            blank: None,
             subset: None,
             max_value: None,
             fit: None,
@@ -67,6 +100,18 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
+    /// How labels beside images are read.
+    pub fn columns(&self) -> Columns {
+        Columns {
+            format: self.labels_format,
+            id: self.id_column.clone(),
+            labels: self.label_columns.clone(),
+            ignored: self.ignored_columns.clone().unwrap_or_default(),
+            separator: self.separator,
+            blank: self.blank,
+        }
+    }
+
     /// Whether every image is composed, so that no pack is needed.
     pub fn only_composed(&self) -> bool {
         self.compose_share == 1.0

@@ -10,7 +10,8 @@ use soup_engine::setting::{InvalidSetting, require};
 pub struct FoldsConfig {
     /// A fold file that `soup folds` wrote; empty cuts anew by the other keys.
     pub file: String,
-    /// By what rule.
+    /// By what rule. Data that came divided into images to train on and to validate by (folders such as `train` and
+    /// `valid`) keep that, `given`, unless `file` is set or `kind`, `k` or `seed` are other than these.
     pub kind: FoldKind,
     /// Number of folds.
     pub k: u32,
@@ -30,6 +31,12 @@ impl Default for FoldsConfig {
 }
 
 impl FoldsConfig {
+    /// Whether the division with which data came is kept, where it came divided.
+    pub fn takes_given(&self) -> bool {
+        let is_default = *self == Self::default();
+        self.file.is_empty() && (is_default || self.kind == FoldKind::Given)
+    }
+
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         require(self.k >= 2, "folds.k", self.k, "must be at least 2")?;
         require(

@@ -60,7 +60,7 @@ pub struct Config {
     pub model: ModelConfig,
     /// The loss.
     pub loss: Loss,
-    /// The loss of boxes of composed images, which train the label maps.
+    /// The loss of boxes, which train the label maps: of composed images, and of images whose labels came with boxes.
     pub boxes: Boxes,
     /// The optimiser.
     pub optimizer: Optimizer,
@@ -157,9 +157,6 @@ impl Config {
         }
         if self.model.head != soup_zoo::Head::LabelMap {
             return wrong("boxes train label maps; set model.head=label_map too".to_owned());
-        }
-        if self.data.compose_share == 0.0 {
-            return wrong("only composed images have boxes; set data.compose_share too".to_owned());
         }
         match self
             .transforms

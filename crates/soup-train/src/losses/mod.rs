@@ -58,7 +58,8 @@ pub enum Loss {
 pub trait Criterion: Send + Sync {
     /// Gives the loss of a batch, a mean over its images, and writes its derivative by each logit into `gradient`, which
     /// holds what was there before. All three slices hold one row of `labels` cells an image, as in [`Loss::evaluate`],
-    /// which has checked their lengths; a target lies between 0 and 1. What is no number ends the training.
+    /// which has checked their lengths; a target lies between 0 and 1 (of a label that is unknown it is the network's own
+    /// probability, and its gradient is dropped). What is no number ends the training.
     fn evaluate(&self, logits: &[f32], targets: &[f32], labels: usize, gradient: &mut [f32])
     -> f64;
 }
@@ -105,7 +106,8 @@ impl Loss {
     ///
     /// `logits`, `targets` and `gradient` hold one row of `labels` cells an image; a target is 1
     /// where the image has the label and 0 where not (values between are allowed, except for
-    /// [`TwoWay`], which cuts at 0.5). The loss is the mean over all cells; only [`TwoWay`] is made
+    /// [`TwoWay`], which cuts at 0.5); NaN where nobody knows, which neither counts nor has a gradient. The loss is the
+    /// mean over all known cells, 0 without one; only [`TwoWay`] is made
     /// of means over labels and over images. `gradient` is overwritten.
     ///
     /// # Panics
@@ -144,6 +146,23 @@ impl Loss {
                 loss.cell(logit, target)
             }),
             Self::Own(own) => match own.code() {
+                Ok(loss) if targets.iter().any(|target| target.is_nan()) => {
+                    // It knows targets from 0 to 1 alone: what is unknown is what the network says.
+                    let own =
+                        logits
+                            .iter()
+                            .zip(targets)
+                            .map(|(logit, target)| match target.is_nan() {
+                                true => sigmoid::sigmoid(f64::from(*logit)) as f32,
+                                false => *target,
+                            });
+                    let value = loss.evaluate(logits, &own.collect::<Vec<_>>(), labels, gradient);
+                    let cells = gradient.iter_mut().zip(targets);
+                    cells
+                        .filter(|(_, target)| target.is_nan())
+                        .for_each(|(gradient, _)| *gradient = 0.0);
+                    value
+                }
                 Ok(loss) => loss.evaluate(logits, targets, labels, gradient),
                 Err(error) => panic!("the loss {error}"),
             },
@@ -151,7 +170,7 @@ impl Loss {
     }
 }
 
-/// Mean over all cells of a loss that knows one cell: `cell(index, logit, target)` gives the loss
+/// Mean over all known cells of a loss that knows one cell: `cell(index, logit, target)` gives the loss
 /// and its derivative.
 fn mean_of_cells(
     logits: &[f32],
@@ -159,7 +178,8 @@ fn mean_of_cells(
     gradient: &mut [f32],
     cell: impl Fn(usize, f64, f64) -> (f64, f64),
 ) -> f64 {
-    let cells = logits.len() as f64;
+    let known = targets.iter().filter(|target| !target.is_nan()).count();
+    let cells = known.max(1) as f64;
     let mut sum = 0.0;
     for (index, ((&logit, &target), cell_gradient)) in logits
         .iter()
@@ -167,6 +187,10 @@ fn mean_of_cells(
         .zip(gradient.iter_mut())
         .enumerate()
     {
+        if target.is_nan() {
+            *cell_gradient = 0.0;
+            continue;
+        }
         let (loss, derivative) = cell(index, f64::from(logit), f64::from(target));
         sum += loss;
         *cell_gradient = (derivative / cells) as f32;

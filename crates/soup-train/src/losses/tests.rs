@@ -236,3 +236,65 @@ fn a_loss_of_a_programs_own_stands_in_its_place_and_is_known_by_its_name_elsewhe
         "`loss.name` is sum: 'sum' is not built in: only the program that brought it along has it"
     );
 }
+
+/// What is unknown neither counts nor teaches: the loss is that of the other cells, with their gradient.
+#[test]
+fn unknown_cells_are_left_out() {
+    let fixture = fixture();
+    let mut kinds = std::collections::HashSet::new();
+    for case in &fixture.cases {
+        let set = &fixture.sets[&case.set];
+        let rows = set.logits.len() / fixture.labels;
+        // Whole images, so that the losses by image and by label know them too.
+        let unknown = |cell: usize| (cell / fixture.labels) % 3 == 1;
+        if rows < 2 {
+            continue;
+        }
+        let masked: Vec<f32> = (set.targets.iter().enumerate())
+            .map(|(cell, target)| if unknown(cell) { f32::NAN } else { *target })
+            .collect();
+        let keep = |values: &[f32]| -> Vec<f32> {
+            let cells = values
+                .iter()
+                .enumerate()
+                .filter(|(cell, _)| !unknown(*cell));
+            cells.map(|(_, value)| *value).collect()
+        };
+        let (logits, targets) = (keep(&set.logits), keep(&set.targets));
+        let mut ours = vec![f32::NAN; set.logits.len()];
+        let mut theirs = vec![f32::NAN; logits.len()];
+        let loss = case
+            .config
+            .evaluate(&set.logits, &masked, fixture.labels, &mut ours);
+        let expected = case
+            .config
+            .evaluate(&logits, &targets, fixture.labels, &mut theirs);
+        assert!(
+            (loss - expected).abs() <= 1e-12 * expected.abs(),
+            "{:?}",
+            case.config
+        );
+        assert!(
+            (0..ours.len())
+                .filter(|cell| unknown(*cell))
+                .all(|cell| ours[cell] == 0.0)
+        );
+        for (ours, theirs) in keep(&ours).iter().zip(&theirs) {
+            assert!(
+                (ours - theirs).abs() <= 1e-6 * theirs.abs() + 1e-9,
+                "{:?}",
+                case.config
+            );
+        }
+        kinds.insert(std::mem::discriminant(&case.config));
+    }
+    assert!(kinds.len() >= 5);
+    // Single cells, against PyTorch's mean with the weights 1, 0 and 1.
+    let mut gradient = [9.0; 3];
+    let loss = Loss::default().evaluate(&[2.0, -1.0, 0.0], &[1.0, f32::NAN, 0.0], 3, &mut gradient);
+    assert!((loss - (0.126_928_011_042_972_6 + 2f64.ln()) / 2.0).abs() < 1e-12);
+    assert_eq!(gradient[1], 0.0);
+    assert!((gradient[2] - 0.25).abs() < 1e-7);
+    let loss = Loss::default().evaluate(&[2.0], &[f32::NAN], 1, &mut gradient[..1]);
+    assert_eq!((loss, gradient[0]), (0.0, 0.0));
+}

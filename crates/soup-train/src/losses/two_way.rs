@@ -10,7 +10,7 @@ use super::sigmoid::{sigmoid, softplus};
 ///
 /// The loss is the mean over the images that have a label plus the mean over the labels that
 /// occur in the batch, so it depends on how the images are batched. Logits are ranks: they are
-/// not calibrated as probabilities. Targets above 0.5 are positive.
+/// not calibrated as probabilities. Targets above 0.5 are positive, unknown ones (NaN) neither.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TwoWay {
@@ -83,7 +83,10 @@ impl TwoWay {
         members: (usize, usize),
         derivatives: &mut [f64],
     ) -> f64 {
-        let cells = |group: usize| (0..members.0).map(move |m| group * groups.1 + m * members.1);
+        let cells = |group: usize| {
+            let cells = (0..members.0).map(move |m| group * groups.1 + m * members.1);
+            cells.filter(|cell| !targets[*cell].is_nan())
+        };
         let is_positive = |cell: usize| targets[cell] > 0.5;
         let hardness = |cell: usize| {
             let logit = f64::from(logits[cell]);

@@ -72,7 +72,7 @@ impl Engines {
         })
     }
 
-    /// Adds the gradients of one batch and gives its loss and the number of right cells.
+    /// Adds the gradients of one batch and gives its loss and the numbers of right and of known cells.
     pub fn micro_batch(
         &mut self,
         fold: &Fold<'_>,
@@ -80,7 +80,7 @@ impl Engines {
         (source, images): (&dyn Source, &[u64]),
         epoch: u32,
         draw: u32,
-    ) -> Result<(f64, u64), Error> {
+    ) -> Result<(f64, [u64; 2]), Error> {
         let config = fold.config;
         self.pace.begin();
         let input = self.training.input_mut();
@@ -120,9 +120,9 @@ impl Engines {
             .zip(self.logit_gradients.chunks_exact_mut(labels));
         rows.filter(|(index, _)| !source.labels_teach(**index))
             .for_each(|(_, row)| row.fill(0.0));
-        let right = logits
-            .iter()
-            .zip(&self.targets)
+        let known = (logits.iter().zip(&self.targets)).filter(|(_, target)| !target.is_nan());
+        let cells = known.clone().count() as u64;
+        let right = known
             .filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5))
             .count() as u64;
         if let Some(size) = self.map_size {
@@ -145,7 +145,7 @@ impl Engines {
         let outputs = 1 + usize::from(self.map_size.is_some());
         self.training.backward(&gradients[..outputs]);
         self.pace.was(Part::Network);
-        Ok((loss, right))
+        Ok((loss, [right, cells]))
     }
 }
 

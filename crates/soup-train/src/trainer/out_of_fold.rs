@@ -6,7 +6,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use soup_data::{dataset::LabelTable, folds::Folds};
+use soup_data::{
+    dataset::{LabelTable, UNKNOWN, target},
+    folds::Folds,
+};
 use soup_decide::{
     DecideError, Predictions,
     metrics::{Evaluation, ScoredPredictions},
@@ -40,7 +43,7 @@ struct Names {
 struct Truth {
     ids: Vec<String>,
     labels: Vec<String>,
-    /// A row an image, one `0` or `1` a label.
+    /// A row an image, one `0`, `1` or, where nobody knows, `?` a label.
     rows: Vec<String>,
 }
 
@@ -67,11 +70,11 @@ pub struct OutOfFold {
     pub ids: Vec<String>,
     /// A name of each column.
     pub label_names: Vec<String>,
-    /// The fold that holds each row out.
+    /// The fold that holds each row out; `u32::MAX` where none does.
     pub folds: Vec<u32>,
     /// Rows are NaN where the fold that holds them out is not trained yet, or that was not predicted.
     pub probabilities: Vec<f32>,
-    /// 0 or 1.
+    /// 0, 1 or, where nobody knows, NaN.
     pub targets: Vec<f32>,
 }
 
@@ -88,7 +91,7 @@ impl OutOfFold {
             values.extend_from_slice(&self.probabilities[row * columns..][..columns]);
         }
         let labels = || self.label_names.clone();
-        let truth = Predictions::new(
+        let truth = Predictions::answers(
             &self.labels_of,
             self.ids.clone(),
             labels(),
@@ -173,12 +176,13 @@ impl OutOfFold {
             true => vec![0; table.len()],
             false => {
                 let folds = Folds::load(&run.file("folds.json"), &table)?;
-                folds.of_rows().to_vec()
+                let none = |fold: &u32| if *fold < folds.k() { *fold } else { u32::MAX };
+                folds.of_rows().iter().map(none).collect()
             }
         };
         let (ids, label_names) = (table.ids().to_vec(), table.label_names().to_vec());
         let cells = (0..table.len()).filter_map(|row| table.labels(row));
-        let targets = cells.flatten().map(|cell| f32::from(*cell)).collect();
+        let targets = cells.flatten().map(|cell| target(*cell)).collect();
         if (&ids, &label_names) != (&names.ids, &names.labels) {
             return Err(Error::mismatch(format!(
                 "{} holds other ids or labels than {}, which the run was trained on",
@@ -216,20 +220,29 @@ pub(super) fn table_of(run: &RunDirectory) -> Result<Option<LabelTable>, Error> 
     let truth: Truth = read_json(&path)?;
     let whole = truth.rows.len() == truth.ids.len()
         && (truth.rows.iter()).all(|row| {
-            row.len() == truth.labels.len() && row.bytes().all(|cell| matches!(cell, b'0' | b'1'))
+            row.len() == truth.labels.len()
+                && row.bytes().all(|cell| matches!(cell, b'0' | b'1' | b'?'))
         });
     if !whole {
         let problem = "its labels do not fit its ids; delete it, and soup train makes it anew";
         return Err(Error::format(&path, problem));
     }
     let cells = truth.rows.iter().flat_map(|row| row.bytes());
-    let cells = cells.map(|cell| u8::from(cell == b'1')).collect();
+    let cell = |cell: u8| match cell {
+        b'?' => UNKNOWN,
+        cell => u8::from(cell == b'1'),
+    };
+    let cells = cells.map(cell).collect();
     Ok(Some(LabelTable::new(truth.ids, truth.labels, cells)))
 }
 
 fn write_table(run: &RunDirectory, table: &LabelTable) -> Result<(), Error> {
     let rows = (0..table.len()).filter_map(|row| table.labels(row));
-    let text = |row: &[u8]| row.iter().map(|cell| char::from(b'0' + cell)).collect();
+    let letter = |cell: &u8| match *cell {
+        UNKNOWN => '?',
+        cell => char::from(b'0' + cell),
+    };
+    let text = |row: &[u8]| row.iter().map(letter).collect();
     let truth = Truth {
         ids: table.ids().to_vec(),
         labels: table.label_names().to_vec(),
@@ -308,7 +321,7 @@ pub(super) fn evaluate(
         if !found[0].is_nan() {
             probabilities.extend_from_slice(found);
             let cells = table.labels(row).unwrap_or_default();
-            targets.extend(cells.iter().map(|cell| f32::from(*cell)));
+            targets.extend(cells.iter().map(|cell| target(*cell)));
         }
     }
     let evaluation = ScoredPredictions::new(&probabilities, &targets, data.label_names, &[0.5])

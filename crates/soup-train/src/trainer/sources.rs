@@ -11,8 +11,8 @@ use std::{
 use soup_compose::{ComposeConfig, ComposedSource, Composer, glyphs::GlyphPool};
 use soup_data::{
     ImageShape, Source,
-    dataset::{Columns, Dataset, Fit, LabelTable, Reading},
-    folds::Folds,
+    dataset::{Dataset, Fit, LabelTable, Reading, cell_of},
+    folds::{FoldKind, Folds},
     ids::are_same_names,
     mixture::{Dense, Mixture},
     pack::{Pack, PackOptions, write_pack},
@@ -99,11 +99,7 @@ impl<'a> TrainData<'a> {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::STOPPED);
             }
-            labels.extend(
-                self.targets_of(row)?
-                    .into_iter()
-                    .map(|label| u8::from(label > 0.5)),
-            );
+            labels.extend(self.targets_of(row)?.into_iter().map(cell_of));
         }
         let (ids, names) = (self.ids.to_vec(), self.label_names.to_vec());
         Ok(LabelTable::new(ids, names, labels))
@@ -156,7 +152,23 @@ impl OwnedData {
             false => pack_into(config, run, given, stop)?,
         };
         let path = pack.path().to_owned();
+        if config.boxes.is_on() && config.data.compose_share == 0.0 && !pack.has_boxes() {
+            return Err(Error::mismatch(format!(
+                "boxes.weight: {} does not say where labels are in its images, and none is composed; set it to 0, or \
+                 give images with boxes",
+                path.display()
+            )));
+        }
+        let given = pack.given_folds();
         let (images, table, fingerprint) = images(config, pack)?;
+        if let (Some(given), true) = (given, config.folds.takes_given()) {
+            begin_with(config, run, &given, &table)?;
+        } else if config.folds.kind == FoldKind::Given && !run.file("folds.json").exists() {
+            return Err(Error::mismatch(format!(
+                "folds.kind=given: {} did not come divided into images to train on and to validate by; take another kind",
+                path.display()
+            )));
+        }
         if let Some(change) = out_of_fold::table_of(run)?.and_then(|old| old.difference(&table)) {
             return Err(changed(&path, &change));
         }
@@ -362,10 +374,54 @@ pub(super) fn fold_count(config: &CheckedConfig, run: &RunDirectory) -> Result<u
         Folds::read(&own)?.k()
     } else if !given.is_empty() {
         Folds::read(Path::new(given))?.k()
+    } else if config.folds.takes_given() && comes_divided(config)? {
+        1
     } else {
         config.folds.k
     };
     Ok(k as usize)
+}
+
+/// Whether the images came divided into those to train on and those to validate by.
+fn comes_divided(config: &CheckedConfig) -> Result<bool, Error> {
+    let path = Path::new(&config.data.path);
+    if config.data.path.is_empty() || !path.exists() {
+        return Ok(false);
+    }
+    if Pack::is_pack(path) {
+        return Ok(Pack::open(path)?.given_folds().is_some());
+    }
+    Ok(open(config, path)?.parts().is_some())
+}
+
+/// The images of a folder or zip, with their labels as the settings say.
+fn open(config: &CheckedConfig, path: &Path) -> Result<Dataset, Error> {
+    let columns = config.data.columns();
+    Ok(match &config.data.labels {
+        Some(labels) => Dataset::from_parts(path, Some(Path::new(labels)), &columns)?,
+        None => Dataset::open(path, &columns)?,
+    })
+}
+
+/// Gives a run that has no folds yet those with which its data came.
+fn begin_with(
+    config: &CheckedConfig,
+    run: &RunDirectory,
+    given: &Path,
+    table: &LabelTable,
+) -> Result<(), Error> {
+    let _lock = run.lock()?;
+    let path = run.file("folds.json");
+    if path.exists() {
+        return Ok(());
+    }
+    let folds = match &config.data.subset {
+        Some(subset) => {
+            Folds::read(given)?.of_subset(given, &Subset::read(Path::new(subset))?, table)?
+        }
+        None => Folds::load(given, table)?,
+    };
+    Ok(folds.save(&path)?)
 }
 
 /// The images of a folder or zip as a pack in the run's folder. One process at a time makes it; it
@@ -380,7 +436,7 @@ fn pack_into(
     if !path.exists() && Pack::is_pack(&out) {
         return Ok(Pack::open(&out)?);
     }
-    let dataset = Dataset::open(path, &Columns::default())?;
+    let dataset = open(config, path)?;
     let _lock = run.lock()?;
     if Pack::is_pack(&out) {
         let known = Pack::open(&out)?;

@@ -69,7 +69,7 @@ pub(super) struct Sums {
     pub images: u64,
     /// Cells on the right side of 0.5.
     pub right: u64,
-    /// Cells.
+    /// Cells whose labels are known.
     pub cells: u64,
 }
 
@@ -79,7 +79,7 @@ impl Sums {
     }
 
     pub fn accuracy(&self) -> f64 {
-        self.right as f64 / self.cells as f64
+        self.right as f64 / self.cells.max(1) as f64
     }
 }
 

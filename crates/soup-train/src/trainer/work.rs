@@ -236,7 +236,7 @@ impl Work<'_> {
             let draw = (cursor.step as u32)
                 .wrapping_mul(train.accumulate as u32)
                 .wrapping_add(micro as u32);
-            let (loss, right) = engines.micro_batch(
+            let (loss, [right, cells]) = engines.micro_batch(
                 fold,
                 &self.loader,
                 (&*self.training, part),
@@ -252,7 +252,7 @@ impl Work<'_> {
             sums.loss += loss * part.len() as f64;
             sums.images += part.len() as u64;
             sums.right += right;
-            sums.cells += engines.logit_gradients.len() as u64;
+            sums.cells += cells;
         }
         let rate = fold.config.schedule.rate(
             train.scaled_rate() as f32,

@@ -11,11 +11,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use soup_data::{
-    Source,
-    dataset::{Columns, Dataset},
-    pack::Pack,
-};
+use soup_data::{Source, dataset::Dataset, pack::Pack};
 use soup_train::{
     config::{CheckedConfig, renamed},
     runs::RunDirectory,
@@ -27,6 +23,7 @@ use crate::{
     console::{Console, Report},
     images::{say_what_glyphs_leave_out, say_what_was_found, several_sizes},
     interrupt,
+    labels::LabelOptions,
     progress::{TrainingProgress, scores},
 };
 
@@ -80,6 +77,13 @@ pub struct Arguments {
     #[arg(long, value_name = "RUN")]
     plans_of: Option<PathBuf>,
 
+    /// The labels of a folder or zip: a table, a JSON file, or a folder of files with boxes [default: beside the images]
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    labels: Option<PathBuf>,
+
+    #[command(flatten)]
+    shape: LabelOptions,
+
     /// Fails where files of a folder were left out that may be images
     #[arg(long)]
     strict: bool,
@@ -127,6 +131,10 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
     if let Some(data) = &arguments.data {
         settings.push(path_setting("data.path", data)?);
     }
+    if let Some(labels) = &arguments.labels {
+        settings.push(path_setting("data.labels", labels)?);
+    }
+    settings.extend(arguments.shape.settings());
     let stop = interrupt::watch()?;
     let run = RunDirectory::at(&arguments.out);
     let is_new = !run.file("config.toml").exists();
@@ -176,11 +184,15 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
 fn say_what_is_trained_on(config: &CheckedConfig, is_strict: bool, console: Console) -> Result<()> {
     let given = Path::new(&config.data.path);
     // What is wrong with it is said where it is packed.
-    if !config.data.only_composed()
-        && !Pack::is_pack(given)
-        && let Ok(dataset) = Dataset::open(given, &Columns::default())
-    {
-        say_what_was_found(&dataset, is_strict, console)?;
+    if !config.data.only_composed() && !Pack::is_pack(given) {
+        let columns = config.data.columns();
+        let dataset = match &config.data.labels {
+            Some(labels) => Dataset::from_parts(given, Some(Path::new(labels)), &columns),
+            None => Dataset::open(given, &columns),
+        };
+        if let Ok(dataset) = dataset {
+            say_what_was_found(&dataset, is_strict, console)?;
+        }
     }
     let data = &config.data;
     if data.compose_share > 0.0 {

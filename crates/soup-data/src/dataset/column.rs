@@ -1,66 +1,13 @@
-//! Tables that say something of images: their labels, their groups, their sources.
+//! A column of a table that says something of images: their groups, their sources.
 
 use std::path::Path;
 
-use super::LabelTable;
 use crate::{
     Error, Result,
-    files::read_unpacked,
     ids::{Fault, Index},
     problems::Problems,
-    tables::{Cells, Columns, Matrix, Table, is_missing},
+    tables::{Table, is_missing},
 };
-
-/// A label table as read, not yet matched with images.
-pub(super) struct Labels {
-    pub(super) ids: Vec<String>,
-    /// Line of the file of each id, the header is mostly row 1.
-    pub(super) rows: Vec<u64>,
-    pub(super) names: Vec<String>,
-    pub(super) labels: Vec<u8>,
-    /// What a person should know of how it was read.
-    pub(super) notes: Vec<String>,
-}
-
-/// Reads a label table, and beside it what is wrong with its cells. `path` is for messages.
-pub(super) fn read_labels(
-    path: &Path,
-    bytes: &[u8],
-    columns: &Columns,
-) -> Result<(Labels, Problems)> {
-    if super::arrays::is_array(bytes) {
-        return super::arrays::labels(path, bytes, columns.labels.as_deref());
-    }
-    let table = Table::parse(path, bytes)?;
-    let (matrix, wrong_cells) = table.matrix_of_rows(columns, Cells::Labels)?;
-    let Matrix {
-        ids,
-        lines,
-        names,
-        values,
-        ..
-    } = matrix;
-    let labels = Labels {
-        ids,
-        rows: lines,
-        names,
-        labels: values.into_iter().map(|value| value as u8).collect(),
-        notes: table.notes().to_vec(),
-    };
-    Ok((labels, wrong_cells))
-}
-
-/// A label table alone, without its images, and what a person should know of how it was read.
-///
-/// # Errors
-/// Named with file and row, all at once: a column that is not there, a label that is not 0 or 1, an id
-/// twice, an unreadable row.
-pub fn read_label_table(path: &Path, columns: &Columns) -> Result<(LabelTable, Vec<String>)> {
-    let (read, wrong_cells) = read_labels(path, &read_unpacked(path)?, columns)?;
-    wrong_cells.check()?;
-    let table = LabelTable::new(read.ids, read.names, read.labels);
-    Ok((table, read.notes))
-}
 
 /// What a column says of each image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
