@@ -27,6 +27,7 @@
 use std::collections::BTreeSet;
 
 mod builder;
+mod convolution;
 mod description;
 pub mod finite;
 pub mod onnx;
@@ -41,8 +42,9 @@ mod tests;
 mod weights;
 
 pub use builder::{Builder, GraphError};
+pub use convolution::{Convolution, Padding};
 pub use description::Description;
-pub use op::{Activation, Convolution, Op};
+pub use op::{Activation, Op};
 pub use own::{NotHere, Own};
 pub use shape::{ImageShape, Shape};
 pub use symmetry::{Symmetry, TiedParameter};
