@@ -33,6 +33,7 @@ pub mod finite;
 pub mod onnx;
 mod op;
 mod own;
+pub mod pretrained;
 pub mod rewrite;
 pub mod safetensors;
 mod shape;
