@@ -73,10 +73,10 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     }
     let rows = names.into_iter().map(|name| row(name, arguments));
     let rows = rows.collect::<Result<Vec<_>, ZooError>>()?;
-    let mut text = String::from("model                 size  parameters  multiply-adds\n");
+    let mut text = String::from("model                   size  parameters  multiply-adds\n");
     for row in &rows {
         text.push_str(&format!(
-            "{:<20} {:>5} {:>9.2} M {:>12.3} G\n",
+            "{:<22} {:>5} {:>9.2} M {:>12.3} G\n",
             row.name,
             row.size,
             row.parameters as f64 / 1e6,
