@@ -5,6 +5,8 @@ python make_seeds.py SOUP        # Pillow; SOUP makes the pack
 
 import gzip
 import io
+import json
+import math
 import pathlib
 import struct
 import subprocess
@@ -117,9 +119,26 @@ def labels():
         write(f"labels/{kind}", kind.encode() + data)
 
 
+def weights():
+    """Those of the reader's tests, and a safetensors file of the same network."""
+    fixtures = pathlib.Path(__file__).parent.parent / "crates/soup-graph/tests/fixtures/pretrained"
+    for name in ("zip.pth", "pickles.pth", "newer.pth", "views.pth", "wrapped.pth", "order.pth", "initialisers.onnx"):
+        write(f"weights/{name}", (fixtures / name).read_bytes())
+    shapes = {"stem.weight": [4, 3, 3, 3], "fc.weight": [10, 4], "fc.bias": [10]}
+    shapes |= {f"bn.{name}": [4] for name in ("weight", "bias", "running_mean", "running_var")}
+    header, data = {}, b""
+    for name, shape in shapes.items():
+        size = 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + size]}
+        data += bytes(size)
+    text = json.dumps(header).encode()
+    write("weights/zeros.safetensors", struct.pack("<Q", len(text)) + text + data)
+
+
 if __name__ == "__main__":
     images()
     packs(str(pathlib.Path(sys.argv[1]).resolve()))
     idx()
     tables()
     labels()
+    weights()

@@ -37,7 +37,7 @@ CASES = [
     *[
         # A thousand classes in between learn more slowly.
         (f"{name} {head}", [f"model.name={name}", f"model.head={head}", f"train.epochs={6 if head == 'founders' else 3}"], IMAGENET)
-        for name in ["efficientnet_b0", "efficientnetv2_rw_t", "repvgg_a0", "resnet18", "resnet50", "soup_micro"]
+        for name in ["efficientnet_b0", "efficientnetv2_rw_t", "tf_efficientnet_lite0", "tf_efficientnetv2_b0", "repvgg_a0", "resnet18", "resnet50", "soup_micro"]
         for head in ["linear", "founders", "label_map"]
     ],
     ("efficientnet_b1 linear", ["model.name=efficientnet_b1"], NORMALIZE),
@@ -52,7 +52,7 @@ CASES = [
     ("label_query", ["model.head=label_query", "model.attention_heads=2"], NORMALIZE),
     ("label_map mean", ["model.head=label_map", "model.sharpness=0"], NORMALIZE),
     ("label_map maximum", ["model.head=label_map", "model.sharpness=inf"], NORMALIZE),
-    *[(f"activation {a}", [f"model.activation={a}"], NORMALIZE) for a in ["silu", "gelu", "mish", "hardswish"]],
+    *[(f"activation {a}", [f"model.activation={a}"], NORMALIZE) for a in ["silu", "gelu", "mish", "hardswish", "relu6"]],
     ("resize up", [], "{kind='resize', size=83}, " + IMAGENET),
     ("resize down", [], "{kind='resize', size=[40, 36]}, " + NORMALIZE),
     ("resize down one side", [], "{kind='resize', size=[100, 36]}, " + NORMALIZE),

@@ -7,7 +7,7 @@ use soup_engine::{
     Precision,
     reference::{self, Mode},
 };
-use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, Weights};
+use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, Padding, Weights};
 use soup_random::{Purpose, Stream};
 
 /// Miri is a thousand times slower, so it gets the smallest shapes that have every kind of step.
@@ -37,7 +37,7 @@ fn everything() -> Graph {
     let y = net.scale(y, gate).unwrap();
     let x = net.add(&[x, y]).unwrap();
     let wide = Convolution {
-        padding: 2,
+        padding: Padding::Each(2),
         stride: if SMALLEST { 2 } else { 1 },
         ..Convolution::square(17, 3).with_bias()
     };
@@ -48,6 +48,9 @@ fn everything() -> Graph {
         .unwrap();
     let x = net.batch_norm("tiles_bn", x, 1e-3, 0.1).unwrap();
     let x = net.activation(x, Activation::Hardswish);
+    let same = Convolution::depthwise(18, 3).padding(Padding::Same);
+    let x = net.convolution("same", x, same.stride(2)).unwrap();
+    let x = net.activation(x, Activation::Relu6);
     let x = net.max_pool(x, 3, 2, 1).unwrap();
     let maps = net
         .convolution("maps", x, Convolution::square(4, 1).with_bias())

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op};
+use crate::{Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op, Padding};
 
 /// The layers of a network in the order in which they are run. Layer `n`, counted from 1, is node
 /// `n` of the graph; node 0 is the image.
@@ -49,7 +49,7 @@ enum Kind {
         channels: usize,
         kernel: usize,
         stride: usize,
-        padding: usize,
+        padding: Padding,
         groups: usize,
         bias: bool,
     },

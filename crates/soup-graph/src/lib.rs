@@ -27,11 +27,13 @@
 use std::collections::BTreeSet;
 
 mod builder;
+mod convolution;
 mod description;
 pub mod finite;
 pub mod onnx;
 mod op;
 mod own;
+pub mod pretrained;
 pub mod rewrite;
 pub mod safetensors;
 mod shape;
@@ -41,8 +43,9 @@ mod tests;
 mod weights;
 
 pub use builder::{Builder, GraphError};
+pub use convolution::{Convolution, Padding};
 pub use description::Description;
-pub use op::{Activation, Convolution, Op};
+pub use op::{Activation, Op};
 pub use own::{NotHere, Own};
 pub use shape::{ImageShape, Shape};
 pub use symmetry::{Symmetry, TiedParameter};

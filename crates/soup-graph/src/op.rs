@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ImageShape, Initial, Parameter, ParameterId, Role, Shape,
-    shape::{MOST_CHANNELS, MOST_WINDOW, bounded, within},
+    Convolution, Padding, Parameter, ParameterId, Role, Shape,
+    convolution::Window,
+    shape::{MOST_CHANNELS, bounded, within},
 };
 
 /// An element-wise function.
@@ -19,85 +20,12 @@ pub enum Activation {
     Gelu,
     /// `x * tanh(ln(1 + e^x))`
     Mish,
+    /// `min(max(x, 0), 6)` (Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010).
+    Relu6,
     /// `x * clip(x + 3, 0, 6) / 6`
     Hardswish,
     /// `1 / (1 + e^-x)`
     Sigmoid,
-}
-
-/// A two-dimensional convolution. Padding is the same on all sides; dilation is 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Convolution {
-    /// Output channels.
-    pub channels: usize,
-    /// Side of the square kernel.
-    pub kernel: usize,
-    /// Step in both directions.
-    pub stride: usize,
-    /// Zeros added on each side.
-    pub padding: usize,
-    /// 1, or the number of channels (depthwise).
-    pub groups: usize,
-    /// Whether a bias is added.
-    pub bias: bool,
-}
-
-impl Convolution {
-    /// A convolution with a square kernel, stride 1 and padding `kernel / 2`, without bias.
-    pub fn square(channels: usize, kernel: usize) -> Self {
-        Self {
-            channels,
-            kernel,
-            stride: 1,
-            padding: kernel / 2,
-            groups: 1,
-            bias: false,
-        }
-    }
-
-    /// A depthwise convolution: one filter a channel.
-    pub fn depthwise(channels: usize, kernel: usize) -> Self {
-        Self {
-            groups: channels,
-            ..Self::square(channels, kernel)
-        }
-    }
-
-    /// The same with another stride.
-    pub fn stride(self, stride: usize) -> Self {
-        Self { stride, ..self }
-    }
-
-    /// The same with a bias.
-    pub fn with_bias(self) -> Self {
-        Self { bias: true, ..self }
-    }
-
-    /// Output side for an input side.
-    pub fn output_side(&self, side: usize) -> usize {
-        self.window().output_side(side)
-    }
-
-    fn window(&self) -> Window {
-        Window {
-            kernel: self.kernel,
-            stride: self.stride,
-            padding: self.padding,
-        }
-    }
-
-    /// How its filters start by timm's rule: normal with variance `2 / fan_out`.
-    pub(crate) fn initial(&self) -> Initial {
-        let area = self.kernel as f32 * self.kernel as f32;
-        let fan_out = area * self.channels as f32 / self.groups as f32;
-        Initial::Normal((2.0 / fan_out).sqrt())
-    }
-
-    /// The shape of the filters that read so many channels.
-    pub(crate) fn filters(&self, channels: usize) -> Vec<usize> {
-        let inputs = channels / self.groups.max(1);
-        vec![self.channels, inputs, self.kernel, self.kernel]
-    }
 }
 
 /// What a node computes. Parameters are named by their place in the graph.
@@ -187,41 +115,6 @@ fn at_least_0(what: &str, value: f32, infinite: bool) -> Result<(), String> {
     (value >= 0.0 && (infinite || value.is_finite()))
         .then_some(())
         .ok_or_else(|| format!("{what} is {value}; it must be a number of at least 0"))
-}
-
-struct Window {
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-}
-
-impl Window {
-    fn output_side(&self, side: usize) -> usize {
-        (side + 2 * self.padding - self.kernel) / self.stride + 1
-    }
-
-    /// What it makes of a map.
-    fn over(&self, map: ImageShape, channels: usize) -> Result<Shape, String> {
-        let Self {
-            kernel,
-            stride,
-            padding,
-        } = *self;
-        within("kernel", kernel, 1, MOST_WINDOW)?;
-        within("stride", stride, 1, MOST_WINDOW)?;
-        within("padding", padding, 0, MOST_WINDOW)?;
-        let ImageShape { height, width, .. } = map;
-        if kernel > height.min(width) + 2 * padding {
-            return Err(format!(
-                "a kernel of {kernel} does not fit a map of {height}x{width} padded by {padding}"
-            ));
-        }
-        Ok(Shape::Map(ImageShape {
-            channels,
-            height: self.output_side(height),
-            width: self.output_side(width),
-        }))
-    }
 }
 
 impl Op {
@@ -323,7 +216,7 @@ impl Op {
                 let window = Window {
                     kernel,
                     stride,
-                    padding,
+                    padding: Padding::Each(padding),
                 };
                 let output = window.over(map, map.channels)?;
                 if 2 * padding > kernel {

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use crate::{Graph, GraphError, Op, Weights};
+use crate::{Graph, GraphError, Op, Padding, Weights};
 
 /// The turns of a feature.
 const TURNS: usize = 4;
@@ -115,6 +115,9 @@ impl Symmetry {
             };
             turns.push(match &node.op {
                 Op::Input => false,
+                Op::Convolution { spec, .. } if spec.padding == Padding::Same => {
+                    return refuse("padding by TensorFlow's rule is another one in a turned image");
+                }
                 Op::Convolution { spec, weight, bias } => {
                     let normalised = graph.nodes().iter().any(|next| {
                         matches!(next.op, Op::BatchNorm { .. }) && next.inputs[0].0 == index

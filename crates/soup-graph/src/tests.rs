@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::{
-    Activation, Builder, Convolution, Graph, GraphError, ImageShape, Initial, NodeId, Op,
+    Activation, Builder, Convolution, Graph, GraphError, ImageShape, Initial, NodeId, Op, Padding,
     Parameter, ParameterId, Role, Weights,
 };
 
@@ -317,7 +317,7 @@ fn what_cannot_be_counted_is_refused() {
         Convolution::square(usize::MAX, 3),
         Convolution::square(1 << 30, usize::MAX),
         Convolution {
-            padding: usize::MAX,
+            padding: Padding::Each(usize::MAX),
             ..Convolution::square(4, 3)
         },
         Convolution {

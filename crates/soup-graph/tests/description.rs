@@ -5,7 +5,10 @@ mod networks;
 
 use networks::{SHAPE, everything};
 use serde_json::{Value, json};
-use soup_graph::{Description, Graph, ImageShape, Initial, Weights, rewrite};
+use soup_graph::{
+    Builder, Convolution, Description, Graph, GraphError, ImageShape, Initial, Op, Padding, Shape,
+    Symmetry, Weights, rewrite,
+};
 
 /// All but how parameters start, which a description leaves out.
 fn without_initials(mut graph: Graph) -> Graph {
@@ -172,4 +175,82 @@ fn what_cannot_be_a_network_is_named() {
     ] {
         assert!(serde_json::from_str::<Description>(text).is_err(), "{text}");
     }
+}
+
+/// Padding was a number before there was another rule, and still is.
+#[test]
+fn padding_is_a_number_or_a_word() {
+    let layer = |padding: Value| {
+        json!({"layers": [{"op": "convolution", "name": "c", "channels": 4, "kernel": 3, "stride": 2,
+            "padding": padding, "groups": 1, "bias": true, "from": [0]}], "outputs": [1]})
+    };
+    for (written, padding) in [
+        (json!(0), Padding::Each(0)),
+        (json!(2), Padding::Each(2)),
+        (json!("same"), Padding::Same),
+    ] {
+        let description: Description = serde_json::from_value(layer(written.clone())).unwrap();
+        let graph = description.build(SHAPE).unwrap();
+        let Op::Convolution { spec, .. } = &graph.nodes()[1].op else {
+            panic!("a convolution was described");
+        };
+        assert_eq!(spec.padding, padding);
+        let again = serde_json::to_value(Description::of(&graph)).unwrap();
+        assert_eq!(again["layers"][0]["padding"], written);
+    }
+    for bad in [
+        json!("valid"),
+        json!(-1),
+        json!(1.5),
+        json!(null),
+        json!({}),
+    ] {
+        assert!(serde_json::from_value::<Description>(layer(bad)).is_err());
+    }
+}
+
+/// timm's `pad_same`: before and behind, by side, kernel and stride.
+#[test]
+fn zeros_of_the_rule_same_depend_on_the_side() {
+    for (side, kernel, stride, zeros, output) in [
+        (224, 3, 2, [0, 1], 112),
+        (225, 3, 2, [1, 1], 113),
+        (112, 5, 2, [1, 2], 56),
+        (113, 5, 2, [2, 2], 57),
+        (14, 7, 2, [2, 3], 7),
+        (7, 3, 1, [1, 1], 7),
+        (6, 2, 1, [0, 1], 6),
+        (1, 3, 2, [1, 1], 1),
+        (10, 5, 3, [2, 2], 4),
+        (6, 1, 2, [0, 0], 3),
+    ] {
+        let spec = Convolution::square(4, kernel).stride(stride);
+        let spec = spec.padding(Padding::Same);
+        assert_eq!(spec.zeros(side), zeros, "{side} {kernel}/{stride}");
+        let mut net = Builder::new(ImageShape {
+            channels: 3,
+            height: side,
+            width: side + 1,
+        });
+        let x = net.convolution("c", net.input(), spec).unwrap();
+        let Shape::Map(map) = net.shape(x) else {
+            panic!("a convolution gives a map");
+        };
+        assert_eq!(
+            [map.height, map.width],
+            [output, (side + 1).div_ceil(stride)]
+        );
+    }
+}
+
+#[test]
+fn a_rule_that_depends_on_the_side_has_no_symmetric_form() {
+    let mut net = Builder::new(SHAPE);
+    let spec = Convolution::square(8, 3).stride(2).padding(Padding::Same);
+    let x = net.convolution("c", net.input(), spec).unwrap();
+    let x = net.batch_norm("n", x, 1e-3, 0.1).unwrap();
+    let x = net.average_pool(x).unwrap();
+    let graph = net.finish(&[x]).unwrap();
+    let error = Symmetry::quarter_turns(&graph).unwrap_err();
+    assert!(matches!(error, GraphError::Symmetry(_)), "{error}");
 }

@@ -3,7 +3,7 @@
 
 use soup_engine::reference::{Mode, forward};
 use soup_graph::{
-    Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op, Weights,
+    Activation, Builder, Convolution, Graph, GraphError, ImageShape, NodeId, Op, Padding, Weights,
     rewrite::{self, RewriteError},
 };
 use soup_random::{Purpose, Stream};
@@ -69,7 +69,7 @@ fn block(
     let wide = net.batch_norm(&format!("{name}.conv_kxk.bn"), wide, 1e-5, 0.1)?;
     let narrow = Convolution {
         kernel: 1,
-        padding: 0,
+        padding: Padding::Each(0),
         ..spec
     };
     let narrow = net.convolution(&format!("{name}.conv_1x1.conv"), input, narrow)?;
@@ -152,7 +152,7 @@ fn a_map_plus_its_convolution_merges_too_but_not_across_strides_or_maps() {
 
     // Even kernels, laid upon each other by their padding.
     let even = |kernel| Convolution {
-        padding: kernel / 2,
+        padding: Padding::Each(kernel / 2),
         ..Convolution::square(3, kernel)
     };
     let mut net = Builder::new(IMAGE);
@@ -168,7 +168,7 @@ fn a_map_plus_its_convolution_merges_too_but_not_across_strides_or_maps() {
     // Kernels whose places do not meet, though their outputs have one shape.
     let mut net = Builder::new(ImageShape { height: 8, ..IMAGE });
     let corner = Convolution {
-        padding: 0,
+        padding: Padding::Each(0),
         ..Convolution::square(3, 2).stride(2)
     };
     let centre = Convolution::square(3, 3).stride(2);

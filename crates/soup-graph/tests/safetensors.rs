@@ -5,11 +5,19 @@ use std::collections::BTreeMap;
 
 use half::{bf16, f16};
 use serde_json::json;
-use soup_graph::safetensors::{
-    SafetensorsError, from_bytes, from_bytes_adapted, load, read_metadata, save,
-};
+use soup_graph::pretrained::{self, Loaded, Match, WeightsError};
+use soup_graph::safetensors::{from_bytes, load, read_metadata, save};
 use soup_graph::{Builder, Convolution, Graph, ImageShape, NodeId, Weights};
 use soup_random::{Purpose, Stream};
+
+fn from_bytes_adapted(
+    file: &str,
+    bytes: &[u8],
+    graph: &Graph,
+    initial: Weights,
+) -> Result<Loaded, WeightsError> {
+    pretrained::from_bytes(file, bytes, graph, initial, Match::Name)
+}
 
 /// A head behind a normalised convolution.
 fn headed(channels: usize, head: impl Fn(&mut Builder, NodeId) -> NodeId) -> Graph {
@@ -238,11 +246,9 @@ fn adapting_follows_timm_and_says_what_it_did() {
     let x = net.linear("fc", x, 10, true).unwrap();
     let other = net.finish(&[x]).unwrap();
     let error = from_bytes_adapted("f", &bytes, &other, Weights::zeros(&other)).unwrap_err();
-    assert!(
-        matches!(error, SafetensorsError::Names { missing, .. } if missing == ["other.weight"])
-    );
+    assert!(matches!(error, WeightsError::Names { missing, .. } if missing == ["other.weight"]));
     let error = from_bytes_adapted("f", &bytes, &graph, Weights::zeros(&other)).unwrap_err();
-    assert!(matches!(error, SafetensorsError::Length { .. }));
+    assert!(matches!(error, WeightsError::Length { .. }));
 }
 
 #[test]
@@ -261,7 +267,7 @@ fn missing_and_unwritable_files_are_named() {
     let short = Weights::zeros(&network(3, 9));
     let path = folder.path().join("model.safetensors");
     let error = save(&path, &graph, &short, &BTreeMap::new()).unwrap_err();
-    assert!(matches!(error, SafetensorsError::Length { .. }), "{error}");
+    assert!(matches!(error, WeightsError::Length { .. }), "{error}");
     assert!(
         error.to_string().contains("values do not fit a network of"),
         "{error}"
@@ -277,7 +283,7 @@ fn damaged_files_give_errors_and_never_panic() {
     for length in (0..header).chain([good.len() - 1]) {
         let error = from_bytes("f", &good[..length], &graph).unwrap_err();
         assert!(
-            matches!(error, SafetensorsError::Format { .. }),
+            matches!(error, WeightsError::Format { .. }),
             "{length}: {error}"
         );
     }

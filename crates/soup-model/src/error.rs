@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use soup_graph::{GraphError, rewrite::RewriteError, safetensors::SafetensorsError};
+use soup_graph::{GraphError, pretrained::WeightsError, rewrite::RewriteError};
 use thiserror::Error;
 
 /// Why a model cannot be read, written or asked.
@@ -37,7 +37,7 @@ pub enum Error {
     Data(#[from] soup_data::Error),
     /// Weights in a safetensors file could not be read or written.
     #[error(transparent)]
-    Weights(#[from] SafetensorsError),
+    Weights(#[from] WeightsError),
     /// The network cannot be built or planned.
     #[error("model {model}: {problem}")]
     Model {
@@ -87,7 +87,7 @@ impl Error {
         match self {
             Self::Mismatch(_) => ErrorKind::Usage,
             Self::Data(error) if !error.is_bad_data() => ErrorKind::Failed,
-            Self::Weights(SafetensorsError::Io { source, .. })
+            Self::Weights(WeightsError::Io { source, .. })
                 if source.kind() != io::ErrorKind::InvalidInput =>
             {
                 ErrorKind::Failed

@@ -95,8 +95,12 @@ pub struct ModelConfig {
     pub symmetry: Symmetry,
     /// How the engine stores and multiplies what it computes, in training and in prediction.
     pub precision: Precision,
-    /// Weights to begin with: a safetensors file with timm's names; empty begins with random ones.
+    /// Weights to begin with: a file with timm's names (safetensors, PyTorch's `.pth` or `.bin`, ONNX); empty begins with
+    /// random ones.
     pub weights: String,
+    /// Whether the tensors of `weights` are matched by their order and shapes, for PyTorch files with other names than
+    /// timm's.
+    pub weights_by_order: bool,
 }
 
 impl Default for ModelConfig {
@@ -115,6 +119,7 @@ impl Default for ModelConfig {
             symmetry: Symmetry::None,
             precision: Precision::F32,
             weights: String::new(),
+            weights_by_order: false,
         }
     }
 }

@@ -48,6 +48,7 @@ impl Notes {
         Self {
             model: ModelConfig {
                 weights: String::new(),
+                weights_by_order: false,
                 ..model.clone()
             },
             transforms: transforms.clone(),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use soup_graph::{GraphError, rewrite::RewriteError, safetensors::SafetensorsError};
+use soup_graph::{GraphError, pretrained::WeightsError, rewrite::RewriteError};
 use soup_model::ErrorKind;
 use thiserror::Error;
 
@@ -118,8 +118,8 @@ impl From<soup_data::Error> for Error {
     }
 }
 
-impl From<SafetensorsError> for Error {
-    fn from(error: SafetensorsError) -> Self {
+impl From<WeightsError> for Error {
+    fn from(error: WeightsError) -> Self {
         Self::Base(error.into())
     }
 }

@@ -1,13 +1,14 @@
-//! Loads a safetensors file into a model, runs images through the reference interpreter and saves
+//! Loads a file of weights into a model, runs images through the reference interpreter and saves
 //! the weights again:
 //!
 //! ```text
-//! run_weights CONFIG.json IN.safetensors IMAGES.f32 LOGITS.f64 OUT.safetensors [--adapt] [--merge]
+//! run_weights CONFIG.json IN IMAGES.f32 LOGITS.f64 OUT.safetensors [--adapt] [--by-order] [--merge]
 //! ```
 //!
 //! CONFIG holds a `ModelConfig`; IMAGES raw floats as images, rows, columns, channels; LOGITS
-//! becomes raw doubles. `--adapt` takes weights for other channels or labels, `--merge` merges
-//! branches before it runs and saves. `tests/fixtures/round_trip.py` drives it against timm.
+//! becomes raw doubles. `--adapt` takes weights for other channels or labels and of any format, `--by-order` also under
+//! other names, `--merge` merges branches before it runs and saves. `tests/fixtures/round_trip.py` drives it against timm,
+//! `interop/public_weights.py` with public weights.
 #![expect(clippy::print_stderr, reason = "a command-line tool")]
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use soup_engine::reference::{Mode, forward};
+use soup_graph::pretrained::{self, Match};
 use soup_graph::{Weights, rewrite, safetensors};
 use soup_zoo::{ModelConfig, build};
 
@@ -23,14 +25,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (flags, files): (Vec<String>, Vec<String>) =
         env::args().skip(1).partition(|word| word.starts_with("--"));
     let [config, input, images, logits, output] = files.as_slice() else {
-        return Err("usage: run_weights CONFIG IN IMAGES LOGITS OUT [--adapt] [--merge]".into());
+        return Err(
+            "usage: run_weights CONFIG IN IMAGES LOGITS OUT [--adapt] [--by-order] [--merge]"
+                .into(),
+        );
     };
     let config: ModelConfig = serde_json::from_slice(&fs::read(config)?)?;
     let mut graph = build(&config)?;
     let input = Path::new(input);
-    let mut weights = if flags.contains(&"--adapt".to_owned()) {
+    let has = |flag: &str| flags.iter().any(|given| given == flag);
+    let mut weights = if has("--adapt") || has("--by-order") {
         let initial = Weights::initial(&graph, 0);
-        let loaded = safetensors::load_adapted(input, &graph, initial)?;
+        let by = match has("--by-order") {
+            true => Match::Order,
+            false => Match::Name,
+        };
+        let loaded = pretrained::load(input, &graph, initial, by)?;
+        eprintln!("{loaded}");
         eprintln!(
             "adapted {:?}, kept initial {:?}, unused {:?}",
             loaded.adapted, loaded.kept_initial, loaded.unused
@@ -39,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         safetensors::load(input, &graph)?
     };
-    if flags.contains(&"--merge".to_owned()) {
+    if has("--merge") {
         (graph, weights) = rewrite::merge_branches(&graph, &weights)?;
     }
     let bytes = fs::read(images)?;

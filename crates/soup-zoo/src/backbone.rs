@@ -2,7 +2,7 @@
 
 use soup_graph::{Activation, Builder, Graph, GraphError, Initial, NodeId};
 
-/// Epsilon of every batch norm here, PyTorch's default.
+/// Epsilon of batch norms, PyTorch's default.
 pub(crate) const EPSILON: f32 = 1e-5;
 /// Momentum of every batch norm here, PyTorch's default.
 pub(crate) const MOMENTUM: f32 = 0.1;

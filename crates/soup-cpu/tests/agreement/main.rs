@@ -10,7 +10,7 @@ mod rounding;
 use check::{check, check_on, images, weights};
 use soup_cpu::{Inference, Isa, Options, Training};
 use soup_engine::Precision;
-use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, NodeId, Weights};
+use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, NodeId, Padding, Weights};
 
 fn input(channels: usize, height: usize, width: usize) -> Builder {
     Builder::new(ImageShape {
@@ -115,7 +115,7 @@ fn dense_convolutions_of_all_kinds() {
         let x = net.activation(x, Activation::Silu);
         let mut spec = Convolution::square(33, kernel).stride(stride);
         if kernel % 2 == 0 {
-            spec.padding = 0;
+            spec.padding = Padding::Each(0);
         }
         let x = net.convolution("b", x, spec).unwrap();
         let x = norm(&mut net, "bn", x);
@@ -129,6 +129,81 @@ fn dense_convolutions_of_all_kinds() {
             &graph,
             2,
         );
+    }
+}
+
+/// TensorFlow's padding: a zero more behind than before where a side is even, rows and columns apart, in the middle of a
+/// network (rows with a halo in predictions) and at its start.
+#[test]
+fn zeros_that_depend_on_the_side() {
+    for (kernel, stride, channels, height, width) in [
+        (3, 2, 24, 8, 8),
+        (3, 2, 40, 9, 12),
+        (3, 2, 5, 30, 7),
+        (5, 2, 17, 10, 11),
+        (7, 2, 3, 12, 9),
+        (5, 3, 8, 10, 13),
+        (2, 1, 16, 7, 6),
+        (3, 2, 33, 1, 2),
+        (1, 2, 20, 6, 5),
+    ] {
+        for depthwise in [false, true] {
+            let mut net = input(3, height, width);
+            let same = |spec: Convolution| spec.stride(stride).padding(Padding::Same);
+            let x = net.input();
+            let stem = Convolution::square(channels, 3).padding(Padding::Same);
+            // Without a norm between them predictions read the first one's output where it stands.
+            let x = net.convolution("a", x, stem.with_bias()).unwrap();
+            let x = net.activation(x, Activation::Relu6);
+            let spec = match depthwise {
+                true => Convolution::depthwise(channels, kernel),
+                false => Convolution::square(33, kernel),
+            };
+            let x = net.convolution("b", x, same(spec)).unwrap();
+            let x = norm(&mut net, "bn", x);
+            let x = net.activation(x, Activation::Relu6);
+            let spec = Convolution::square(18, 3).stride(2).padding(Padding::Same);
+            let x = net.convolution("c", x, spec.with_bias()).unwrap();
+            let x = net.activation(x, Activation::Relu6);
+            let graph = head(net, x);
+            let kind = if depthwise { "depthwise" } else { "dense" };
+            check(
+                &format!("same {kind} {kernel}/{stride} {channels} {height}x{width}"),
+                &graph,
+                2,
+            );
+        }
+        let mut net = input(3, height, width);
+        let stem = Convolution::square(channels, kernel).stride(stride);
+        let stem = stem.padding(Padding::Same);
+        let x = net.convolution("stem", net.input(), stem).unwrap();
+        let x = norm(&mut net, "n", x);
+        let x = net.activation(x, Activation::Relu6);
+        check("same stem", &head(net, x), 2);
+    }
+}
+
+/// Without zeros around a map its last rows are read by few outputs or none.
+#[test]
+fn maps_larger_than_what_is_made_of_them() {
+    for (kernel, stride, channels, outputs) in [(5, 1, 3, 70), (7, 1, 3, 70), (7, 2, 40, 33)] {
+        for depthwise in [false, true] {
+            let mut net = input(3, 12, 11);
+            let x = net.input();
+            let first = Convolution::square(channels, 3);
+            let x = net.convolution("a", x, first).unwrap();
+            let x = norm(&mut net, "an", x);
+            let x = net.activation(x, Activation::Silu);
+            let spec = match depthwise {
+                true => Convolution::depthwise(channels, kernel),
+                false => Convolution::square(outputs, kernel),
+            };
+            let spec = spec.stride(stride).padding(Padding::Each(0));
+            let x = net.convolution("b", x, spec).unwrap();
+            let x = norm(&mut net, "bn", x);
+            let x = net.activation(x, Activation::Relu);
+            check(&format!("bare {kernel}/{stride}"), &head(net, x), 2);
+        }
     }
 }
 

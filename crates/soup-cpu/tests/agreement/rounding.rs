@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use soup_cpu::{Isa, Training};
 use soup_engine::reference::{Operands, Rounding};
-use soup_graph::{Activation, Graph, NodeId, Op, Shape};
+use soup_graph::{Activation, Graph, NodeId, Op, Padding, Shape};
 
 /// The nearest bfloat16, ties to even.
 pub fn bf16(value: f64) -> f64 {
@@ -95,7 +95,8 @@ impl<'a> Engine<'a> {
             self.training
                 .is_some_and(|training| training.kept(id).is_some())
         };
-        let exact = [Activation::Relu, Activation::Hardswish].map(Op::Activation);
+        let exact = [Activation::Relu, Activation::Relu6, Activation::Hardswish];
+        let exact = exact.map(Op::Activation);
         let is_smooth = |op: &Op| matches!(op, Op::Activation(_)) && !exact.contains(op);
         is_smooth(self.op(node))
             || (self.graph.node(node).inputs.iter())
@@ -189,7 +190,10 @@ impl<'a> Engine<'a> {
         let Op::Activation(activation) = self.op(readers[0]) else {
             return false;
         };
-        let is_held = matches!(activation, Activation::Silu | Activation::Relu);
+        let is_held = matches!(
+            activation,
+            Activation::Silu | Activation::Relu | Activation::Relu6
+        );
         !is_held && !matches!(self.operands(node), Operands::Tiles(_))
     }
 
@@ -242,7 +246,7 @@ impl Rounding for Engine<'_> {
         let channels = stored(self.graph.node(node).inputs[0]).min(stored(node));
         if spec.groups > 1 {
             Operands::Plain
-        } else if (spec.kernel, spec.stride, spec.padding) == (3, 1, 1)
+        } else if (spec.kernel, spec.stride, spec.padding) == (3, 1, Padding::Each(1))
             && channels >= 32
             && self.isa != Isa::Amx
         {

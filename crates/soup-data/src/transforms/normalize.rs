@@ -34,6 +34,9 @@ pub enum NormalizePreset {
     Cifar,
     /// Scaling to 0..1 only. Any number of channels.
     None,
+    /// What the public weights that `model.weights` names were trained with (see `soup models --weights`), ImageNet's where
+    /// none are given. A run begins with the numbers in its place.
+    Weights,
 }
 
 impl Normalize {
@@ -55,7 +58,7 @@ impl Normalize {
     }
 
     /// Means and deviations, where exactly one way of giving them was used.
-    pub(super) fn constants(&self) -> Option<(&[f64], &[f64])> {
+    pub fn constants(&self) -> Option<(&[f64], &[f64])> {
         match (self.preset, &self.mean, &self.std) {
             (Some(NormalizePreset::Imagenet), None, None) => {
                 Some((&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]))
@@ -79,9 +82,12 @@ impl Apply for Normalize {
     }
 
     fn check(&self, before: Form) -> Result<Form, String> {
-        let (mean, std) = self
-            .constants()
-            .ok_or("give either `preset` (imagenet, cifar, none) or both `mean` and `std`")?;
+        if self.preset == Some(NormalizePreset::Weights) {
+            return Err("the preset `weights` is known only to a training".to_owned());
+        }
+        let (mean, std) = self.constants().ok_or(
+            "give either `preset` (imagenet, cifar, none, weights) or both `mean` and `std`",
+        )?;
         before
             .maximum()
             .map_err(|_| "the image is normalised already; keep one of the two")?;

@@ -10,6 +10,10 @@ pub(super) fn value(activation: Activation, x: f64) -> f64 {
         // Not `max`, which ignores NaN.
         Activation::Relu if x < 0.0 => 0.0,
         Activation::Relu => x,
+        // Comparisons, as above.
+        Activation::Relu6 if x > 6.0 => 6.0,
+        Activation::Relu6 if x < 0.0 => 0.0,
+        Activation::Relu6 => x,
         Activation::Silu => x * sigmoid(x),
         Activation::Gelu => x * normal_cdf(x),
         Activation::Mish => x * softplus(x).tanh(),
@@ -18,11 +22,13 @@ pub(super) fn value(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// The function's derivative at `x`; as PyTorch has it, 0 at the corner of ReLU and 1 where `x` is NaN.
+/// The function's derivative at `x`; as PyTorch has it, 0 at the corners of ReLU and ReLU6 and 1 where `x` is NaN.
 pub(super) fn derivative(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Relu if x <= 0.0 => 0.0,
         Activation::Relu => 1.0,
+        Activation::Relu6 if x <= 0.0 || x >= 6.0 => 0.0,
+        Activation::Relu6 => 1.0,
         Activation::Silu => sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
         Activation::Gelu => normal_cdf(x) + x * (-x * x / 2.0).exp() / (2.0 * PI).sqrt(),
         Activation::Mish => {

@@ -125,18 +125,19 @@ fn for_each_tap(
         spec.output_side(shape.width),
     );
     // The padded coordinate of a tap, moved back into the map.
-    let place = |out: usize, tap: usize, side: usize| {
-        let at = (out * spec.stride + tap).checked_sub(spec.padding)?;
+    let [top, left] = [shape.height, shape.width].map(|side| spec.zeros(side)[0]);
+    let place = |out: usize, tap: usize, before: usize, side: usize| {
+        let at = (out * spec.stride + tap).checked_sub(before)?;
         (at < side).then_some(at)
     };
     for tap in 0..spec.kernel * spec.kernel {
         for image in 0..batch {
             for row in 0..rows {
-                let Some(y) = place(row, tap / spec.kernel, shape.height) else {
+                let Some(y) = place(row, tap / spec.kernel, top, shape.height) else {
                     continue;
                 };
                 for column in 0..columns {
-                    if let Some(x) = place(column, tap % spec.kernel, shape.width) {
+                    if let Some(x) = place(column, tap % spec.kernel, left, shape.width) {
                         let from = (image * shape.height + y) * shape.width + x;
                         visit(tap, from, (image * rows + row) * columns + column);
                     }

@@ -1,7 +1,7 @@
 //! From the nodes of a graph to operations of ONNX.
 
 use super::{Attribute, Value, Writer};
-use crate::{Activation, Graph, Op, Parameter, ParameterId, Weights};
+use crate::{Activation, Graph, Node, Op, Parameter, ParameterId, Shape, Weights};
 
 impl Writer {
     /// Adds a network that reads `input` (N x channels x rows x columns) and gives its outputs:
@@ -24,7 +24,7 @@ impl Writer {
         let mut values = vec![input];
         for (index, node) in graph.nodes().iter().enumerate().skip(1) {
             let inputs: Vec<Value> = node.inputs.iter().map(|id| values[id.0].clone()).collect();
-            values.push(walk.node(index, &node.op, &inputs));
+            values.push(walk.node(index, node, &inputs));
         }
         graph
             .outputs
@@ -66,25 +66,32 @@ impl Walk<'_> {
         format!("{}{layer}", self.prefix)
     }
 
-    fn node(&mut self, index: usize, op: &Op, inputs: &[Value]) -> Value {
+    fn node(&mut self, index: usize, node: &Node, inputs: &[Value]) -> Value {
         use Attribute::{Float, Integer, Integers};
         let first = &inputs[0];
         let name = |word: &str| format!("{}{word}.{index}", self.prefix);
-        match *op {
+        match node.op {
             // Node 0 is the only one, and it is the caller's value.
             Op::Input | Op::Dropout(_) | Op::DropPath(_) => first.clone(),
             Op::Convolution { spec, weight, bias } => {
                 let layer = self.layer(weight);
                 let weight = self.weights(weight, 4);
+                let map = self.graph.node(node.inputs[0]).shape;
                 let bias = bias.map(|bias| self.weights(bias, 1));
                 let kernel = [spec.kernel as i64; 2];
                 let stride = [spec.stride as i64; 2];
-                let padding = [spec.padding as i64; 4];
+                // The graph was checked: a convolution reads a map.
+                let (height, width) = match map {
+                    Shape::Map(map) => (map.height, map.width),
+                    Shape::Vector(_) => (1, 1),
+                };
+                let [top, bottom] = spec.zeros(height).map(|zeros| zeros as i64);
+                let [left, right] = spec.zeros(width).map(|zeros| zeros as i64);
                 let read: Vec<&Value> = [first, &weight].into_iter().chain(&bias).collect();
                 let settings = [
                     ("kernel_shape", Integers(&kernel)),
                     ("strides", Integers(&stride)),
-                    ("pads", Integers(&padding)),
+                    ("pads", Integers(&[top, left, bottom, right])),
                     ("group", Integer(spec.groups as i64)),
                 ];
                 self.writer.add_node(&layer, "Conv", &read, &settings)
@@ -183,6 +190,12 @@ impl Walk<'_> {
         let writer = &mut *self.writer;
         match activation {
             Activation::Relu => writer.add_node(&name("relu"), "Relu", &[x], &[]),
+            Activation::Relu6 => {
+                let (least, most) = (name("relu6.least"), name("relu6.most"));
+                let least = writer.floats(&least, &[], &[0.0]);
+                let most = writer.floats(&most, &[], &[6.0]);
+                writer.add_node(&name("relu6"), "Clip", &[x, &least, &most], &[])
+            }
             Activation::Sigmoid => writer.add_node(&name("sigmoid"), "Sigmoid", &[x], &[]),
             Activation::Silu => {
                 let gate = writer.add_node(&name("gate"), "Sigmoid", &[x], &[]);

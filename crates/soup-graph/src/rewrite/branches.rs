@@ -4,7 +4,7 @@
 use super::RewriteError;
 use super::batch_norm::Affine;
 use super::draft::Draft;
-use crate::{Convolution, Graph, NodeId, Op, Weights};
+use crate::{Convolution, Graph, NodeId, Op, Padding, Weights};
 
 /// Merges each sum of branches of one map into one convolution with bias, and removes dropping. A
 /// branch is a convolution, a batch norm, both, or the map itself. A RepVGG block becomes its
@@ -136,7 +136,10 @@ fn merge(branches: &[Branch]) -> Option<Merged> {
             }
         };
         // How far the smaller kernel stands inside the larger one.
-        let inset = spec.padding.checked_sub(layer.spec.padding)?;
+        let (Padding::Each(most), Padding::Each(zeros)) = (spec.padding, layer.spec.padding) else {
+            return None;
+        };
+        let inset = most.checked_sub(zeros)?;
         let fits = branch.input == branches[0].input
             && layer.spec.stride == spec.stride
             && layer.spec.groups == spec.groups
@@ -176,7 +179,7 @@ fn identity(spec: Convolution, inputs: usize) -> Layer {
         spec: Convolution {
             kernel: 1,
             stride: 1,
-            padding: 0,
+            padding: Padding::Each(0),
             ..spec
         },
         name: String::new(),

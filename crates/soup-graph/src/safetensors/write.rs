@@ -8,22 +8,21 @@ use std::path::Path;
 use half::f16;
 use serde_json::json;
 
-use super::error::length;
-use super::{COUNTER, SafetensorsError};
+use crate::pretrained::{COUNTER, WeightsError, length};
 use crate::{Graph, Role, Weights};
 
 /// Writes the weights of a graph, with notes of the caller's choice, under a temporary name beside
 /// `path`, synced and renamed. Each batch norm gets the counter that PyTorch expects.
 ///
 /// # Errors
-/// [`SafetensorsError::Io`] where the file cannot be written, [`SafetensorsError::Length`] where
+/// [`WeightsError::Io`] where the file cannot be written, [`WeightsError::Length`] where
 /// the weights are not the graph's.
 pub fn save(
     path: &Path,
     graph: &Graph,
     weights: &Weights,
     metadata: &BTreeMap<String, String>,
-) -> Result<(), SafetensorsError> {
+) -> Result<(), WeightsError> {
     let part = Part {
         prefix: "",
         graph,
@@ -43,7 +42,7 @@ pub fn save(
     write().map_err(|source| {
         // The error that counts is the first one; a leftover is only untidy.
         let _ = fs::remove_file(&temporary);
-        SafetensorsError::Io {
+        WeightsError::Io {
             file: path.display().to_string(),
             action: "write it",
             source,
@@ -69,12 +68,12 @@ pub struct Part<'a> {
 /// order. `file` is what errors call it.
 ///
 /// # Errors
-/// [`SafetensorsError::Length`] where weights are not their graph's.
+/// [`WeightsError::Length`] where weights are not their graph's.
 pub fn to_bytes(
     file: &str,
     parts: &[Part],
     metadata: &BTreeMap<String, String>,
-) -> Result<Vec<u8>, SafetensorsError> {
+) -> Result<Vec<u8>, WeightsError> {
     let mut counters = Vec::new();
     let mut tensors = Vec::new();
     for part in parts {
@@ -152,11 +151,7 @@ struct Tensor<'a> {
 }
 
 /// Refuses weights that are not the graph's.
-pub(super) fn check_length(
-    file: &str,
-    graph: &Graph,
-    weights: &Weights,
-) -> Result<(), SafetensorsError> {
+fn check_length(file: &str, graph: &Graph, weights: &Weights) -> Result<(), WeightsError> {
     let fit = weights.check(graph.trainable_len(), graph.buffer_len());
     fit.map_err(|error| length(file, &error))
 }

@@ -1,6 +1,6 @@
 //! A network with every operation there is.
 
-use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape};
+use soup_graph::{Activation, Builder, Convolution, Graph, ImageShape, Padding};
 
 pub const SHAPE: ImageShape = ImageShape {
     channels: 3,
@@ -30,6 +30,13 @@ pub fn everything() -> Graph {
     let y = net.activation(y, Activation::Silu);
     let x = net.add(&[x, y]).unwrap();
     let x = net.activation(x, Activation::Hardswish);
+    // Even sides, so that there is a zero more behind than before.
+    let same = Convolution::depthwise(8, 5)
+        .stride(2)
+        .padding(Padding::Same)
+        .with_bias();
+    let x = net.convolution("same", x, same).unwrap();
+    let x = net.activation(x, Activation::Relu6);
     let x = net.max_pool(x, 3, 2, 1).unwrap();
     let x = net.dropout(x, 0.5);
     let soft = net.log_sum_exp_pool(x, 4.0).unwrap();

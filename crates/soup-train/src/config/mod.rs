@@ -25,6 +25,7 @@ mod overrides;
 pub mod presets;
 pub mod renamed;
 mod train;
+mod weights;
 
 pub use data::DataConfig;
 pub use decode::decode;
@@ -33,6 +34,7 @@ pub use folds::FoldsConfig;
 use soup_engine::optimizers::Optimizer;
 use soup_model::{ModelConfig, settings_table};
 pub use train::{RateRule, TrainConfig};
+pub use weights::InputOfWeights;
 
 use serde::{Deserialize, Serialize};
 use soup_compose::ComposeConfig;
@@ -132,6 +134,12 @@ impl Config {
     /// Every setting as TOML.
     pub fn to_toml(&self) -> String {
         self.to_table().to_string()
+    }
+
+    /// What the public weights that these settings begin with have to say about the input: which means and deviations are
+    /// taken from them, or that others are set. Nothing where all is as they expect or nothing is known of them.
+    pub fn input_of_weights(&self) -> Option<InputOfWeights> {
+        weights::say(self)
     }
 
     fn only_boxes_train_on_dense(&self) -> bool {
@@ -235,6 +243,7 @@ impl Config {
         let device = self.train.device.with_threads(1);
         self.train.device = self.train.device.settled();
         self.model.settle(&*device.engine);
+        weights::settle(&mut self)?;
         let epochs = if self.train.minutes > 0.0 {
             f64::INFINITY
         } else {

@@ -4,7 +4,10 @@ use std::{path::Path, sync::atomic::AtomicBool, time::Instant};
 
 use soup_data::{Source, batches::Loader, transforms::Pipeline};
 use soup_engine::Device;
-use soup_graph::{Graph, Symmetry, Weights, safetensors};
+use soup_graph::{
+    Graph, Symmetry, Weights,
+    pretrained::{self, Match},
+};
 
 use super::{
     TrainData,
@@ -136,7 +139,11 @@ impl Fold<'_> {
         let file = &self.config.model.weights;
         if !file.is_empty() {
             soup_model::room_for_file(Path::new(file))?;
-            let loaded = safetensors::load_adapted(Path::new(file), self.graph, weights)?;
+            let by = match self.config.model.weights_by_order {
+                true => Match::Order,
+                false => Match::Name,
+            };
+            let loaded = pretrained::load(Path::new(file), self.graph, weights, by)?;
             loaded_from = Some(format!("{file}: {loaded}"));
             weights = loaded.weights;
         }

@@ -35,7 +35,7 @@ pub(crate) use out_of_fold::{VIEWS_FILE, WITH_VIEWS, write_named};
 pub use plan::CutShort;
 use soup_decide::metrics::Evaluation;
 use soup_engine::memory;
-use soup_graph::{Graph, Symmetry, safetensors};
+use soup_graph::{Graph, Symmetry, pretrained};
 use soup_zoo::heads::label_map;
 pub use sources::{OwnedData, TrainData};
 pub use standing::Standing;
@@ -100,7 +100,7 @@ pub fn train(
     let weights = &request.config.model.weights;
     if !weights.is_empty() && !run.file("config.toml").exists() {
         soup_model::room_for_file(Path::new(weights))?;
-        safetensors::read_metadata(Path::new(weights))?;
+        pretrained::check(Path::new(weights))?;
     }
     run.begin(&request.config)?;
     let owned = OwnedData::open(&request.config, &run, stop)?;

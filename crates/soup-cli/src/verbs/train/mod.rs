@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use soup_data::{Source, dataset::Dataset, pack::Pack};
 use soup_train::{
-    config::{CheckedConfig, renamed},
+    config::{CheckedConfig, InputOfWeights, renamed},
     runs::RunDirectory,
     trainer::{BatchTrial, CutShort, TrainRequest, TrainSummary, search_batch_size, train},
 };
@@ -150,7 +150,15 @@ pub fn run(arguments: &Arguments, console: Console) -> Result<Report> {
         let batch = auto_batch(&arguments.out, &config, &stop, console)?;
         settings.push(format!("train.batch={batch}"));
     }
-    let config = run.settings(preset, &settings)?.check()?;
+    let config = run.settings(preset, &settings)?;
+    if !run.file("config.toml").exists() {
+        match config.input_of_weights() {
+            Some(InputOfWeights::Followed(said)) => console.note(&said),
+            Some(InputOfWeights::Differs(said)) => console.warn(&said),
+            None => {}
+        }
+    }
+    let config = config.check()?;
     say_what_is_trained_on(&config, arguments.strict, console)?;
     let config_fit = config.data.fit;
     let request = TrainRequest {

@@ -41,14 +41,14 @@ impl MapKernel for DepthwiseForward {
             let p = self.plane;
             let rows = p.ring_rows();
             let widths = [p.padded_width(), p.width];
-            let ring = Ring::new::<S>(self.scratch, rows, self.channels, widths, p.padding);
+            let ring = Ring::new::<S>(self.scratch, rows, self.channels, widths, p.before[1]);
             let sums = self
                 .scratch
                 .add((p.ring_rows() + 1) * p.padded_width() * BLOCK);
             std::ptr::write_bytes(sums, 0, 3 * BLOCK);
             let mut next = 0;
             for oy in 0..p.out_height {
-                let top = (oy * p.stride) as isize - p.padding as isize;
+                let top = (oy * p.stride) as isize - p.before[0] as isize;
                 let last = (top + p.kernel as isize - 1).min(p.height as isize - 1);
                 while (next as isize) <= last {
                     fill_row::<S, E>(&self.view, &p, &ring, next, self.first, self.channels, None);
@@ -128,7 +128,7 @@ impl DepthwiseForward {
         // channels `c`.
         unsafe {
             let p = &self.plane;
-            let top = (oy * STRIDE) as isize - p.padding as isize;
+            let top = (oy * STRIDE) as isize - p.before[0] as isize;
             let mut rows = [std::ptr::null_mut(); K];
             for (ky, row) in rows.iter_mut().enumerate() {
                 *row = ring.row(top + ky as isize, p.height);
@@ -185,7 +185,7 @@ impl DepthwiseForward {
         // `kernel` squared rows.
         unsafe {
             let p = &self.plane;
-            let top = (oy * p.stride) as isize - p.padding as isize;
+            let top = (oy * p.stride) as isize - p.before[0] as isize;
             let out = self.out.of::<E>();
             let out = out.add(oy * p.out_width * self.out_stride + self.first);
             for ox in 0..p.out_width {

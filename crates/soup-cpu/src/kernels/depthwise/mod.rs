@@ -25,7 +25,8 @@ pub(crate) struct Plane {
     pub out_width: usize,
     pub kernel: usize,
     pub stride: usize,
-    pub padding: usize,
+    /// Zeros above and left of the map.
+    pub before: [usize; 2],
 }
 
 impl Plane {
@@ -48,7 +49,7 @@ impl Plane {
 
     fn padded_width(&self) -> usize {
         // The last output column reads up to this; a little more than both paddings at stride 2.
-        (self.width + 2 * self.padding).max((self.out_width - 1) * self.stride + self.kernel)
+        (self.width + 2 * self.before[1]).max((self.out_width - 1) * self.stride + self.kernel)
     }
 
     fn gradient_width(&self) -> usize {

@@ -99,6 +99,7 @@ impl Gemm<'_> {
                 tiles.add::<M, N>((left, self.a_row), (right, b_row), k, segment.k / k);
             }
             tiles.store::<M, N>(raw, width);
+            let [least, most] = self.bounds();
             for (m, (group, row)) in places.into_iter().enumerate() {
                 for r in 0..rows {
                     let raw = raw.add((m * ROWS + r) * width);
@@ -112,7 +113,7 @@ impl Gemm<'_> {
                             value = S::add(value, T::load::<S>(place));
                         }
                         value = match F::PLAIN {
-                            true => S::at_least(value, self.floor()),
+                            true => S::at_most(S::at_least(value, least), most),
                             false => F::value::<S, E>(value),
                         };
                         T::store::<S>(place, value);
@@ -247,7 +248,7 @@ mod tests {
                 (true, std::ptr::null()),
                 (false, bias.as_ptr()),
             ] {
-                for activation in [None, Some(Activation::Relu)] {
+                for activation in [None, Some(Activation::Relu), Some(Activation::Relu6)] {
                     let mut c = [(); 3].map(|()| vec![0.25; groups * rows * columns]);
                     let segments = [
                         Segment {

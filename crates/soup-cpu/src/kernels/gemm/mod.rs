@@ -98,9 +98,11 @@ impl MapKernel for Gemm<'_> {
                 return;
             }
             match self.activation {
-                // These two are compiled into the register blocks, the others take another pass over the result.
+                // These are compiled into the register blocks, the others take another pass over the result.
                 Some(Activation::Silu) => self.product::<S, E, E, Silu>(),
-                None | Some(Activation::Relu) => self.product::<S, E, E, Identity>(),
+                None | Some(Activation::Relu | Activation::Relu6) => {
+                    self.product::<S, E, E, Identity>();
+                }
                 activation => {
                     self.product::<S, E, E, Identity>();
                     with_function!(activation, F => self.activate::<S, E, F>());
@@ -189,12 +191,13 @@ impl Gemm<'_> {
         }
     }
 
-    /// Identity and rectifier are one: the largest of a value and the floor.
+    /// Identity and rectifiers are one: a value between two bounds.
     #[inline(always)]
-    fn floor(&self) -> f32 {
+    fn bounds(&self) -> [f32; 2] {
         match self.activation {
-            Some(Activation::Relu) => 0.0,
-            _ => f32::NEG_INFINITY,
+            Some(Activation::Relu) => [0.0, f32::INFINITY],
+            Some(Activation::Relu6) => [0.0, 6.0],
+            _ => [f32::NEG_INFINITY, f32::INFINITY],
         }
     }
 
@@ -258,10 +261,10 @@ impl Gemm<'_> {
                 }
             }
             if F::PLAIN {
-                let floor = self.floor();
+                let [least, most] = self.bounds();
                 for m in 0..M {
                     for n in 0..N {
-                        let value = S::at_least(sums[m][n], floor);
+                        let value = S::at_most(S::at_least(sums[m][n], least), most);
                         T::store::<S>(c.add(m * self.c_row + n * S::LANES), value);
                     }
                 }

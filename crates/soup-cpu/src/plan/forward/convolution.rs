@@ -159,7 +159,7 @@ impl Lowering<'_> {
         Geometry {
             kernel: spec.kernel,
             stride: spec.stride,
-            padding: spec.padding,
+            before: [input.height, input.width].map(|side| spec.zeros(side)[0]),
             input,
             output,
             precision: self.precision,
@@ -168,7 +168,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The halo of a convolution's output in inference: the padding of the convolutions that alone read it.
+    /// The halo of a convolution's output in inference: the zeros that the convolutions that alone read it need around it.
     fn halo(&self, shape: MapShape) -> usize {
         let node = NodeId(self.values.len());
         let mut nodes = self.graph.nodes().iter();

@@ -135,6 +135,15 @@ impl ConvolutionForward {
         rows * g.padded_width() * g.input.stride + BEHIND
     }
 
+    /// Pixels of a row of the input as the product reads it: of the map with its halo, or in scratch.
+    fn input_width(&self) -> usize {
+        let g = &self.geometry;
+        match g.halos[0] {
+            0 => g.padded_width(),
+            halo => g.input.width + 2 * halo,
+        }
+    }
+
     fn segments(&self) -> Vec<Segment> {
         let g = &self.geometry;
         if g.unfolds() {
@@ -144,7 +153,7 @@ impl ConvolutionForward {
         let run = g.forward_run();
         (0..g.kernel)
             .map(|ky| Segment {
-                a: g.words(ky * g.padded_width() * g.input.stride),
+                a: g.words(ky * self.input_width() * g.input.stride),
                 b: ky * run,
                 k: run,
             })
@@ -194,7 +203,7 @@ impl Step for ConvolutionForward {
                         a: scratch.words(),
                         a_row: g.words(g.stride * g.input.stride),
                         a_step: 1,
-                        a_group: g.words(g.stride * g.padded_width() * g.input.stride),
+                        a_group: g.words(g.stride * self.input_width() * g.input.stride),
                         b: context.at(self.weights).add(column * rows),
                         right: Right::Panels(rows),
                         c: output.add(column),
@@ -220,14 +229,17 @@ impl Step for ConvolutionForward {
                         gemm.rows = pixels;
                     } else if g.halos[0] > 0 {
                         // The rows stand in the map as they would in scratch.
-                        let row = g.input.row_with_halo(g.halos[0]);
-                        let start =
-                            image * g.input.len_with_halo(g.halos[0]) + first * g.stride * row;
+                        let halo = g.halos[0];
+                        let row = g.input.row_with_halo(halo);
+                        let [above, left] = g.before.map(|zeros| halo - zeros);
+                        let start = image * g.input.len_with_halo(halo)
+                            + (first * g.stride + above) * row
+                            + left * g.input.stride;
                         gemm.a = context.map(self.view.map).add(start).words();
                     } else {
-                        let top = (first * g.stride) as isize - g.padding as isize;
-                        let bottom =
-                            ((last - 1) * g.stride + g.kernel) as isize - g.padding as isize;
+                        let [above, left] = g.before;
+                        let top = (first * g.stride) as isize - above as isize;
+                        let bottom = ((last - 1) * g.stride + g.kernel) as isize - above as isize;
                         let width = g.padded_width();
                         fill_rows(
                             context,
@@ -235,7 +247,7 @@ impl Step for ConvolutionForward {
                             image,
                             top..bottom,
                             width,
-                            g.padding,
+                            left,
                             scratch,
                         );
                         let filled = (bottom - top) as usize * width * g.input.stride;

@@ -55,14 +55,15 @@ const MANY_WEIGHTS: usize = 128 * 1024;
 pub(crate) struct Geometry {
     pub kernel: usize,
     pub stride: usize,
-    pub padding: usize,
+    /// Zeros above and left of the map. Below and right there are as many as the output reads.
+    pub before: [usize; 2],
     pub input: MapShape,
     pub output: MapShape,
     pub precision: Precision,
     /// Whether products use AMX tiles. These are so fast that Winograd's transforms would take longer than they save.
     pub amx_tiles: bool,
-    /// Widths of the halos of input and output: pixels of zeros stored around the map. An input whose halo is its padding
-    /// is multiplied in place; others are copied to scratch first.
+    /// Widths of the halos of input and output: pixels of zeros stored around the map. An input whose halo has the zeros
+    /// that it is read with is multiplied in place; others are copied to scratch first.
     pub halos: [usize; 2],
 }
 
@@ -88,14 +89,14 @@ impl Geometry {
     }
 
     fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && self.padding == 0
+        self.kernel == 1 && self.stride == 1 && self.before == [0, 0]
     }
 
     /// The Winograd tiles to use, if any. They take less than half of the multiplications, but with few channels the
     /// transforms cost more than that saves.
     pub(crate) fn tile(&self) -> Option<Tile> {
         let serve = !self.amx_tiles
-            && (self.kernel, self.stride, self.padding) == (3, 1, 1)
+            && (self.kernel, self.stride, self.before) == (3, 1, [1, 1])
             && self.input.stride.min(self.output.stride) >= WINOGRAD_CHANNELS;
         let side = self.output.height.min(self.output.width);
         let large = self.precision == Precision::F32 && side >= LARGE_TILES;
@@ -109,9 +110,24 @@ impl Geometry {
     /// The halo that suits the input in inference.
     pub(crate) fn halo(&self) -> usize {
         match self.by_rows() && !self.unfolds() {
-            true => self.padding,
+            true => {
+                let [below, right] = self.behind();
+                let [above, left] = self.before;
+                above.max(left).max(below).max(right)
+            }
             false => 0,
         }
+    }
+
+    /// Rows below and columns right of the map that the output reads.
+    fn behind(&self) -> [usize; 2] {
+        let sides = [
+            (self.input.height, self.output.height, self.before[0]),
+            (self.input.width, self.output.width, self.before[1]),
+        ];
+        sides.map(|(side, out, before)| {
+            ((out - 1) * self.stride + self.kernel).saturating_sub(before + side)
+        })
     }
 
     /// Whether the output is made row by row, so that it can have a halo.
@@ -233,7 +249,7 @@ impl Geometry {
             out_width: self.output.width,
             kernel: self.kernel,
             stride: self.stride,
-            padding: self.padding,
+            before: self.before,
         }
     }
 
@@ -244,16 +260,16 @@ impl Geometry {
 
     /// Width of the padded input rows in scratch.
     fn padded_width(&self) -> usize {
-        (self.input.width + 2 * self.padding)
+        (self.input.width + 2 * self.before[1])
             .max((self.output.width - 1) * self.stride + self.kernel)
     }
 
-    /// Smallest and largest offset from `y / stride` to an output row that reads input row `y`.
-    fn reach(&self) -> (isize, isize) {
+    /// Smallest and largest offset from `y / stride` to an output row (column, for axis 1) that reads input row `y`.
+    fn reach(&self, axis: usize) -> (isize, isize) {
         let (k, s, p) = (
             self.kernel as isize,
             self.stride as isize,
-            self.padding as isize,
+            self.before[axis] as isize,
         );
         ((p - (k - 1)).div_euclid(s), (s - 1 + p).div_euclid(s))
     }
@@ -261,7 +277,7 @@ impl Geometry {
     /// Width of the padded gradient rows in scratch, and zeros before the first column. Input rows beside them are
     /// `stride` times as wide.
     fn gradient_width(&self) -> (usize, usize) {
-        let (low, high) = self.reach();
+        let (low, high) = self.reach(1);
         let columns = self.input.width.div_ceil(self.stride) as isize + high;
         let width = (columns.max(self.output.width as isize) - low.min(0)) as usize;
         let padded = self.padded_width().div_ceil(self.stride);
@@ -343,7 +359,7 @@ impl Chunks {
     }
 }
 
-/// Reads rows `first..last` of a view (rows may lie outside) into scratch with `padding` zero columns
+/// Reads rows `first..last` of a view (rows may lie outside) into scratch with `left` zero columns
 /// on the left and zeros up to `width`.
 ///
 /// # Safety
@@ -354,14 +370,14 @@ pub(super) unsafe fn fill_rows(
     image: usize,
     rows: std::ops::Range<isize>,
     width: usize,
-    padding: usize,
+    left: usize,
     to: Values,
 ) {
     let shape = &view.shape;
     // SAFETY: the caller gives room for the rows; `padded_rows` asks only for rows within the image, of which the
     // map has every pixel.
     unsafe {
-        padded_rows(shape, rows, (width, padding), to, |pixel, row| {
+        padded_rows(shape, rows, (width, left), to, |pixel, row| {
             let pixels = view.pixel(context, image, pixel);
             fill_pixels(context, view, pixels, shape.width, row);
         });

@@ -12,7 +12,7 @@ impl DepthwiseBackward {
         // asks for `y`.
         unsafe {
             let p = &self.plane;
-            let from = (y + p.padding) as isize - ky as isize;
+            let from = (y + p.before[0]) as isize - ky as isize;
             let row = if from < 0 || !(from as usize).is_multiple_of(p.stride) {
                 -1
             } else {
@@ -42,7 +42,7 @@ impl DepthwiseBackward {
                 let mut row = self.finished::<S, E>(data, derivatives, y, c);
                 // Columns of one parity meet the same taps; a name a number of taps, as they must be known.
                 for first in 0..p.stride.min(p.width) {
-                    let start = (first + p.padding) % p.stride;
+                    let start = (first + p.before[1]) % p.stride;
                     match (K - start).div_ceil(p.stride) {
                         1 => self.columns::<S, E, K, 1>(&mut row, gradients, y, c, first),
                         2 => self.columns::<S, E, K, 2>(&mut row, gradients, y, c, first),
@@ -93,10 +93,10 @@ impl DepthwiseBackward {
             let p = &self.plane;
             let vector = (c / S::LANES * gradients.plane) as isize;
             // The last tap that a column meets reads the first value.
-            let kx = (first + p.padding) % p.stride;
-            let at = ((first + p.padding) / p.stride + done) as isize - (N as isize - 1);
+            let kx = (first + p.before[1]) % p.stride;
+            let at = ((first + p.before[1]) / p.stride + done) as isize - (N as isize - 1);
             let mut sums = [S::splat(0.0); T];
-            let mut ky = (y + p.padding) % p.stride;
+            let mut ky = (y + p.before[0]) % p.stride;
             while ky < K {
                 let from = self.gradient_row(gradients, y, ky);
                 let from = from.offset(vector + at * S::LANES as isize);
@@ -130,7 +130,7 @@ impl DepthwiseBackward {
             for ky in 0..p.kernel {
                 let row = self.gradient_row(gradients, y, ky);
                 for kx in 0..p.kernel {
-                    let from = (x + p.padding) as isize - kx as isize;
+                    let from = (x + p.before[1]) as isize - kx as isize;
                     if from < 0 || !(from as usize).is_multiple_of(p.stride) {
                         continue;
                     }

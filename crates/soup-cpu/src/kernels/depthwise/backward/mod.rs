@@ -59,8 +59,8 @@ impl MapKernel for DepthwiseBackward {
                 Ring::new::<S>(base, rows, self.channels, widths, padding)
             };
             let widths = [p.padded_width(), p.width];
-            let values = ring(0, widths, p.padding);
-            let derivatives = ring(area, widths, p.padding);
+            let values = ring(0, widths, p.before[1]);
+            let derivatives = ring(area, widths, p.before[1]);
             let gradients = ring(2 * area, [p.gradient_width(), p.out_width], p.kernel);
             let wants_sums = !self.sums.is_null();
             for tap in 0..taps {
@@ -79,12 +79,12 @@ impl MapKernel for DepthwiseBackward {
             let (mut next, mut done) = (0, 0);
             for oy in 0..p.out_height {
                 self.fill_gradient_row::<S, E>(&gradients, oy);
-                let top = (oy * p.stride) as isize - p.padding as isize;
+                let top = (oy * p.stride) as isize - p.before[0] as isize;
                 // Rows of the input that no later output row reads.
                 let complete = if oy + 1 == p.out_height {
                     p.height
                 } else {
-                    (((oy + 1) * p.stride).saturating_sub(p.padding)).min(p.height)
+                    (((oy + 1) * p.stride).saturating_sub(p.before[0])).min(p.height)
                 };
                 let last = (top + p.kernel as isize - 1)
                     .max(complete as isize - 1)

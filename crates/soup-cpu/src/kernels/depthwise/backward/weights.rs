@@ -101,7 +101,7 @@ impl DepthwiseBackward {
             let vector = c / S::LANES;
             let slot = self.weight_gradient.add(self.first + c);
             let slot = slot.add(ky * K * self.weight_row);
-            let top = (oy * STRIDE + ky) as isize - p.padding as isize;
+            let top = (oy * STRIDE + ky) as isize - p.before[0] as isize;
             let mut rows = [std::ptr::null(); R];
             let mut sums = [[S::splat(0.0); K]; R];
             for r in 0..R {
@@ -149,7 +149,7 @@ impl DepthwiseBackward {
         // and the taps of the slot.
         unsafe {
             let p = &self.plane;
-            let top = (oy * p.stride) as isize - p.padding as isize;
+            let top = (oy * p.stride) as isize - p.before[0] as isize;
             let gradient = gradients.pixels(oy);
             for ky in 0..p.kernel {
                 let row = values.row(top + ky as isize, p.height);

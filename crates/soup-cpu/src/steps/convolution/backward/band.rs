@@ -14,9 +14,12 @@ impl ConvolutionBackward {
     /// Rows of gradient scratch for a chunk of `outputs` rows.
     pub(super) fn gradient_rows(&self, outputs: usize) -> usize {
         let g = &self.geometry;
-        let (low, high) = g.reach();
-        // The last chunk may own an input row more than its output rows cover.
-        (outputs as isize + 1 + high.max(0) - low.min(0)) as usize
+        let (low, high) = g.reach(0);
+        // The last chunk owns the input rows, too, that no output row covers: many where there are no zeros around the
+        // map.
+        let more = g.input.height.div_ceil(g.stride);
+        let more = more.saturating_sub(g.output.height).max(1);
+        ((outputs + more) as isize + high.max(0) - low.min(0)) as usize
     }
 
     /// # Safety
@@ -31,7 +34,7 @@ impl ConvolutionBackward {
     ) {
         let g = &self.geometry;
         let (inputs, outputs) = (g.input.stride, g.output.stride);
-        let (low, high) = g.reach();
+        let (low, high) = g.reach(0);
         let (width, left) = g.gradient_width();
         let padded_width = g.stride * width;
         let (top, bottom) = self.input_rows(first, last);
@@ -52,7 +55,7 @@ impl ConvolutionBackward {
                 self.data_rows(context, image, top, bottom, gradient.words(), base);
             }
             // Gradient of the weights: the sum runs over the band's pixels.
-            let above = (first * g.stride) as isize - g.padding as isize;
+            let above = (first * g.stride) as isize - g.before[0] as isize;
             let below = above + self.input_rows_of(last - first) as isize;
             fill_rows(
                 context,
@@ -60,7 +63,7 @@ impl ConvolutionBackward {
                 image,
                 above..below,
                 padded_width,
-                g.padding,
+                g.before[1],
                 values,
             );
             // The first pixel of each row of the output.
@@ -149,13 +152,14 @@ impl ConvolutionBackward {
         let Some(data) = self.data else { return };
         let (inputs, outputs) = (g.input.stride, g.output.stride);
         let (width, left) = g.gradient_width();
-        let (k, s, p) = (g.kernel, g.stride, g.padding);
+        let (k, s) = (g.kernel, g.stride);
         let run = g.backward_run();
-        let taps = |phase: usize| {
+        let taps = |phase: usize, axis: usize| {
+            let from = phase + g.before[axis];
             (0..k)
-                .filter(move |tap| (phase + p + s * k - tap).is_multiple_of(s))
+                .filter(move |tap| (from + s * k - tap).is_multiple_of(s))
                 .map(move |tap| {
-                    let offset = (phase + p) as isize - tap as isize;
+                    let offset = from as isize - tap as isize;
                     (tap, offset.div_euclid(s as isize))
                 })
         };
@@ -167,9 +171,9 @@ impl ConvolutionBackward {
                     continue;
                 }
                 let mut segments = Vec::new();
-                for (ky, dy) in taps(phase_y) {
+                for (ky, dy) in taps(phase_y, 0) {
                     let row = ((top / s) as isize + dy - base) as usize * width;
-                    for (kx, dx) in taps(phase_x).collect::<Vec<_>>().into_iter().rev() {
+                    for (kx, dx) in taps(phase_x, 1).collect::<Vec<_>>().into_iter().rev() {
                         let column = (left as isize + dx) as usize;
                         let segment = Segment {
                             a: g.words((row + column) * outputs),

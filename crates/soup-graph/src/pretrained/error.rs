@@ -8,7 +8,7 @@ use crate::GraphError;
 
 /// Why weights cannot be read or written. Every message names the file.
 #[derive(Debug, Error)]
-pub enum SafetensorsError {
+pub enum WeightsError {
     /// The file cannot be read or written.
     #[error("{file}: cannot {action}: {source}")]
     Io {
@@ -27,10 +27,34 @@ pub enum SafetensorsError {
         /// What the format misses.
         source: ::safetensors::SafeTensorError,
     },
+    /// The file is no PyTorch file of tensors, or a damaged one.
+    #[error("{file}: not a PyTorch file of tensors: {problem}")]
+    Torch {
+        /// The file.
+        file: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The file is no ONNX file with the values of its tensors in it, or a damaged one.
+    #[error("{file}: not a whole ONNX file: {problem}")]
+    Onnx {
+        /// The file.
+        file: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// Tensors cannot be matched by their order.
+    #[error("{file}: its tensors do not fit by order: {problem}")]
+    Order {
+        /// The file.
+        file: String,
+        /// The first pair that does not fit, or why there is no order.
+        problem: String,
+    },
     /// The file holds other tensors than the network has.
     #[error(
         "{file}: the weights of another network: {}",
-        names(missing, unexpected)
+        names(missing, unexpected, *ordered)
     )]
     Names {
         /// The file.
@@ -39,6 +63,8 @@ pub enum SafetensorsError {
         missing: Vec<String>,
         /// Tensors that the network does not have, sorted.
         unexpected: Vec<String>,
+        /// Whether they stand in an order by which they could be matched.
+        ordered: bool,
     },
     /// A tensor has the wrong shape.
     #[error("{file}: '{name}' has shape {got:?} where the network needs {expected:?}")]
@@ -86,15 +112,15 @@ pub enum SafetensorsError {
     },
 }
 
-pub(super) fn length(file: &str, error: &GraphError) -> SafetensorsError {
-    SafetensorsError::Length {
+pub(crate) fn length(file: &str, error: &GraphError) -> WeightsError {
+    WeightsError::Length {
         file: file.to_owned(),
         problem: error.to_string(),
     }
 }
 
 /// Counts and the first few of both lists, and what to do where that is known.
-fn names(missing: &[String], unexpected: &[String]) -> String {
+fn names(missing: &[String], unexpected: &[String], ordered: bool) -> String {
     let mut parts = Vec::new();
     for (what, names) in [("misses", missing), ("has besides", unexpected)] {
         if !names.is_empty() {
@@ -108,11 +134,29 @@ fn names(missing: &[String], unexpected: &[String]) -> String {
     if merged(missing) && !merged(unexpected) {
         parts.push("it holds the training form: load it before merging branches".to_owned());
     }
+    let folded = |name: &String| missing.iter().any(|n| *n == format!("{name}.running_var"));
+    let last = |name: &String| name.rsplit_once('.').map(|(layer, _)| layer.to_owned());
+    if missing.iter().filter_map(last).any(|layer| folded(&layer))
+        && unexpected.iter().any(|name| name.ends_with(".bias"))
+        && !unexpected.iter().any(|name| name.ends_with("running_var"))
+    {
+        parts.push(
+            "its batch norms are folded into the convolutions, as in an export: training needs them apart"
+                .to_owned(),
+        );
+    }
+    if ordered && !missing.is_empty() && !unexpected.is_empty() {
+        parts.push(
+            "a file of the same network under other names is matched by order with \
+             model.weights_by_order=true"
+                .to_owned(),
+        );
+    }
     parts.join("; ")
 }
 
 /// The first names of a list and how many more there are.
-pub(super) fn first_few(names: &[String]) -> String {
+pub(crate) fn first_few(names: &[String]) -> String {
     let first: Vec<_> = names.iter().take(3).map(|n| format!("'{n}'")).collect();
     let first_few = first.join(", ");
     match names.len() - first.len() {
