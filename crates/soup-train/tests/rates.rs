@@ -13,9 +13,8 @@ use std::{
 
 use soup_data::ImageShape;
 use soup_graph::{Graph, Weights, safetensors};
-use soup_model::ModelConfig;
+use soup_model::{ErrorKind, ModelConfig};
 use soup_train::{
-    ErrorKind,
     progress::Event,
     trainer::{TrainRequest, train_on},
 };

@@ -93,7 +93,9 @@ pub(super) fn find(path: &Path, labels: &Labels<'_>, columns: &Columns) -> Resul
                 Some((path, bytes))
             } else {
                 choose_table(path, &candidates)?
-                    .map(|file| Ok::<_, Error>((place.display(file), shapes::read_file(&place, file)?)))
+                    .map(|file| {
+                        Ok::<_, Error>((place.display(file), shapes::read_file(&place, file)?))
+                    })
                     .transpose()?
             }
         }

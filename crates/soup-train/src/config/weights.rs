@@ -95,7 +95,7 @@ fn expected(config: &Config) -> Result<Normalize, String> {
         ));
     };
     let same = |row: &&PublicWeights| row.mean == first.mean && row.std == first.std;
-    if found.iter().all(|row| same(&row)) {
+    if found.iter().all(same) {
         return Ok(Normalize::new(short(&first.mean), short(&first.std)));
     }
     let each = found
