@@ -45,7 +45,9 @@ def logits(binary, folder, name, values, weights, *flags):
     config.write_text(json.dumps({"name": name, "channels": 3, "height": size, "width": size, "labels": 1000}))
     values.tofile(folder / "image.f32")
     files = [folder / file for file in ("image.f32", "logits.f64", "out.safetensors")]
-    done = subprocess.run([binary, config, weights, *files, *flags], check=True, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([binary, config, weights, *files, *flags], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{name}, {weights.name}: {done.stderr}")
     return np.fromfile(files[1], dtype=np.float64), done.stderr.splitlines()[0]
 
 

@@ -51,6 +51,7 @@ fn every_format_gives_the_same_values() {
     let graph = network(3, 10, false);
     for (name, said) in [
         ("zip.pth", "all of it"),
+        ("a_name_of_many_letters.pth", "all of it"),
         ("pickles.pth", "all of it"),
         ("newer.pth", "all of it"),
         ("views.pth", "all of it"),

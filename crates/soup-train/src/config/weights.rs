@@ -94,8 +94,8 @@ fn expected(config: &Config) -> Result<Normalize, String> {
             model.name
         ));
     };
-    let same = |row: &&PublicWeights| row.mean == first.mean && row.std == first.std;
-    if found.iter().all(same) {
+    let same = |row: &PublicWeights| row.mean == first.mean && row.std == first.std;
+    if found.iter().all(|row| same(row)) {
         return Ok(Normalize::new(short(&first.mean), short(&first.std)));
     }
     let each = found

@@ -92,7 +92,7 @@ fn no_pickle_makes_more_values_than_a_million() {
     );
     // What is shared or holds itself stays one value, and only what is asked for is walked.
     let mut operations = b"}q\x00".to_vec();
-    operations.extend(b"X\x0a\x00\x00\x00state_dicth\x00s".repeat(1));
+    operations.extend_from_slice(b"X\x0a\x00\x00\x00state_dicth\x00s");
     operations.push(b'.');
     let pickle = Pickle::read(&operations).unwrap();
     let error = state_dict::find(&pickle).unwrap_err();
