@@ -1,13 +1,18 @@
 //! Training of a network's end alone.
 
+use std::sync::Arc;
+
 use soup_graph::{Graph, Parameter, Weights, rewrite};
+use soup_threads::Pool;
 
 use crate::{
     Engine, EngineError, InferenceSession, Learning, Precision, TrainingSession, TrainingState,
+    reference::Reference,
 };
 
 /// A network of which only the end learns: its backbone runs as in inference, by its running statistics, and nothing goes
-/// backward through it, so that a step takes a third of the time or less. It runs on whichever engine makes its sessions.
+/// backward through it, so that a step takes a third of the time or less. The backbone runs on whichever engine is given. The head is
+/// little work, and the plain interpreter trains any.
 #[derive(Debug)]
 pub struct Frozen {
     backbone: Box<dyn InferenceSession>,
@@ -58,7 +63,12 @@ impl Frozen {
         let state = end_of(&whole, head).map_err(|error| fault(&error))?;
         Ok(Self {
             backbone: session,
-            head: engine.training(head, batch, precision, state)?,
+            head: Reference::new(Arc::new(Pool::new(1))).training(
+                head,
+                batch,
+                Precision::F32,
+                state,
+            )?,
             whole,
         })
     }
@@ -132,16 +142,9 @@ impl TrainingSession for Frozen {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Arc;
-
-    use soup_graph::{Activation, Builder, Convolution, ImageShape, Shape};
-    use soup_threads::Pool;
-
     use super::*;
-    use crate::{
-        optimizers::{AdamW, Optimizer, RateOf},
-        reference::Reference,
-    };
+    use crate::optimizers::{AdamW, Optimizer, RateOf};
+    use soup_graph::{Activation, Builder, Convolution, ImageShape, Shape};
 
     /// Backbone, head and the whole of a small network.
     fn networks() -> [Graph; 3] {

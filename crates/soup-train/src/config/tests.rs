@@ -49,7 +49,7 @@ fn every_preset_is_complete_and_comes_back_from_its_own_text() {
     }
     assert_eq!(
         Config::load(Some("dacon13"), &[]).unwrap_err().to_string(),
-        "there is no preset and no file 'dacon13'; presets: best, dacon12, hour, quick"
+        "there is no preset and no file 'dacon13'; presets: best, dacon12, hour, linear, photo, photo-scratch, quick"
     );
 }
 
@@ -66,11 +66,11 @@ fn a_file_may_build_on_a_preset() {
     for (text, message) in [
         (
             "preset = 'hours'",
-            "preset: \"hours\" is none of best, dacon12, hour, quick",
+            "preset: \"hours\" is none of best, dacon12, hour, linear, photo, photo-scratch, quick",
         ),
         (
             "preset = 3",
-            "preset: 3 is none of best, dacon12, hour, quick",
+            "preset: 3 is none of best, dacon12, hour, linear, photo, photo-scratch, quick",
         ),
     ] {
         let error = Config::from_toml(text, "mine.toml").unwrap_err();

@@ -42,17 +42,19 @@ pub(super) fn of(config: &Config, graph: &Graph) -> Result<Vec<RateOf>, Error> {
     Ok(rates.collect())
 }
 
-/// The block that a parameter belongs to: its name up to the last number in it, `blocks.2.1` of
+/// The block that a parameter belongs to: its name up to the end of the first numbers in it, `blocks.2.1` of
 /// `blocks.2.1.conv_pw.weight`; what has no number before is one block with its neighbours.
 fn block(name: &str) -> &str {
-    let mut end = 0;
-    let mut at = 0;
+    let (mut at, mut end) = (0, 0);
     for part in name.split('.') {
-        at += part.len();
-        if part.bytes().all(|byte| byte.is_ascii_digit()) {
-            end = at;
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        if end > 0 && !is_number {
+            break;
         }
-        at += 1;
+        if is_number {
+            end = at + part.len();
+        }
+        at += part.len() + 1;
     }
     &name[..end]
 }
@@ -70,9 +72,9 @@ mod tests {
         let names = [
             "conv_stem.weight",
             "blocks.2.1.conv_pw.weight",
-            "layer1.0.conv1.weight",
+            "layer2.0.downsample.1.weight",
         ];
-        assert_eq!(names.map(block), ["", "blocks.2.1", "layer1.0"]);
+        assert_eq!(names.map(block), ["", "blocks.2.1", "layer2.0"]);
     }
 
     #[test]
