@@ -15,6 +15,7 @@ mod images;
 mod labels;
 mod models;
 mod outputs;
+mod photos;
 mod place;
 mod predict;
 mod quickstart;
