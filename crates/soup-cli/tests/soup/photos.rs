@@ -10,7 +10,7 @@ const SMALL: &str = "train.minutes=0 train.epochs=1 model.name=soup_nano transfo
 /// Photographs in colour: a folder a label, one label on a single side.
 fn photos(place: &Place) {
     place.json(
-        "compose --count 12 --seed 1 --out made compose.width=48 compose.height=48 compose.letters=[1,2] compose.side=[20,30]",
+        "compose --count 12 --seed 1 --out made compose.width=64 compose.height=64 compose.letters=[1,2] compose.side=[20,30]",
     );
     let files = fs::read_dir(place.path("made/images")).unwrap();
     let mut files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
