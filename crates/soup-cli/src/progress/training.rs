@@ -145,7 +145,7 @@ impl Progress for TrainingProgress {
             } => self.note(&format!(
                 "fold {fold} is done: best epoch {}, {}",
                 best.epoch,
-                scores(best.loss, best.accuracy, best.mean_average_precision)
+                shares(best.accuracy, best.mean_average_precision)
             )),
         }
     }
@@ -157,10 +157,14 @@ impl Drop for TrainingProgress {
     }
 }
 
-/// Scores in words.
+/// Scores in words, a line's worth.
 pub fn scores(loss: f64, accuracy: f64, map: Option<f64>) -> String {
+    format!("loss {loss:.4}, {}", shares(accuracy, map))
+}
+
+fn shares(accuracy: f64, map: Option<f64>) -> String {
     let map = map.map_or(String::new(), |map| format!(", mAP {map:.4}"));
-    format!("loss {loss:.4}, accuracy {accuracy:.4}{map}")
+    format!("accuracy {accuracy:.4}{map}")
 }
 
 /// An epoch in a line: losses of the training and validation images, accuracy (`*`: the best so far), mAP, rate of the

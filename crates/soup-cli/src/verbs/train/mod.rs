@@ -274,14 +274,14 @@ impl Facts {
         let mut text = String::new();
         for fold in &self.folds {
             text.push_str(&format!(
-                "fold {}: best epoch {}, {}\n",
+                "fold {}: epoch {}, {}\n",
                 fold.fold,
                 fold.best_epoch,
                 scores(fold.best_loss, fold.best_accuracy, fold.best_map)
             ));
         }
         text.push_str(&format!(
-            "out of fold, {} images: {}\n\
+            "out of fold, {} images:\n        {}\n\
              {} of {} folds are trained in {run}\n\
              next: soup predict {run} --images FOLDER --out probs.csv\n",
             self.oof_images,
