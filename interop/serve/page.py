@@ -14,6 +14,8 @@ from server import serving
 
 
 def check_axe(page, axe, where):
+    # What is still fading in has not its colours yet.
+    page.evaluate("Promise.all(document.getAnimations().map(animation => animation.finished.catch(() => {})))")
     # The page's policy lets no foreign script in, so axe comes in through the debugger.
     page.evaluate(pathlib.Path(axe).read_text() + "; undefined")
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
