@@ -40,8 +40,8 @@ impl PngDecoder {
     ) -> Result<Decoded, String> {
         let fault = |fault: String| format!("damaged PNG: {fault}");
         let (claimed, _) = shape(bytes)?;
-        checked_size(claimed)?;
         if claimed.height.saturating_mul(claimed.width) > LARGE {
+            checked_size(claimed)?;
             // Row by row: the whole filtered image beside the pixels would be as much again.
             return general(bytes, max_value, pixels);
         }
